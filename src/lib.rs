@@ -1,0 +1,7 @@
+//! Bayesian hyperspectral unmixing on any vendor's GPU, or none.
+
+pub mod error;
+pub mod posterior;
+pub mod scene;
+
+pub use error::{Error, Result};

@@ -1,0 +1,128 @@
+//! A scene: the cube of spectra as the engine takes it, and what is known about it.
+//!
+//! A file is opened as a [`CubeSource`], which gives it block by block of rows; [`load`] reads it
+//! twice (statistics, then values), leaves out what cannot be used and scales to reflectance.
+
+use crate::error::Result;
+
+/// Pixels by bands, pixel-major, each row padded with zeros to a multiple of four bands so that
+/// shaders read whole `vec4`s (and the CPU whole lanes) without a remainder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cube {
+    data: Vec<f32>,
+    pixels: usize,
+    bands: usize,
+}
+
+impl Cube {
+    /// An all-zero cube.
+    pub fn zeros(pixels: usize, bands: usize) -> Self {
+        Cube { data: vec![0.0; pixels * bands.next_multiple_of(4)], pixels, bands }
+    }
+
+    /// Number of pixels.
+    pub fn pixels(&self) -> usize {
+        self.pixels
+    }
+
+    /// Number of bands, padding not counted.
+    pub fn bands(&self) -> usize {
+        self.bands
+    }
+
+    /// Floats from one pixel to the next: `bands` rounded up to a multiple of four.
+    pub fn stride(&self) -> usize {
+        self.bands.next_multiple_of(4)
+    }
+
+    /// The spectrum of one pixel, `bands` values.
+    pub fn spectrum(&self, pixel: usize) -> &[f32] {
+        &self.data[pixel * self.stride()..][..self.bands]
+    }
+
+    /// The spectrum of one pixel, to be written.
+    pub fn spectrum_mut(&mut self, pixel: usize) -> &mut [f32] {
+        let stride = self.stride();
+        &mut self.data[pixel * stride..][..self.bands]
+    }
+
+    /// All values with the padding, `pixels * stride`.
+    pub fn padded(&self) -> &[f32] {
+        &self.data
+    }
+}
+
+/// One band that the fit uses.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Band {
+    /// Position in the file, from 0.
+    pub index: usize,
+    /// Centre wavelength in nanometres, where the file gives it.
+    pub wavelength: Option<f64>,
+}
+
+/// How stored values became reflectance: `reflectance = stored * gain + offset`.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Scaling {
+    /// Factor.
+    pub gain: f64,
+    /// Added after the factor.
+    pub offset: f64,
+    /// The rule that chose them, as a sentence.
+    pub rule: String,
+}
+
+/// A scene ready to be fitted: valid pixels and good bands only, in reflectance.
+#[derive(Debug, Clone)]
+pub struct Scene {
+    /// A short name, for titles: the file's stem.
+    pub name: String,
+    /// Height of the image in pixels.
+    pub rows: usize,
+    /// Width of the image in pixels.
+    pub cols: usize,
+    /// The bands in use, in the file's order. `bands.len() == cube.bands()`.
+    pub bands: Vec<Band>,
+    /// Bands in the file, the ones left out included.
+    pub file_bands: usize,
+    /// Spectra of the valid pixels.
+    pub cube: Cube,
+    /// For each pixel of the cube its place `row * cols + col` in the image, ascending.
+    pub pixel_index: Vec<u32>,
+    /// How values became reflectance.
+    pub scaling: Scaling,
+    /// What was done to the data on the way in, one sentence each, for the screen and the report.
+    pub notes: Vec<String>,
+}
+
+/// A cube in a file, read by blocks of rows.
+pub trait CubeSource: Send {
+    /// Size and what the file says about itself.
+    fn header(&self) -> &Header;
+
+    /// Reads rows `first .. first + count` into `out`, ordered (row, column, band):
+    /// `out.len() == count * cols * bands`. Values as stored, not scaled.
+    fn read_rows(&mut self, first: usize, count: usize, out: &mut [f32]) -> Result<()>;
+}
+
+/// What a file says about its cube.
+#[derive(Debug, Clone, Default)]
+pub struct Header {
+    /// Height in pixels.
+    pub rows: usize,
+    /// Width in pixels.
+    pub cols: usize,
+    /// Number of bands.
+    pub bands: usize,
+    /// Centre wavelengths in nanometres, one a band.
+    pub wavelengths: Option<Vec<f64>>,
+    /// False for bands that the file marks as bad (ENVI `bbl`).
+    pub good_bands: Option<Vec<bool>>,
+    /// The value that stands for no data.
+    pub ignore_value: Option<f64>,
+    /// Gain and offset that the file states for the conversion to reflectance, one a band or one
+    /// for all, and the key they came from.
+    pub stated_scale: Option<(Vec<f64>, Vec<f64>, String)>,
+    /// True when values are stored as integers.
+    pub integer: bool,
+}
