@@ -1,7 +1,17 @@
 //! Bayesian hyperspectral unmixing on any vendor's GPU, or none.
 
+pub mod backend;
+pub mod buffers;
 pub mod error;
+pub mod guide;
+pub mod layout;
+pub mod math;
+pub mod model;
+pub mod passes;
 pub mod posterior;
+pub mod rng;
 pub mod scene;
+pub mod schedule;
+pub mod svi;
 
 pub use error::{Error, Result};

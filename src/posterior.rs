@@ -1,6 +1,13 @@
 //! What a fit found: means, standard deviations and intervals, in the scene's own units.
 
-use ndarray::Array2;
+use ndarray::{Array1, Array2, ArrayView1};
+use rayon::prelude::*;
+
+use crate::layout::{BRIGHTNESS, FULL_RANK, Params};
+use crate::math::softplus;
+use crate::passes::sample_pixels::latent;
+use crate::rng;
+use crate::scene::Cube;
 
 /// The posterior of one fit. N pixels (the scene's valid ones), K endmembers, L bands in use.
 #[derive(Debug, Clone)]
@@ -23,4 +30,187 @@ pub struct Posterior {
     pub mean_abundance: Vec<f64>,
     /// Root mean square over bands of `y - mean fit`, for each pixel, (N), reflectance.
     pub residual: Vec<f32>,
+}
+
+/// Draws of a pixel's latents behind its mean and sd: half of them points, half their mirror images.
+const DRAWS: usize = 64;
+
+/// Standard normal at 95 %.
+const NORMAL_95: f64 = 1.644_853_626_951_472_7;
+
+impl Posterior {
+    /// Moments of the guide: scene latents `globals` and pixel latents `locals` as
+    /// [`crate::layout::Buf`] lays them out. Endmember and noise moments are exact (quadrature,
+    /// monotone transforms); abundance moments are averages over a fixed low-discrepancy set.
+    pub fn new(params: &Params, cube: &Cube, globals: &[f32], locals: &[f32]) -> Self {
+        let (k, bands) = (params.k(), params.bands as usize);
+        let g = params.globals as usize;
+        let guide_of = |j: usize| (f64::from(globals[j]), f64::from(globals[g + j]).exp());
+        let endmember = |f: &dyn Fn(f64, f64) -> f64| {
+            Array2::from_shape_fn((k, bands), |(i, l)| {
+                let (loc, scale) = guide_of(i * params.stride() + l);
+                f(loc, scale)
+            })
+        };
+        let endmember_mean = endmember(&|loc, scale| expectation(loc, scale, softplus));
+        let square = endmember(&|loc, scale| expectation(loc, scale, |x| softplus(x).powi(2)));
+        let endmember_sd = (&square - &endmember_mean.mapv(|m| m * m)).mapv(|v| v.max(0.0).sqrt());
+        let noise_sd = (0..bands)
+            .map(|l| {
+                let (loc, scale) =
+                    guide_of(params.noise_at() + if params.noises > 1 { l } else { 0 });
+                (f64::from(params.noise_floor) + (2.0 * loc + 2.0 * scale * scale).exp()).sqrt()
+            })
+            .collect();
+
+        let (abundance_mean, abundance_sd, brightness) = pixels(params, locals);
+        let residual = residual(cube, &endmember_mean, &abundance_mean, &brightness);
+        Posterior {
+            abundance_mean,
+            abundance_sd,
+            endmember_q05: endmember(&|loc, scale| softplus(loc - NORMAL_95 * scale)),
+            endmember_q95: endmember(&|loc, scale| softplus(loc + NORMAL_95 * scale)),
+            endmember_mean,
+            endmember_sd,
+            noise_sd,
+            mean_abundance: mean_abundance(params, &guide_of),
+            residual,
+        }
+    }
+}
+
+/// `E f(loc + scale * x)`, x standard normal: the trapezoidal rule over eight sds either way, which
+/// converges faster than any power for smooth f (Trefethen and Weideman, SIAM Review 2014).
+fn expectation(loc: f64, scale: f64, f: impl Fn(f64) -> f64) -> f64 {
+    let (mut sum, mut total) = (0.0, 0.0);
+    for i in -16..=16 {
+        let x = f64::from(i) * 0.5;
+        let weight = (-0.5 * x * x).exp();
+        sum += weight * f(loc + scale * x);
+        total += weight;
+    }
+    sum / total
+}
+
+/// Mean of the softmax of the mean-abundance logits, over the same points as the pixels'.
+fn mean_abundance(params: &Params, guide_of: &dyn Fn(usize) -> (f64, f64)) -> Vec<f64> {
+    let k = params.k();
+    let points = points(k - 1);
+    let mut mean = vec![0.0; k];
+    for point in &points {
+        let mut z = vec![0.0; k];
+        for (i, &e) in point.iter().enumerate() {
+            let (loc, scale) = guide_of(params.mean_at() + i);
+            z[i] = loc + scale * f64::from(e);
+        }
+        let top = z.iter().copied().fold(0.0, f64::max);
+        let sum: f64 = z.iter().map(|z| (z - top).exp()).sum();
+        for (m, z) in mean.iter_mut().zip(&z) {
+            *m += (z - top).exp() / sum / points.len() as f64;
+        }
+    }
+    mean
+}
+
+/// Standard normal points in `dimensions`, the same for every pixel: Roberts' additive recurrence
+/// (the generalised golden ratio), through the inverse normal, and their mirror images.
+fn points(dimensions: usize) -> Vec<Vec<f32>> {
+    // phi solves x^(d + 1) = x + 1; the iteration contracts.
+    let power = 1.0 / (dimensions as f64 + 1.0);
+    let phi = (0..64).fold(2.0_f64, |x, _| (1.0 + x).powf(power));
+    let half: Vec<Vec<f32>> = (0..DRAWS / 2)
+        .map(|i| {
+            (0..dimensions)
+                .map(|d| {
+                    let u = (0.5 + (i as f64 + 1.0) * phi.powi(-(d as i32 + 1))).fract();
+                    rng::normal((u * 4_294_967_296.0) as u32)
+                })
+                .collect()
+        })
+        .collect();
+    let mirrored = half.iter().map(|point| point.iter().map(|x| -x).collect());
+    half.iter().cloned().chain(mirrored).collect()
+}
+
+/// Mean and sd of the abundances, and mean brightness, of every pixel.
+fn pixels(params: &Params, locals: &[f32]) -> (Array2<f32>, Array2<f32>, Array1<f32>) {
+    let (n, k, latents, stride) =
+        (params.pixels as usize, params.k(), params.latents as usize, params.local_stride as usize);
+    let mut mean = Array2::<f32>::ones((n, k));
+    let mut sd = Array2::<f32>::zeros((n, k));
+    let mut brightness = Array1::<f32>::ones(n);
+    if latents == 0 {
+        return (mean, sd, brightness);
+    }
+    let points = points(latents);
+    let full_rank = params.has(FULL_RANK);
+    let one_pixel =
+        |guide: &[f32], mean: &mut [f32], sd: &mut [f32], brightness: &mut f32, w: &mut [f32]| {
+            mean.fill(0.0);
+            sd.fill(0.0);
+            let mut bright = 0.0;
+            for eps in &points {
+                let z = |j: usize| if j + 1 < k { latent(full_rank, guide, eps, j) } else { 0.0 };
+                for (j, w) in w.iter_mut().enumerate() {
+                    *w = z(j);
+                }
+                let top = w.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                w.iter_mut().for_each(|w| *w = (*w - top).exp());
+                let sum: f32 = w.iter().sum();
+                for ((w, m), s) in w.iter().zip(&mut *mean).zip(&mut *sd) {
+                    *m += w / sum;
+                    *s += (w / sum).powi(2);
+                }
+                if params.has(BRIGHTNESS) {
+                    bright += latent(full_rank, guide, eps, k - 1).exp();
+                }
+            }
+            let share = 1.0 / points.len() as f32;
+            for (m, s) in mean.iter_mut().zip(sd) {
+                *m *= share;
+                *s = (*s * share - *m * *m).max(0.0).sqrt();
+            }
+            if params.has(BRIGHTNESS) {
+                *brightness = bright * share;
+            }
+        };
+    let rows =
+        |array: &mut Array2<f32>| array.as_slice_mut().map(|s| s.to_vec()).unwrap_or_default();
+    let (mut mean_values, mut sd_values, mut bright_values) =
+        (rows(&mut mean), rows(&mut sd), brightness.to_vec());
+    locals
+        .par_chunks(stride)
+        .zip(mean_values.par_chunks_mut(k))
+        .zip(sd_values.par_chunks_mut(k))
+        .zip(bright_values.par_iter_mut())
+        .with_min_len(64)
+        .for_each_init(
+            || vec![0.0; k],
+            |w, (((guide, mean), sd), brightness)| one_pixel(guide, mean, sd, brightness, w),
+        );
+    if let Ok(array) = Array2::from_shape_vec((n, k), mean_values) {
+        mean = array;
+    }
+    if let Ok(array) = Array2::from_shape_vec((n, k), sd_values) {
+        sd = array;
+    }
+    brightness = Array1::from(bright_values);
+    (mean, sd, brightness)
+}
+
+/// Root mean square over bands of what the mean fit leaves, for each pixel.
+fn residual(
+    cube: &Cube,
+    endmembers: &Array2<f64>,
+    abundances: &Array2<f32>,
+    brightness: &Array1<f32>,
+) -> Vec<f32> {
+    let endmembers = endmembers.mapv(|c| c as f32);
+    let one = |(n, weights): (usize, ArrayView1<f32>)| {
+        let amounts = weights.mapv(|w| w * brightness[n]);
+        let mu = amounts.dot(&endmembers);
+        let square: f32 = cube.spectrum(n).iter().zip(&mu).map(|(y, mu)| (y - mu).powi(2)).sum();
+        (square / cube.bands() as f32).sqrt()
+    };
+    abundances.outer_iter().into_par_iter().enumerate().map(one).collect()
 }

@@ -1,0 +1,60 @@
+// The step's ELBO (equation 14, constants left to the host) and its verdict: a step whose ELBO or
+// gradient is not finite changes nothing and is counted.
+// Grid: one workgroup; each lane sums its stride, then one lane sums the lanes, always in the same order.
+@group(0) @binding(1) var<storage, read> theta: array<f32>;
+@group(0) @binding(2) var<storage, read> row_sums: array<f32>;
+@group(0) @binding(3) var<storage, read> terms: array<f32>;
+@group(0) @binding(4) var<storage, read> grads: array<f32>;
+@group(0) @binding(5) var<storage, read_write> trace: array<f32>;
+@group(0) @binding(6) var<storage, read_write> status: array<atomic<u32>>;
+
+var<workgroup> sums: array<f32, WORKGROUP>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(local_invocation_index) lane: u32) {
+    var sum = 0.0;
+    for (var i = lane; i < p.particles * p.chunks; i += WORKGROUP) {
+        sum += row_sums[i * (p.endmembers + 1u) + p.endmembers];
+    }
+    sum *= p.scale / f32(p.particles);
+    var bad = false;
+    for (var j = lane; j < p.globals; j += WORKGROUP) {
+        sum += terms[j];
+        bad = bad || !finite(grads[j]) || !finite(grads[p.globals + j]);
+    }
+    if (bad) {
+        atomicOr(&status[0], 1u);
+    }
+    sums[lane] = sum;
+    workgroupBarrier();
+    storageBarrier();
+    if (lane == 0u) {
+        var total = 0.0;
+        for (var i = 0u; i < WORKGROUP; i++) {
+            total += sums[i];
+        }
+        total += f32(p.pixels) * dirichlet_constants();
+        trace[p.trace_slot] = total;
+        if (!finite(total)) {
+            atomicOr(&status[0], 1u);
+        }
+        if (atomicLoad(&status[0]) != 0u) {
+            atomicAdd(&status[1], 1u);
+        }
+    }
+}
+
+// log B(a)^-1 of the pixels' Dirichlet, mean over particles.
+fn dirichlet_constants() -> f32 {
+    var sum = 0.0;
+    for (var particle = 0u; particle < p.particles; particle++) {
+        let a = particle * theta_stride() + dirichlet_at();
+        var total = 0.0;
+        for (var k = 0u; k < p.endmembers; k++) {
+            total += theta[a + k];
+            sum -= ln_gamma(theta[a + k]);
+        }
+        sum += ln_gamma(total);
+    }
+    return sum / f32(p.particles);
+}

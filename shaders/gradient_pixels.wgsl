@@ -1,0 +1,68 @@
+// The chain from abundances to the guide of each pixel of the minibatch (equations 10 to 12), mean
+// over particles. No N / B: a pixel's own terms count once.
+// Grid: batch.
+@group(0) @binding(1) var<storage, read> theta: array<f32>;
+@group(0) @binding(2) var<storage, read> locals: array<f32>;
+@group(0) @binding(3) var<storage, read> pixel_of: array<u32>;
+@group(0) @binding(4) var<storage, read> eps: array<f32>;
+@group(0) @binding(5) var<storage, read> draws: array<f32>;
+@group(0) @binding(6) var<storage, read> row_grads: array<f32>;
+@group(0) @binding(7) var<storage, read_write> grads: array<f32>;
+@group(0) @binding(8) var<storage, read_write> status: array<atomic<u32>>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let place = invocation(group, lane);
+    if (place >= p.batch) {
+        return;
+    }
+    let guide = pixel_of[place] * p.local_stride;
+    let out = place * p.local_stride;
+    for (var d = 0u; d < p.local_stride; d++) {
+        grads[out + d] = 0.0;
+    }
+    for (var particle = 0u; particle < p.particles; particle++) {
+        let row = particle * p.batch + place;
+        let draw = row * draw_stride();
+        let brightness = draws[draw + 2u * p.endmembers];
+        let a = particle * theta_stride() + dirichlet_at();
+        var mean_slope = 0.0;
+        var total = 0.0;
+        var mixed = 0.0;
+        for (var k = 0u; k < p.endmembers; k++) {
+            mean_slope += draws[draw + k] * slope(row, k, brightness);
+            total += theta[a + k];
+            mixed += draws[draw + k] * row_grads[row * row_grad_stride() + k];
+        }
+        for (var j = 0u; j < p.latents; j++) {
+            var by_z = 0.0;
+            if (j + 1u < p.endmembers) {
+                let w = draws[draw + j];
+                by_z = w * (slope(row, j, brightness) - mean_slope) + theta[a + j] - total * w;
+            } else {
+                by_z = brightness * mixed - p.brightness_precision * draws[draw + 2u * p.endmembers + 1u];
+            }
+            grads[out + j] += by_z;
+            let log_scale = p.latents + j;
+            grads[out + log_scale] += by_z * eps[row * p.latents + j] * exp(locals[guide + log_scale]) + 1.0;
+            if (has(FULL_RANK)) {
+                for (var m = 0u; m < j; m++) {
+                    grads[out + 2u * p.latents + j * (j - 1u) / 2u + m] += by_z * eps[row * p.latents + m];
+                }
+            }
+        }
+    }
+    for (var d = 0u; d < p.local_stride; d++) {
+        let mean = grads[out + d] / f32(p.particles);
+        grads[out + d] = mean;
+        if (!finite(mean)) {
+            atomicOr(&status[0], 1u);
+        }
+    }
+}
+
+// Derivative of the row's log density by its abundance k.
+fn slope(row: u32, k: u32, brightness: f32) -> f32 {
+    let grad = row * row_grad_stride() + k;
+    return brightness * row_grads[grad] + 2.0 * draws[row * draw_stride() + k] * row_grads[grad + p.endmembers];
+}

@@ -1,0 +1,73 @@
+// Draws the scene latents x = loc + exp(log scale) * eps and writes what they mean (equations 1, 3,
+// 4, 5): endmembers, noise and variability variances, Dirichlet parameters.
+// Grid: particles x (globals + 1); the last invocation of a particle does the Dirichlet parameters.
+@group(0) @binding(1) var<storage, read> globals: array<f32>;
+@group(0) @binding(2) var<storage, read_write> eps: array<f32>;
+@group(0) @binding(3) var<storage, read_write> theta: array<f32>;
+@group(0) @binding(4) var<storage, read_write> status: array<atomic<u32>>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let at = invocation(group, lane);
+    if (at == 0u) {
+        atomicStore(&status[0], 0u);
+    }
+    if (at >= p.particles * (p.globals + 1u)) {
+        return;
+    }
+    let particle = at / (p.globals + 1u);
+    let j = at % (p.globals + 1u);
+    let out = particle * theta_stride();
+    if (j == p.globals) {
+        dirichlet(particle, out + dirichlet_at());
+        return;
+    }
+    let e = normal_of(particle, j);
+    eps[particle * p.globals + j] = e;
+    let x = globals[j] + exp(globals[p.globals + j]) * e;
+    if (j < noise_at()) {
+        theta[out + j] = select(0.0, softplus(x), j % stride() < p.bands);
+    } else if (j < mean_at()) {
+        let l = j - noise_at();
+        let variance = p.noise_floor + exp(2.0 * x);
+        if (p.noises == 1u) {
+            for (var i = 0u; i < stride(); i++) {
+                theta[out + noise_at() + i] = variance;
+            }
+        } else {
+            theta[out + noise_at() + l] = select(1.0, variance, l < p.bands);
+        }
+    } else if (j >= variability_at()) {
+        let l = j - variability_at();
+        theta[out + noise_at() + stride() + l] = select(0.0, exp(2.0 * x), l % stride() < p.bands);
+    }
+}
+
+fn normal_of(particle: u32, j: u32) -> f32 {
+    return normals(STREAM_GLOBAL, particle, j / 4u, 0u)[j % 4u];
+}
+
+fn logit(particle: u32, k: u32) -> f32 {
+    if (k + 1u == p.endmembers) {
+        return 0.0;
+    }
+    let j = mean_at() + k;
+    return globals[j] + exp(globals[p.globals + j]) * normal_of(particle, j);
+}
+
+// a = alpha softmax(logits, 0), kept away from zero, where log-gamma and digamma have poles.
+fn dirichlet(particle: u32, out: u32) {
+    var top = 0.0;
+    for (var k = 0u; k < p.endmembers; k++) {
+        let x = logit(particle, k);
+        theta[out + k] = x;
+        top = max(top, x);
+    }
+    var sum = 0.0;
+    for (var k = 0u; k < p.endmembers; k++) {
+        sum += exp(theta[out + k] - top);
+    }
+    for (var k = 0u; k < p.endmembers; k++) {
+        theta[out + k] = max(p.concentration * exp(theta[out + k] - top) / sum, 1e-6);
+    }
+}

@@ -1,0 +1,59 @@
+// Draws the latents of the minibatch's pixels (equation 8) and writes what they mean: abundances,
+// their logarithms, brightness, log brightness.
+// Grid: particles x batch.
+@group(0) @binding(1) var<storage, read> locals: array<f32>;
+@group(0) @binding(2) var<storage, read_write> pixel_of: array<u32>;
+@group(0) @binding(3) var<storage, read_write> eps: array<f32>;
+@group(0) @binding(4) var<storage, read_write> draws: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let row = invocation(group, lane);
+    if (row >= rows()) {
+        return;
+    }
+    let place = row % p.batch;
+    let particle = row / p.batch;
+    let pixel = shuffled(p.batch_first + place);
+    if (particle == 0u) {
+        pixel_of[place] = pixel;
+    }
+    let guide = pixel * p.local_stride;
+    let noise = row * p.latents;
+    let weight = row * draw_stride();
+    let log_weight = weight + p.endmembers;
+    var four = vec4f(0.0);
+    var brightness = 0.0;
+    var top = 0.0;
+    for (var j = 0u; j < p.latents; j++) {
+        if (j % 4u == 0u) {
+            four = normals(STREAM_PIXEL, particle, pixel, j / 4u);
+        }
+        eps[noise + j] = four[j % 4u];
+        var z = locals[guide + j] + exp(locals[guide + p.latents + j]) * four[j % 4u];
+        if (has(FULL_RANK)) {
+            for (var m = 0u; m < j; m++) {
+                z += locals[guide + 2u * p.latents + j * (j - 1u) / 2u + m] * eps[noise + m];
+            }
+        }
+        if (j + 1u < p.endmembers) {
+            draws[log_weight + j] = z;
+            top = max(top, z);
+        } else {
+            brightness = z;
+        }
+    }
+    draws[log_weight + p.endmembers - 1u] = 0.0;
+    var sum = 0.0;
+    for (var k = 0u; k < p.endmembers; k++) {
+        sum += exp(draws[log_weight + k] - top);
+    }
+    let log_sum = top + log(sum);
+    for (var k = 0u; k < p.endmembers; k++) {
+        let log_w = draws[log_weight + k] - log_sum;
+        draws[log_weight + k] = log_w;
+        draws[weight + k] = exp(log_w);
+    }
+    draws[weight + 2u * p.endmembers] = exp(brightness);
+    draws[weight + 2u * p.endmembers + 1u] = brightness;
+}

@@ -1,0 +1,69 @@
+// All that a pass may know of a step. The same words in the same order as `layout::Params`.
+struct Params {
+    pixels: u32,
+    bands: u32,
+    quads: u32,
+    endmembers: u32,
+    batch: u32,
+    particles: u32,
+    latents: u32,
+    local_stride: u32,
+    globals: u32,
+    noises: u32,
+    flags: u32,
+    chunk_rows: u32,
+    chunks: u32,
+    seed_low: u32,
+    seed_high: u32,
+    shuffle_bits: u32,
+    step: u32,
+    epoch: u32,
+    batch_first: u32,
+    trace_slot: u32,
+    scale: f32,
+    weight: f32,
+    concentration: f32,
+    mean_concentration: f32,
+    endmember_precision: f32,
+    brightness_precision: f32,
+    noise_floor: f32,
+    noise_jacobian: f32,
+    noise_quadratic: f32,
+    noise_centre: f32,
+    noise_precision: f32,
+    variability_quadratic: f32,
+    per_pixel: f32,
+    rate_global: f32,
+    rate_local: f32,
+    correction_first: f32,
+    correction_second: f32,
+    decay_first_global: f32,
+    decay_second_global: f32,
+    decay_first_local: f32,
+    decay_second_local: f32,
+    padding_0: u32,
+    padding_1: u32,
+    padding_2: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+
+const BRIGHTNESS = 1u;
+const VARIABILITY = 2u;
+const FULL_RANK = 4u;
+
+fn has(flag: u32) -> bool {
+    return (p.flags & flag) != 0u;
+}
+
+// Offsets and strides, in floats, as the methods of `layout::Params` give them.
+fn stride() -> u32 { return 4u * p.quads; }
+fn noise_at() -> u32 { return p.endmembers * stride(); }
+fn mean_at() -> u32 { return noise_at() + p.noises; }
+fn variability_at() -> u32 { return mean_at() + p.endmembers - 1u; }
+fn dirichlet_at() -> u32 { return (2u * p.endmembers + 1u) * stride(); }
+fn theta_stride() -> u32 { return dirichlet_at() + ((p.endmembers + 3u) & ~3u); }
+fn draw_stride() -> u32 { return 2u * p.endmembers + 2u; }
+fn row_grad_stride() -> u32 { return 2u * p.endmembers + 1u; }
+fn columns() -> u32 { return select(p.endmembers + 1u, 2u * p.endmembers + 1u, has(VARIABILITY)); }
+fn rows() -> u32 { return p.particles * p.batch; }

@@ -1,0 +1,19 @@
+// Adam on the guide of the scene latents, with bias correction.
+// Grid: 2 x globals.
+@group(0) @binding(1) var<storage, read> grads: array<f32>;
+@group(0) @binding(2) var<storage, read_write> globals: array<f32>;
+@group(0) @binding(3) var<storage, read_write> moments: array<f32>;
+@group(0) @binding(4) var<storage, read> status: array<u32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let j = invocation(group, lane);
+    let count = 2u * p.globals;
+    if (j >= count || status[0] != 0u) {
+        return;
+    }
+    let after = moments_after(vec2f(moments[j], moments[count + j]), grads[j], vec2f(p.decay_first_global, p.decay_second_global));
+    moments[j] = after.x;
+    moments[count + j] = after.y;
+    globals[j] += p.rate_global * climb(after * vec2f(p.correction_first, p.correction_second));
+}

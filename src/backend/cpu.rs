@@ -1,0 +1,54 @@
+//! The passes on the CPU, all cores.
+
+use std::sync::Arc;
+
+use super::{Backend, Block};
+use crate::buffers::Buffers;
+use crate::error::Result;
+use crate::guide::State;
+use crate::layout::Params;
+use crate::passes;
+use crate::scene::Cube;
+
+/// A run on the CPU.
+pub struct Cpu {
+    buffers: Buffers<f32>,
+}
+
+impl Cpu {
+    /// Takes a run's state; the cube is shared, not copied.
+    pub fn new(params: &Params, cube: Arc<Cube>, state: State) -> Self {
+        let mut buffers = Buffers::new(params, cube);
+        put(&mut buffers.globals, &state.globals);
+        put(&mut buffers.locals, &state.locals);
+        put(&mut buffers.prior_centre, &state.prior_centre);
+        Cpu { buffers }
+    }
+}
+
+/// Buffers are never empty, state may be.
+fn put(buffer: &mut [f32], values: &[f32]) {
+    buffer[..values.len()].copy_from_slice(values);
+}
+
+impl Backend for Cpu {
+    fn run(&mut self, steps: &[Params], interrupted: &(dyn Fn() -> bool + Sync)) -> Result<Block> {
+        let mut done = 0;
+        for params in steps {
+            if interrupted() {
+                break;
+            }
+            for (_, run) in passes::all() {
+                run(params, &mut self.buffers);
+            }
+            done += 1;
+        }
+        let elbo =
+            steps[..done].iter().map(|p| self.buffers.trace[p.trace_slot as usize]).collect();
+        Ok(Block { elbo, skipped: self.buffers.status[1] })
+    }
+
+    fn guide(&mut self) -> Result<(Vec<f32>, Vec<f32>)> {
+        Ok((self.buffers.globals.clone(), self.buffers.locals.clone()))
+    }
+}

@@ -1,0 +1,118 @@
+//! Adapters: what there is, and opening one.
+
+use crate::backend::DeviceInfo;
+use crate::error::{Error, Result};
+use crate::layout::{Buf, Params};
+
+/// A GPU, or a software driver that acts as one.
+#[derive(Debug)]
+pub struct Adapter {
+    adapter: wgpu::Adapter,
+    info: DeviceInfo,
+}
+
+/// One limit of an adapter, as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Limit {
+    /// What is limited, with its unit.
+    pub name: &'static str,
+    /// The most that the adapter takes.
+    pub value: u64,
+}
+
+/// All adapters of all interfaces compiled in: hardware first, discrete before integrated.
+pub fn adapters() -> Vec<Adapter> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::PRIMARY.with_env(),
+        flags: wgpu::InstanceFlags::empty().with_env(),
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    let found = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    let mut found: Vec<Adapter> = found.into_iter().map(Adapter::new).collect();
+    let rank = |adapter: &Adapter| match adapter.adapter.get_info().device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    };
+    found.sort_by_key(rank);
+    found
+}
+
+impl Adapter {
+    fn new(adapter: wgpu::Adapter) -> Self {
+        let info = adapter.get_info();
+        let software = info.device_type == wgpu::DeviceType::Cpu;
+        let driver = [info.driver.as_str(), info.driver_info.as_str()].join(" ").trim().to_owned();
+        let info = DeviceInfo {
+            name: info.name,
+            backend: info.backend.to_string(),
+            kind: if software { "software" } else { "hardware" }.to_owned(),
+            driver,
+            reason: String::new(),
+        };
+        Adapter { adapter, info }
+    }
+
+    /// What it is.
+    pub fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    /// The limits that bear on what fits: a fit of N pixels and L bands needs a binding of
+    /// 4 N L bytes.
+    pub fn limits(&self) -> Vec<Limit> {
+        let limits = self.adapter.limits();
+        vec![
+            Limit {
+                name: "largest binding (bytes)",
+                value: limits.max_storage_buffer_binding_size,
+            },
+            Limit { name: "largest buffer (bytes)", value: limits.max_buffer_size },
+            Limit {
+                name: "workgroup memory (bytes)",
+                value: limits.max_compute_workgroup_storage_size.into(),
+            },
+            Limit {
+                name: "invocations a workgroup",
+                value: limits.max_compute_invocations_per_workgroup.into(),
+            },
+            Limit {
+                name: "workgroups a dimension",
+                value: limits.max_compute_workgroups_per_dimension.into(),
+            },
+        ]
+    }
+
+    /// Opens the device with the limits every WebGPU device has; only the sizes of buffers are
+    /// raised, and only as far as this run needs.
+    pub(super) fn open(&self, params: &Params) -> Result<(wgpu::Device, wgpu::Queue)> {
+        let largest = Buf::ALL.map(|buf| 4 * params.len(buf) as u64).into_iter().max().unwrap_or(0);
+        let offered = self.adapter.limits();
+        let (binding, buffer) = (offered.max_storage_buffer_binding_size, offered.max_buffer_size);
+        if largest > binding.min(buffer) {
+            return Err(Error::Device(format!(
+                "{}: the largest buffer of this fit takes {} MiB and the device allows {} MiB; use --device cpu, a smaller --batch-size or a part of the scene",
+                self.info.name,
+                largest.div_ceil(1 << 20),
+                binding.min(buffer) >> 20
+            )));
+        }
+        let mut limits = wgpu::Limits::default();
+        limits.max_storage_buffer_binding_size =
+            limits.max_storage_buffer_binding_size.max(largest);
+        limits.max_buffer_size = limits.max_buffer_size.max(largest);
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("unmixel"),
+            required_features: wgpu::Features::empty(),
+            required_limits: limits,
+            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            trace: wgpu::Trace::Off,
+        };
+        pollster::block_on(self.adapter.request_device(&descriptor)).map_err(|e| {
+            Error::Device(format!("{}: the device could not be opened: {e}", self.info.name))
+        })
+    }
+}

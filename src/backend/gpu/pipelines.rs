@@ -1,0 +1,81 @@
+//! A pass as a compute pipeline with its bind group.
+
+use super::buffers::DeviceBuffers;
+use crate::layout::Params;
+use crate::passes::{Access, Grid, Pass};
+
+/// A compiled pass, bound to a run's buffers.
+pub struct Pipeline {
+    pub pipeline: wgpu::ComputePipeline,
+    pub bind_group: wgpu::BindGroup,
+    pub grid: fn(&Params) -> Grid,
+}
+
+impl Pipeline {
+    /// Compiles a pass. What goes wrong is reported by the device.
+    pub fn new(
+        device: &wgpu::Device,
+        pass: &'static Pass,
+        buffers: &DeviceBuffers,
+        params: &wgpu::Buffer,
+    ) -> Self {
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(pass.name),
+            source: wgpu::ShaderSource::Wgsl(pass.shader.into()),
+        });
+        let entry = |binding: usize, ty, dynamic, size| wgpu::BindGroupLayoutEntry {
+            binding: binding as u32,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty,
+                has_dynamic_offset: dynamic,
+                min_binding_size: size,
+            },
+            count: None,
+        };
+        let params_size = wgpu::BufferSize::new(size_of::<Params>() as u64);
+        let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true, params_size)];
+        entries.extend(pass.bindings.iter().enumerate().map(|(i, (_, access))| {
+            let read_only = *access == Access::Read;
+            entry(i + 1, wgpu::BufferBindingType::Storage { read_only }, false, None)
+        }));
+        let bind_layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(pass.name),
+            entries: &entries,
+        });
+        let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(pass.name),
+            bind_group_layouts: &[Some(&bind_layout)],
+            immediate_size: 0,
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(pass.name),
+            layout: Some(&layout),
+            module: &module,
+            entry_point: Some("main"),
+            // Workgroup memory is written before it is read; clearing it first costs some drivers dearly.
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &[],
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        });
+        let params = wgpu::BufferBinding { buffer: params, offset: 0, size: params_size };
+        let mut entries = vec![wgpu::BindGroupEntry {
+            binding: 0,
+            resource: wgpu::BindingResource::Buffer(params),
+        }];
+        entries.extend(pass.bindings.iter().enumerate().map(|(i, (buf, _))| {
+            wgpu::BindGroupEntry {
+                binding: i as u32 + 1,
+                resource: buffers.get(*buf).as_entire_binding(),
+            }
+        }));
+        let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(pass.name),
+            layout: &bind_layout,
+            entries: &entries,
+        });
+        Pipeline { pipeline, bind_group, grid: pass.grid }
+    }
+}

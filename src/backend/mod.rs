@@ -1,0 +1,49 @@
+//! Where the passes run: on a GPU through WGSL, or on the CPU. Both hold the state of one run and
+//! do whole blocks of steps; nothing crosses to the host inside a block.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::guide::State;
+use crate::layout::Params;
+use crate::scene::Cube;
+
+pub mod cpu;
+pub mod device;
+#[cfg(feature = "gpu")]
+pub mod gpu;
+
+pub use device::{Choice, DeviceInfo};
+
+/// A run's state on a device.
+pub trait Backend: Send {
+    /// Does `steps` in order; none but the last of a run may be left out. Asks `interrupted` now and
+    /// then and stops early when it says so. At most [`crate::layout::TRACE_LEN`] steps a call.
+    fn run(&mut self, steps: &[Params], interrupted: &(dyn Fn() -> bool + Sync)) -> Result<Block>;
+
+    /// The guide as it stands: scene latents, pixel latents.
+    fn guide(&mut self) -> Result<(Vec<f32>, Vec<f32>)>;
+}
+
+/// What a block of steps did.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Block {
+    /// ELBO of each step done, without the constants of [`crate::guide::elbo_constant`].
+    pub elbo: Vec<f32>,
+    /// Steps of the run so far that were not finite and so changed nothing.
+    pub skipped: u32,
+}
+
+/// Puts a run on the chosen device.
+pub fn open(
+    device: &device::Device,
+    params: &Params,
+    cube: Arc<Cube>,
+    state: State,
+) -> Result<Box<dyn Backend>> {
+    match &device.place {
+        device::Place::Cpu => Ok(Box::new(cpu::Cpu::new(params, cube, state))),
+        #[cfg(feature = "gpu")]
+        device::Place::Gpu(adapter) => Ok(Box::new(gpu::Gpu::new(adapter, params, cube, state)?)),
+    }
+}

@@ -1,0 +1,370 @@
+//! Every size, offset and buffer of the engine in one place. Shaders state the same in
+//! `shaders/shared/params.wgsl`; `tests/shaders.rs` holds the two against each other.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::error::{Error, Result};
+use crate::model::{Guide, Model, Noise};
+use crate::rng;
+
+/// All that a pass may know of a step, as shaders see it: a uniform of 32-bit words.
+/// R = particles * batch rows; row `s * batch + i` is particle s of minibatch place i.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable, PartialEq)]
+pub struct Params {
+    /// N, pixels of the scene.
+    pub pixels: u32,
+    /// L, bands in use.
+    pub bands: u32,
+    /// Bands in groups of four, the last one padded.
+    pub quads: u32,
+    /// K.
+    pub endmembers: u32,
+    /// B, pixels in a minibatch.
+    pub batch: u32,
+    /// S, draws a step.
+    pub particles: u32,
+    /// P, latents of a pixel.
+    pub latents: u32,
+    /// Guide parameters of a pixel: P locs, P log scales, P (P - 1) / 2 off-diagonals if full-rank.
+    pub local_stride: u32,
+    /// G, latents of the scene: endmembers, noise, mean abundance, variability, in this order.
+    pub globals: u32,
+    /// Noise latents: 1, or 4 * quads.
+    pub noises: u32,
+    /// [`BRIGHTNESS`], [`VARIABILITY`], [`FULL_RANK`].
+    pub flags: u32,
+    /// Rows that one partial sum takes.
+    pub chunk_rows: u32,
+    /// Partial sums a particle.
+    pub chunks: u32,
+    /// Low word of the seed.
+    pub seed_low: u32,
+    /// High word of the seed.
+    pub seed_high: u32,
+    /// Bits of the shuffle's domain.
+    pub shuffle_bits: u32,
+    /// Step, from 0.
+    pub step: u32,
+    /// Pass over the scene that the step belongs to.
+    pub epoch: u32,
+    /// First place of the minibatch in the epoch's order.
+    pub batch_first: u32,
+    /// Where the step's ELBO goes in the trace buffer.
+    pub trace_slot: u32,
+    /// N / B.
+    pub scale: f32,
+    /// Weight of the likelihood.
+    pub weight: f32,
+    /// alpha.
+    pub concentration: f32,
+    /// alpha0.
+    pub mean_concentration: f32,
+    /// 1 / sd^2 of the endmembers' prior.
+    pub endmember_precision: f32,
+    /// 1 / tau^2.
+    pub brightness_precision: f32,
+    /// Least noise variance.
+    pub noise_floor: f32,
+    /// The noise prior's terms, see `model::ScalePrior`.
+    pub noise_jacobian: f32,
+    /// As above.
+    pub noise_quadratic: f32,
+    /// As above.
+    pub noise_centre: f32,
+    /// As above.
+    pub noise_precision: f32,
+    /// 1 / scale^2 of the variability's HalfNormal.
+    pub variability_quadratic: f32,
+    /// 1 / N: global gradients are those of the ELBO a pixel.
+    pub per_pixel: f32,
+    /// Learning rate of scene latents at this step.
+    pub rate_global: f32,
+    /// Learning rate of pixel latents at this step.
+    pub rate_local: f32,
+    /// Adam's bias correction of the first moment of scene latents.
+    pub correction_first: f32,
+    /// Adam's bias correction of the second moment of scene latents.
+    pub correction_second: f32,
+    /// Decay of the first moment, scene latents.
+    pub decay_first_global: f32,
+    /// Decay of the second moment, scene latents.
+    pub decay_second_global: f32,
+    /// Decay of the first moment, pixel latents.
+    pub decay_first_local: f32,
+    /// Decay of the second moment, pixel latents.
+    pub decay_second_local: f32,
+    /// Uniform structs come in multiples of 16 bytes.
+    pub padding: [u32; 3],
+}
+
+/// Flag: pixels have a brightness.
+pub const BRIGHTNESS: u32 = 1;
+/// Flag: endmembers vary between pixels.
+pub const VARIABILITY: u32 = 2;
+/// Flag: a pixel's latents share a Cholesky factor.
+pub const FULL_RANK: u32 = 4;
+
+/// The most partial sums a particle: the final sums then stay short on any scene.
+const MAX_CHUNKS: u32 = 256;
+/// The fewest rows worth a partial sum of their own.
+const MIN_CHUNK_ROWS: u32 = 16;
+
+/// Steps whose ELBO the trace buffer holds: the longest block between two reads.
+pub const TRACE_LEN: u32 = 1024;
+
+impl Params {
+    /// The sizes and hyperparameters of a fit. What changes with the step is zero: see `svi`.
+    pub fn new(
+        model: &Model,
+        pixels: usize,
+        bands: usize,
+        batch: usize,
+        particles: usize,
+        seed: u64,
+    ) -> Result<Self> {
+        let too_large = |what: &str| {
+            Error::Scene(format!(
+                "{what} does not fit the engine's 32-bit sizes; fit a part of the scene"
+            ))
+        };
+        let int = |n: usize, what: &str| u32::try_from(n).map_err(|_| too_large(what));
+        let quads = bands.div_ceil(4);
+        let k = model.endmembers;
+        let variability = model.variability.is_some();
+        let noises = if model.noise == Noise::Band { 4 * quads } else { 1 };
+        let latents = model.pixel_latents();
+        let off_diagonal = if model.guide == Guide::FullRank {
+            latents * latents.saturating_sub(1) / 2
+        } else {
+            0
+        };
+        let globals = 4 * quads * k * (1 + usize::from(variability)) + noises + (k - 1);
+        let batch_u32 = int(batch, "the minibatch")?;
+        let chunk_rows = batch_u32.div_ceil(MAX_CHUNKS).max(MIN_CHUNK_ROWS);
+        let [seed_low, seed_high] = rng::key(seed);
+        let pixels_u32 = int(pixels, "the number of pixels")?;
+        let params = Params {
+            pixels: pixels_u32,
+            bands: int(bands, "the number of bands")?,
+            quads: int(quads, "the number of bands")?,
+            endmembers: int(k, "the number of endmembers")?,
+            batch: batch_u32,
+            particles: int(particles, "the number of particles")?,
+            latents: int(latents, "the number of endmembers")?,
+            local_stride: int(2 * latents + off_diagonal, "the guide")?,
+            globals: int(globals, "endmembers times bands")?,
+            noises: int(noises, "the number of bands")?,
+            flags: if model.brightness.is_some() { BRIGHTNESS } else { 0 }
+                | if variability { VARIABILITY } else { 0 }
+                | if model.guide == Guide::FullRank { FULL_RANK } else { 0 },
+            chunk_rows,
+            chunks: batch_u32.div_ceil(chunk_rows),
+            seed_low,
+            seed_high,
+            shuffle_bits: rng::shuffle_bits(pixels_u32),
+            scale: (pixels as f64 / batch as f64) as f32,
+            weight: model.likelihood_weight as f32,
+            concentration: model.concentration as f32,
+            mean_concentration: model.mean_concentration as f32,
+            endmember_precision: model.endmember_sd.powi(-2) as f32,
+            brightness_precision: model.brightness.map_or(0.0, |tau| tau.powi(-2)) as f32,
+            noise_floor: model.noise_floor.powi(2) as f32,
+            noise_jacobian: model.noise_prior.jacobian as f32,
+            noise_quadratic: model.noise_prior.quadratic as f32,
+            noise_centre: model.noise_prior.centre as f32,
+            noise_precision: model.noise_prior.precision as f32,
+            variability_quadratic: model.variability.map_or(0.0, |h| h.powi(-2)) as f32,
+            per_pixel: (1.0 / pixels as f64) as f32,
+            ..Params::zeroed()
+        };
+        // Shaders count in u32: the largest buffer must be addressable.
+        for buf in Buf::ALL {
+            int(params.len(buf), "the scene with its working memory")?;
+        }
+        Ok(params)
+    }
+
+    /// True when the flag is set.
+    pub fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// The seed as Philox takes it.
+    pub fn key(&self) -> [u32; 2] {
+        [self.seed_low, self.seed_high]
+    }
+
+    /// R, rows of a step: particles times batch.
+    pub fn rows(&self) -> usize {
+        self.particles as usize * self.batch as usize
+    }
+
+    /// Bands with the padding.
+    pub fn stride(&self) -> usize {
+        4 * self.quads as usize
+    }
+
+    /// K as a length.
+    pub fn k(&self) -> usize {
+        self.endmembers as usize
+    }
+
+    /// First noise latent in the vector of scene latents.
+    pub fn noise_at(&self) -> usize {
+        self.k() * self.stride()
+    }
+
+    /// First mean-abundance latent in the vector of scene latents.
+    pub fn mean_at(&self) -> usize {
+        self.noise_at() + self.noises as usize
+    }
+
+    /// First variability latent in the vector of scene latents.
+    pub fn variability_at(&self) -> usize {
+        self.mean_at() + self.k() - 1
+    }
+
+    /// What one particle's scene draw means, in floats: endmembers (K rows of bands), noise variance
+    /// (a row), variability variance (K rows, used when it is on), Dirichlet parameters a (K).
+    pub fn theta_stride(&self) -> usize {
+        (2 * self.k() + 1) * self.stride() + self.k().next_multiple_of(4)
+    }
+
+    /// Dirichlet parameters within theta.
+    pub fn dirichlet_at(&self) -> usize {
+        (2 * self.k() + 1) * self.stride()
+    }
+
+    /// What one row's draw means, in floats: abundances (K), their logarithms (K), brightness, its
+    /// logarithm.
+    pub fn draw_stride(&self) -> usize {
+        2 * self.k() + 2
+    }
+
+    /// Sums over bands that each row needs: for each endmember `sum A c`, for each `sum B v^2`, and
+    /// the log density.
+    pub fn row_grad_stride(&self) -> usize {
+        2 * self.k() + 1
+    }
+
+    /// Columns of the partial sums over pixels, each of all bands: endmembers (K), noise, and
+    /// variability (K) if it is on.
+    pub fn columns(&self) -> usize {
+        self.k() + 1 + if self.has(VARIABILITY) { self.k() } else { 0 }
+    }
+
+    /// Elements of a buffer (32-bit words). Never 0: bindings may not be empty.
+    pub fn len(&self, buf: Buf) -> usize {
+        let (s, g) = (self.particles as usize, self.globals as usize);
+        let wide = self.rows().saturating_mul(self.stride());
+        let len = match buf {
+            Buf::Cube => (self.pixels as usize).saturating_mul(self.stride()),
+            Buf::Globals => 2 * g,
+            Buf::GlobalMoments => 4 * g,
+            Buf::PriorCentre => self.k() * self.stride(),
+            Buf::GlobalEps => s.saturating_mul(g),
+            Buf::Theta => s.saturating_mul(self.theta_stride()),
+            Buf::Locals => (self.pixels as usize).saturating_mul(self.local_stride as usize),
+            Buf::LocalMoments => {
+                (self.pixels as usize).saturating_mul(2 * self.local_stride as usize)
+            }
+            Buf::PixelOf => self.batch as usize,
+            Buf::LocalEps => self.rows().saturating_mul(self.latents as usize),
+            Buf::Draws => self.rows().saturating_mul(self.draw_stride()),
+            Buf::Mu | Buf::ScoreMean | Buf::ScoreVariance => wide,
+            Buf::LogDensity => self.rows().saturating_mul(self.quads as usize),
+            Buf::RowGrads => self.rows().saturating_mul(self.row_grad_stride()),
+            Buf::LocalGrads => self.batch as usize * self.local_stride as usize,
+            Buf::Partials => {
+                (s * self.chunks as usize).saturating_mul(self.columns() * self.stride())
+            }
+            Buf::RowSums => s * self.chunks as usize * (self.k() + 1),
+            Buf::GlobalGrads => 2 * g,
+            Buf::GlobalTerms => g,
+            Buf::Trace => TRACE_LEN as usize,
+            Buf::Status => 4,
+        };
+        len.max(4)
+    }
+}
+
+/// The engine's buffers: f32, but [`Buf::PixelOf`] and [`Buf::Status`], which are u32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Buf {
+    /// Reflectance, (N, stride).
+    Cube,
+    /// Guide of the scene latents: G locs, G log scales.
+    Globals,
+    /// Adam's moments of those: first (2 G), second (2 G).
+    GlobalMoments,
+    /// Centre of the endmembers' prior, (K, stride).
+    PriorCentre,
+    /// Standard normals behind the scene draw, (S, G).
+    GlobalEps,
+    /// What the scene draw means, (S, theta_stride).
+    Theta,
+    /// Guide of the pixel latents, (N, local_stride).
+    Locals,
+    /// Adam's moments of those, (N, 2, local_stride).
+    LocalMoments,
+    /// The pixel at each place of the minibatch, (B), u32.
+    PixelOf,
+    /// Standard normals behind the pixel draws, (R, P).
+    LocalEps,
+    /// What the pixel draws mean, (R, draw_stride).
+    Draws,
+    /// Mixed spectra, (R, stride).
+    Mu,
+    /// A: derivative of the log density by the mean, (R, stride).
+    ScoreMean,
+    /// B: derivative of the log density by the variance, (R, stride).
+    ScoreVariance,
+    /// Log density, summed over each four bands, (R, quads).
+    LogDensity,
+    /// Sums over bands, (R, row_grad_stride).
+    RowGrads,
+    /// Gradient of the guide of the minibatch's pixels, (B, local_stride).
+    LocalGrads,
+    /// Partial sums over pixels of what each band gives the scene latents, (S, chunks, columns, stride).
+    Partials,
+    /// Partial sums over pixels of log abundances (K) and the local ELBO, (S, chunks, K + 1).
+    RowSums,
+    /// Gradient of the guide of the scene latents, (2 G).
+    GlobalGrads,
+    /// What each scene latent gives the ELBO, (G).
+    GlobalTerms,
+    /// ELBO of each step, (TRACE_LEN).
+    Trace,
+    /// Not-finite flag of the step, steps skipped so far, (4), u32.
+    Status,
+}
+
+impl Buf {
+    /// Every buffer.
+    pub const ALL: [Buf; 23] = [
+        Buf::Cube,
+        Buf::Globals,
+        Buf::GlobalMoments,
+        Buf::PriorCentre,
+        Buf::GlobalEps,
+        Buf::Theta,
+        Buf::Locals,
+        Buf::LocalMoments,
+        Buf::PixelOf,
+        Buf::LocalEps,
+        Buf::Draws,
+        Buf::Mu,
+        Buf::ScoreMean,
+        Buf::ScoreVariance,
+        Buf::LogDensity,
+        Buf::RowGrads,
+        Buf::LocalGrads,
+        Buf::Partials,
+        Buf::RowSums,
+        Buf::GlobalGrads,
+        Buf::GlobalTerms,
+        Buf::Trace,
+        Buf::Status,
+    ];
+}

@@ -1,0 +1,109 @@
+//! The model on one page: what is assumed, with equation numbers of `docs/model.md`.
+
+/// Noise of the observed spectra.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Noise {
+    /// One standard deviation for the whole scene.
+    Isotropic,
+    /// One standard deviation a band.
+    Band,
+}
+
+/// Variational family of a pixel's latents (equation 8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Guide {
+    /// Independent normals (Pyro's `AutoDiagonalNormal`).
+    MeanField,
+    /// One multivariate normal a pixel, by its Cholesky factor.
+    FullRank,
+}
+
+/// The prior of a standard deviation, as terms of `x = log sd`:
+/// `log p(x) = x * jacobian - exp(2x) * quadratic / 2 - (x - centre)^2 * precision / 2 + constant`.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct ScalePrior {
+    pub(crate) jacobian: f64,
+    pub(crate) quadratic: f64,
+    pub(crate) centre: f64,
+    pub(crate) precision: f64,
+    pub(crate) constant: f64,
+}
+
+impl ScalePrior {
+    /// `sd ~ HalfNormal(scale)`, `scale > 0`.
+    pub fn half_normal(scale: f64) -> Self {
+        let constant = 0.5 * (2.0 / std::f64::consts::PI).ln() - scale.ln();
+        ScalePrior {
+            jacobian: 1.0,
+            quadratic: scale.powi(-2),
+            centre: 0.0,
+            precision: 0.0,
+            constant,
+        }
+    }
+
+    /// `log sd ~ Normal(loc, scale)`, `scale > 0`.
+    pub fn log_normal(loc: f64, scale: f64) -> Self {
+        let constant = -0.5 * (2.0 * std::f64::consts::PI).ln() - scale.ln();
+        ScalePrior {
+            jacobian: 0.0,
+            quadratic: 0.0,
+            centre: loc,
+            precision: scale.powi(-2),
+            constant,
+        }
+    }
+}
+
+/// The generative model and its hyperparameters (equations 1 to 6). Reflectance is in 0..1.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Model {
+    /// Number of endmembers, K >= 1.
+    pub endmembers: usize,
+    /// Noise of the observed spectra.
+    pub noise: Noise,
+    /// Total concentration alpha of the pixels' Dirichlet (equation 2), > 0.
+    pub concentration: f64,
+    /// Concentration alpha0 of the prior of the mean abundance (equation 1), > 0.
+    pub mean_concentration: f64,
+    /// Sd of the endmembers' normal prior around its centre, truncated at 0 (equation 3), > 0.
+    pub endmember_sd: f64,
+    /// Prior of the noise sd (equation 4).
+    pub noise_prior: ScalePrior,
+    /// Least noise sd, reflectance: keeps noise-free synthetic bands from infinite density, >= 0.
+    pub noise_floor: f64,
+    /// Prior sd tau of a pixel's log brightness, or none: brightness off.
+    pub brightness: Option<f64>,
+    /// Prior scale of the endmembers' sd between pixels (HalfNormal), or none: variability off.
+    pub variability: Option<f64>,
+    /// Weight of the likelihood, in (0, 1]: independent bands over bands. 1 is the plain model.
+    pub likelihood_weight: f64,
+    /// Variational family of a pixel's latents.
+    pub guide: Guide,
+}
+
+impl Model {
+    /// The model with K endmembers and everything else at its default.
+    pub fn new(endmembers: usize) -> Self {
+        Model {
+            endmembers,
+            noise: Noise::Band,
+            concentration: 0.2 * endmembers as f64,
+            mean_concentration: 1.0,
+            endmember_sd: 0.3,
+            noise_prior: ScalePrior::half_normal(0.05),
+            noise_floor: 1e-4,
+            brightness: None,
+            variability: None,
+            likelihood_weight: 1.0,
+            guide: Guide::MeanField,
+        }
+    }
+
+    /// Latents of one pixel: K - 1 abundance logits, and the log brightness if it is on.
+    pub fn pixel_latents(&self) -> usize {
+        self.endmembers - 1 + usize::from(self.brightness.is_some())
+    }
+}

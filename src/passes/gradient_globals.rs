@@ -1,0 +1,170 @@
+//! Gradient of the guide of the scene latents: the partial sums over chunks in a fixed order, times
+//! N / B, with priors, Jacobians and entropy; and what each latent gives the ELBO.
+//! Equations 13 and 15 to 18.
+
+use rayon::prelude::*;
+
+use super::{Access, Grid, Pass, shader};
+use crate::buffers::Buffers;
+use crate::layout::{Buf, Params};
+use crate::math::{Real, digamma, sigmoid, softplus};
+
+/// One invocation a scene latent.
+pub static PASS: Pass = Pass {
+    name: "gradient_globals",
+    shader: shader!("gradient_globals", "math"),
+    bindings: &[
+        (Buf::Globals, Access::Read),
+        (Buf::PriorCentre, Access::Read),
+        (Buf::GlobalEps, Access::Read),
+        (Buf::Theta, Access::Read),
+        (Buf::Partials, Access::Read),
+        (Buf::RowSums, Access::Read),
+        (Buf::GlobalGrads, Access::Write),
+        (Buf::GlobalTerms, Access::Write),
+    ],
+    grid: |p| Grid::Line(u64::from(p.globals)),
+    trips: |p| {
+        let chunks = u64::from(p.chunks) + 1;
+        // The mean abundance sums K columns (with two digammas of six steps), isotropic noise all bands.
+        let mean = u64::from(p.endmembers) * (chunks + 6) + 6;
+        let noise = if p.noises == 1 { u64::from(p.bands) * chunks } else { chunks };
+        u64::from(p.particles) * (1 + mean.max(noise))
+    },
+};
+
+/// Gathers the gradient on the CPU.
+pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
+    let g = p.globals as usize;
+    let view = View {
+        p,
+        theta: &b.theta,
+        partials: &b.partials,
+        row_sums: &b.row_sums,
+        prior_centre: &b.prior_centre,
+    };
+    let (globals, eps) = (&b.globals, &b.global_eps);
+    let share = T::of(f64::from(p.per_pixel) / f64::from(p.particles));
+    let (by_loc, by_log_scale) = b.global_grads[..2 * g].split_at_mut(g);
+    by_loc
+        .par_iter_mut()
+        .zip(by_log_scale)
+        .zip(&mut b.global_terms[..g])
+        .with_min_len(128)
+        .enumerate()
+        .for_each(|(j, ((by_loc, by_log_scale), term))| {
+            (*by_loc, *by_log_scale, *term) = (T::zero(), T::zero(), T::zero());
+            if view.padded(j) {
+                return;
+            }
+            let scale = globals[g + j].exp();
+            for particle in 0..p.particles as usize {
+                let e = eps[particle * g + j];
+                let (slope, prior) = view.latent(particle, j, globals[j] + scale * e);
+                *by_loc = *by_loc + slope;
+                *by_log_scale = *by_log_scale + slope * e * scale;
+                *term = *term + prior;
+            }
+            *by_loc = *by_loc * share;
+            *by_log_scale = *by_log_scale * share + T::of(f64::from(p.per_pixel));
+            *term = *term / T::of(f64::from(p.particles)) + globals[g + j];
+        });
+}
+
+/// What the latents of a step see.
+struct View<'a, T> {
+    p: &'a Params,
+    theta: &'a [T],
+    partials: &'a [T],
+    row_sums: &'a [T],
+    prior_centre: &'a [T],
+}
+
+impl<T: Real> View<'_, T> {
+    /// True for latents of bands that only fill up a group of four.
+    fn padded(&self, j: usize) -> bool {
+        let (p, bands) = (self.p, self.p.bands as usize);
+        if j < p.noise_at() {
+            j % p.stride() >= bands
+        } else if j < p.mean_at() {
+            p.noises > 1 && j - p.noise_at() >= bands
+        } else {
+            j >= p.variability_at() && (j - p.variability_at()) % p.stride() >= bands
+        }
+    }
+
+    /// Slope of the log joint by latent j at x, and the latent's log prior with its Jacobian.
+    fn latent(&self, particle: usize, j: usize, x: T) -> (T, T) {
+        let p = self.p;
+        let of = |value: f32| T::of(f64::from(value));
+        let (half, two) = (T::of(0.5), T::of(2.0));
+        if j < p.noise_at() {
+            let c = self.theta[particle * p.theta_stride() + j];
+            let off = c - self.prior_centre[j];
+            let precision = of(p.endmember_precision);
+            let by_c = of(p.scale) * self.over_chunks(particle, j / p.stride(), j % p.stride())
+                - precision * off;
+            (sigmoid(x) * by_c + sigmoid(-x), -half * precision * off * off - softplus(-x))
+        } else if j < p.mean_at() {
+            let square = (two * x).exp();
+            let off = x - of(p.noise_centre);
+            let sum = if p.noises == 1 {
+                (0..p.bands as usize).map(|l| self.over_chunks(particle, p.k(), l)).sum()
+            } else {
+                self.over_chunks(particle, p.k(), j - p.noise_at())
+            };
+            let slope = two * square * of(p.scale) * sum + of(p.noise_jacobian)
+                - of(p.noise_quadratic) * square
+                - of(p.noise_precision) * off;
+            let prior = of(p.noise_jacobian) * x
+                - half * of(p.noise_quadratic) * square
+                - half * of(p.noise_precision) * off * off;
+            (slope, prior)
+        } else if j < p.variability_at() {
+            self.mean_abundance(particle, j - p.mean_at())
+        } else {
+            let square = (two * x).exp();
+            let l = j - p.variability_at();
+            let sum = self.over_chunks(particle, p.k() + 1 + l / p.stride(), l % p.stride());
+            let quadratic = of(p.variability_quadratic);
+            (
+                two * square * of(p.scale) * sum + T::one() - quadratic * square,
+                x - half * quadratic * square,
+            )
+        }
+    }
+
+    fn over_chunks(&self, particle: usize, column: usize, band: usize) -> T {
+        let chunks = self.p.chunks as usize;
+        (0..chunks)
+            .map(|chunk| {
+                self.partials[((particle * chunks + chunk) * self.p.columns() + column)
+                    * self.p.stride()
+                    + band]
+            })
+            .sum()
+    }
+
+    /// Slope by logit j of the mean abundance, and that logit's share of the log prior; the last
+    /// abundance has no logit, so the first one carries its share too.
+    fn mean_abundance(&self, particle: usize, j: usize) -> (T, T) {
+        let (p, k, chunks) = (self.p, self.p.k(), self.p.chunks as usize);
+        let of = |value: f64| T::of(value);
+        let a = &self.theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
+        let concentration = of(f64::from(p.concentration));
+        let prior_concentration = of(f64::from(p.mean_concentration));
+        let pi_j = a[j] / concentration;
+        let mut slope = prior_concentration * (T::one() - of(k as f64) * pi_j);
+        for (i, &a_i) in a.iter().enumerate() {
+            let logs: T = (0..chunks)
+                .map(|chunk| self.row_sums[(particle * chunks + chunk) * (k + 1) + i])
+                .sum();
+            let by_a = of(f64::from(p.scale))
+                * (of(f64::from(p.batch)) * (digamma(concentration) - digamma(a_i)) + logs);
+            let same = if i == j { T::one() } else { T::zero() };
+            slope = slope + a_i * (same - pi_j) * by_a;
+        }
+        let last = if j == 0 { (a[k - 1] / concentration).ln() } else { T::zero() };
+        (slope, prior_concentration * (pi_j.ln() + last))
+    }
+}

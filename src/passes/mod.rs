@@ -1,0 +1,144 @@
+//! The passes of one SVI step, in order. One pass is one file here (its equation, bindings, grid
+//! and CPU twin) and one file of the same name in `shaders/`. Pipelines, the CPU loop, the checks
+//! of every shader and the comparison of the two backends all come from [`all`].
+
+use crate::buffers::Buffers;
+use crate::layout::{Buf, Params};
+use crate::math::Real;
+
+pub mod elbo;
+pub mod gradient_abundances;
+pub mod gradient_bands;
+pub mod gradient_globals;
+pub mod gradient_pixels;
+pub mod likelihood;
+pub mod mix;
+pub mod sample_globals;
+pub mod sample_pixels;
+pub mod sum_pixels;
+pub mod update_globals;
+pub mod update_pixels;
+
+/// What the backends need to know of a pass.
+#[derive(Debug)]
+pub struct Pass {
+    /// Name of the pass, and of its files.
+    pub name: &'static str,
+    /// The whole WGSL text. The pass comes first, so that line numbers in errors are its own.
+    pub shader: &'static str,
+    /// Buffers at bindings 1, 2, ..., and whether the pass writes them. Binding 0 is [`Params`].
+    pub bindings: &'static [(Buf, Access)],
+    /// Invocations.
+    pub grid: fn(&Params) -> Grid,
+    /// Upper bound of loop iterations of one invocation, all its loops together: lavapipe cuts a
+    /// shader off, silently, after 65,535.
+    pub trips: fn(&Params) -> u64,
+}
+
+/// What a pass does with a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reads only.
+    Read,
+    /// Writes, and may read.
+    Write,
+}
+
+/// How many invocations a pass takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grid {
+    /// That many independent ones.
+    Line(u64),
+    /// One workgroup.
+    OneGroup,
+}
+
+/// A pass and its CPU twin.
+pub type Twin<T> = (&'static Pass, fn(&Params, &mut Buffers<T>));
+
+/// The passes in the order of a step, each with its CPU twin.
+pub fn all<T: Real>() -> [Twin<T>; 12] {
+    [
+        (&sample_globals::PASS, sample_globals::run),
+        (&sample_pixels::PASS, sample_pixels::run),
+        (&mix::PASS, mix::run),
+        (&likelihood::PASS, likelihood::run),
+        (&gradient_abundances::PASS, gradient_abundances::run),
+        (&gradient_pixels::PASS, gradient_pixels::run),
+        (&gradient_bands::PASS, gradient_bands::run),
+        (&sum_pixels::PASS, sum_pixels::run),
+        (&gradient_globals::PASS, gradient_globals::run),
+        (&elbo::PASS, elbo::run),
+        (&update_pixels::PASS, update_pixels::run),
+        (&update_globals::PASS, update_globals::run),
+    ]
+}
+
+/// Workgroup size of every pass: a multiple of all vendors' subgroup sizes, within every limit.
+pub const WORKGROUP: u32 = 64;
+
+/// Workgroups in a row of a dispatch; `shaders/shared/grid.wgsl` states the same.
+pub const GROUPS_X: u32 = 32_768;
+
+/// The text of a pass followed by the shared texts it needs.
+macro_rules! shader {
+    ($name:literal $(, $shared:literal)*) => {
+        concat!(
+            include_str!(concat!("../../shaders/", $name, ".wgsl")),
+            include_str!("../../shaders/shared/params.wgsl"),
+            include_str!("../../shaders/shared/grid.wgsl"),
+            $(include_str!(concat!("../../shaders/shared/", $shared, ".wgsl"))),*
+        )
+    };
+}
+use shader;
+
+/// Elements below which a loop is not worth a second thread.
+const PARALLEL_ELEMENTS: usize = 4096;
+
+/// Rows to give a thread at least, when each has `stride` elements.
+fn rows_a_task(stride: usize) -> usize {
+    PARALLEL_ELEMENTS.div_ceil(stride.max(1))
+}
+
+/// Lanes of the running sums below: enough for two AVX-512 registers, so that the sum is not one
+/// long chain of dependent additions.
+const LANES: usize = 32;
+
+/// `sum f(a, b)` over two slices of equal length, in a fixed order.
+#[inline(always)]
+fn sum_lanes<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T {
+    let mut lanes = [T::zero(); LANES];
+    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest = a_chunks.remainder().iter().zip(b_chunks.remainder());
+    for (a, b) in a_chunks.zip(b_chunks) {
+        for i in 0..LANES {
+            lanes[i] = lanes[i] + f(a[i], b[i]);
+        }
+    }
+    for (lane, (&a, &b)) in lanes.iter_mut().zip(rest) {
+        *lane = *lane + f(a, b);
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] = lanes[i] + lanes[i + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sum_lanes_takes_every_element_once() {
+        for n in [0, 1, 4, 31, 32, 33, 100] {
+            let a: Vec<f64> = (0..n).map(f64::from).collect();
+            // Integers below 2^53: exact in any order.
+            assert_eq!(sum_lanes(&a, &a, |x, y| x + y), f64::from(n * (n - 1)));
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Adam on the guide of the scene latents (Kingma and Ba, ICLR 2015), with bias correction.
+
+use super::{Access, Grid, Pass, shader};
+use crate::buffers::Buffers;
+use crate::layout::{Buf, Params};
+use crate::math::Real;
+
+/// One invocation a guide parameter.
+pub static PASS: Pass = Pass {
+    name: "update_globals",
+    shader: shader!("update_globals", "adam"),
+    bindings: &[
+        (Buf::GlobalGrads, Access::Read),
+        (Buf::Globals, Access::Write),
+        (Buf::GlobalMoments, Access::Write),
+        (Buf::Status, Access::Read),
+    ],
+    grid: |p| Grid::Line(2 * u64::from(p.globals)),
+    trips: |_| 0,
+};
+
+/// Guards the square root against a gradient that has been zero since the start, nothing more: the
+/// length of a step must not depend on the unit of the ELBO.
+const EPSILON: f64 = 1e-20;
+
+/// Both moments after one more gradient.
+#[inline]
+pub fn moments_after<T: Real>((first, second): (T, T), grad: T, decay: (T, T)) -> (T, T) {
+    (
+        decay.0 * first + (T::one() - decay.0) * grad,
+        decay.1 * second + (T::one() - decay.1) * grad * grad,
+    )
+}
+
+/// The step, uphill, for a learning rate of 1.
+#[inline]
+pub fn climb<T: Real>(first: T, second: T) -> T {
+    first / (second + T::of(EPSILON)).sqrt()
+}
+
+/// Updates on the CPU.
+pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
+    let count = 2 * p.globals as usize;
+    if b.status[0] != 0 {
+        return;
+    }
+    let decay = (T::of(f64::from(p.decay_first_global)), T::of(f64::from(p.decay_second_global)));
+    let correction = (T::of(f64::from(p.correction_first)), T::of(f64::from(p.correction_second)));
+    let rate = T::of(f64::from(p.rate_global));
+    let (first, second) = b.global_moments[..2 * count].split_at_mut(count);
+    for (((x, m), v), &grad) in
+        b.globals[..count].iter_mut().zip(first).zip(second).zip(&b.global_grads)
+    {
+        (*m, *v) = moments_after((*m, *v), grad, decay);
+        *x = *x + rate * climb(*m * correction.0, *v * correction.1);
+    }
+}

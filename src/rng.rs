@@ -1,0 +1,221 @@
+//! Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw, SC 2011) and what is
+//! made of it. A number depends on (seed, step, index, stream) alone, so a run is the same
+//! whatever the workgroup, the number of threads or the order of pixels, and both backends draw
+//! the same integers. Twin: `shaders/shared/rng.wgsl`.
+
+/// What a number is for; streams never share numbers.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub enum Stream {
+    /// Latents of pixels.
+    Pixel = 1,
+    /// Latents of the scene: endmembers, noise, mean abundance.
+    Global = 2,
+    /// The order of pixels in an epoch.
+    Shuffle = 3,
+    /// Draws from the fitted guide.
+    Posterior = 4,
+}
+
+const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+
+/// Philox4x32-10: four words from a 128-bit counter and a 64-bit key.
+pub fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
+    let [mut c0, mut c1, mut c2, mut c3] = counter;
+    let [mut k0, mut k1] = key;
+    for _ in 0..10 {
+        let p0 = u64::from(MULTIPLIER[0]) * u64::from(c0);
+        let p1 = u64::from(MULTIPLIER[1]) * u64::from(c2);
+        (c0, c1, c2, c3) =
+            ((p1 >> 32) as u32 ^ c1 ^ k0, p1 as u32, (p0 >> 32) as u32 ^ c3 ^ k1, p0 as u32);
+        k0 = k0.wrapping_add(WEYL[0]);
+        k1 = k1.wrapping_add(WEYL[1]);
+    }
+    [c0, c1, c2, c3]
+}
+
+/// The two words of a seed, as Philox takes them.
+pub fn key(seed: u64) -> [u32; 2] {
+    [seed as u32, (seed >> 32) as u32]
+}
+
+/// Four standard normals: numbers `4 * block ..` of the sequence that belongs to `index`.
+pub fn normals(
+    key: [u32; 2],
+    stream: Stream,
+    particle: u32,
+    step: u32,
+    index: u32,
+    block: u32,
+) -> [f32; 4] {
+    philox([index, block, step, stream as u32 | particle << 8], key).map(normal)
+}
+
+/// One standard normal: number `lane` of the sequence that belongs to `index`.
+pub fn normal_at(
+    key: [u32; 2],
+    stream: Stream,
+    particle: u32,
+    step: u32,
+    index: u32,
+    lane: u32,
+) -> f32 {
+    normals(key, stream, particle, step, index, lane / 4)[lane as usize % 4]
+}
+
+/// A standard normal from one word, by the inverse of the error function (Giles, "Approximating
+/// the erfinv function", GPU Computing Gems 2011, single precision). The upper 23 bits give the
+/// midpoint of one of 2^23 equal intervals of (-1, 1), exactly representable, so the largest value
+/// is 5.3. Polynomials instead of sin, cos and log of the driver: those differ between drivers.
+pub fn normal(word: u32) -> f32 {
+    let x = (((word >> 9) << 1) | 1) as f32 * (1.0 / 8_388_608.0) - 1.0;
+    let w = -ln((1.0 - x) * (1.0 + x));
+    let (t, c) = if w < 5.0 { (w - 2.5, &CENTRE) } else { (w.sqrt() - 3.0, &TAIL) };
+    c.iter().skip(1).fold(c[0], |p, &c| p * t + c) * x * std::f32::consts::SQRT_2
+}
+
+const CENTRE: [f32; 9] = [
+    2.81022636e-08,
+    3.43273939e-07,
+    -3.5233877e-06,
+    -4.39150654e-06,
+    0.00021858087,
+    -0.00125372503,
+    -0.00417768164,
+    0.246640727,
+    1.50140941,
+];
+const TAIL: [f32; 9] = [
+    -0.000200214257,
+    0.000100950558,
+    0.00134934322,
+    -0.00367342844,
+    0.00573950773,
+    -0.0076224613,
+    0.00943887047,
+    1.00167406,
+    2.83297682,
+];
+
+/// Natural logarithm of a positive normal number, in plain arithmetic (fdlibm's `logf`, without
+/// its special cases): relative error below 1e-7.
+fn ln(x: f32) -> f32 {
+    // Split x = 2^k * m with m in [sqrt(1/2), sqrt(2)).
+    let bits = x.to_bits().wrapping_add(0x3f80_0000 - 0x3f35_04f3);
+    let k = (bits >> 23) as i32 - 127;
+    let m = f32::from_bits((bits & 0x007f_ffff) + 0x3f35_04f3);
+    let f = m - 1.0;
+    let s = f / (2.0 + f);
+    let z = s * s;
+    let w = z * z;
+    let r = w * (0.400_000_1 + w * 0.242_790_79) + z * (0.666_666_6 + w * 0.284_987_87);
+    let half = 0.5 * f * f;
+    let k = k as f32;
+    s * (half + r) + k * 9.058_001e-6 - half + f + k * 0.693_138_1
+}
+
+/// A place in a fresh pseudo-random order of `0 .. pixels`, without a table: an alternating Feistel
+/// network on `bits` bits (4 rounds, Philox as round function), walked until it lands inside
+/// (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002). `bits` is
+/// [`shuffle_bits`], so fewer than two walks are expected.
+pub fn shuffled(key: [u32; 2], epoch: u32, pixels: u32, bits: u32, place: u32) -> u32 {
+    let low_bits = bits / 2;
+    let (low_mask, high_mask) = ((1u32 << low_bits) - 1, (1u32 << (bits - low_bits)) - 1);
+    let mut at = place;
+    for _ in 0..MAX_WALK {
+        let (mut low, mut high) = (at & low_mask, at >> low_bits);
+        for round in 0..2 {
+            low ^= philox([high, 2 * round, epoch, Stream::Shuffle as u32], key)[0] & low_mask;
+            high ^= philox([low, 2 * round + 1, epoch, Stream::Shuffle as u32], key)[0] & high_mask;
+        }
+        at = low | high << low_bits;
+        if at < pixels {
+            break;
+        }
+    }
+    at
+}
+
+/// Bits of the shuffle's domain: the smallest power of two that holds `pixels`, at least 2 bits.
+pub fn shuffle_bits(pixels: u32) -> u32 {
+    (32 - pixels.saturating_sub(1).leading_zeros()).max(2)
+}
+
+/// A bound for shaders, which must not loop for ever. Each walk lands inside with a chance of at
+/// least one half, but for scenes of one pixel (one quarter): 512 misses do not happen.
+const MAX_WALK: u32 = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn philox_meets_the_authors_known_answers() {
+        // Random123 kat_vectors, philox4x32 10.
+        assert_eq!(philox([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        assert_eq!(
+            philox([u32::MAX; 4], [u32::MAX; 2]),
+            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
+        );
+        assert_eq!(
+            philox(
+                [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344],
+                [0xa409_3822, 0x299f_31d0]
+            ),
+            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
+        );
+    }
+
+    #[test]
+    fn logarithm_is_accurate() {
+        // The stated bound, 1e-7 relative, over the range that `normal` asks for.
+        for i in 1..100_000 {
+            let x = i as f32 / 100_000.0;
+            let exact = f64::from(x).ln();
+            assert!(((f64::from(ln(x)) - exact) / exact).abs() < 1.2e-7, "{x}");
+        }
+    }
+
+    #[test]
+    fn normals_have_the_moments_and_tails_of_a_normal() {
+        let count = 1 << 18;
+        let draws: Vec<f64> = (0..count / 4)
+            .flat_map(|i| normals(key(7), Stream::Pixel, 0, 3, i, 0))
+            .map(f64::from)
+            .collect();
+        let mean =
+            |f: &dyn Fn(f64) -> f64| draws.iter().map(|&x| f(x)).sum::<f64>() / f64::from(count);
+        // Five standard errors: sqrt(Var) / sqrt(n) with Var = 1, 2, 15, 96.
+        let se = 5.0 / f64::from(count).sqrt();
+        assert!(mean(&|x| x).abs() < se);
+        assert!((mean(&|x| x * x) - 1.0).abs() < 2f64.sqrt() * se);
+        assert!(mean(&|x| x.powi(3)).abs() < 15f64.sqrt() * se);
+        assert!((mean(&|x| x.powi(4)) - 3.0).abs() < 96f64.sqrt() * se);
+        let tail = mean(&|x| f64::from(x > 1.959_963_985));
+        assert!((tail - 0.025).abs() < se * (0.025f64 * 0.975).sqrt());
+    }
+
+    #[test]
+    fn normal_is_odd_and_bounded() {
+        assert_eq!(normal(0), -normal(u32::MAX));
+        assert!(normal(u32::MAX) > 5.0 && normal(u32::MAX) < 5.5);
+    }
+
+    #[test]
+    fn every_epoch_visits_every_pixel_once_in_another_order() {
+        for pixels in [1u32, 2, 3, 5, 64, 1000, 9025] {
+            let bits = shuffle_bits(pixels);
+            let order = |epoch| {
+                (0..pixels).map(|i| shuffled(key(1), epoch, pixels, bits, i)).collect::<Vec<_>>()
+            };
+            let mut sorted = order(0);
+            sorted.sort_unstable();
+            assert!(sorted.iter().copied().eq(0..pixels), "{pixels} pixels");
+            if pixels > 5 {
+                assert_ne!(order(0), order(1));
+                assert_ne!(order(0), (0..pixels).collect::<Vec<_>>());
+            }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Stochastic variational inference: the loop around the passes. It emits progress, never prints.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::backend::{self, Backend, device::Device};
+use crate::error::{Error, Result};
+use crate::guide::{self, State};
+use crate::layout::Params;
+use crate::model::Model;
+use crate::scene::Cube;
+use crate::schedule::{Plateau, Schedule};
+
+/// How a fit is run.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Settings {
+    /// Ceiling of the number of steps, >= 1; the stopping rule usually ends the run before.
+    pub steps: u32,
+    /// Pixels in a minibatch, >= 1; more than the scene has means all of them.
+    pub batch_size: usize,
+    /// Draws a step, 1 to 64.
+    pub particles: usize,
+    /// Adam's learning rate of the scene latents, > 0; pixel latents take [`LOCAL_RATE`] times as much.
+    pub learning_rate: f64,
+    /// Seed of every random number of the run.
+    pub seed: u64,
+    /// Whether the stopping rule may end the run before the ceiling.
+    pub early_stop: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            steps: 4000,
+            batch_size: 500,
+            particles: 1,
+            learning_rate: 0.02,
+            seed: 0,
+            early_stop: true,
+        }
+    }
+}
+
+/// Learning rate of pixel latents over that of scene latents. A pixel is drawn once an epoch, a
+/// scene latent moves every step.
+pub const LOCAL_RATE: f64 = 5.0;
+/// Most draws a step: the particle's number has a byte in the random counter, and memory is finite.
+const MOST_PARTICLES: usize = 64;
+/// Adam's decays: (first, second) moment. Pixels see few gradients, so theirs forget sooner.
+const DECAY_GLOBAL: (f64, f64) = (0.9, 0.999);
+const DECAY_LOCAL: (f64, f64) = (0.8, 0.95);
+/// Steps between two looks at the ELBO.
+const BLOCK: u32 = 50;
+
+/// How far a run is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// Steps done.
+    pub step: u32,
+    /// Steps the run takes at most, as far as known now.
+    pub ceiling: u32,
+    /// Mean ELBO a pixel over the last steps, nats.
+    pub elbo: f64,
+    /// Steps that were not finite, so far.
+    pub skipped: u32,
+    /// Time since the first step.
+    pub elapsed: Duration,
+    /// The number of steps left times the time one has taken.
+    pub left: Duration,
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case", tag = "reason")]
+pub enum Stop {
+    /// The ELBO stood still; the learning rate was then brought down to zero.
+    Converged {
+        /// Step at which the rule fired.
+        fired_at: u32,
+    },
+    /// The ceiling was reached first.
+    Ceiling,
+    /// Someone asked to stop.
+    Interrupted,
+}
+
+impl Stop {
+    /// The reason as a sentence.
+    pub fn sentence(&self) -> String {
+        match self {
+            Stop::Converged { fired_at } => {
+                format!("the ELBO stood still at step {fired_at} ({})", Plateau::RULE)
+            }
+            Stop::Ceiling => "the ceiling of steps was reached".into(),
+            Stop::Interrupted => "it was interrupted".into(),
+        }
+    }
+}
+
+/// What a run leaves behind.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Sizes of the run.
+    pub params: Params,
+    /// Guide of the scene latents.
+    pub globals: Vec<f32>,
+    /// Guide of the pixel latents.
+    pub locals: Vec<f32>,
+    /// ELBO a pixel of every step, nats, all constants included.
+    pub trace: Vec<f64>,
+    /// Why it ended.
+    pub stop: Stop,
+    /// Steps that were not finite and changed nothing.
+    pub skipped: u32,
+    /// Time of the upload and compilation, then of the steps.
+    pub seconds: (f64, f64),
+}
+
+impl Outcome {
+    /// Mean ELBO a pixel over the last steps, nats.
+    pub fn elbo(&self) -> f64 {
+        let last = &self.trace[self.trace.len().saturating_sub(BLOCK as usize)..];
+        mean_finite(last)
+    }
+}
+
+/// The sizes of a run, with every setting checked against the scene.
+pub fn params(model: &Model, settings: &Settings, cube: &Cube) -> Result<Params> {
+    check(model, settings)?;
+    let batch = settings.batch_size.min(cube.pixels());
+    let mut params =
+        Params::new(model, cube.pixels(), cube.bands(), batch, settings.particles, settings.seed)?;
+    params.decay_first_global = DECAY_GLOBAL.0 as f32;
+    params.decay_second_global = DECAY_GLOBAL.1 as f32;
+    params.decay_first_local = DECAY_LOCAL.0 as f32;
+    params.decay_second_local = DECAY_LOCAL.1 as f32;
+    Ok(params)
+}
+
+fn check(model: &Model, settings: &Settings) -> Result<()> {
+    let positive = |option: &str, value: f64| {
+        if value.is_finite() && value > 0.0 {
+            Ok(())
+        } else {
+            Err(Error::option(format!("{option} {value}"), "must be a finite number above 0"))
+        }
+    };
+    let at_least_one = |option: &str, value: usize| {
+        if value > 0 {
+            Ok(())
+        } else {
+            Err(Error::option(format!("{option} 0"), "must be at least 1"))
+        }
+    };
+    at_least_one("--endmembers", model.endmembers)?;
+    at_least_one("--steps", settings.steps as usize)?;
+    at_least_one("--batch-size", settings.batch_size)?;
+    at_least_one("--particles", settings.particles)?;
+    if settings.particles > MOST_PARTICLES {
+        return Err(Error::option(
+            format!("--particles {}", settings.particles),
+            format!("at most {MOST_PARTICLES}"),
+        ));
+    }
+    positive("--learning-rate", settings.learning_rate)?;
+    positive("--concentration", model.concentration)
+}
+
+/// Fits the model from a start. `observe` is told after every [`BLOCK`] steps; `interrupted` is
+/// asked much more often and ends the run, with what there is.
+pub fn fit(
+    device: &Device,
+    model: &Model,
+    settings: &Settings,
+    cube: &Arc<Cube>,
+    start: State,
+    observe: &mut dyn FnMut(&Progress),
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Result<Outcome> {
+    let sizes = params(model, settings, cube)?;
+    let constant = guide::elbo_constant(&sizes, model, &start.prior_centre);
+    let opening = Instant::now();
+    let mut backend = backend::open(device, &sizes, Arc::clone(cube), start)?;
+    let opened = opening.elapsed().as_secs_f64();
+
+    let mut schedule = Schedule::new(settings.steps);
+    let mut plateau = Plateau::default();
+    let mut trace: Vec<f64> = Vec::new();
+    let mut stop = Stop::Ceiling;
+    let mut skipped = 0;
+    let begin = Instant::now();
+    while (trace.len() as u32) < schedule.last() {
+        let first = trace.len() as u32;
+        let steps: Vec<Params> = (first..(first + BLOCK).min(schedule.last()))
+            .map(|step| at_step(&sizes, settings, step, step - first, schedule.rate(step)))
+            .collect();
+        let block = backend.run(&steps, interrupted)?;
+        let done = block.elbo.len();
+        trace.extend(
+            block.elbo.iter().map(|&elbo| (f64::from(elbo) + constant) / f64::from(sizes.pixels)),
+        );
+        if block.skipped as usize == trace.len() && !trace.is_empty() {
+            return Err(Error::Fit(format!(
+                "none of the first {} steps gave a finite ELBO; check the scene's values and scale, or lower --learning-rate",
+                trace.len()
+            )));
+        }
+        skipped = block.skipped;
+        let elbo = mean_finite(&trace[first as usize..]);
+        if settings.early_stop && schedule.cooling_since().is_none() && plateau.push(elbo) {
+            schedule.cool_from(trace.len() as u32);
+            stop = Stop::Converged { fired_at: trace.len() as u32 };
+        }
+        let elapsed = begin.elapsed();
+        let left = elapsed
+            .mul_f64(f64::from(schedule.last() - trace.len() as u32) / trace.len().max(1) as f64);
+        observe(&Progress {
+            step: trace.len() as u32,
+            ceiling: schedule.last(),
+            elbo,
+            skipped,
+            elapsed,
+            left,
+        });
+        if done < steps.len() {
+            stop = Stop::Interrupted;
+            break;
+        }
+    }
+    let stepped = begin.elapsed().as_secs_f64();
+    let (globals, locals) = backend.guide()?;
+    Ok(Outcome { params: sizes, globals, locals, trace, stop, skipped, seconds: (opened, stepped) })
+}
+
+/// The parameters of one step.
+fn at_step(sizes: &Params, settings: &Settings, step: u32, slot: u32, rate: f64) -> Params {
+    // What does not fill a last minibatch waits for the next epoch, in another order.
+    let batches = sizes.pixels / sizes.batch;
+    let correction = |decay: f64| (1.0 / (1.0 - decay.powf(f64::from(step) + 1.0))) as f32;
+    Params {
+        step,
+        epoch: step / batches,
+        batch_first: step % batches * sizes.batch,
+        trace_slot: slot,
+        rate_global: (settings.learning_rate * rate) as f32,
+        rate_local: (settings.learning_rate * LOCAL_RATE * rate) as f32,
+        correction_first: correction(DECAY_GLOBAL.0),
+        correction_second: correction(DECAY_GLOBAL.1),
+        ..*sizes
+    }
+}
+
+fn mean_finite(values: &[f64]) -> f64 {
+    let finite: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
+    finite.iter().sum::<f64>() / finite.len().max(1) as f64
+}

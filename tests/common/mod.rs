@@ -1,0 +1,164 @@
+//! What several test files need: small problems with known content.
+#![allow(dead_code, missing_docs)]
+
+use std::sync::Arc;
+
+use ndarray::{Array1, Array2};
+use unmixel::buffers::Buffers;
+use unmixel::guide::State;
+use unmixel::layout::Params;
+use unmixel::math::Real;
+use unmixel::model::{Guide, Model, Noise, ScalePrior};
+use unmixel::passes;
+use unmixel::rng::{self, Stream};
+use unmixel::scene::Cube;
+use unmixel::svi::{self, Settings};
+
+/// A number in (0, 1), the same on every machine.
+pub fn uniform(seed: u64, index: u32) -> f64 {
+    (f64::from(rng::philox([index, 0, 0, 99], rng::key(seed))[0]) + 0.5) / 4_294_967_296.0
+}
+
+/// A standard normal.
+pub fn normal(seed: u64, index: u32) -> f64 {
+    f64::from(rng::normal_at(rng::key(seed), Stream::Posterior, 0, 0, index, 0))
+}
+
+/// One fit's worth of input: mixtures of smooth spectra with noise.
+pub struct Problem {
+    pub model: Model,
+    pub settings: Settings,
+    pub params: Params,
+    pub cube: Arc<Cube>,
+    pub state: State,
+    pub endmembers: Array2<f64>,
+    pub abundances: Array2<f32>,
+}
+
+impl Problem {
+    pub fn new(model: Model, settings: Settings, pixels: usize, bands: usize) -> Problem {
+        let k = model.endmembers;
+        let endmembers = Array2::from_shape_fn((k, bands), |(i, l)| {
+            0.45 + 0.3 * ((i + 1) as f64 * (l as f64 / bands as f64 * 3.0 + 0.7)).sin()
+        });
+        let mut abundances = Array2::from_shape_fn((pixels, k), |(n, i)| {
+            -(uniform(1, (n * k + i) as u32).ln()) as f32 + 0.02
+        });
+        for mut row in abundances.rows_mut() {
+            let sum = row.sum();
+            row /= sum;
+        }
+        let mut cube = Cube::zeros(pixels, bands);
+        for n in 0..pixels {
+            for l in 0..bands {
+                let mu: f64 =
+                    (0..k).map(|i| f64::from(abundances[[n, i]]) * endmembers[[i, l]]).sum();
+                cube.spectrum_mut(n)[l] = (mu + 0.02 * normal(2, (n * bands + l) as u32)) as f32;
+            }
+        }
+        let cube = Arc::new(cube);
+        let params = svi::params(&model, &settings, &cube).unwrap();
+        let brightness = model
+            .brightness
+            .map(|_| Array1::from_shape_fn(pixels, |n| 0.1 * normal(3, n as u32) as f32));
+        let state = State::around(
+            &params,
+            &model,
+            &cube,
+            endmembers.view(),
+            abundances.view(),
+            brightness.as_ref().map(|b| b.view()),
+        );
+        Problem { model, settings, params, cube, state, endmembers, abundances }
+    }
+
+    /// Working memory at the start of a step.
+    pub fn buffers<T: Real>(&self) -> Buffers<T> {
+        let mut buffers = Buffers::new(&self.params, Arc::clone(&self.cube));
+        let put = |to: &mut Vec<T>, from: &[f32]| {
+            for (to, &from) in to.iter_mut().zip(from) {
+                *to = T::of(f64::from(from));
+            }
+        };
+        put(&mut buffers.globals, &self.state.globals);
+        put(&mut buffers.locals, &self.state.locals);
+        put(&mut buffers.prior_centre, &self.state.prior_centre);
+        buffers
+    }
+
+    /// The parameters of the step that tests look at: not the first one, so that epoch and place count.
+    pub fn step(&self) -> Params {
+        Params {
+            step: 3,
+            epoch: 1,
+            batch_first: if 2 * self.params.batch <= self.params.pixels {
+                self.params.batch
+            } else {
+                0
+            },
+            trace_slot: 2,
+            rate_global: 0.02,
+            rate_local: 0.1,
+            correction_first: 2.0,
+            correction_second: 3.0,
+            ..self.params
+        }
+    }
+}
+
+/// Runs the passes up to and with `last` on the CPU.
+pub fn run_to<T: Real>(params: &Params, buffers: &mut Buffers<T>, last: &str) {
+    for (pass, run) in passes::all() {
+        run(params, buffers);
+        if pass.name == last {
+            return;
+        }
+    }
+    panic!("no pass {last}");
+}
+
+/// The kinds of model that differ in what the passes do, small enough for finite differences.
+/// Bands and batch are no multiples of four, several chunks and a padded quad are in play.
+pub fn variants() -> Vec<(&'static str, Problem)> {
+    let base = |k: usize| Model { concentration: 0.7 * k as f64, ..Model::new(k) };
+    let settings = Settings { batch_size: 19, particles: 1, seed: 5, ..Settings::default() };
+    let two = Settings { particles: 2, ..settings.clone() };
+    let full = Settings { batch_size: 40, ..two.clone() };
+    vec![
+        ("plain, K = 3", Problem::new(base(3), settings.clone(), 40, 7)),
+        (
+            "isotropic noise, two particles",
+            Problem::new(Model { noise: Noise::Isotropic, ..base(3) }, two.clone(), 40, 6),
+        ),
+        ("K = 1", Problem::new(base(1), settings.clone(), 40, 5)),
+        ("K = 2, one band", Problem::new(base(2), settings.clone(), 40, 1)),
+        (
+            "brightness",
+            Problem::new(Model { brightness: Some(0.5), ..base(3) }, two.clone(), 40, 7),
+        ),
+        (
+            "brightness, K = 1",
+            Problem::new(Model { brightness: Some(0.5), ..base(1) }, two.clone(), 40, 7),
+        ),
+        (
+            "variability",
+            Problem::new(Model { variability: Some(0.05), ..base(3) }, two.clone(), 40, 7),
+        ),
+        (
+            "everything, full rank, K = 6, weighted, log-normal noise",
+            Problem::new(
+                Model {
+                    brightness: Some(0.4),
+                    variability: Some(0.03),
+                    guide: Guide::FullRank,
+                    likelihood_weight: 0.3,
+                    noise_prior: ScalePrior::log_normal(-3.0, 1.0),
+                    ..base(6)
+                },
+                full,
+                40,
+                9,
+            ),
+        ),
+    ]
+}

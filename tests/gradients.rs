@@ -1,0 +1,287 @@
+//! Every hand-derived gradient against central differences in f64, and the ELBO itself against the
+//! densities of docs/model.md written out by other means.
+#![allow(missing_docs)]
+
+mod common;
+
+use common::{Problem, run_to, variants};
+use unmixel::buffers::Buffers;
+use unmixel::guide::elbo_constant;
+use unmixel::math::{ln_gamma, softplus};
+use unmixel::model::Noise;
+
+/// The bound: 1e-5 relative. Central differences in f64 with h = 1e-5 leave h^2 f'''/6, about
+/// 1e-9 of the ELBO's curvature scale, and rounding eps * |ELBO| / h, about 1e-9 absolute here.
+const RELATIVE: f64 = 1e-5;
+const H: f64 = 1e-5;
+
+fn elbo(problem: &Problem, buffers: &mut Buffers<f64>) -> f64 {
+    let step = problem.step();
+    run_to(&step, buffers, "elbo");
+    buffers.trace[step.trace_slot as usize]
+}
+
+/// Pushes a guide off its symmetric start, so that no gradient is small by accident.
+fn roughened(problem: &Problem) -> Buffers<f64> {
+    let mut buffers = problem.buffers::<f64>();
+    let mut index = 0;
+    for x in buffers.globals.iter_mut().chain(&mut buffers.locals) {
+        *x += 0.2 * common::normal(11, index);
+        index += 1;
+    }
+    buffers
+}
+
+fn difference(
+    problem: &Problem,
+    buffers: &Buffers<f64>,
+    place: impl Fn(&mut Buffers<f64>) -> &mut f64,
+) -> f64 {
+    let at = |h: f64| {
+        let mut moved = buffers.clone();
+        *place(&mut moved) += h;
+        elbo(problem, &mut moved)
+    };
+    (at(H) - at(-H)) / (2.0 * H)
+}
+
+/// Largest disagreement of the gradient with differences, relative to each component, but not
+/// below a thousandth of the largest one, where differences have no digits left.
+fn worst(pairs: &[(f64, f64)]) -> f64 {
+    let largest = pairs.iter().map(|(_, d)| d.abs()).fold(0.0, f64::max);
+    pairs.iter().map(|(g, d)| (g - d).abs() / d.abs().max(1e-3 * largest)).fold(0.0, f64::max)
+}
+
+fn global_pairs(problem: &Problem) -> Vec<(f64, f64)> {
+    let buffers = roughened(problem);
+    let mut done = buffers.clone();
+    elbo(problem, &mut done);
+    let p = problem.params;
+    let padded = |j: usize| {
+        let j = j % p.globals as usize;
+        let in_rows =
+            j < p.noise_at() || (j < p.mean_at() && p.noises > 1) || j >= p.variability_at();
+        let row_start = if j < p.noise_at() {
+            0
+        } else if j < p.mean_at() {
+            p.noise_at()
+        } else {
+            p.variability_at()
+        };
+        in_rows && (j - row_start) % p.stride() >= p.bands as usize
+    };
+    (0..2 * p.globals as usize)
+        .filter(|&j| !padded(j))
+        .map(|j| {
+            (
+                done.global_grads[j],
+                difference(problem, &buffers, |b| &mut b.globals[j]) / f64::from(p.pixels),
+            )
+        })
+        .collect()
+}
+
+fn local_pairs(problem: &Problem) -> Vec<(f64, f64)> {
+    let buffers = roughened(problem);
+    let mut done = buffers.clone();
+    elbo(problem, &mut done);
+    let p = problem.params;
+    let stride = p.local_stride as usize;
+    let scale = f64::from(p.pixels) / f64::from(p.batch);
+    // Every third pixel is plenty: they differ in data only.
+    (0..p.batch as usize)
+        .step_by(3)
+        .flat_map(|place| (0..stride).map(move |d| (place, d)))
+        .map(|(place, d)| {
+            let at = done.pixel_of[place] as usize * stride + d;
+            (
+                done.local_grads[place * stride + d],
+                difference(problem, &buffers, |b| &mut b.locals[at]) / scale,
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn gradients_of_scene_latents_are_right() {
+    for (name, problem) in variants() {
+        let worst = worst(&global_pairs(&problem));
+        assert!(worst < RELATIVE, "{name}: {worst:e}");
+    }
+}
+
+#[test]
+fn gradients_of_pixel_latents_are_right() {
+    for (name, problem) in variants() {
+        let worst = worst(&local_pairs(&problem));
+        assert!(worst < RELATIVE, "{name}: {worst:e}");
+    }
+}
+
+#[test]
+fn the_comparison_sees_a_wrong_gradient() {
+    let (_, problem) = variants().swap_remove(0);
+    let mut pairs = global_pairs(&problem);
+    // One component of hundreds, off by a thousandth.
+    let at = pairs.len() / 2;
+    pairs[at].0 *= 1.001;
+    assert!(worst(&pairs) > RELATIVE);
+}
+
+#[test]
+fn a_gradient_moves_nothing_outside_its_minibatch() {
+    let (_, problem) = variants().swap_remove(0);
+    let before = problem.buffers::<f64>();
+    let mut after = before.clone();
+    run_to(&problem.step(), &mut after, "update_globals");
+    let stride = problem.params.local_stride as usize;
+    let drawn = &after.pixel_of[..problem.params.batch as usize];
+    let mut moved = 0;
+    for pixel in 0..problem.params.pixels {
+        let at = pixel as usize * stride..(pixel as usize + 1) * stride;
+        let same = before.locals[at.clone()] == after.locals[at.clone()]
+            && before.local_moments[2 * at.start..2 * at.end]
+                == after.local_moments[2 * at.start..2 * at.end];
+        assert_ne!(same, drawn.contains(&pixel), "pixel {pixel}");
+        moved += usize::from(!same);
+    }
+    assert_eq!(moved, problem.params.batch as usize);
+}
+
+/// The ELBO of one step from the model's densities, with every constant, in plain loops.
+fn elbo_by_densities(problem: &Problem, b: &Buffers<f64>) -> f64 {
+    let (p, model) = (problem.step(), &problem.model);
+    let two_pi = 2.0 * std::f64::consts::PI;
+    let ln_normal =
+        |x: f64, mean: f64, var: f64| -0.5 * (two_pi * var).ln() - 0.5 * (x - mean).powi(2) / var;
+    let entropy = |log_scale: f64| 0.5 * (1.0 + two_pi.ln()) + log_scale;
+    let ln_dirichlet = |w: &[f64], a: &[f64]| {
+        ln_gamma(a.iter().sum::<f64>())
+            + w.iter().zip(a).map(|(w, a)| (a - 1.0) * w.ln() - ln_gamma(*a)).sum::<f64>()
+    };
+    // The Jacobian of softmax([z, 0]) is the product of the abundances.
+    let ln_jacobian = |w: &[f64]| w.iter().map(|w| w.ln()).sum::<f64>();
+    let softmax = |z: &[f64]| {
+        let sum: f64 = 1.0 + z.iter().map(|z| z.exp()).sum::<f64>();
+        z.iter().map(|z| z.exp() / sum).chain([1.0 / sum]).collect::<Vec<_>>()
+    };
+    // P(Normal(centre, sd) > 0) by Simpson's rule over ten sds.
+    let mass_above_zero = |centre: f64, sd: f64| {
+        let steps = 2000;
+        let top = centre + 10.0 * sd;
+        let f = |i: usize| ln_normal(top * i as f64 / steps as f64, centre, sd * sd).exp();
+        (0..=steps)
+            .map(|i| {
+                f(i) * if i == 0 || i == steps {
+                    1.0
+                } else if i % 2 == 1 {
+                    4.0
+                } else {
+                    2.0
+                }
+            })
+            .sum::<f64>()
+            * top
+            / steps as f64
+            / 3.0
+    };
+    let scale_prior = |x: f64, half_normal: Option<f64>| {
+        // Density of the sd exp(x), with the Jacobian exp(x).
+        match half_normal {
+            Some(h) => (2.0f64).ln() + ln_normal(x.exp(), 0.0, h * h) + x,
+            None => ln_normal(x, -3.0, 1.0),
+        }
+    };
+    let noise_prior = if model.noise_prior == unmixel::model::ScalePrior::log_normal(-3.0, 1.0) {
+        None
+    } else {
+        Some(0.05)
+    };
+    let (k, bands, stride, g) = (p.k(), p.bands as usize, p.stride(), p.globals as usize);
+    let mut total = 0.0;
+    for s in 0..p.particles as usize {
+        let x = |j: usize| b.globals[j] + b.globals[g + j].exp() * b.global_eps[s * g + j];
+        let mut sum = 0.0;
+        let mut c = vec![vec![0.0; bands]; k];
+        for i in 0..k {
+            for l in 0..bands {
+                let u = x(i * stride + l);
+                c[i][l] = softplus(u);
+                let centre = b.prior_centre[i * stride + l];
+                sum += ln_normal(c[i][l], centre, model.endmember_sd.powi(2))
+                    - mass_above_zero(centre, model.endmember_sd).ln();
+                sum += (1.0 / (1.0 + (-u).exp())).ln();
+            }
+        }
+        let noises = if model.noise == Noise::Band { bands } else { 1 };
+        let log_sd: Vec<f64> = (0..noises).map(|l| x(p.noise_at() + l)).collect();
+        sum += log_sd.iter().map(|&x| scale_prior(x, noise_prior)).sum::<f64>();
+        let mut v = vec![vec![0.0; bands]; k];
+        if let Some(h) = model.variability {
+            for i in 0..k {
+                for l in 0..bands {
+                    let x = x(p.variability_at() + i * stride + l);
+                    v[i][l] = x.exp();
+                    sum += scale_prior(x, Some(h));
+                }
+            }
+        }
+        let pi = softmax(&(0..k - 1).map(|i| x(p.mean_at() + i)).collect::<Vec<_>>());
+        sum += ln_dirichlet(&pi, &vec![model.mean_concentration; k]) + ln_jacobian(&pi);
+        let a: Vec<f64> = pi.iter().map(|pi| model.concentration * pi).collect();
+        let scale = f64::from(p.pixels) / f64::from(p.batch);
+        for place in 0..p.batch as usize {
+            let pixel = b.pixel_of[place] as usize;
+            let latents = p.latents as usize;
+            let row = s * p.batch as usize + place;
+            let guide = &b.locals[pixel * p.local_stride as usize..][..p.local_stride as usize];
+            let eps = &b.local_eps[row * latents..][..latents];
+            let mut z = vec![0.0; latents];
+            let mut off_diagonal = 2 * latents;
+            for j in 0..latents {
+                z[j] = guide[j] + guide[latents + j].exp() * eps[j];
+                if model.guide == unmixel::model::Guide::FullRank {
+                    for m in 0..j {
+                        z[j] += guide[off_diagonal] * eps[m];
+                        off_diagonal += 1;
+                    }
+                }
+            }
+            let w = softmax(&z[..k - 1]);
+            let mut local = ln_dirichlet(&w, &a) + ln_jacobian(&w);
+            let bright = model.brightness.map_or(1.0, |tau| {
+                local += ln_normal(z[k - 1], 0.0, tau * tau);
+                z[k - 1].exp()
+            });
+            for l in 0..bands {
+                let mu = bright * (0..k).map(|i| w[i] * c[i][l]).sum::<f64>();
+                let noise = (2.0 * log_sd[l.min(noises - 1)]).exp() + model.noise_floor.powi(2);
+                let var = noise + (0..k).map(|i| (w[i] * v[i][l]).powi(2)).sum::<f64>();
+                local += model.likelihood_weight
+                    * ln_normal(f64::from(problem.cube.spectrum(pixel)[l]), mu, var);
+            }
+            local += (0..latents).map(|j| entropy(guide[latents + j])).sum::<f64>();
+            sum += scale * local;
+        }
+        let in_use = |j: usize| b.global_grads[g + j] != 0.0;
+        sum += (0..g).filter(|&j| in_use(j)).map(|j| entropy(b.globals[g + j])).sum::<f64>();
+        total += sum / f64::from(p.particles);
+    }
+    total
+}
+
+#[test]
+fn the_elbo_is_the_models() {
+    for (name, problem) in variants() {
+        let mut buffers = roughened(&problem);
+        let step = elbo(&problem, &mut buffers)
+            + elbo_constant(&problem.params, &problem.model, &problem.state.prior_centre);
+        let written_out = elbo_by_densities(&problem, &buffers);
+        // Constants of the priors are good to 1e-7 (the normal's distribution function), and the
+        // uniform holds hyperparameters as f32 (6e-8 relative); the sum has some 1e3 of either.
+        assert!(
+            (step - written_out).abs() < 1e-6 * written_out.abs().max(100.0),
+            "{name}: {step} {written_out}"
+        );
+    }
+}
