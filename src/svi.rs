@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::backend::{self, Backend, device::Device};
+use crate::backend::{self, device::Device};
 use crate::error::{Error, Result};
 use crate::guide::{self, State};
 use crate::layout::Params;

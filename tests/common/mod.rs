@@ -162,3 +162,30 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
         ),
     ]
 }
+
+/// The adapter for shader tests, by `UNMIXEL_GPU`: `require` (no adapter is a failure), `auto` (the
+/// default: no adapter is a loud skip), `skip`. Hardware first.
+pub fn adapter() -> Option<unmixel::backend::gpu::Adapter> {
+    let mode = std::env::var("UNMIXEL_GPU").unwrap_or_else(|_| "auto".into());
+    assert!(
+        ["require", "auto", "skip"].contains(&mode.as_str()),
+        "UNMIXEL_GPU={mode}: give require, auto or skip"
+    );
+    if mode == "skip" {
+        eprintln!("SKIPPED, UNMIXEL_GPU=skip: no shader ran in this test");
+        return None;
+    }
+    let adapter = unmixel::backend::gpu::adapters().into_iter().next();
+    match &adapter {
+        Some(adapter) => {
+            eprintln!("shaders on {} ({})", adapter.info().name, adapter.info().driver)
+        }
+        None if mode == "require" => panic!(
+            "UNMIXEL_GPU=require, and there is no adapter: tests/run.sh installs a software one on Debian"
+        ),
+        None => eprintln!(
+            "SKIPPED, NO ADAPTER FOUND: no shader ran in this test; tests/run.sh installs a software one on Debian"
+        ),
+    }
+    adapter
+}

@@ -1,0 +1,265 @@
+//! Every shader pass against its CPU twin, on whatever adapter there is, and whole runs on both.
+#![allow(missing_docs)]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{Problem, adapter, run_to, variants};
+use unmixel::backend::cpu::Cpu;
+use unmixel::backend::gpu::Gpu;
+use unmixel::backend::{Backend, Block};
+use unmixel::buffers::Buffers;
+use unmixel::layout::{Buf, Params};
+use unmixel::model::Model;
+use unmixel::passes::{self, Access};
+use unmixel::scene::Cube;
+use unmixel::svi::Settings;
+
+/// Where two buffers differ most, in units of what f32 on two devices may differ by: drivers' exp
+/// and log are good to some 1e-6, sums over up to 10 bands and 40 pixels add a few of those, and
+/// differences such as y - mu lose a digit and a half: 3e-5 of the value, and 3e-6 of the largest
+/// value for what cancels to nearly nothing.
+fn worst(twin: &[f32], shader: &[f32]) -> f32 {
+    assert_eq!(twin.len(), shader.len());
+    let largest = twin.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+    twin.iter()
+        .zip(shader)
+        .map(|(a, b)| {
+            let off = (a - b).abs() / (3e-5 * a.abs() + 3e-6 * largest + 1e-30);
+            if off.is_nan() { f32::INFINITY } else { off }
+        })
+        .fold(0.0, f32::max)
+}
+
+fn floats(words: &[u32]) -> Vec<f32> {
+    words.iter().map(|&w| f32::from_bits(w)).collect()
+}
+
+#[test]
+fn every_pass_agrees_with_its_twin() {
+    let Some(adapter) = adapter() else { return };
+    let mut compared = 0;
+    for (name, problem) in variants() {
+        let step = problem.step();
+        let mut twin = problem.buffers::<f32>();
+        for (pass, run) in passes::all::<f32>() {
+            let before = twin.clone();
+            run(&step, &mut twin);
+            let mut gpu = Gpu::with_passes(
+                &adapter,
+                &problem.params,
+                Arc::clone(&problem.cube),
+                problem.state.clone(),
+                &[pass],
+            )
+            .unwrap();
+            for buf in Buf::ALL {
+                gpu.upload(buf, before.words(buf)).unwrap();
+            }
+            gpu.run(&[step], &|| false).unwrap();
+            for &(buf, access) in pass.bindings {
+                let got = gpu.download(buf, problem.params.len(buf)).unwrap();
+                if access == Access::Read || matches!(buf, Buf::PixelOf | Buf::Status) {
+                    assert_eq!(got, twin.words(buf), "{name}: {} and {buf:?}", pass.name);
+                    continue;
+                }
+                let off = worst(&floats(twin.words(buf)), &floats(&got));
+                assert!(off < 1.0, "{name}: {} writes {buf:?} off by {off} tolerances", pass.name);
+                compared += 1;
+            }
+        }
+    }
+    // Eight models, twelve passes: a list that shrank would pass silently.
+    assert!(compared > 8 * 12, "{compared}");
+}
+
+#[test]
+fn the_comparison_sees_one_wrong_value() {
+    let right: Vec<f32> = (0..200).map(|i| (i as f32 * 0.37).sin()).collect();
+    assert_eq!(worst(&right, &right), 0.0);
+    for wrong in [right[77] * 1.0002, f32::NAN] {
+        let mut other = right.clone();
+        other[77] = wrong;
+        assert!(worst(&right, &other) > 1.0);
+    }
+}
+
+#[test]
+fn every_pass_writes_something() {
+    // A comparison of zeros with zeros would prove nothing.
+    let (_, problem) = variants().pop().unwrap();
+    let mut twin = problem.buffers::<f32>();
+    for (pass, run) in passes::all::<f32>() {
+        let before = twin.clone();
+        run(&problem.step(), &mut twin);
+        for &(buf, _) in pass
+            .bindings
+            .iter()
+            .filter(|(buf, access)| *access == Access::Write && *buf != Buf::Status)
+        {
+            assert_ne!(
+                before.words(buf),
+                twin.words(buf),
+                "{} leaves {buf:?} as it was",
+                pass.name
+            );
+        }
+    }
+}
+
+fn steps(problem: &Problem, count: u32) -> Vec<Params> {
+    let batches = problem.params.pixels / problem.params.batch;
+    (0..count)
+        .map(|t| Params {
+            step: t,
+            epoch: t / batches,
+            batch_first: t % batches * problem.params.batch,
+            trace_slot: t,
+            ..problem.step()
+        })
+        .collect()
+}
+
+fn run_on_gpu(
+    adapter: &unmixel::backend::gpu::Adapter,
+    problem: &Problem,
+    count: u32,
+) -> (Block, (Vec<f32>, Vec<f32>)) {
+    let mut gpu =
+        Gpu::new(adapter, &problem.params, Arc::clone(&problem.cube), problem.state.clone())
+            .unwrap();
+    let block = gpu.run(&steps(problem, count), &|| false).unwrap();
+    (block, gpu.guide().unwrap())
+}
+
+fn run_on_cpu(problem: &Problem, count: u32) -> (Block, (Vec<f32>, Vec<f32>)) {
+    let mut cpu = Cpu::new(&problem.params, Arc::clone(&problem.cube), problem.state.clone());
+    let block = cpu.run(&steps(problem, count), &|| false).unwrap();
+    (block, cpu.guide().unwrap())
+}
+
+#[test]
+fn whole_runs_agree_and_repeat_to_the_bit() {
+    let Some(adapter) = adapter() else { return };
+    for (name, problem) in variants()
+        .into_iter()
+        .filter(|(name, _)| name.contains("plain") || name.contains("everything"))
+    {
+        let (gpu_block, gpu_guide) = run_on_gpu(&adapter, &problem, 60);
+        assert_eq!(
+            (gpu_block.clone(), gpu_guide.clone()),
+            run_on_gpu(&adapter, &problem, 60),
+            "{name}"
+        );
+        let (cpu_block, cpu_guide) = run_on_cpu(&problem, 60);
+        assert_eq!((cpu_block.clone(), cpu_guide.clone()), run_on_cpu(&problem, 60), "{name}");
+        // Rounding grows from step to step, but both draw the same numbers: after 60 steps of at
+        // most 0.1 each the guides still agree far better than one step.
+        for (a, b) in [(&cpu_guide.0, &gpu_guide.0), (&cpu_guide.1, &gpu_guide.1)] {
+            let off = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off < 0.02, "{name}: {off}");
+        }
+        let moved = cpu_guide
+            .0
+            .iter()
+            .zip(&problem.state.globals)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        assert!(moved > 0.2, "{name}: the run went nowhere, {moved}");
+    }
+}
+
+#[test]
+fn more_workgroups_than_a_dimension_holds() {
+    let Some(adapter) = adapter() else { return };
+    // 30,000 rows of 75 quads are 35,157 workgroups of 64: more than one row of the grid.
+    let settings = Settings { batch_size: 30_000, ..Settings::default() };
+    let problem = Problem::new(Model::new(2), settings, 30_000, 300);
+    let step = Params { batch_first: 0, ..problem.step() };
+    let mut twin = problem.buffers::<f32>();
+    run_to(&step, &mut twin, "sample_pixels");
+    let (pass, run) = passes::all::<f32>()[2];
+    let mut gpu = Gpu::with_passes(
+        &adapter,
+        &problem.params,
+        Arc::clone(&problem.cube),
+        problem.state.clone(),
+        &[pass],
+    )
+    .unwrap();
+    for buf in [Buf::Theta, Buf::Draws] {
+        gpu.upload(buf, twin.words(buf)).unwrap();
+    }
+    gpu.run(&[step], &|| false).unwrap();
+    run(&step, &mut twin);
+    let got = floats(&gpu.download(Buf::Mu, problem.params.len(Buf::Mu)).unwrap());
+    assert!(worst(&twin.mu, &got) < 1.0);
+    assert!(got.last().is_some_and(|&last| last > 0.0));
+}
+
+/// A scene with one infinite value, as the engine itself would see it (scenes are cleaned before).
+fn poisoned() -> Problem {
+    let (_, mut problem) = variants().swap_remove(0);
+    let mut cube = Cube::clone(&problem.cube);
+    cube.spectrum_mut(7)[2] = f32::INFINITY;
+    problem.cube = Arc::new(cube);
+    problem
+}
+
+#[test]
+fn a_step_that_is_not_finite_changes_nothing_and_is_counted() {
+    let problem = poisoned();
+    let mut reference: Buffers<f32> = problem.buffers();
+    let mut expected = 0;
+    for step in steps(&problem, 20) {
+        let before = reference.clone();
+        run_to(&step, &mut reference, "update_globals");
+        if reference.pixel_of[..step.batch as usize].contains(&7) {
+            expected += 1;
+            assert_eq!(
+                (before.globals, before.locals),
+                (reference.globals.clone(), reference.locals.clone())
+            );
+            assert_eq!(
+                (before.global_moments, before.local_moments),
+                (reference.global_moments.clone(), reference.local_moments.clone())
+            );
+        } else {
+            assert_ne!(before.globals, reference.globals);
+        }
+    }
+    assert!(expected > 0 && expected < 20, "the test needs steps of both kinds: {expected} of 20");
+    let (block, (globals, locals)) = run_on_cpu(&problem, 20);
+    assert_eq!(block.skipped, expected);
+    assert!(globals.iter().chain(&locals).all(|x| x.is_finite()));
+    if let Some(adapter) = adapter() {
+        let (block, (globals, locals)) = run_on_gpu(&adapter, &problem, 20);
+        assert_eq!(block.skipped, expected);
+        assert!(globals.iter().chain(&locals).all(|x| x.is_finite()));
+    }
+}
+
+#[test]
+fn without_the_guard_the_run_dies() {
+    let problem = poisoned();
+    let mut buffers = problem.buffers::<f32>();
+    for step in steps(&problem, 20) {
+        for (pass, run) in passes::all() {
+            run(&step, &mut buffers);
+            if pass.name == "elbo" {
+                buffers.status[0] = 0;
+            }
+        }
+    }
+    assert!(buffers.globals.iter().any(|x| !x.is_finite()));
+}
+
+#[test]
+fn an_interrupted_block_stops_early() {
+    let (_, problem) = variants().swap_remove(0);
+    let asked = std::sync::atomic::AtomicU32::new(0);
+    let after_three = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 3;
+    let mut cpu = Cpu::new(&problem.params, Arc::clone(&problem.cube), problem.state.clone());
+    assert_eq!(cpu.run(&steps(&problem, 50), &after_three).unwrap().elbo.len(), 3);
+}
