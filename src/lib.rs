@@ -3,5 +3,7 @@
 pub mod error;
 pub mod posterior;
 pub mod scene;
+pub mod spectra;
+pub mod truth;
 
 pub use error::{Error, Result};
