@@ -20,9 +20,11 @@ const LONGEST_HEADER: u64 = 64 << 20;
 pub(crate) fn find_pair(path: &Path, start: &[u8]) -> Result<Option<(PathBuf, PathBuf)>> {
     if has_extension(path, "hdr") || start.trim_ascii_start().starts_with(b"ENVI") {
         let stem = path.with_extension("");
-        let candidates = std::iter::once(stem.clone()).chain(EXTENSIONS.iter().flat_map(|e| {
-            [with_suffix(&stem, e), with_suffix(&stem, &e.to_uppercase())]
-        }));
+        let candidates = std::iter::once(stem.clone()).chain(
+            EXTENSIONS
+                .iter()
+                .flat_map(|e| [with_suffix(&stem, e), with_suffix(&stem, &e.to_uppercase())]),
+        );
         let data = candidates.into_iter().find(|c| c != path && c.is_file());
         return match data {
             Some(data) => Ok(Some((path.to_owned(), data))),
@@ -38,8 +40,11 @@ pub(crate) fn find_pair(path: &Path, start: &[u8]) -> Result<Option<(PathBuf, Pa
         };
     }
     let stem = path.with_extension("");
-    let header = [path, &stem]
+    // `a.csv` beside `a.hdr` is not its data; `a.csv` beside `a.csv.hdr` is.
+    let usual = EXTENSIONS.iter().any(|e| has_extension(path, e));
+    let header = [Some(path), usual.then_some(&stem)]
         .into_iter()
+        .flatten()
         .flat_map(|p| [with_suffix(p, "hdr"), with_suffix(p, "HDR")])
         .find(|c| c.is_file());
     Ok(header.map(|header| (header, path.to_owned())))
@@ -104,7 +109,9 @@ pub(crate) fn read_library(path: &Path, start: &[u8]) -> Result<Option<Library>>
     }
     let (spectra, bands) = (fields.count("lines")?, fields.count("samples")?);
     if fields.count("bands")? != 1 {
-        return Err(fields.error("is a spectral library with more than the one band that it can have."));
+        return Err(
+            fields.error("is a spectral library with more than the one band that it can have.")
+        );
     }
     let numbers = fields.numbers(&data_path, [spectra, bands, 1])?;
     let header = Header { rows: spectra, cols: bands, bands: 1, ..Header::default() };
@@ -140,7 +147,10 @@ impl Fields {
     fn read(path: &Path) -> Result<Self> {
         let size = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
         if size > LONGEST_HEADER {
-            return Err(Error::file(path, format!("holds {size} bytes, too many for an ENVI header.")));
+            return Err(Error::file(
+                path,
+                format!("holds {size} bytes, too many for an ENVI header."),
+            ));
         }
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
         // Descriptions come in any old encoding; the keys and numbers that matter are ASCII.
@@ -170,7 +180,8 @@ impl Fields {
 
     fn number(&self, key: &str) -> Result<Option<f64>> {
         let Some(text) = self.get(key) else { return Ok(None) };
-        let number = text.parse().map_err(|_| self.error(format!("`{key} = {text}` is not a number.")))?;
+        let number =
+            text.parse().map_err(|_| self.error(format!("`{key} = {text}` is not a number.")))?;
         Ok(Some(number))
     }
 
@@ -206,7 +217,8 @@ impl Fields {
             .split(|c: char| c == ',' || c.is_whitespace())
             .filter(|s| !s.is_empty())
             .map(|s| {
-                s.parse().map_err(|_| self.error(format!("`{key}` holds `{s}`, which is not a number.")))
+                s.parse()
+                    .map_err(|_| self.error(format!("`{key}` holds `{s}`, which is not a number.")))
             })
             .collect::<Result<Vec<f64>>>()
             .map(Some)
@@ -230,7 +242,10 @@ impl Fields {
     /// Wavelengths in nanometres with a note on the unit; the inner error is a note that says why
     /// there are none, since a scene can be fitted without.
     #[allow(clippy::type_complexity)]
-    fn wavelengths(&self, bands: usize) -> Result<Result<(Option<Vec<f64>>, Option<String>), String>> {
+    fn wavelengths(
+        &self,
+        bands: usize,
+    ) -> Result<Result<(Option<Vec<f64>>, Option<String>), String>> {
         let Some(values) = self.numbers_of("wavelength")? else { return Ok(Ok((None, None))) };
         if values.len() != bands {
             return Ok(Err(format!(
@@ -359,7 +374,11 @@ fn inside_braces(text: &str) -> &str {
 /// Splits the text of a header into its fields, or says why it is none.
 fn parse(text: &str) -> Result<HashMap<String, String>, String> {
     let mut lines = text.trim_start_matches('\u{feff}').lines().enumerate();
-    if lines.by_ref().map(|(_, l)| l.trim()).find(|l| !l.is_empty()).is_none_or(|l| !l.starts_with("ENVI"))
+    if lines
+        .by_ref()
+        .map(|(_, l)| l.trim())
+        .find(|l| !l.is_empty())
+        .is_none_or(|l| !l.starts_with("ENVI"))
     {
         return Err("is no ENVI header: its first line is not `ENVI`.".into());
     }

@@ -18,15 +18,17 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Strided> {
     let mut file = mat5::read(path)?;
     let chosen = choose(&file)?;
     let mut header = Header::default();
-    let order = match shape_of(&file, chosen) {
+    let shape = file.arrays.get(chosen).map(|a| &a.shape[..]);
+    let order = match *shape.unwrap_or_default() {
         [rows, cols, bands] => {
             (header.rows, header.cols, header.bands) = (rows, cols, bands);
             Order::BandColRow
         }
-        [a, b, _] => {
+        [a, b] => {
             let flat = Flat { a, b, bands: file.count("nBand")? };
             let (stored_rows, stored_cols) = (file.count("nRow")?, file.count("nCol")?);
-            let pixels = flat.pixels(&file, options.rows.or(stored_rows), options.cols.or(stored_cols))?;
+            let pixels =
+                flat.pixels(&file, options.rows.or(stored_rows), options.cols.or(stored_cols))?;
             let (rows, cols) = options.size_for(path, pixels, stored_rows, stored_cols)?;
             for (flag, given, stored) in
                 [("--rows", options.rows, stored_rows), ("--cols", options.cols, stored_cols)]
@@ -34,7 +36,9 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Strided> {
                 if let (Some(given), Some(stored)) = (given, stored)
                     && given != stored
                 {
-                    header.notes.push(format!("{flag} {given} was used; the file states {stored}."));
+                    header
+                        .notes
+                        .push(format!("{flag} {given} was used; the file states {stored}."));
                 }
             }
             (header.rows, header.cols) = (rows, cols);
@@ -53,6 +57,8 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Strided> {
                 Order::BandColRow
             }
         }
+        // `choose` passes over arrays with another number of axes.
+        _ => return Err(file.error("holds no cube.")),
     };
     let (wavelengths, note) = file.wavelengths(header.bands);
     header.wavelengths = wavelengths;
@@ -101,15 +107,6 @@ fn choose(file: &Arrays) -> Result<usize> {
          rows x columns x bands.",
         file.inventory()
     )))
-}
-
-/// The lengths of the axes; two axes give a third of length 0.
-fn shape_of(file: &Arrays, index: usize) -> [usize; 3] {
-    match file.arrays.get(index).map(|a| &a.shape[..]) {
-        Some([rows, cols, bands]) => [*rows, *cols, *bands],
-        Some([a, b]) => [*a, *b, 0],
-        _ => [0; 3],
-    }
 }
 
 /// A matrix of flat pixels, `a` x `b`.

@@ -92,7 +92,11 @@ fn check_header(bytes: &[u8]) -> Result<bool, String> {
 }
 
 /// Reads the variable at byte `at` and gives where the next begins.
-fn read_variable(map: &Arc<Mmap>, at: usize, big_endian: bool) -> Result<(Variable, usize), String> {
+fn read_variable(
+    map: &Arc<Mmap>,
+    at: usize,
+    big_endian: bool,
+) -> Result<(Variable, usize), String> {
     let short = || "it ends before its stated size".to_owned();
     let mut cursor = Cursor { bytes: map, at, big_endian };
     let (kind, size) = (cursor.u32().ok_or_else(short)?, cursor.u32().ok_or_else(short)?);
@@ -132,7 +136,8 @@ fn inflate(packed: &[u8]) -> Result<Vec<u8>, String> {
     let mut stream = flate2::read::ZlibDecoder::new(packed).take(u64::from(u32::MAX) + 8);
     let mut block = vec![0; 1 << 16];
     loop {
-        let n = stream.read(&mut block).map_err(|e| format!("its compressed data are bad ({e})"))?;
+        let n =
+            stream.read(&mut block).map_err(|e| format!("its compressed data are bad ({e})"))?;
         if n == 0 {
             return Ok(out);
         }

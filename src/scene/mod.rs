@@ -23,6 +23,7 @@ pub(crate) use envi::read_library;
 pub use load::{LoadOptions, load};
 pub(crate) use numbers::grow;
 pub use open::{OpenOptions, open};
+pub(crate) use open::{first_bytes, has_extension, is_array_file};
 pub(crate) use scaling::{Stated, choose};
 pub(crate) use wavelengths::to_nanometres;
 pub use write::{write_envi, write_npz, write_truth};

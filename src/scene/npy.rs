@@ -8,11 +8,11 @@ use std::path::Path;
 
 use ndarray_npy::npy::header::Header as NpyHeader;
 
+use super::Header;
 use super::arrays::{Arrays, NamedArray};
 use super::numbers::{Kind, Numbers, map_file};
 use super::open::OpenOptions;
 use super::strided::{Order, Strided};
-use super::Header;
 use crate::error::{Error, Result};
 
 /// The limit that NumPy itself sets on what it parses.
@@ -158,7 +158,7 @@ impl Layout {
 /// Parses the header of an NPY and gives where the values begin, or says why that cannot be.
 fn parse_header(bytes: &[u8]) -> Result<(Layout, usize), String> {
     let prefix = bytes.get(..12).ok_or("is no NPY array: it holds fewer than 12 bytes.")?;
-    let (len, start) = match *prefix {
+    let (len, start): (usize, usize) = match *prefix {
         [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..] => {
             (usize::from(u16::from_le_bytes([a, b])), 10)
         }

@@ -61,8 +61,7 @@ macro_rules! decode {
     ($numbers:expr, $target:ty, |$values:ident, $decode:ident| $body:expr) => {{
         macro_rules! arm {
             ($stored:ty) => {{
-                let $values =
-                    $numbers.bytes().as_chunks::<{ std::mem::size_of::<$stored>() }>().0;
+                let $values = $numbers.bytes().as_chunks::<{ std::mem::size_of::<$stored>() }>().0;
                 if $numbers.big_endian() {
                     let $decode = |b| <$stored>::from_be_bytes(b) as $target;
                     $body

@@ -26,7 +26,8 @@ impl OpenOptions {
         file_rows: Option<usize>,
         file_cols: Option<usize>,
     ) -> Result<(usize, usize)> {
-        let other = |one: usize| pixels.checked_div(one).filter(|n| n.checked_mul(one) == Some(pixels));
+        let other =
+            |one: usize| pixels.checked_div(one).filter(|n| n.checked_mul(one) == Some(pixels));
         let (rows, cols) = match (self.rows.or(file_rows), self.cols.or(file_cols)) {
             (Some(rows), Some(cols)) => (Some(rows), Some(cols)),
             (Some(rows), None) => (Some(rows), other(rows)),
@@ -86,6 +87,11 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn Cub
          NPZ are read; an ENVI data file needs its header beside it, as NAME.hdr."
     };
     Err(Error::file(path, advice))
+}
+
+/// True for files of named arrays: MATLAB, NPY and NPZ.
+pub(crate) fn is_array_file(path: &Path, start: &[u8]) -> bool {
+    npy::is_npy(start) || npy::is_npz(start) || mat5::is_mat(start) || has_extension(path, "mat")
 }
 
 /// Up to 512 bytes from the start, enough to tell formats apart.

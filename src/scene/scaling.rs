@@ -28,20 +28,22 @@ pub(crate) fn choose(stated: Stated, peak: f64, integer: bool) -> Scaling {
         Stated::ByUser(by) => {
             divide(by, format!("Stored values were divided by {by}, as --scale asks."))
         }
-        Stated::ByFile { gain, offset, key } => {
-            Scaling { gain, offset, rule: format!("Stored values were scaled by the file's `{key}`.") }
+        Stated::ByFile { gain, offset, key } => Scaling {
+            gain,
+            offset,
+            rule: format!("Stored values were scaled by the file's `{key}`."),
+        },
+        Stated::No if peak <= HIGHEST => {
+            divide(1.0, format!("Stored values were taken as reflectance: they reach {peak:.4}."))
         }
-        Stated::No if peak <= HIGHEST => divide(
-            1.0,
-            format!("Stored values were taken as reflectance: they reach {peak:.4}."),
-        ),
         Stated::No => {
             let usual = [100.0, 1e3, 1e4]
                 .into_iter()
                 .find(|f| peak > 0.1 * HIGHEST * f && peak <= HIGHEST * f);
             match usual {
                 Some(by) => {
-                    let doubt = if by == 1e4 { " (if the factor is 5000, say --scale 5000)" } else { "" };
+                    let doubt =
+                        if by == 1e4 { " (if the factor is 5000, say --scale 5000)" } else { "" };
                     divide(
                         by,
                         format!(

@@ -70,7 +70,8 @@ impl CubeSource for Strided {
 
     fn read_rows(&mut self, first: usize, count: usize, out: &mut [f32]) -> Result<()> {
         let Header { rows, cols, bands, .. } = self.header;
-        if first.checked_add(count).is_none_or(|end| end > rows) || out.len() != count * cols * bands
+        if first.checked_add(count).is_none_or(|end| end > rows)
+            || out.len() != count * cols * bands
         {
             return Err(Error::file(
                 &self.path,
