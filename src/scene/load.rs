@@ -472,12 +472,11 @@ impl Values {
                 notes.push(format!("{count} of {all} pixels {why} and were left out."));
             }
         }
-        let values = self.places.len() * self.stride;
         if self.negative > 0 {
             notes.push(format!("{} negative values were set to 0.", self.negative));
         }
         // One in a thousand is a stray value; more says that the scale is wrong.
-        if self.high > values / 1000 {
+        if self.high > self.data.len() / 1000 {
             notes.push(format!(
                 "{} values lie above a reflectance of {}; if the scale is wrong, say --scale.",
                 self.high,

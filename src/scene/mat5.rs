@@ -66,19 +66,20 @@ pub(crate) fn is_mat(start: &[u8]) -> bool {
 fn check_header(bytes: &[u8]) -> Result<bool, String> {
     let convert = "In MATLAB, load it and `save('new.mat', ..., '-v7')`; in Python, write it with \
                    scipy.io.savemat.";
-    let (Some(header), Some(version)) = (bytes.get(..HEADER), bytes.get(124..126)) else {
+    let order = bytes.get(126..128);
+    // Version 4 has no text: it starts with a number below 5000, so with a zero byte.
+    if !matches!(order, Some(b"IM" | b"MI")) && bytes.iter().take(4).any(|b| *b == 0) {
+        return Err(format!("is a MATLAB version 4 file, which is not read. {convert}"));
+    }
+    let (Some(_), Some(version)) = (bytes.get(..HEADER), bytes.get(124..126)) else {
         return Err(format!(
             "holds {} bytes, fewer than the {HEADER} of a MATLAB header: the file is cut short.",
             bytes.len()
         ));
     };
-    let big_endian = match bytes.get(126..128) {
+    let big_endian = match order {
         Some(b"IM") => false,
         Some(b"MI") => true,
-        // Version 4 has no text: it starts with a number below 5000, so with a zero byte.
-        _ if header.iter().take(4).any(|b| *b == 0) => {
-            return Err(format!("is a MATLAB version 4 file, which is not read. {convert}"));
-        }
         _ => return Err("is not a MATLAB v5 file: bytes 126 and 127 are not `IM` or `MI`.".into()),
     };
     match (big_endian, version) {
