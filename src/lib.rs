@@ -12,6 +12,8 @@ pub mod posterior;
 pub mod rng;
 pub mod scene;
 pub mod schedule;
+pub mod spectra;
 pub mod svi;
+pub mod truth;
 
 pub use error::{Error, Result};

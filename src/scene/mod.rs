@@ -5,6 +5,29 @@
 
 use crate::error::Result;
 
+mod arrays;
+mod envi;
+mod load;
+mod mat;
+mod mat5;
+mod npy;
+mod numbers;
+mod open;
+mod scaling;
+mod strided;
+mod wavelengths;
+mod write;
+
+pub(crate) use arrays::{Arrays, NamedArray};
+pub(crate) use envi::read_library;
+pub use load::{LoadOptions, load};
+pub(crate) use numbers::grow;
+pub use open::{OpenOptions, open};
+pub(crate) use open::{first_bytes, has_extension, is_array_file};
+pub(crate) use scaling::{Stated, choose};
+pub(crate) use wavelengths::to_nanometres;
+pub use write::{write_envi, write_npz, write_truth};
+
 /// Pixels by bands, pixel-major, each row padded with zeros to a multiple of four bands so that
 /// shaders read whole `vec4`s (and the CPU whole lanes) without a remainder.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,4 +148,6 @@ pub struct Header {
     pub stated_scale: Option<(Vec<f64>, Vec<f64>, String)>,
     /// True when values are stored as integers.
     pub integer: bool,
+    /// What was assumed while the file was opened, one sentence each.
+    pub notes: Vec<String>,
 }

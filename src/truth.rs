@@ -1,0 +1,133 @@
+//! Published or simulated truths to compare with: endmember spectra and abundances.
+
+use std::path::Path;
+
+use ndarray::{Array2, Array3};
+
+use crate::error::Result;
+use crate::scene::{Arrays, NamedArray, Scene};
+
+/// A truth in the geometry of its scene.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Truth {
+    /// One name an endmember, where the file gives them (the formats read so far do not).
+    pub names: Option<Vec<String>>,
+    /// Spectra, (K, bands of the file): all bands, the ones that the fit leaves out included. In the
+    /// file's own units.
+    pub endmembers: Option<Array2<f64>>,
+    /// Abundances, (rows, columns, K). Values where the scene has no valid pixel are unchecked and
+    /// may be NaN.
+    pub abundances: Option<Array3<f32>>,
+}
+
+/// Reads the truth for `scene`: NPZ with `endmembers` (K, bands) and `abundances` (rows, columns,
+/// K), or MATLAB v5 with `M` or `E` (bands x K) and `A` (K x column-major pixels, or rows x columns
+/// x K). Either array may be missing, not both.
+///
+/// A MATLAB matrix is taken as its transpose where only that fits. Fails when sizes do not fit the
+/// scene or each other, or a value that would be compared is not finite.
+pub fn read(path: impl AsRef<Path>, scene: &Scene) -> Result<Truth> {
+    let file = Arrays::read(path.as_ref())?;
+    let endmembers = file.get(&["endmembers", "M", "E"]);
+    let abundances = file.get(&["abundances", "A"]);
+    let truth = Truth {
+        names: None,
+        endmembers: endmembers.map(|a| read_endmembers(&file, a, scene)).transpose()?,
+        abundances: abundances
+            .map(|a| {
+                // The same number of endmembers tells flat abundances from their transpose.
+                let spectra = endmembers
+                    .and_then(|e| e.shape.iter().copied().find(|n| *n != scene.file_bands));
+                read_abundances(&file, a, scene, spectra)
+            })
+            .transpose()?,
+    };
+    match (&truth.endmembers, &truth.abundances) {
+        (None, None) => Err(file.error(format!(
+            "holds {}; a truth needs `endmembers` and `abundances` (NPZ), or `M` and `A` (MATLAB).",
+            file.inventory()
+        ))),
+        (Some(e), Some(a)) if e.nrows() != a.dim().2 => Err(file.error(format!(
+            "its spectra are of {} endmembers, its abundances of {}.",
+            e.nrows(),
+            a.dim().2
+        ))),
+        _ => Ok(truth),
+    }
+}
+
+fn read_endmembers(file: &Arrays, array: &NamedArray, scene: &Scene) -> Result<Array2<f64>> {
+    let bands = scene.file_bands;
+    let matrix = array.array2().ok_or_else(|| {
+        file.error(format!("`{}` is {}; spectra have two axes.", array.name, array.size()))
+    })?;
+    // MATLAB's custom is a column a spectrum, NumPy's a row.
+    let columns = array.name != "endmembers";
+    let (k_first, k_last) = (matrix.ncols() == bands, matrix.nrows() == bands);
+    let matrix = match (k_first, k_last) {
+        (true, true) if columns => matrix.reversed_axes(),
+        (true, _) => matrix,
+        (false, true) => matrix.reversed_axes(),
+        (false, false) => {
+            return Err(file.error(format!(
+                "`{}` is {}, but the scene's file has {bands} bands.",
+                array.name,
+                array.size()
+            )));
+        }
+    };
+    if matrix.nrows() == 0 || matrix.iter().any(|v| !v.is_finite()) {
+        return Err(
+            file.error(format!("`{}` is empty or holds values that are not finite.", array.name))
+        );
+    }
+    Ok(matrix)
+}
+
+fn read_abundances(
+    file: &Arrays,
+    array: &NamedArray,
+    scene: &Scene,
+    spectra: Option<usize>,
+) -> Result<Array3<f32>> {
+    let (rows, cols) = (scene.rows, scene.cols);
+    let misfit = || {
+        file.error(format!(
+            "`{}` is {}, but the scene has {rows} rows x {cols} columns = {} pixels.",
+            array.name,
+            array.size(),
+            rows * cols
+        ))
+    };
+    let maps = if array.shape.len() == 2 && array.fortran && array.name == "A" {
+        let flat = array.array2().ok_or_else(misfit)?;
+        // (pixels, K), whichever way the file has it.
+        let by_pixel = match flat.dim() {
+            (k, n) if n == rows * cols && spectra.is_none_or(|s| s == k) => flat.reversed_axes(),
+            (n, _) if n == rows * cols => flat,
+            (_, n) if n == rows * cols => flat.reversed_axes(),
+            _ => return Err(misfit()),
+        };
+        let k = by_pixel.ncols();
+        Array3::from_shape_fn((rows, cols, k), |(r, c, i)| by_pixel[(c * rows + r, i)] as f32)
+    } else {
+        let maps = array.array3().ok_or_else(misfit)?;
+        if maps.dim().0 != rows || maps.dim().1 != cols {
+            return Err(misfit());
+        }
+        maps.mapv(|v| v as f32)
+    };
+    if maps.dim().2 == 0 {
+        return Err(misfit());
+    }
+    for &place in &scene.pixel_index {
+        let (r, c) = (place as usize / cols, place as usize % cols);
+        if maps.slice(ndarray::s![r, c, ..]).iter().any(|v| !v.is_finite()) {
+            return Err(file.error(format!(
+                "`{}` holds a value that is not finite at row {r}, column {c} (from 0).",
+                array.name
+            )));
+        }
+    }
+    Ok(maps)
+}
