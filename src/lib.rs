@@ -3,5 +3,8 @@
 pub mod error;
 pub mod posterior;
 pub mod scene;
+pub mod score;
+pub mod simulate;
+pub mod starts;
 
 pub use error::{Error, Result};
