@@ -12,7 +12,10 @@ pub mod posterior;
 pub mod rng;
 pub mod scene;
 pub mod schedule;
+pub mod score;
+pub mod simulate;
 pub mod spectra;
+pub mod starts;
 pub mod svi;
 pub mod truth;
 

@@ -1,0 +1,34 @@
+//! Random pixels as first endmembers.
+
+use super::{check_count, check_finite};
+use crate::error::Result;
+use crate::scene::Cube;
+use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
+
+/// `k` pixels drawn at random without replacement, as they are; a pixel that repeats the spectrum
+/// of an earlier one is taken only when there are not enough different spectra.
+///
+/// # Errors
+///
+/// As [`start`](super::start).
+pub fn random(cube: &Cube, k: usize, seed: u64) -> Result<Vec<usize>> {
+    check_count(cube, k)?;
+    check_finite(cube)?;
+    let mut order: Vec<usize> = (0..cube.pixels()).collect();
+    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let mut picked: Vec<usize> = Vec::with_capacity(k);
+    let mut repeats = Vec::new();
+    for pixel in order {
+        if picked.len() == k {
+            break;
+        }
+        if picked.iter().any(|&p| cube.spectrum(p) == cube.spectrum(pixel)) {
+            repeats.push(pixel);
+        } else {
+            picked.push(pixel);
+        }
+    }
+    let missing = k - picked.len();
+    picked.extend(repeats.into_iter().take(missing));
+    Ok(picked)
+}

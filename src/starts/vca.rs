@@ -1,0 +1,272 @@
+//! Vertex component analysis: the pixels at the corners of the data cloud.
+//!
+//! Nascimento and Dias (2005), "Vertex component analysis: a fast algorithm to unmix hyperspectral
+//! data", IEEE TGRS 43(4). The data are projected to K dimensions; then, K times, the pixel is
+//! taken that lies farthest along a random direction orthogonal to the pixels taken before.
+
+use super::{check_count, check_finite};
+use crate::error::Result;
+use crate::scene::Cube;
+use nalgebra::{DMatrix, SymmetricEigen};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use rand::{SeedableRng, rngs::ChaCha8Rng};
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+
+/// Sums over pixels are made in this many parts, whatever the number of threads, so that their
+/// rounding is the same everywhere.
+const PARTS: usize = 16;
+/// Pixels held in f64 at a time.
+const TILE: usize = 256;
+/// A pixel this much darker than the mean, along the mean, carries no shape: the perspective
+/// projection would blow its noise up into a corner.
+const DARK: f64 = 1e-3;
+/// Scores and distances below this share of the largest are round-off.
+const NEGLIGIBLE: f64 = 1e-9;
+
+/// Indices of `k` different pixels of `cube` (N pixels, L bands) near the vertices of its simplex.
+///
+/// The projection follows the paper: affine, on K - 1 principal components, when the estimated
+/// signal-to-noise ratio is below 15 + 10 log10 K dB; perspective, on K eigenvectors of the
+/// correlation matrix, above. Sums are in f64. Directions are drawn from a normal distribution (the
+/// paper's code: uniform), the same for the same seed. Three cases that the paper leaves open:
+///
+/// - K = 1: the pixel with the smallest spectral angle to the mean spectrum.
+/// - Where the data span fewer than K dimensions, the rest are the pixels farthest from all taken
+///   so far, so that a spectrum repeats only when there are fewer than K different ones.
+/// - Pixels below 0.1 % of the mean brightness are not taken in the perspective projection, unless
+///   nothing else is left.
+///
+/// # Errors
+///
+/// As [`start`](super::start).
+pub fn vca(cube: &Cube, k: usize, seed: u64) -> Result<Vec<usize>> {
+    check_count(cube, k)?;
+    check_finite(cube)?;
+    if k == 1 {
+        return Ok(vec![nearest_to_mean(cube)]);
+    }
+    let points = project(cube, k);
+    Ok(corners(cube, &points, &mut ChaCha8Rng::seed_from_u64(seed)))
+}
+
+/// The pixel with the smallest angle to the mean spectrum; the first of equals.
+fn nearest_to_mean(cube: &Cube) -> usize {
+    let mean = mean_spectrum(cube);
+    let cosine = |pixel: usize| {
+        let (mut product, mut square) = (0.0, 0.0);
+        for (&y, m) in cube.spectrum(pixel).iter().zip(&mean) {
+            product += f64::from(y) * m;
+            square += f64::from(y).powi(2);
+        }
+        // A black pixel has no direction: behind every other.
+        if square > 0.0 { product / square.sqrt() } else { f64::NEG_INFINITY }
+    };
+    farthest(cube.pixels(), cosine).map_or(0, |(pixel, _)| pixel)
+}
+
+/// The cloud in K dimensions, and which of its points may be taken.
+struct Points {
+    /// (N, K).
+    at: Array2<f64>,
+    usable: Vec<bool>,
+}
+
+fn project(cube: &Cube, k: usize) -> Points {
+    let (n, bands) = (cube.pixels() as f64, cube.bands() as f64);
+    let mean = mean_spectrum(cube);
+    let covariance = second_moment(cube, &mean);
+    let components = leading_eigenvectors(&covariance, k);
+    let mean_power = mean.dot(&mean);
+    let total_power = covariance.diag().sum() + mean_power;
+    let explained: f64 = components.columns().into_iter().map(|c| c.dot(&covariance.dot(&c))).sum();
+    let signal_power = explained + mean_power;
+
+    // Equation 13 of the paper; the bounds keep noise-free and all-zero scenes finite.
+    let least = f64::EPSILON * total_power + f64::MIN_POSITIVE;
+    let signal = (signal_power - k as f64 / bands * total_power).max(least);
+    let noise = (total_power - signal_power).max(least);
+    let snr = 10.0 * (signal / noise).log10();
+
+    if snr < 15.0 + 10.0 * (k as f64).log10() {
+        let affine = components.slice(s![.., ..k - 1]);
+        let mut at = Array2::zeros((cube.pixels(), k));
+        at.slice_mut(s![.., ..k - 1]).assign(&(products(cube, affine) - mean.dot(&affine)));
+        let radius = at.rows().into_iter().map(|row| row.dot(&row)).fold(0.0, f64::max).sqrt();
+        at.column_mut(k - 1).fill(radius);
+        return Points { at, usable: vec![true; cube.pixels()] };
+    }
+
+    let mut correlation = covariance;
+    for (i, mut row) in correlation.rows_mut().into_iter().enumerate() {
+        row.scaled_add(mean[i], &mean);
+    }
+    let mut at = products(cube, leading_eigenvectors(&correlation, k).view());
+    let centre = at.sum_axis(Axis(0)) / n;
+    let along = at.dot(&centre);
+    let darkest = DARK * centre.dot(&centre);
+    let mut usable: Vec<bool> = along.iter().map(|&a| a > darkest).collect();
+    for (mut row, &a) in at.rows_mut().into_iter().zip(&along) {
+        if a > darkest { row /= a } else { row.fill(0.0) }
+    }
+    if usable.iter().filter(|&&u| u).count() < k {
+        usable.fill(true);
+    }
+    Points { at, usable }
+}
+
+/// Takes K points, each as far as possible along a direction orthogonal to those before.
+fn corners(cube: &Cube, points: &Points, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let (n, k) = points.at.dim();
+    let mut free = points.usable.clone();
+    let size = points.at.rows().into_iter().map(|row| row.dot(&row)).fold(0.0, f64::max).sqrt();
+    // Orthonormal basis of the points taken. The paper starts from the last axis, so that the
+    // first direction lies in the plane of the cloud; that axis goes when a point comes.
+    let mut basis: Vec<Array1<f64>> = vec![unit(k, k - 1)];
+    let mut picked: Vec<usize> = Vec::with_capacity(k);
+    while picked.len() < k {
+        let direction = orthogonal(&basis, k, rng);
+        let best = farthest(n, |pixel| {
+            if free[pixel] { points.at.row(pixel).dot(&direction).abs() } else { f64::NEG_INFINITY }
+        });
+        let pixel = match best {
+            Some((pixel, score)) if score > NEGLIGIBLE * size => pixel,
+            // The points taken span the cloud.
+            _ => farthest_from(cube, &free, &picked),
+        };
+        free[pixel] = false;
+        if picked.is_empty() {
+            basis.clear();
+        }
+        picked.push(pixel);
+        if let Some(new) = remainder(points.at.row(pixel).to_owned(), &basis, NEGLIGIBLE * size) {
+            basis.push(new);
+        }
+    }
+    picked
+}
+
+/// The free pixel whose spectrum is farthest from the nearest one taken; the first of equals. The
+/// spectra decide, as the perspective projection does not tell a spectrum from its multiples.
+fn farthest_from(cube: &Cube, free: &[bool], picked: &[usize]) -> usize {
+    let distance = |pixel: usize| {
+        if !free[pixel] {
+            return f64::NEG_INFINITY;
+        }
+        let square = |&other: &usize| {
+            let pairs = cube.spectrum(pixel).iter().zip(cube.spectrum(other));
+            pairs.map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>()
+        };
+        picked.iter().map(square).fold(f64::INFINITY, f64::min)
+    };
+    farthest(free.len(), distance).map_or(0, |(pixel, _)| pixel)
+}
+
+/// A random unit vector orthogonal to `basis`, which has fewer than `k` members.
+fn orthogonal(basis: &[Array1<f64>], k: usize, rng: &mut ChaCha8Rng) -> Array1<f64> {
+    let draw = (0..k).map(|_| StandardNormal.sample(rng)).collect();
+    // A draw inside the span has probability zero; an axis then serves as well.
+    remainder(draw, basis, NEGLIGIBLE)
+        .or_else(|| (0..k).find_map(|axis| remainder(unit(k, axis), basis, NEGLIGIBLE)))
+        .unwrap_or_else(|| unit(k, 0))
+}
+
+/// What `vector` has outside the span of `basis`, at length one; none when that is at most `least`.
+fn remainder(mut vector: Array1<f64>, basis: &[Array1<f64>], least: f64) -> Option<Array1<f64>> {
+    // Twice is enough (Kahan; Parlett 1980, section 6.9).
+    for _ in 0..2 {
+        for member in basis {
+            let share = vector.dot(member);
+            vector.scaled_add(-share, member);
+        }
+    }
+    let length = vector.dot(&vector).sqrt();
+    (length > least).then(|| vector / length)
+}
+
+fn unit(k: usize, axis: usize) -> Array1<f64> {
+    let mut vector = Array1::zeros(k);
+    vector[axis] = 1.0;
+    vector
+}
+
+/// The pixel with the highest score and the score; the first of equals.
+fn farthest(pixels: usize, score: impl Fn(usize) -> f64 + Sync) -> Option<(usize, f64)> {
+    (0..pixels)
+        .into_par_iter()
+        .with_min_len(1024)
+        .map(|pixel| (pixel, score(pixel)))
+        .reduce_with(|a, b| if b.1 > a.1 || (b.1 == a.1 && b.0 < a.0) { b } else { a })
+}
+
+/// Pixel ranges that do not depend on the number of threads.
+fn parts(pixels: usize) -> impl IndexedParallelIterator<Item = std::ops::Range<usize>> {
+    let length = pixels.div_ceil(PARTS);
+    (0..PARTS)
+        .into_par_iter()
+        .map(move |part| (part * length).min(pixels)..((part + 1) * length).min(pixels))
+}
+
+fn mean_spectrum(cube: &Cube) -> Array1<f64> {
+    let sums: Vec<Array1<f64>> = parts(cube.pixels())
+        .map(|range| {
+            let mut sum = Array1::zeros(cube.bands());
+            for pixel in range {
+                sum.iter_mut().zip(cube.spectrum(pixel)).for_each(|(s, &y)| *s += f64::from(y));
+            }
+            sum
+        })
+        .collect();
+    sums.iter().fold(Array1::zeros(cube.bands()), |total, sum| total + sum)
+        / cube.pixels().max(1) as f64
+}
+
+/// Mean of (y - mean)(y - mean)' over the pixels, (L, L).
+fn second_moment(cube: &Cube, mean: &Array1<f64>) -> Array2<f64> {
+    let bands = cube.bands();
+    let sums: Vec<Array2<f64>> = parts(cube.pixels())
+        .map(|range| {
+            let mut sum = Array2::zeros((bands, bands));
+            let mut tile = Array2::zeros((TILE, bands));
+            for first in range.clone().step_by(TILE) {
+                let count = TILE.min(range.end - first);
+                for (mut row, pixel) in tile.rows_mut().into_iter().zip(first..first + count) {
+                    let values = cube.spectrum(pixel).iter().zip(mean);
+                    row.iter_mut().zip(values).for_each(|(to, (&y, m))| *to = f64::from(y) - m);
+                }
+                let filled = tile.slice(s![..count, ..]);
+                ndarray::linalg::general_mat_mul(1.0, &filled.t(), &filled, 1.0, &mut sum);
+            }
+            sum
+        })
+        .collect();
+    sums.iter().fold(Array2::zeros((bands, bands)), |total, sum| total + sum)
+        / cube.pixels().max(1) as f64
+}
+
+/// The cube times `columns` (L, J), (N, J).
+fn products(cube: &Cube, columns: ArrayView2<f64>) -> Array2<f64> {
+    let mut at = Array2::zeros((cube.pixels(), columns.ncols()));
+    at.axis_chunks_iter_mut(Axis(0), TILE).into_par_iter().enumerate().for_each(
+        |(tile, mut rows)| {
+            let spectra = Array2::from_shape_fn((rows.nrows(), cube.bands()), |(row, band)| {
+                f64::from(cube.spectrum(tile * TILE + row)[band])
+            });
+            rows.assign(&spectra.dot(&columns));
+        },
+    );
+    at
+}
+
+/// Eigenvectors of the `k` largest eigenvalues of a symmetric matrix (L, L), as columns (L, k).
+fn leading_eigenvectors(matrix: &Array2<f64>, k: usize) -> Array2<f64> {
+    let bands = matrix.nrows();
+    let dense = DMatrix::from_fn(bands, bands, |i, j| matrix[[i, j]]);
+    // Far more sweeps than QR needs on any symmetric matrix; axes are a poor but sound fallback.
+    let Some(eigen) = SymmetricEigen::try_new(dense, f64::EPSILON, 1000 * bands.max(1)) else {
+        return Array2::from_shape_fn((bands, k), |(i, j)| f64::from(u8::from(i == j)));
+    };
+    let mut order: Vec<usize> = (0..bands).collect();
+    order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]).then(a.cmp(&b)));
+    Array2::from_shape_fn((bands, k), |(i, j)| eigen.eigenvectors[(i, order[j])])
+}

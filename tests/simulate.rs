@@ -1,0 +1,281 @@
+//! Simulated scenes hold what their settings say.
+
+use ndarray::{Array1, Axis, s};
+use proptest::prelude::*;
+use unmixel::score::sad;
+use unmixel::simulate::{Settings, Simulated, simulate};
+
+/// No noise, no shade: the mixture alone.
+fn plain() -> Settings {
+    Settings { noise_sd: 0.0, brightness_sd: 0.0, ..Settings::default() }
+}
+
+/// Brightness times mixture, (rows, cols, bands).
+fn means(scene: &Simulated) -> ndarray::Array3<f64> {
+    let (rows, cols, bands) = scene.cube.dim();
+    ndarray::Array3::from_shape_fn((rows, cols, bands), |(r, c, l)| {
+        let shares = scene.abundances.slice(s![r, c, ..]);
+        let mix: f64 =
+            shares.iter().zip(scene.endmembers.column(l)).map(|(&w, c)| f64::from(w) * c).sum();
+        f64::from(scene.brightness[[r, c]]) * mix
+    })
+}
+
+fn largest_abundance(scene: &Simulated, endmember: usize) -> f32 {
+    scene.abundances.slice(s![.., .., endmember]).iter().copied().fold(0.0, f32::max)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
+
+    #[test]
+    fn every_size_gives_a_sound_scene(
+        (rows, cols, bands) in (1_usize..14, 1_usize..14, 1_usize..14),
+        k in 1_usize..14,
+        pure in any::<bool>(),
+        holes in 0.0..0.99_f64,
+        seed in any::<u64>(),
+    ) {
+        let k = k.min(bands);
+        let settings = Settings {
+            rows, cols, bands, endmembers: k, pure_pixels: pure, no_data_fraction: holes,
+            variability_sd: 0.1, band_correlation: 0.9, seed, ..Settings::default()
+        };
+        let scene = simulate(&settings).unwrap();
+        prop_assert_eq!(scene.cube.dim(), (rows, cols, bands));
+        prop_assert_eq!(scene.abundances.dim(), (rows, cols, k));
+        prop_assert_eq!(scene.brightness.dim(), (rows, cols));
+        prop_assert_eq!(scene.endmembers.dim(), (k, bands));
+        prop_assert_eq!((scene.names.len(), scene.wavelengths.len()), (k, bands));
+        prop_assert!(scene.endmembers.iter().all(|c| (0.0..=1.0).contains(c)));
+        prop_assert!(scene.brightness.iter().all(|b| b.is_finite() && *b > 0.0));
+        let limit = if pure { 1.0 } else { 0.8_f32.max(1.0 / k as f32) };
+        for pixel in scene.abundances.lanes(Axis(2)) {
+            // Rounded from f64 to f32, which also moves the limit by 6e-8.
+            prop_assert!(pixel.iter().all(|&w| w >= 0.0 && w <= limit + 1e-6), "{}", pixel);
+            prop_assert!((pixel.sum() - 1.0).abs() < 1e-6, "{}", pixel);
+        }
+        let mut missing = 0;
+        for spectrum in scene.cube.lanes(Axis(2)) {
+            let nan = spectrum.iter().filter(|y| y.is_nan()).count();
+            prop_assert!(nan == 0 || nan == bands);
+            missing += usize::from(nan > 0);
+        }
+        let pixels = rows * cols;
+        let kept = if pure { k.min(pixels) } else { 1 };
+        prop_assert_eq!(missing, ((holes * pixels as f64).round() as usize).min(pixels - kept));
+        if pure && pixels >= k {
+            for j in 0..k {
+                let found = scene.abundances.lanes(Axis(2)).into_iter().zip(scene.cube.lanes(Axis(2)))
+                    .any(|(w, y)| w[j] == 1.0 && !y[0].is_nan());
+                prop_assert!(found, "endmember {} has no pure pixel with data", j);
+            }
+        }
+    }
+}
+
+#[test]
+fn without_noise_the_cube_is_brightness_times_mixture() {
+    let settings = Settings {
+        rows: 13,
+        cols: 29,
+        bands: 40,
+        noise_sd: 0.0,
+        brightness_sd: 0.3,
+        ..Settings::default()
+    };
+    let scene = simulate(&settings).unwrap();
+    for (y, mean) in scene.cube.iter().zip(&means(&scene)) {
+        // Shares, brightness and values of at most 3 are each rounded to f32, 6e-8.
+        assert!((f64::from(*y) - mean).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn log_brightness_has_the_sd_asked_for() {
+    let settings = Settings { brightness_sd: 0.25, ..Settings::default() };
+    let log = simulate(&settings).unwrap().brightness.mapv(|b| f64::from(b).ln());
+    // Standardised over the image, then stored in f32.
+    assert!((log.std(0.0) - 0.25).abs() < 1e-6 && log.mean().unwrap().abs() < 1e-6);
+    assert!(simulate(&plain()).unwrap().brightness.iter().all(|&b| b == 1.0));
+}
+
+#[test]
+fn noise_has_the_sd_and_the_correlation_asked_for() {
+    for rho in [0.0, 0.9] {
+        let settings = Settings {
+            noise_sd: 0.02,
+            band_correlation: rho,
+            rows: 70,
+            cols: 60,
+            bands: 50,
+            ..plain()
+        };
+        let scene = simulate(&settings).unwrap();
+        let noise = scene.cube.mapv(f64::from) - means(&scene);
+        let n = noise.len() as f64;
+        let variance = noise.iter().map(|e| e * e).sum::<f64>() / n;
+        // 4200 independent pixels at the least: the variance has a relative sd of at most
+        // sqrt(2 / 4200) = 0.02, in truth less; four of them.
+        assert!((variance / 0.02_f64.powi(2) - 1.0).abs() < 0.08, "{variance}");
+        let lag = |by: usize| {
+            let (a, b) = (noise.slice(s![.., .., ..-(by as isize)]), noise.slice(s![.., .., by..]));
+            (&a * &b).mean().unwrap() / variance
+        };
+        // A correlation over 4200 pixels has an sd of at most 1 / sqrt(4200) = 0.015; four.
+        assert!((lag(1) - rho).abs() < 0.06, "{}", lag(1));
+        assert!((lag(3) - rho.powi(3)).abs() < 0.06, "{}", lag(3));
+        // Pixels are independent of each other, also across rows.
+        let (up, down) = (noise.slice(s![..-1, .., ..]), noise.slice(s![1.., .., ..]));
+        assert!(((&up * &down).mean().unwrap() / variance).abs() < 0.06);
+    }
+}
+
+#[test]
+fn variability_grows_with_the_share_and_the_reflectance() {
+    let settings = Settings { variability_sd: 0.1, rows: 80, bands: 30, ..plain() };
+    let scene = simulate(&settings).unwrap();
+    let deviation = scene.cube.mapv(f64::from) - means(&scene);
+    let mut ratio = 0.0;
+    for ((row, col, band), e) in deviation.indexed_iter() {
+        let shares = scene.abundances.slice(s![row, col, ..]);
+        let variance: f64 = shares
+            .iter()
+            .zip(scene.endmembers.column(band))
+            .map(|(&w, c)| (0.1 * f64::from(w) * c).powi(2))
+            .sum();
+        ratio += e * e / variance / deviation.len() as f64;
+    }
+    // 240 000 squared standard normals: an sd of sqrt(2 / 240 000) = 0.003; five.
+    assert!((ratio - 1.0).abs() < 0.015, "{ratio}");
+}
+
+#[test]
+fn pure_pixels_are_there_when_asked_for_and_only_then() {
+    for k in [2, 3, 6, 12] {
+        let pure = simulate(&Settings { endmembers: k, bands: 60, ..plain() }).unwrap();
+        let mixed = simulate(&Settings { endmembers: k, bands: 60, pure_pixels: false, ..plain() })
+            .unwrap();
+        for j in 0..k {
+            assert_eq!(largest_abundance(&pure, j), 1.0);
+            // Rounded to f32. Every material still takes part.
+            let largest = largest_abundance(&mixed, j);
+            assert!((0.5..0.8 + 1e-6).contains(&largest), "{largest}");
+        }
+    }
+}
+
+#[test]
+fn maps_are_smooth_and_mixed() {
+    let scene = simulate(&plain()).unwrap();
+    let maps = &scene.abundances;
+    let step = (&maps.slice(s![1.., .., ..]) - &maps.slice(s![..-1, .., ..])).mapv(f32::abs);
+    let far = (&maps.slice(s![50.., .., ..]) - &maps.slice(s![..50, .., ..])).mapv(f32::abs);
+    // Neighbours are several times more alike than pixels half an image apart.
+    assert!(5.0 * step.mean().unwrap() < far.mean().unwrap());
+    let mixed = maps.lanes(Axis(2)).into_iter().filter(|w| w.iter().all(|&w| w < 0.9)).count();
+    assert!((500..9_000).contains(&mixed), "{mixed} of 10 000 pixels are mixed");
+}
+
+#[test]
+fn materials_are_distinct_and_shaped_as_their_names_say() {
+    let settings = Settings { rows: 2, cols: 2, bands: 211, endmembers: 24, ..plain() };
+    let scene = simulate(&settings).unwrap();
+    for j in 0..24 {
+        for other in 0..j {
+            let angle = sad(scene.endmembers.row(j), scene.endmembers.row(other));
+            // 0.1 is what random ones keep; the named ones are farther apart by design.
+            assert!(angle > 0.1, "{} and {}: {angle}", scene.names[j], scene.names[other]);
+        }
+    }
+    assert_eq!(scene.names[..3], ["soil", "vegetation", "water"]);
+    // 10 nm a band.
+    let at = |j: usize, nm: usize| scene.endmembers[[j, (nm - 400) / 10]];
+    assert!(at(0, 450) < at(0, 700) && at(0, 700) < at(0, 1300) && at(0, 2200) < at(0, 2130));
+    assert!(at(1, 550) > 1.5 * at(1, 480) && at(1, 550) > 1.5 * at(1, 670));
+    assert!(at(1, 800) > 8.0 * at(1, 670) && at(1, 1450) < 0.5 * at(1, 1300));
+    assert!(at(1, 1940) < 0.5 * at(1, 1700) && at(1, 970) < at(1, 900));
+    assert!(at(2, 540) > 0.05 && at(2, 540) < 0.1 && at(2, 900) < 0.005 && at(2, 2000) < 0.005);
+    assert_eq!((scene.wavelengths[0], scene.wavelengths[210]), (400.0, 2500.0));
+}
+
+#[test]
+fn a_seed_is_a_scene_whatever_the_number_of_threads() {
+    let settings =
+        Settings { rows: 33, cols: 21, bands: 12, no_data_fraction: 0.1, ..Settings::default() };
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| simulate(&settings).unwrap())
+    };
+    // NaN is not equal to itself: bits are compared.
+    let bits = |scene: &Simulated| scene.cube.mapv(f32::to_bits);
+    let (one, three) = (with(1), with(3));
+    assert_eq!(bits(&one), bits(&three));
+    assert_eq!(one.abundances, three.abundances);
+    let other = simulate(&Settings { seed: 1, ..settings.clone() }).unwrap();
+    assert_ne!(one.abundances, other.abundances);
+    assert_ne!(bits(&one), bits(&other));
+}
+
+#[test]
+fn one_setting_does_not_move_the_rest_of_the_scene() {
+    let base = simulate(&Settings::default()).unwrap();
+    let changed = simulate(&Settings {
+        noise_sd: 0.1,
+        no_data_fraction: 0.3,
+        band_correlation: 0.5,
+        ..Settings::default()
+    })
+    .unwrap();
+    assert_eq!(base.abundances, changed.abundances);
+    assert_eq!(base.brightness, changed.brightness);
+    assert_eq!(base.endmembers, changed.endmembers);
+    assert_ne!(base.cube, changed.cube);
+}
+
+#[test]
+fn holes_lie_together() {
+    let scene = simulate(&Settings { no_data_fraction: 0.2, ..plain() }).unwrap();
+    let missing =
+        scene.cube.map_axis(Axis(2), |spectrum| f64::from(u8::from(spectrum[0].is_nan())));
+    assert_eq!(missing.sum(), 2000.0);
+    let pairs = &missing.slice(s![1.., ..]) * &missing.slice(s![..-1, ..]);
+    // A fifth scattered at random would have a fifth of its neighbours missing.
+    assert!(pairs.sum() / missing.slice(s![1.., ..]).sum() > 0.7);
+}
+
+#[test]
+fn settings_outside_their_range_are_refused_by_name() {
+    let message = |settings: Settings| simulate(&settings).unwrap_err().to_string();
+    let d = Settings::default;
+    let cases = [
+        (Settings { rows: 0, ..d() }, "--rows 0: "),
+        (Settings { cols: 0, ..d() }, "--cols 0: "),
+        (Settings { bands: 0, ..d() }, "--bands 0: "),
+        (Settings { endmembers: 0, ..d() }, "--endmembers 0: "),
+        (Settings { endmembers: 5, bands: 4, ..d() }, "--endmembers 5: "),
+        (Settings { rows: usize::MAX, ..d() }, "--rows 18446744073709551615 --cols 100 "),
+        (Settings { rows: 1 << 20, cols: 1 << 20, ..d() }, "--rows 1048576 --cols 1048576 "),
+        (Settings { noise_sd: -1.0, ..d() }, "--noise -1: "),
+        (Settings { noise_sd: f64::NAN, ..d() }, "--noise NaN: "),
+        (Settings { noise_sd: 1.5, ..d() }, "--noise 1.5: "),
+        (Settings { brightness_sd: -0.1, ..d() }, "--brightness -0.1: "),
+        (Settings { brightness_sd: f64::INFINITY, ..d() }, "--brightness inf: "),
+        (Settings { variability_sd: 2.0, ..d() }, "--variability 2: "),
+        (Settings { band_correlation: 1.0, ..d() }, "--band-correlation 1: "),
+        (Settings { band_correlation: -0.5, ..d() }, "--band-correlation -0.5: "),
+        (Settings { no_data_fraction: 1.0, ..d() }, "--no-data 1: "),
+    ];
+    for (settings, start) in cases {
+        let message = message(settings);
+        assert!(message.starts_with(start) && message.ends_with('.'), "{message}");
+    }
+}
+
+#[test]
+fn a_single_band_has_its_wavelength() {
+    let scene =
+        simulate(&Settings { rows: 1, cols: 1, bands: 1, endmembers: 1, ..plain() }).unwrap();
+    assert_eq!(scene.wavelengths, [1450.0]);
+    assert_eq!(Array1::from(scene.cube.into_raw_vec_and_offset().0).len(), 1);
+}
