@@ -214,12 +214,7 @@ impl Canvas {
         // Rows of an enlarged map repeat: the filter by the row above turns them into zeros, which
         // the fast compressor packs at memory speed.
         PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Up)
-            .write_image(
-                &rgb,
-                self.pixmap.width(),
-                self.pixmap.height(),
-                ExtendedColorType::Rgb8,
-            )
+            .write_image(&rgb, self.pixmap.width(), self.pixmap.height(), ExtendedColorType::Rgb8)
             .map_err(|error| Error::Fit(format!("a picture could not be encoded: {error}")))?;
         Ok(png)
     }

@@ -89,7 +89,12 @@ impl BarLayout {
         let height = map_height.clamp(shortest, shortest.max(1200.0)).round();
         let (low, high) = (f64::from(bar.range.0), f64::from(bar.range.1));
         let count = ((height / (70.0 * unit)) as usize).clamp(2, 8);
-        let ticks: Vec<_> = ticks::ticks(low, high, count)
+        let values = if low == -high {
+            ticks::symmetric(high, count)
+        } else {
+            ticks::ticks(low, high, count)
+        };
+        let ticks: Vec<_> = values
             .into_iter()
             .map(|(value, label)| {
                 let place = ((value - low) / (high - low)) as f32;
@@ -139,10 +144,8 @@ struct Placed<'a> {
 
 impl<'a> Placed<'a> {
     fn new(panel: &'a Panel, sizes: &Sizes) -> Self {
-        let map = (
-            (panel.raster.cols * sizes.scale) as f32,
-            (panel.raster.rows * sizes.scale) as f32,
-        );
+        let map =
+            ((panel.raster.cols * sizes.scale) as f32, (panel.raster.rows * sizes.scale) as f32);
         let bar = panel.bar.as_ref().map(|bar| (bar, BarLayout::new(bar, map.1, sizes)));
         let (mut width, mut height) = map;
         if let Some((_, layout)) = &bar {
@@ -153,22 +156,25 @@ impl<'a> Placed<'a> {
         Placed { panel, bar, map, width: width.max(caption), height }
     }
 
-    /// Draws with the top of the caption, `caption` pixels high, at `top`; `height` is for all of
-    /// the panels in its row.
-    fn draw(&self, canvas: &mut Canvas, (left, top): (f32, f32), caption: f32, sizes: &Sizes) {
+    /// Draws with the top of the caption, `caption` pixels high, at `top`; a map lower than `row`,
+    /// the height of its row of panels, stands in the middle of it.
+    fn draw(
+        &self,
+        canvas: &mut Canvas,
+        (left, top): (f32, f32),
+        (caption, row): (f32, f32),
+        sizes: &Sizes,
+    ) {
         let middle = top + 0.4 * caption;
         canvas.text(&self.panel.caption, sizes.body(), (left, middle), Align::Start, INK);
         let top = top + caption;
-        // A map lower than its bar stands in the middle of it.
-        let drop = match &self.bar {
-            Some((_, layout)) => ((layout.height - self.map.1) / 2.0).max(0.0).round(),
-            None => 0.0,
-        };
+        let drop = ((row - self.map.1) / 2.0).max(0.0);
         let (x, y) = (left.round(), (top + drop).round());
         canvas.raster(x as usize, y as usize, sizes.scale, &self.panel.raster);
         canvas.frame(x as i32, y as i32, self.map.0 as i32, self.map.1 as i32, MUTED);
         if let Some((bar, layout)) = &self.bar {
-            layout.draw(canvas, bar, (left + self.map.0, top), sizes);
+            let drop = ((row - layout.height) / 2.0).max(0.0).round();
+            layout.draw(canvas, bar, (left + self.map.0, top + drop), sizes);
         }
     }
 }
@@ -207,8 +213,7 @@ impl Figure {
             + notes.len() as f32 * sizes.line(small)
             + 8.0 * unit;
         let height = margin + head + maps_height + legend.height + margin;
-        let mut canvas =
-            Canvas::new((inner + 2.0 * margin) as usize, height.ceil() as usize)?;
+        let mut canvas = Canvas::new((inner + 2.0 * margin) as usize, height.ceil() as usize)?;
 
         let mut y = margin;
         for (lines, size, color) in [(&title, sizes.title(), INK), (&notes, small, MUTED)] {
@@ -220,7 +225,8 @@ impl Figure {
         y = (margin + head).round();
         let mut x = margin;
         for panel in &placed {
-            panel.draw(&mut canvas, (x, y), caption, &sizes);
+            let row = if self.stacked { panel.height } else { maps_height - caption };
+            panel.draw(&mut canvas, (x, y), (caption, row), &sizes);
             if self.stacked { y += panel.height + caption + gap } else { x += panel.width + gap }
         }
         legend.draw(&mut canvas, (margin, margin + head + maps_height), &sizes);

@@ -27,7 +27,10 @@ impl OutputFolder {
     pub fn prepare(path: impl AsRef<Path>, force: bool) -> Result<Self> {
         let path = path.as_ref();
         if path.as_os_str().is_empty() {
-            return Err(Error::option("--out", "the name of the output folder is empty"));
+            return Err(Error::option(
+                "output folder",
+                "its name is empty; name a folder for the results",
+            ));
         }
         if path.is_dir() {
             let mut entries = fs::read_dir(path).map_err(|error| Error::io(path, error))?;
@@ -49,7 +52,7 @@ impl OutputFolder {
         // From here on dropping it tidies up.
         let folder = OutputFolder { path: path.to_owned(), created };
         fs::create_dir_all(path).map_err(|error| Error::io(path, error))?;
-        tempfile::tempfile_in(path).map_err(|error| Error::io(path, error))?;
+        tempfile::NamedTempFile::new_in(path).map_err(|error| Error::io(path, error))?;
         Ok(folder)
     }
 

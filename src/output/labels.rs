@@ -24,18 +24,24 @@ impl Labels {
         for k in 0..count {
             let given = names.get(k).map_or(String::new(), |name| tidy(name));
             let given = if given.is_empty() { format!("endmember {}", k + 1) } else { given };
-            let label = first_free(|n| match n {
-                1 => given.clone(),
-                n => format!("{given} ({n})"),
-            }, |label| !shown.contains(label));
+            let label = first_free(
+                |n| match n {
+                    1 => given.clone(),
+                    n => format!("{given} ({n})"),
+                },
+                |label| !shown.contains(label),
+            );
 
             let stem = stem(&given);
             let stem = if stem.is_empty() { format!("endmember_{}", k + 1) } else { stem };
             let sd = |file: &str| format!("{file}_sd");
-            let file = first_free(|n| match n {
-                1 => stem.clone(),
-                n => format!("{stem}_{n}"),
-            }, |file| !files.contains(file) && !files.contains(&sd(file)));
+            let file = first_free(
+                |n| match n {
+                    1 => stem.clone(),
+                    n => format!("{stem}_{n}"),
+                },
+                |file| !files.contains(file) && !files.contains(&sd(file)),
+            );
 
             shown.insert(label.clone());
             files.extend([file.clone(), sd(&file)]);

@@ -17,6 +17,8 @@ const TARGET_OF_THREE: usize = 420;
 /// The scale of a map ends at this share of its values, so that a few odd pixels do not darken all
 /// the others.
 const SHARE_ON_SCALE: f64 = 0.995;
+/// The scale of differences of abundance reaches at least this far, so that tiny ones look tiny.
+const LEAST_DIFFERENCE: f32 = 0.1;
 
 /// What a map of one quantity says.
 #[derive(Debug, Clone)]
@@ -110,8 +112,9 @@ pub fn side_by_side_png(
         None => format!("{name}: no pixel with both truth and estimate"),
     };
     let pooled = pooled_rmse.filter(|r| r.is_finite());
-    let pooled = pooled.map_or(String::new(), |r| format!("Over all endmembers the RMSE is {r:.3}."));
-    let end = auto_range(difference.iter().map(|d| d.abs())).1;
+    let pooled =
+        pooled.map_or(String::new(), |r| format!("Over all endmembers the RMSE is {r:.3}."));
+    let end = auto_range(difference.iter().map(|d| d.abs())).1.max(LEAST_DIFFERENCE);
 
     let (truth, reduction) = reduce(truth.view());
     let (estimate, _) = reduce(estimate.view());
@@ -179,10 +182,8 @@ fn panel(
     let raster = Raster { rows: values.nrows(), cols: values.ncols(), pixels };
     // Rounding alone puts values a little beyond the ends.
     let slack = 1e-3 * (range.1 - range.0);
-    let clipped = (
-        values.iter().any(|&v| v < range.0 - slack),
-        values.iter().any(|&v| v > range.1 + slack),
-    );
+    let clipped =
+        (values.iter().any(|&v| v < range.0 - slack), values.iter().any(|&v| v > range.1 + slack));
     let bar = label.map(|label| Bar { colormap, range, label, clipped });
     Panel { caption: caption.to_owned(), raster, bar }
 }

@@ -52,8 +52,7 @@ pub fn spectra_png(spectra: &Spectra<'_>) -> Result<Vec<u8>> {
     let title = text::shorten(spectra.title, 20.0, WIDTH - 2.0 * MARGIN);
     canvas.text(&title, 20.0, (MARGIN, MARGIN + 10.0), Align::Start, INK);
     let top = MARGIN + 40.0;
-    let outer =
-        (MARGIN - 8.0, top, WIDTH - MARGIN - legend.width, HEIGHT - top - MARGIN / 2.0);
+    let outer = (MARGIN - 8.0, top, WIDTH - MARGIN - legend.width, HEIGHT - top - MARGIN / 2.0);
     let finite = x.iter().copied().filter(|x| x.is_finite());
     let x_range = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
     let axes = Axes::within(outer, x_range, reflectance_range(spectra));
@@ -168,13 +167,9 @@ impl Legend {
 
     /// What kinds of lines there are, and whether a kind is shown.
     fn keys(spectra: &Spectra<'_>) -> impl Iterator<Item = (Key, &'static str)> {
-        [
-            (Key::Mean, "posterior mean"),
-            (Key::Interval, "90 % interval"),
-            (Key::Truth, "reference"),
-        ]
-        .into_iter()
-        .filter(|(key, _)| *key != Key::Truth || spectra.truth.is_some())
+        [(Key::Mean, "posterior mean"), (Key::Interval, "90 % interval"), (Key::Truth, "reference")]
+            .into_iter()
+            .filter(|(key, _)| *key != Key::Truth || spectra.truth.is_some())
     }
 
     fn draw(&self, canvas: &mut Canvas, spectra: &Spectra<'_>, (left, top): (f32, f32)) {

@@ -27,6 +27,25 @@ pub fn ticks(low: f64, high: f64, count: usize) -> Vec<(f64, String)> {
         .collect()
 }
 
+/// Ticks from `-end` to `end` with both ends and 0 among them, for an `end` that is round.
+pub fn symmetric(end: f64, count: usize) -> Vec<(f64, String)> {
+    if !(end.is_finite() && end > 0.0) {
+        return Vec::new();
+    }
+    let parts = if count < 4 { 1 } else { 2 };
+    let step = end / f64::from(parts);
+    // A step such as 0.25 needs a digit more than its order says.
+    let multiple = step / 10f64.powf(step.log10().floor());
+    let whole = (multiple - multiple.round()).abs() < 1e-4;
+    let digits = if whole { step } else { step / 10.0 };
+    (-parts..=parts)
+        .map(|i| {
+            let value = f64::from(i) * step;
+            (value, label(value, digits))
+        })
+        .collect()
+}
+
 /// The number with as many digits as `step` needs.
 pub fn label(value: f64, step: f64) -> String {
     let value = if value.abs() < 1e-9 * step { 0.0 } else { value };
