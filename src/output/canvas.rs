@@ -3,8 +3,8 @@
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 use tiny_skia::{
-    FillRule, LineCap, LineJoin, Mask, Paint, Path, PathBuilder, Pixmap, PremultipliedColorU8,
-    Rect, Stroke, StrokeDash, Transform,
+    FillRule, LineCap, LineJoin, Paint, Path, PathBuilder, Pixmap, PremultipliedColorU8, Stroke,
+    StrokeDash, Transform,
 };
 
 use super::color::{NO_DATA, Rgb};
@@ -57,7 +57,6 @@ impl Raster {
 /// outside is not drawn.
 pub struct Canvas {
     pixmap: Pixmap,
-    clip: Option<Mask>,
 }
 
 impl Canvas {
@@ -74,7 +73,7 @@ impl Canvas {
             )));
         };
         pixmap.fill(tiny_skia::Color::WHITE);
-        Ok(Canvas { pixmap, clip: None })
+        Ok(Canvas { pixmap })
     }
 
     /// Width in pixels.
@@ -82,21 +81,9 @@ impl Canvas {
         self.pixmap.width() as usize
     }
 
-    /// Keeps lines and areas (not text) within a rectangle until [`unclip`](Self::unclip).
-    pub fn clip(&mut self, left: f32, top: f32, width: f32, height: f32) {
-        let rect = Rect::from_xywh(left, top, width, height);
-        self.clip = Mask::new(self.pixmap.width(), self.pixmap.height()).zip(rect).map(
-            |(mut mask, rect)| {
-                let path = PathBuilder::from_rect(rect);
-                mask.fill_path(&path, FillRule::Winding, true, Transform::identity());
-                mask
-            },
-        );
-    }
-
-    /// Ends [`clip`](Self::clip).
-    pub fn unclip(&mut self) {
-        self.clip = None;
+    /// Height in pixels.
+    pub fn height(&self) -> usize {
+        self.pixmap.height() as usize
     }
 
     /// A filled rectangle, pixel-exact.
@@ -122,7 +109,7 @@ impl Canvas {
 
     /// A picture with every pixel drawn as a square of `scale` pixels, never blurred.
     pub fn raster(&mut self, left: usize, top: usize, scale: usize, raster: &Raster) {
-        let (width, height) = (self.width(), self.pixmap.height() as usize);
+        let (width, height) = (self.width(), self.height());
         if scale == 0 || raster.cols == 0 || left + raster.cols * scale > width {
             return;
         }
@@ -158,8 +145,7 @@ impl Canvas {
             }
         } else if let Some(path) = path(points, false) {
             let paint = paint(pen.color, pen.alpha);
-            let clip = self.clip.as_ref();
-            self.pixmap.stroke_path(&path, &paint, &stroke, Transform::identity(), clip);
+            self.pixmap.stroke_path(&path, &paint, &stroke, Transform::identity(), None);
         }
     }
 
@@ -171,8 +157,8 @@ impl Canvas {
     }
 
     fn fill(&mut self, path: &Path, color: Rgb, alpha: f32) {
-        let (paint, clip) = (paint(color, alpha), self.clip.as_ref());
-        self.pixmap.fill_path(path, &paint, FillRule::Winding, Transform::identity(), clip);
+        let paint = paint(color, alpha);
+        self.pixmap.fill_path(path, &paint, FillRule::Winding, Transform::identity(), None);
     }
 
     /// One line of text with its vertical middle at `y`, `size` pixels an em.

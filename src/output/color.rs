@@ -12,6 +12,9 @@ pub const MUTED: Rgb = [95, 95, 95];
 /// Grid lines.
 pub const GRID: Rgb = [228, 228, 228];
 
+/// Paper.
+pub const WHITE: Rgb = [255, 255, 255];
+
 /// A map from a value to a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colormap {

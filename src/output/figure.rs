@@ -89,23 +89,7 @@ impl BarLayout {
         let height = map_height.clamp(shortest, shortest.max(1200.0)).round();
         let (low, high) = (f64::from(bar.range.0), f64::from(bar.range.1));
         let count = ((height / (70.0 * unit)) as usize).clamp(2, 8);
-        let values = if low == -high {
-            ticks::symmetric(high, count)
-        } else {
-            ticks::ticks(low, high, count)
-        };
-        let ticks: Vec<_> = values
-            .into_iter()
-            .map(|(value, label)| {
-                let place = ((value - low) / (high - low)) as f32;
-                let label = match bar.clipped {
-                    (true, _) if place < 1e-3 => format!("≤ {label}"),
-                    (_, true) if place > 1.0 - 1e-3 => format!("≥ {label}"),
-                    _ => label,
-                };
-                (place, label)
-            })
-            .collect();
+        let ticks = bar_ticks((low, high), count, bar.clipped);
         let widest = ticks.iter().map(|(_, l)| text::width(l, size)).fold(0.0, f32::max);
         let label_x = (16.0 + 20.0 + 8.0) * unit + widest + size;
         BarLayout { ticks, height, width: label_x + 0.7 * size, label_x }
@@ -131,6 +115,33 @@ impl BarLayout {
         let middle = (left + self.label_x, top + self.height / 2.0);
         canvas.text_up(&bar.label, size, middle, Align::Middle, INK);
     }
+}
+
+/// Ticks with their places on the bar, 0 to 1. Both ends have one: they say what the scale is.
+fn bar_ticks(
+    (low, high): (f64, f64),
+    count: usize,
+    (below, above): (bool, bool),
+) -> Vec<(f32, String)> {
+    let mut values =
+        if low == -high { ticks::symmetric(high, count) } else { ticks::ticks(low, high, count) };
+    let span = high - low;
+    if values.last().is_some_and(|(value, _)| high - value > 1e-3 * span) {
+        // Labels nearer than half a step of the bar would touch.
+        let nearest = 0.5 * span / count as f64;
+        values.retain(|(value, _)| high - value > nearest);
+        values.push((high, ticks::label(high, ticks::precision(high))));
+    }
+    let last = values.len().saturating_sub(1);
+    let placed = values.into_iter().enumerate().map(|(i, (value, label))| {
+        let label = match i {
+            0 if below => format!("≤ {label}"),
+            i if i == last && above => format!("≥ {label}"),
+            _ => label,
+        };
+        (((value - low) / span) as f32, label)
+    });
+    placed.collect()
 }
 
 /// A panel with its measures.
@@ -165,7 +176,7 @@ impl<'a> Placed<'a> {
         (caption, row): (f32, f32),
         sizes: &Sizes,
     ) {
-        let middle = top + 0.4 * caption;
+        let middle = top + 0.5 * sizes.body();
         canvas.text(&self.panel.caption, sizes.body(), (left, middle), Align::Start, INK);
         let top = top + caption;
         let drop = ((row - self.map.1) / 2.0).max(0.0);
@@ -192,7 +203,7 @@ impl Figure {
 
         let placed: Vec<_> = self.panels.iter().map(|p| Placed::new(p, &sizes)).collect();
         let captioned = self.panels.iter().any(|p| !p.caption.is_empty());
-        let caption = if captioned { sizes.line(body) } else { 0.0 };
+        let caption = if captioned { sizes.line(body) + 6.0 * unit } else { 0.0 };
         let gap = 28.0 * unit;
         let gaps = gap * placed.len().saturating_sub(1) as f32;
         let widths = placed.iter().map(|p| p.width);

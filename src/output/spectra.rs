@@ -49,17 +49,13 @@ pub fn spectra_png(spectra: &Spectra<'_>) -> Result<Vec<u8>> {
     let runs = runs(&x);
     let legend = Legend::new(spectra);
 
-    let title = text::shorten(spectra.title, 20.0, WIDTH - 2.0 * MARGIN);
-    canvas.text(&title, 20.0, (MARGIN, MARGIN + 10.0), Align::Start, INK);
     let top = MARGIN + 40.0;
     let outer = (MARGIN - 8.0, top, WIDTH - MARGIN - legend.width, HEIGHT - top - MARGIN / 2.0);
     let finite = x.iter().copied().filter(|x| x.is_finite());
     let x_range = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
     let axes = Axes::within(outer, x_range, reflectance_range(spectra));
-    axes.draw(&mut canvas, x_title, "reflectance");
+    axes.grid(&mut canvas);
 
-    let (left, top, width, height) = axes.area;
-    canvas.clip(left, top, width, height);
     for k in 0..spectra.mean.nrows() {
         for run in &runs {
             let low = curve(&axes, &x, spectra.q05.view(), k, run);
@@ -79,7 +75,9 @@ pub fn spectra_png(spectra: &Spectra<'_>) -> Result<Vec<u8>> {
             }
         }
     }
-    canvas.unclip();
+    axes.frame(&mut canvas, x_title, "reflectance");
+    let title = text::shorten(spectra.title, 20.0, WIDTH - 2.0 * MARGIN);
+    canvas.text(&title, 20.0, (MARGIN, MARGIN + 10.0), Align::Start, INK);
     legend.draw(&mut canvas, spectra, (WIDTH - MARGIN - legend.width + 4.0, top));
     canvas.png()
 }
@@ -145,23 +143,24 @@ impl Legend {
 
     fn new(spectra: &Spectra<'_>) -> Self {
         let scored = spectra.sad.iter().any(|s| s.is_finite());
-        let height = if scored { 2.0 * Self::NAME } else { Self::NAME };
-        let room = ((HEIGHT - 240.0) / height) as usize;
-        let entries: Vec<_> = spectra
-            .names
-            .iter()
-            .enumerate()
-            .take(room)
-            .map(|(k, name)| {
+        let room = ((HEIGHT - 200.0) / Self::NAME) as usize;
+        let count = spectra.names.len();
+        // Few endmembers have their score on a line of its own, many behind the name.
+        let split = scored && 2 * count <= room;
+        let entries: Vec<_> = (0..count.min(room))
+            .map(|k| {
                 let sad = spectra.sad.get(k).filter(|s| s.is_finite());
                 let sad = sad.map_or(String::new(), |sad| format!("SAD {sad:.3} rad"));
-                (endmember_color(k), text::shorten(name, BODY, LEGEND_LIMIT), sad)
+                let tail = if split || sad.is_empty() { "" } else { &format!(", {sad}") };
+                let limit = LEGEND_LIMIT - text::width(tail, BODY);
+                let name = text::shorten(&spectra.names[k], BODY, limit) + tail;
+                (endmember_color(k), name, if split { sad } else { String::new() })
             })
             .collect();
         let names = entries.iter().map(|(_, name, _)| text::width(name, BODY));
         let keys = Self::keys(spectra).map(|(_, key)| text::width(key, BODY));
         let widest = names.chain(keys).fold(90.0, f32::max);
-        let left_out = spectra.names.len() - entries.len();
+        let left_out = count - entries.len();
         Legend { entries, left_out, width: Self::SWATCH + widest + 8.0 }
     }
 

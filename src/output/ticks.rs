@@ -34,16 +34,28 @@ pub fn symmetric(end: f64, count: usize) -> Vec<(f64, String)> {
     }
     let parts = if count < 4 { 1 } else { 2 };
     let step = end / f64::from(parts);
-    // A step such as 0.25 needs a digit more than its order says.
-    let multiple = step / 10f64.powf(step.log10().floor());
-    let whole = (multiple - multiple.round()).abs() < 1e-4;
-    let digits = if whole { step } else { step / 10.0 };
+    let digits = precision(step);
     (-parts..=parts)
         .map(|i| {
             let value = f64::from(i) * step;
             (value, label(value, digits))
         })
         .collect()
+}
+
+/// The power of ten that shows `value` to four significant digits at most, without zeros at the
+/// end: 0.001 for 0.125.
+pub fn precision(value: f64) -> f64 {
+    if !(value.is_finite() && value > 0.0) {
+        return 1.0;
+    }
+    let order = value.log10().floor() as i32;
+    let shown = |power: i32| {
+        let multiple = value / 10f64.powi(power);
+        (multiple - multiple.round()).abs() < 1e-4 * multiple
+    };
+    let power = (0..4).map(|i| order - i).find(|&power| shown(power));
+    10f64.powi(power.unwrap_or(order - 3))
 }
 
 /// The number with as many digits as `step` needs.

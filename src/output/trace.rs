@@ -46,19 +46,15 @@ pub fn trace_png(trace: &Trace<'_>) -> Result<Vec<u8>> {
     let cut = points.iter().filter(|(_, elbo)| *elbo < low).count();
 
     let mut canvas = Canvas::new(WIDTH as usize, HEIGHT as usize)?;
-    let title = text::shorten(trace.title, 20.0, WIDTH - 2.0 * MARGIN);
-    canvas.text(&title, 20.0, (MARGIN, MARGIN + 10.0), Align::Start, INK);
-    legend(&mut canvas, trace, cut, MARGIN + 44.0);
 
     let top = MARGIN + 72.0;
     let outer = (MARGIN - 8.0, top, WIDTH - MARGIN, HEIGHT - top - MARGIN / 2.0);
     let last = points.last().map_or(1.0, |p| p.0);
     let end = last.max(trace.stopped_at.map_or(0.0, f64::from));
     let axes = Axes::within(outer, (0.0, end.max(1.0)), (low, high));
-    axes.draw(&mut canvas, "step", "ELBO per pixel");
+    axes.grid(&mut canvas);
 
     let (left, top, width, height) = axes.area;
-    canvas.clip(left, top, width, height);
     let place = |points: &[(f64, f64)]| -> Vec<(f32, f32)> {
         points.iter().map(|&(x, y)| axes.place(x, y)).collect()
     };
@@ -70,7 +66,10 @@ pub fn trace_png(trace: &Trace<'_>) -> Result<Vec<u8>> {
         let x = axes.place(f64::from(step), low).0;
         canvas.line(&[(x, top), (x, top + height)], stop_pen());
     }
-    canvas.unclip();
+    axes.frame(&mut canvas, "step", "ELBO per pixel");
+    let title = text::shorten(trace.title, 20.0, WIDTH - 2.0 * MARGIN);
+    canvas.text(&title, 20.0, (MARGIN, MARGIN + 10.0), Align::Start, INK);
+    legend(&mut canvas, trace, cut, MARGIN + 44.0);
     if points.is_empty() {
         let middle = (left + width / 2.0, top + height / 2.0);
         canvas.text("no finite value was recorded", BODY, middle, Align::Middle, MUTED);
