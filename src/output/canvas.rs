@@ -194,8 +194,10 @@ impl Canvas {
     /// # Errors
     /// When the encoder refuses, which only a want of memory brings about.
     pub fn png(&self) -> Result<Vec<u8>> {
-        let rgb: Vec<u8> =
-            self.pixmap.data().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
+        let mut rgb = vec![0; 3 * self.width() * self.height()];
+        for (to, from) in rgb.chunks_exact_mut(3).zip(self.pixmap.data().chunks_exact(4)) {
+            to.copy_from_slice(&from[..3]);
+        }
         let mut png = Vec::new();
         // Rows of an enlarged map repeat: the filter by the row above turns them into zeros, which
         // the fast compressor packs at memory speed.

@@ -19,19 +19,21 @@ pub fn to_image(scene: &Scene, values: ArrayView2<'_, f32>) -> Result<Array3<f32
              together"
         )));
     }
-    let mut image = Array3::from_elem((scene.rows, scene.cols, depth), f32::NAN);
+    let mut image = vec![f32::NAN; scene.rows * scene.cols * depth];
     for (&place, values) in scene.pixel_index.iter().zip(values.outer_iter()) {
-        let place = place as usize;
-        let row = place.checked_div(scene.cols).filter(|&row| row < scene.rows);
-        let Some(row) = row else {
+        let start = place as usize * depth;
+        let Some(pixel) = image.get_mut(start..start + depth) else {
             return Err(Error::Fit(format!(
                 "pixel {place} lies outside of the scene of {} x {} pixels",
                 scene.rows, scene.cols
             )));
         };
-        image.slice_mut(ndarray::s![row, place % scene.cols, ..]).assign(&values);
+        for (to, from) in pixel.iter_mut().zip(values) {
+            *to = *from;
+        }
     }
-    Ok(image)
+    Array3::from_shape_vec((scene.rows, scene.cols, depth), image)
+        .map_err(|error| Error::Fit(format!("an image cannot be made of the results: {error}")))
 }
 
 /// One layer of an image; all NaN when there is no such layer.
