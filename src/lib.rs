@@ -7,6 +7,7 @@ pub mod guide;
 pub mod layout;
 pub mod math;
 pub mod model;
+pub mod output;
 pub mod passes;
 pub mod posterior;
 pub mod rng;

@@ -1,0 +1,17 @@
+//! Abundances as NumPy arrays.
+
+use std::io::{self, Write};
+
+use ndarray::Array3;
+use ndarray_npy::WriteNpyExt;
+
+/// Writes `values` as an NPY file of float32 in C order.
+///
+/// # Errors
+/// What the writer returns.
+pub fn write_npy(values: &Array3<f32>, to: &mut dyn Write) -> io::Result<()> {
+    values.write_npy(to).map_err(|error| match error {
+        ndarray_npy::WriteNpyError::Io(error) => error,
+        other => io::Error::other(other),
+    })
+}
