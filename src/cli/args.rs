@@ -1,0 +1,192 @@
+//! Arguments, as clap reads them. Ranges that depend on the scene are checked by the library.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Bayesian hyperspectral unmixing on any vendor's GPU, or none: which materials are in a scene,
+/// and how much of each in every pixel, with uncertainty.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = "Try it without data:\n  unmixel demo\n\nA scene, its maps in a folder:\n  unmixel fit scene.mat --endmembers 3 --out maps")]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Unmix a scene: abundance maps, endmember spectra and their uncertainty
+    Fit(FitArgs),
+    /// Simulate a small scene, fit it, and score the fit against the known truth
+    Demo(DemoArgs),
+    /// Write a simulated scene with its truth
+    Simulate(SimulateArgs),
+    /// Score the results of a fit against a truth
+    Score(ScoreArgs),
+    /// List the devices that a fit can run on
+    Devices(DevicesArgs),
+    /// Write a completion script for a shell to stdout
+    Completions(CompletionsArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "Files:
+  MATLAB v5 (V or Y, bands x pixels, with nRow and nCol; or a 3-D array), NPY and NPZ
+  (rows, columns, bands), ENVI (give the header or the data).
+
+Writes to the folder:
+  abundance_NAME.png        mean abundance of each endmember, on a fixed scale from 0 to 1
+  abundance_NAME_sd.png     its standard deviation
+  composite.png             all abundances in one picture
+  endmembers.png, .csv      spectra with 90 % intervals
+  residual.png, elbo.png    what the fit leaves, and how it went
+  abundance_mean.npy, abundance_sd.npy    (rows, columns, endmembers), float32
+  report.json               settings, seed, device, ELBO, times, scores
+  truth_NAME.png            with --truth: truth, estimate and difference
+
+Ctrl-C ends the fit and writes what there is (exit code 130). Exit code 2: bad input; 1: a failure.")]
+pub struct FitArgs {
+    /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
+    pub scene: PathBuf,
+    /// Number of endmembers K: at most the bands and the pixels in use
+    #[arg(short = 'k', long, value_name = "K")]
+    pub endmembers: usize,
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Where the endmembers begin: vca, random, or a file of K spectra (.csv, .mat, .npz, ENVI library)
+    #[arg(long, value_name = "vca|random|FILE", default_value = "vca")]
+    pub init: String,
+    /// Names of the endmembers, for files and titles; in the truth's order where there is a truth
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    pub names: Vec<String>,
+    /// Known endmembers and abundances to score against (.mat with M and A, or .npz)
+    #[arg(long, value_name = "FILE")]
+    pub truth: Option<PathBuf>,
+    /// Height of the image in pixels, where the file does not say
+    #[arg(long)]
+    pub rows: Option<usize>,
+    /// Width of the image in pixels, where the file does not say
+    #[arg(long)]
+    pub cols: Option<usize>,
+    /// Stored value of reflectance 1; without it the file's own statement or a guess, which is told
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    pub scale: Option<f64>,
+}
+
+/// What every fit takes.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Folder for the results
+    #[arg(short, long, value_name = "FOLDER", default_value = "unmixel-out")]
+    pub out: PathBuf,
+    /// Write into a folder that has files in it
+    #[arg(long)]
+    pub force: bool,
+    /// auto (a hardware GPU if there is one, else the CPU), cpu, gpu, or part of a device's name
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// Seed of all random numbers: same seed, same device, same bytes
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Most steps; the stopping rule usually ends the fit before
+    #[arg(long, default_value_t = unmixel::svi::Settings::default().steps)]
+    pub steps: u32,
+    /// Pixels in a minibatch
+    #[arg(long, value_name = "PIXELS", default_value_t = unmixel::svi::Settings::default().batch_size)]
+    pub batch_size: usize,
+    /// Adam's learning rate (of the scene's latents; those of pixels take 5 times as much)
+    #[arg(long, value_name = "RATE", default_value_t = unmixel::svi::Settings::default().learning_rate, allow_negative_numbers = true)]
+    pub learning_rate: f64,
+    /// Draws a step: more make each step steadier and dearer
+    #[arg(long, value_name = "DRAWS", default_value_t = 1)]
+    pub particles: usize,
+    /// Go on to --steps even when the ELBO stands still
+    #[arg(long)]
+    pub no_early_stop: bool,
+    /// Noise of the spectra: one sd for the scene, or one a band
+    #[arg(long, value_enum, default_value = "band")]
+    pub noise: NoiseArg,
+    /// Total concentration of the abundances' Dirichlet: K is flat, less favours pure pixels [default: 0.2 K]
+    #[arg(long, value_name = "ALPHA", allow_negative_numbers = true)]
+    pub concentration: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum NoiseArg {
+    Isotropic,
+    Band,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Folder for scene.npz, scene.img with scene.hdr (ENVI), and truth.npz
+    #[arg(short, long, value_name = "FOLDER", default_value = "unmixel-scene")]
+    pub out: PathBuf,
+    /// Write into a folder that has files in it
+    #[arg(long)]
+    pub force: bool,
+    /// Height in pixels
+    #[arg(long, default_value_t = 100)]
+    pub rows: usize,
+    /// Width in pixels
+    #[arg(long, default_value_t = 100)]
+    pub cols: usize,
+    /// Number of bands, evenly from 400 to 2500 nm
+    #[arg(long, default_value_t = 156)]
+    pub bands: usize,
+    /// Number of endmembers
+    #[arg(short = 'k', long, default_value_t = 3, value_name = "K")]
+    pub endmembers: usize,
+    /// Sd of the noise, reflectance
+    #[arg(long, value_name = "SD", default_value_t = 0.01, allow_negative_numbers = true)]
+    pub noise: f64,
+    /// Leave out pure pixels: no abundance above 0.8
+    #[arg(long)]
+    pub no_pure_pixels: bool,
+    /// Sd of log brightness over the image
+    #[arg(long, value_name = "SD", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub brightness: f64,
+    /// Sd of an endmember between pixels, as a share of its value
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub variability: f64,
+    /// Correlation of the errors of adjacent bands
+    #[arg(long, value_name = "RHO", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub band_correlation: f64,
+    /// Share of the pixels without data
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub no_data: f64,
+    /// Seed of the scene
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct ScoreArgs {
+    /// A folder that `unmixel fit` has written
+    pub results: PathBuf,
+    /// Known endmembers and abundances (.mat with M and A, or .npz)
+    #[arg(long, value_name = "FILE")]
+    pub truth: PathBuf,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}

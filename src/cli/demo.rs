@@ -1,0 +1,31 @@
+//! `unmixel demo`: a simulated scene, so that anyone can see a whole run without data.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use unmixel::Result;
+use unmixel::output::OutputFolder;
+use unmixel::simulate::{self, simulate};
+use unmixel::starts::Init;
+
+use super::Done;
+use super::args::DemoArgs;
+use super::run::{Job, run as run_job};
+
+/// Simulates, fits, scores, writes.
+pub fn run(args: &DemoArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
+    let folder = OutputFolder::prepare(&args.run.out, args.run.force)?;
+    let begin = Instant::now();
+    // Not square: a transposed map would show.
+    let settings = simulate::Settings { rows: 80, cols: 110, bands: 120, brightness_sd: 0.0, no_data_fraction: 0.02, seed: args.run.seed, ..Default::default() };
+    let simulated = simulate(&settings)?;
+    let scene = simulated.scene("simulated scene")?;
+    let truth = simulated.truth();
+    let names = simulated.names.clone();
+    let k = names.len();
+    eprintln!("scene: simulated, {} x {} pixels, {} bands, {}", settings.rows, settings.cols, settings.bands, names.join(", "));
+    let seconds = vec![("simulate".to_owned(), begin.elapsed().as_secs_f64())];
+    let job = Job { scene, path: "simulated".into(), endmembers: k, init: Init::Vca, names, truth: Some(truth), seconds };
+    run_job(&args.run, job, &folder, interrupted)
+}

@@ -1,0 +1,113 @@
+//! The command line: arguments to settings, settings to a run, a run to an exit code. Only here is
+//! anything printed.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod args;
+mod completions;
+mod demo;
+mod devices;
+mod fit;
+mod progress;
+mod run;
+mod score;
+mod simulate;
+mod tables;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Parser;
+use unmixel::Result;
+
+use args::{Arguments, Command};
+
+/// Exit code for input that cannot be used.
+const BAD_INPUT: u8 = 2;
+/// Exit code of a run that was interrupted and has written what there was (128 + SIGINT).
+const INTERRUPTED: u8 = 130;
+
+/// How a command ended, errors apart.
+pub enum Done {
+    /// All of it.
+    Whole,
+    /// Up to where it was interrupted.
+    Interrupted,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    quiet_drivers();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let done = match arguments.command {
+        Command::Fit(args) => fit::run(&args, &interruption()),
+        Command::Demo(args) => demo::run(&args, &interruption()),
+        Command::Simulate(args) => simulate::run(&args),
+        Command::Score(args) => score::run(&args),
+        Command::Devices(args) => devices::run(&args),
+        Command::Completions(args) => completions::run(&args),
+    };
+    match done {
+        Ok(Done::Whole) => ExitCode::SUCCESS,
+        Ok(Done::Interrupted) => ExitCode::from(INTERRUPTED),
+        Err(error) => {
+            complain(&error.to_string());
+            if error.is_bad_input() { ExitCode::from(BAD_INPUT) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// One line on stderr, whatever the message looks like inside.
+fn complain(message: &str) {
+    let line: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    // A closed stderr is no reason to fail twice.
+    let _ = writeln!(std::io::stderr(), "error: {}", line.join(" "));
+}
+
+/// Help and version go to stdout; of an error only the sentence, not the usage block below it.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // A closed pipe (`unmixel --help | head -1`) is not worth an error.
+        let _ = write!(std::io::stdout(), "{}", error.render().ansi());
+        return ExitCode::SUCCESS;
+    }
+    let text = error.render().to_string();
+    let sentence: Vec<&str> =
+        text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more")).collect();
+    complain(sentence.join("\n").trim_start_matches("error: "));
+    ExitCode::from(BAD_INPUT)
+}
+
+/// A flag that the first Ctrl-C raises; the second ends the program at once.
+fn interruption() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let raised = Arc::clone(&flag);
+    // Without a handler Ctrl-C just ends the program: nothing is half-written even then.
+    let _ = ctrlc::set_handler(move || {
+        if raised.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        eprintln!("\ninterrupted: writing what there is; press Ctrl-C again to leave at once");
+    });
+    flag
+}
+
+/// Mesa writes an error line of its own where this variable is missing, as in most containers.
+fn quiet_drivers() {
+    if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // SAFETY: the program has one thread so far; no other can read the environment now.
+        unsafe { std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir()) };
+    }
+}
+
+/// Prints results; a reader that has gone away (`unmixel devices | head -1`) is not an error.
+fn print(text: &str) -> Result<()> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(unmixel::Error::io("standard output", error)),
+        _ => Ok(()),
+    }
+}
