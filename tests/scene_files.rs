@@ -1,6 +1,13 @@
 //! Scenes, truths and spectra through files: made-up ones of every layout, damaged ones, and (where
 //! `UNMIXEL_DATA` names the folder) published ones.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says on the screen what it leaves out"
+)]
+
 #[path = "common/mat5.rs"]
 mod mat5;
 

@@ -17,8 +17,9 @@ pub struct LoadOptions {
 
 /// Values that stand for no data where a file does not say so, once a pixel holds one in all bands.
 const SENTINELS: [f32; 2] = [-9999.0, -32768.0];
-/// Bytes of values that are read at once.
-const BLOCK: usize = 32 << 20;
+/// Bytes of values that are read at once: small enough for the caches, since turning bsq into pixels
+/// writes all over the block, and large enough that column-major files give many rows in one go.
+const BLOCK: usize = 8 << 20;
 /// The statistics of a band take 2 KB; more bands than this are a wrong header.
 const MOST_BANDS: usize = 1 << 16;
 
