@@ -9,12 +9,13 @@ use rayon::prelude::*;
 /// of `cube` (N pixels, L bands) in least squares. Gives (N, K), each row on the simplex.
 ///
 /// Heinz and Chang (2001), "Fully constrained least squares linear spectral mixture analysis method
-/// for material quantification in hyperspectral imagery", IEEE TGRS 39(3), the problem of its
-/// section III. It is solved exactly by an active-set method (Lawson and Hanson 1974, chapter 23,
+/// for material quantification in hyperspectral imagery", IEEE TGRS 39(3).
+/// Solved exactly by an active-set method (Lawson and Hanson 1974, chapter 23,
 /// with the sum kept as an equation rather than weighted in).
 ///
-/// Where the answer is not unique (equal or collinear endmembers) earlier endmembers are preferred;
-/// where the input is not finite the row is some point of the simplex.
+/// Where the answer is not unique (collinear endmembers) it is one of the best points, and of equal
+/// endmembers the first has the whole share; where the input is not finite the row is some point of
+/// the simplex.
 ///
 /// # Errors
 ///
