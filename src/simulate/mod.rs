@@ -135,7 +135,7 @@ pub fn simulate(settings: &Settings) -> Result<Simulated> {
             for (band, value) in spectrum.iter_mut().enumerate() {
                 let (mut mean, mut variance) = (0.0, noise.variance);
                 for (&w, &c) in shares.iter().zip(endmembers.column(band)) {
-                    let part = f64::from(w) * c;
+                    let part = w * c;
                     mean += part;
                     variance += noise.variability * part * part;
                 }
