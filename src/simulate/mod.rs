@@ -1,6 +1,6 @@
 //! Scenes whose truth is known: for tests, for calibration and for a first try without data.
 //!
-//! The program makes everything itself: [`materials`] draws spectra, [`maps`] draws smooth fields,
+//! The program makes everything itself: `materials` draws spectra, `maps` draws smooth fields,
 //! and [`simulate`] mixes them by the model that is fitted.
 
 mod maps;
