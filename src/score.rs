@@ -58,9 +58,8 @@ pub fn sad(a: ArrayView1<f64>, b: ArrayView1<f64>) -> f64 {
 /// The unit vector along a spectrum, if there is one.
 fn direction(spectrum: ArrayView1<f64>) -> Option<Vec<f64>> {
     // Divided by the peak first, so that no square over- or underflows.
-    let peak =
-        spectrum.iter().fold(0.0_f64, |peak, &v| if v.abs() <= peak { peak } else { v.abs() });
-    if !peak.is_finite() || peak == 0.0 {
+    let peak = spectrum.iter().fold(0.0_f64, |peak, v| peak.max(v.abs()));
+    if peak == 0.0 || !spectrum.iter().all(|v| v.is_finite()) {
         return None;
     }
     let length = spectrum.iter().map(|v| (v / peak).powi(2)).sum::<f64>().sqrt();

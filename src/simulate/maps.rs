@@ -149,7 +149,7 @@ fn limit(shares: &mut [f64], most: f64) {
 }
 
 /// K pixels far from each other: each the best of some random candidates (Mitchell 1991,
-/// "Spectrally optimal sampling for distribution ray tracing", section 4). They repeat only when
+/// "Spectrally optimal sampling for distribution ray tracing"). They repeat only when
 /// there are fewer than K pixels.
 fn spread(size: (usize, usize), k: usize, rng: &mut impl Rng) -> Vec<usize> {
     let pixels = size.0 * size.1;

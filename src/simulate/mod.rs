@@ -1,6 +1,6 @@
 //! Scenes whose truth is known: for tests, for calibration and for a first try without data.
 //!
-//! The program makes everything itself: [`materials`] draws spectra, [`maps`] draws smooth fields,
+//! The program makes everything itself: `materials` draws spectra, `maps` draws smooth fields,
 //! and [`simulate`] mixes them by the model that is fitted.
 
 mod maps;
@@ -135,7 +135,7 @@ pub fn simulate(settings: &Settings) -> Result<Simulated> {
             for (band, value) in spectrum.iter_mut().enumerate() {
                 let (mut mean, mut variance) = (0.0, noise.variance);
                 for (&w, &c) in shares.iter().zip(endmembers.column(band)) {
-                    let part = f64::from(w) * c;
+                    let part = w * c;
                     mean += part;
                     variance += noise.variability * part * part;
                 }

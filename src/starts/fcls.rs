@@ -9,12 +9,13 @@ use rayon::prelude::*;
 /// of `cube` (N pixels, L bands) in least squares. Gives (N, K), each row on the simplex.
 ///
 /// Heinz and Chang (2001), "Fully constrained least squares linear spectral mixture analysis method
-/// for material quantification in hyperspectral imagery", IEEE TGRS 39(3), the problem of its
-/// section III. It is solved exactly by an active-set method (Lawson and Hanson 1974, chapter 23,
-/// with the sum kept as an equation rather than weighted in).
+/// for material quantification in hyperspectral imagery", IEEE TGRS 39(3). Solved exactly by an
+/// active-set method (Lawson and Hanson 1974, chapter 23, with the sum kept as an equation rather
+/// than weighted in).
 ///
-/// Where the answer is not unique (equal or collinear endmembers) earlier endmembers are preferred;
-/// where the input is not finite the row is some point of the simplex.
+/// Where the answer is not unique (collinear endmembers) it is one of the best points, and of equal
+/// endmembers the first has the whole share; where the input is not finite the row is some point of
+/// the simplex.
 ///
 /// # Errors
 ///
@@ -219,8 +220,7 @@ impl Solver {
             let i = rest[a];
             let diagonal = g(i, i) - 2.0 * g(i, first) + g(first, first);
             let mut rhs = self.target[i] - self.target[first] - g(i, first) + g(first, first);
-            for b in 0..=a {
-                let j = rest[b];
+            for (b, &j) in rest[..=a].iter().enumerate() {
                 let mut value = g(i, j) - g(i, first) - g(j, first) + g(first, first);
                 for c in 0..b {
                     value -= self.factor[a * n + c] * self.factor[b * n + c];
@@ -236,15 +236,15 @@ impl Solver {
                     self.factor[a * n + b] = value / self.factor[b * n + b];
                 }
             }
-            for b in 0..a {
-                rhs -= self.factor[a * n + b] * self.z[rest[b]];
+            for (b, &j) in rest[..a].iter().enumerate() {
+                rhs -= self.factor[a * n + b] * self.z[j];
             }
             self.z[i] = rhs / self.factor[a * n + a];
         }
         for a in (0..n).rev() {
             let mut value = self.z[rest[a]];
-            for b in a + 1..n {
-                value -= self.factor[b * n + a] * self.z[rest[b]];
+            for (b, &j) in rest.iter().enumerate().skip(a + 1) {
+                value -= self.factor[b * n + a] * self.z[j];
             }
             self.z[rest[a]] = value / self.factor[a * n + a];
             sum += self.z[rest[a]];

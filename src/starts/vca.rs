@@ -41,13 +41,28 @@ const NEGLIGIBLE: f64 = 1e-9;
 ///
 /// As [`start`](super::start).
 pub fn vca(cube: &Cube, k: usize, seed: u64) -> Result<Vec<usize>> {
+    Ok(candidates(cube, k, seed)?.pop().unwrap_or_default())
+}
+
+/// The pixels found in the affine projection and, where the paper would take the perspective one,
+/// those found in that, last. The perspective projection cancels brightness, but divides by it:
+/// the noise of a dark material such as water becomes a cloud of its own, in which corners are
+/// found. Which of the two suits a scene shows only in how well the result fits.
+pub(super) fn candidates(cube: &Cube, k: usize, seed: u64) -> Result<Vec<Vec<usize>>> {
     check_count(cube, k)?;
     check_finite(cube)?;
     if k == 1 {
-        return Ok(vec![nearest_to_mean(cube)]);
+        return Ok(vec![vec![nearest_to_mean(cube)]]);
     }
-    let points = project(cube, k);
-    Ok(corners(cube, &points, &mut ChaCha8Rng::seed_from_u64(seed)))
+    let mean = mean_spectrum(cube);
+    let covariance = second_moment(cube, &mean);
+    let components = leading_eigenvectors(&covariance, k);
+    let take = |points| corners(cube, &points, &mut ChaCha8Rng::seed_from_u64(seed));
+    let mut found = vec![take(affine(cube, &mean, &components))];
+    if signal_to_noise(&mean, &covariance, &components) >= 15.0 + 10.0 * (k as f64).log10() {
+        found.push(take(perspective(cube, &mean, covariance, k)));
+    }
+    Ok(found)
 }
 
 /// The pixel with the smallest angle to the mean spectrum; the first of equals.
@@ -72,37 +87,40 @@ struct Points {
     usable: Vec<bool>,
 }
 
-fn project(cube: &Cube, k: usize) -> Points {
-    let (n, bands) = (cube.pixels() as f64, cube.bands() as f64);
-    let mean = mean_spectrum(cube);
-    let covariance = second_moment(cube, &mean);
-    let components = leading_eigenvectors(&covariance, k);
-    let mean_power = mean.dot(&mean);
+/// The paper's estimate in dB: power inside the K leading dimensions against the
+/// power outside.
+fn signal_to_noise(mean: &Array1<f64>, covariance: &Array2<f64>, components: &Array2<f64>) -> f64 {
+    let (bands, k) = components.dim();
+    let mean_power = mean.dot(mean);
     let total_power = covariance.diag().sum() + mean_power;
     let explained: f64 = components.columns().into_iter().map(|c| c.dot(&covariance.dot(&c))).sum();
     let signal_power = explained + mean_power;
-
-    // Equation 13 of the paper; the bounds keep noise-free and all-zero scenes finite.
+    // The bounds keep noise-free and all-zero scenes finite.
     let least = f64::EPSILON * total_power + f64::MIN_POSITIVE;
-    let signal = (signal_power - k as f64 / bands * total_power).max(least);
+    let signal = (signal_power - k as f64 / bands as f64 * total_power).max(least);
     let noise = (total_power - signal_power).max(least);
-    let snr = 10.0 * (signal / noise).log10();
+    10.0 * (signal / noise).log10()
+}
 
-    if snr < 15.0 + 10.0 * (k as f64).log10() {
-        let affine = components.slice(s![.., ..k - 1]);
-        let mut at = Array2::zeros((cube.pixels(), k));
-        at.slice_mut(s![.., ..k - 1]).assign(&(products(cube, affine) - mean.dot(&affine)));
-        let radius = at.rows().into_iter().map(|row| row.dot(&row)).fold(0.0, f64::max).sqrt();
-        at.column_mut(k - 1).fill(radius);
-        return Points { at, usable: vec![true; cube.pixels()] };
-    }
+/// K - 1 principal components, and the same last coordinate for all.
+fn affine(cube: &Cube, mean: &Array1<f64>, components: &Array2<f64>) -> Points {
+    let k = components.ncols();
+    let plane = components.slice(s![.., ..k - 1]);
+    let mut at = Array2::zeros((cube.pixels(), k));
+    at.slice_mut(s![.., ..k - 1]).assign(&(products(cube, plane) - mean.dot(&plane)));
+    let radius = greatest_length(&at);
+    at.column_mut(k - 1).fill(radius);
+    Points { at, usable: vec![true; cube.pixels()] }
+}
 
+/// K eigenvectors of the correlation matrix, each pixel divided by its length along the mean.
+fn perspective(cube: &Cube, mean: &Array1<f64>, covariance: Array2<f64>, k: usize) -> Points {
     let mut correlation = covariance;
     for (i, mut row) in correlation.rows_mut().into_iter().enumerate() {
-        row.scaled_add(mean[i], &mean);
+        row.scaled_add(mean[i], mean);
     }
     let mut at = products(cube, leading_eigenvectors(&correlation, k).view());
-    let centre = at.sum_axis(Axis(0)) / n;
+    let centre = at.sum_axis(Axis(0)) / cube.pixels() as f64;
     let along = at.dot(&centre);
     let darkest = DARK * centre.dot(&centre);
     let mut usable: Vec<bool> = along.iter().map(|&a| a > darkest).collect();
@@ -115,11 +133,15 @@ fn project(cube: &Cube, k: usize) -> Points {
     Points { at, usable }
 }
 
+fn greatest_length(points: &Array2<f64>) -> f64 {
+    points.rows().into_iter().map(|row| row.dot(&row)).fold(0.0, f64::max).sqrt()
+}
+
 /// Takes K points, each as far as possible along a direction orthogonal to those before.
 fn corners(cube: &Cube, points: &Points, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let (n, k) = points.at.dim();
     let mut free = points.usable.clone();
-    let size = points.at.rows().into_iter().map(|row| row.dot(&row)).fold(0.0, f64::max).sqrt();
+    let size = greatest_length(&points.at);
     // Orthonormal basis of the points taken. The paper starts from the last axis, so that the
     // first direction lies in the plane of the cloud; that axis goes when a point comes.
     let mut basis: Vec<Array1<f64>> = vec![unit(k, k - 1)];
