@@ -1,4 +1,6 @@
 //! What is written: pictures are read back and looked at pixel by pixel.
+// Helpers of tests may panic as tests do.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs;
 use std::io::{self, Write};

@@ -151,10 +151,13 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
         .collect()
 }
 
+/// Writes a file of the name given to the folder.
+type WriteJob<'a> = dyn FnOnce(&OutputFolder, &str) -> Result<()> + Send + 'a;
+
 /// One file to be written.
 struct Job<'a> {
     name: String,
-    write: Box<dyn FnOnce(&OutputFolder, &str) -> Result<()> + Send + 'a>,
+    write: Box<WriteJob<'a>>,
 }
 
 impl<'a> Job<'a> {
