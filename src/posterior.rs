@@ -1,6 +1,6 @@
 //! What a fit found: means, standard deviations and intervals, in the scene's own units.
 
-use ndarray::{Array1, Array2, ArrayView1};
+use ndarray::{Array1, Array2, ArrayView1, ArrayViewMut1, Axis, Zip};
 use rayon::prelude::*;
 
 use crate::layout::{BRIGHTNESS, FULL_RANK, Params};
@@ -79,6 +79,23 @@ impl Posterior {
     }
 }
 
+impl Posterior {
+    /// The same with its endmembers in another order: `order[i]` is the one that becomes number i.
+    pub fn in_order(&self, order: &[usize]) -> Self {
+        Posterior {
+            abundance_mean: self.abundance_mean.select(Axis(1), order),
+            abundance_sd: self.abundance_sd.select(Axis(1), order),
+            endmember_mean: self.endmember_mean.select(Axis(0), order),
+            endmember_sd: self.endmember_sd.select(Axis(0), order),
+            endmember_q05: self.endmember_q05.select(Axis(0), order),
+            endmember_q95: self.endmember_q95.select(Axis(0), order),
+            noise_sd: self.noise_sd.clone(),
+            mean_abundance: order.iter().map(|&i| self.mean_abundance[i]).collect(),
+            residual: self.residual.clone(),
+        }
+    }
+}
+
 /// `E f(loc + scale * x)`, x standard normal: the trapezoidal rule over eight sds either way, which
 /// converges faster than any power for smooth f (Trefethen and Weideman, SIAM Review 2014).
 fn expectation(loc: f64, scale: f64, f: impl Fn(f64) -> f64) -> f64 {
@@ -134,67 +151,37 @@ fn points(dimensions: usize) -> Vec<Vec<f32>> {
 
 /// Mean and sd of the abundances, and mean brightness, of every pixel.
 fn pixels(params: &Params, locals: &[f32]) -> (Array2<f32>, Array2<f32>, Array1<f32>) {
-    let (n, k, latents, stride) =
-        (params.pixels as usize, params.k(), params.latents as usize, params.local_stride as usize);
-    let mut mean = Array2::<f32>::ones((n, k));
+    let (n, k, latents) = (params.pixels as usize, params.k(), params.latents as usize);
+    let mut mean = Array2::<f32>::zeros((n, k));
     let mut sd = Array2::<f32>::zeros((n, k));
     let mut brightness = Array1::<f32>::ones(n);
-    if latents == 0 {
-        return (mean, sd, brightness);
-    }
     let points = points(latents);
-    let full_rank = params.has(FULL_RANK);
-    let one_pixel =
-        |guide: &[f32], mean: &mut [f32], sd: &mut [f32], brightness: &mut f32, w: &mut [f32]| {
-            mean.fill(0.0);
-            sd.fill(0.0);
-            let mut bright = 0.0;
-            for eps in &points {
-                let z = |j: usize| if j + 1 < k { latent(full_rank, guide, eps, j) } else { 0.0 };
-                for (j, w) in w.iter_mut().enumerate() {
-                    *w = z(j);
-                }
-                let top = w.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                w.iter_mut().for_each(|w| *w = (*w - top).exp());
-                let sum: f32 = w.iter().sum();
-                for ((w, m), s) in w.iter().zip(&mut *mean).zip(&mut *sd) {
-                    *m += w / sum;
-                    *s += (w / sum).powi(2);
-                }
-                if params.has(BRIGHTNESS) {
-                    bright += latent(full_rank, guide, eps, k - 1).exp();
-                }
+    let share = 1.0 / points.len() as f32;
+    let one_pixel = |n: usize, mut mean: ArrayViewMut1<f32>, mut sd: ArrayViewMut1<f32>| {
+        let guide = &locals[n * params.local_stride as usize..][..params.local_stride as usize];
+        let mut w = vec![0.0; k];
+        let mut bright = 0.0;
+        for eps in &points {
+            let z = |j: usize| latent(params.has(FULL_RANK), guide, eps, j);
+            for (j, w) in w.iter_mut().enumerate() {
+                *w = if j + 1 < k { z(j) } else { 0.0 };
             }
-            let share = 1.0 / points.len() as f32;
-            for (m, s) in mean.iter_mut().zip(sd) {
-                *m *= share;
-                *s = (*s * share - *m * *m).max(0.0).sqrt();
+            let top = w.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            w.iter_mut().for_each(|w| *w = (*w - top).exp());
+            let sum: f32 = w.iter().sum();
+            for ((w, m), s) in w.iter().zip(&mut mean).zip(&mut sd) {
+                *m += share * w / sum;
+                *s += share * (w / sum).powi(2);
             }
-            if params.has(BRIGHTNESS) {
-                *brightness = bright * share;
-            }
-        };
-    let rows =
-        |array: &mut Array2<f32>| array.as_slice_mut().map(|s| s.to_vec()).unwrap_or_default();
-    let (mut mean_values, mut sd_values, mut bright_values) =
-        (rows(&mut mean), rows(&mut sd), brightness.to_vec());
-    locals
-        .par_chunks(stride)
-        .zip(mean_values.par_chunks_mut(k))
-        .zip(sd_values.par_chunks_mut(k))
-        .zip(bright_values.par_iter_mut())
-        .with_min_len(64)
-        .for_each_init(
-            || vec![0.0; k],
-            |w, (((guide, mean), sd), brightness)| one_pixel(guide, mean, sd, brightness, w),
-        );
-    if let Ok(array) = Array2::from_shape_vec((n, k), mean_values) {
-        mean = array;
-    }
-    if let Ok(array) = Array2::from_shape_vec((n, k), sd_values) {
-        sd = array;
-    }
-    brightness = Array1::from(bright_values);
+            bright += if params.has(BRIGHTNESS) { share * z(k - 1).exp() } else { share };
+        }
+        sd.zip_mut_with(&mean, |s, m| *s = (*s - m * m).max(0.0).sqrt());
+        bright
+    };
+    Zip::indexed(mean.outer_iter_mut())
+        .and(sd.outer_iter_mut())
+        .and(&mut brightness)
+        .par_for_each(|n, mean, sd, brightness| *brightness = one_pixel(n, mean, sd));
     (mean, sd, brightness)
 }
 

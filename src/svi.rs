@@ -117,10 +117,9 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Mean ELBO a pixel over the last steps, nats.
-    pub fn elbo(&self) -> f64 {
-        let last = &self.trace[self.trace.len().saturating_sub(BLOCK as usize)..];
-        mean_finite(last)
+    /// Mean ELBO a pixel over the last steps, nats; none when no step was finite.
+    pub fn elbo(&self) -> Option<f64> {
+        mean_finite(&self.trace[self.trace.len().saturating_sub(BLOCK as usize)..])
     }
 }
 
@@ -206,7 +205,7 @@ pub fn fit(
             )));
         }
         skipped = block.skipped;
-        let elbo = mean_finite(&trace[first as usize..]);
+        let elbo = mean_finite(&trace[first as usize..]).unwrap_or(f64::NEG_INFINITY);
         if settings.early_stop && schedule.cooling_since().is_none() && plateau.push(elbo) {
             schedule.cool_from(trace.len() as u32);
             stop = Stop::Converged { fired_at: trace.len() as u32 };
@@ -250,7 +249,7 @@ fn at_step(sizes: &Params, settings: &Settings, step: u32, slot: u32, rate: f64)
     }
 }
 
-fn mean_finite(values: &[f64]) -> f64 {
+fn mean_finite(values: &[f64]) -> Option<f64> {
     let finite: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
-    finite.iter().sum::<f64>() / finite.len().max(1) as f64
+    (!finite.is_empty()).then(|| finite.iter().sum::<f64>() / finite.len() as f64)
 }

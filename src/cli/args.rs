@@ -7,7 +7,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Bayesian hyperspectral unmixing on any vendor's GPU, or none: which materials are in a scene,
 /// and how much of each in every pixel, with uncertainty.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, after_help = "Try it without data:\n  unmixel demo\n\nA scene, its maps in a folder:\n  unmixel fit scene.mat --endmembers 3 --out maps")]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "Try it without data:\n  unmixel demo\n\nA scene, its maps in a folder:\n  unmixel fit scene.mat --endmembers 3 --out maps"
+)]
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,

@@ -18,14 +18,36 @@ pub fn run(args: &DemoArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let folder = OutputFolder::prepare(&args.run.out, args.run.force)?;
     let begin = Instant::now();
     // Not square: a transposed map would show.
-    let settings = simulate::Settings { rows: 80, cols: 110, bands: 120, brightness_sd: 0.0, no_data_fraction: 0.02, seed: args.run.seed, ..Default::default() };
+    let settings = simulate::Settings {
+        rows: 80,
+        cols: 110,
+        bands: 120,
+        brightness_sd: 0.0,
+        no_data_fraction: 0.02,
+        seed: args.run.seed,
+        ..Default::default()
+    };
     let simulated = simulate(&settings)?;
     let scene = simulated.scene("simulated scene")?;
     let truth = simulated.truth();
     let names = simulated.names.clone();
     let k = names.len();
-    eprintln!("scene: simulated, {} x {} pixels, {} bands, {}", settings.rows, settings.cols, settings.bands, names.join(", "));
+    eprintln!(
+        "scene: simulated, {} x {} pixels, {} bands, {}",
+        settings.rows,
+        settings.cols,
+        settings.bands,
+        names.join(", ")
+    );
     let seconds = vec![("simulate".to_owned(), begin.elapsed().as_secs_f64())];
-    let job = Job { scene, path: "simulated".into(), endmembers: k, init: Init::Vca, names, truth: Some(truth), seconds };
+    let job = Job {
+        scene,
+        path: "simulated".into(),
+        endmembers: k,
+        init: Init::Vca,
+        names,
+        truth: Some(truth),
+        seconds,
+    };
     run_job(&args.run, job, &folder, interrupted)
 }

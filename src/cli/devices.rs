@@ -20,29 +20,49 @@ pub fn run(args: &DevicesArgs) -> Result<Done> {
     let auto = device::choose(&Choice::Auto)?.info;
     let listed = all(&auto);
     if args.json {
-        let json = serde_json::to_string_pretty(&listed).map_err(|e| unmixel::Error::Fit(e.to_string()))?;
+        let json = serde_json::to_string_pretty(&listed)
+            .map_err(|e| unmixel::Error::Fit(e.to_string()))?;
         print(&json)?;
         return Ok(Done::Whole);
     }
     let mut table = super::tables::table(&["device", "kind", "interface", "driver", "limits"]);
     for device in &listed {
-        let limits: Vec<String> = device.limits.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-        let name = if device.chosen_by_auto { format!("* {}", device.info.name) } else { device.info.name.clone() };
-        table.add_row([&name, &device.info.kind, &device.info.backend, &device.info.driver, &limits.join("\n")]);
+        let limits: Vec<String> =
+            device.limits.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let name = if device.chosen_by_auto {
+            format!("* {}", device.info.name)
+        } else {
+            device.info.name.clone()
+        };
+        table.add_row([
+            &name,
+            &device.info.kind,
+            &device.info.backend,
+            &device.info.driver,
+            &limits.join("\n"),
+        ]);
     }
     print(&table.to_string())?;
-    print(&format!("* taken by --device auto: {}. Any part of a name or driver can be given as --device.", auto.reason))?;
+    print(&format!(
+        "* taken by --device auto: {}. Any part of a name or driver can be given as --device.",
+        auto.reason
+    ))?;
     Ok(Done::Whole)
 }
 
 fn all(auto: &DeviceInfo) -> Vec<Listed> {
     let cpu = device::cpu("").info;
-    let mut listed = vec![Listed { chosen_by_auto: auto.backend == "cpu", info: cpu, limits: Vec::new() }];
+    let mut listed =
+        vec![Listed { chosen_by_auto: auto.backend == "cpu", info: cpu, limits: Vec::new() }];
     #[cfg(feature = "gpu")]
     for adapter in unmixel::backend::gpu::adapters() {
         let info = adapter.info().clone();
         let limits = adapter.limits().into_iter().map(|limit| (limit.name, limit.value)).collect();
-        listed.push(Listed { chosen_by_auto: info.name == auto.name && info.backend == auto.backend, info, limits });
+        listed.push(Listed {
+            chosen_by_auto: info.name == auto.name && info.backend == auto.backend,
+            info,
+            limits,
+        });
     }
     listed
 }

@@ -18,21 +18,36 @@ pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     check_names(&args.names, args.endmembers)?;
     let begin = Instant::now();
     let mut source = open(&args.scene, &OpenOptions { rows: args.rows, cols: args.cols })?;
-    let name = args.scene.file_stem().map_or_else(|| "scene".into(), |stem| stem.to_string_lossy().into_owned());
+    let name = args
+        .scene
+        .file_stem()
+        .map_or_else(|| "scene".into(), |stem| stem.to_string_lossy().into_owned());
     let scene = load(source.as_mut(), &name, &LoadOptions { scale: args.scale })?;
     let seconds = vec![("read".to_owned(), begin.elapsed().as_secs_f64())];
     describe(&scene);
     let (init, init_names) = init(args, &scene)?;
-    let truth = args.truth.as_ref().map(|path| read_truth(path, &scene, args.endmembers)).transpose()?;
+    let truth =
+        args.truth.as_ref().map(|path| read_truth(path, &scene, args.endmembers)).transpose()?;
     // Last of the checks: the folder is the first thing that changes.
     let folder = OutputFolder::prepare(&args.run.out, args.run.force)?;
     let names = if args.names.is_empty() { init_names } else { args.names.clone() };
-    let job = Job { scene, path: args.scene.display().to_string(), endmembers: args.endmembers, init, names, truth, seconds };
+    let job = Job {
+        scene,
+        path: args.scene.display().to_string(),
+        endmembers: args.endmembers,
+        init,
+        names,
+        truth,
+        seconds,
+    };
     run_job(&args.run, job, &folder, interrupted)
 }
 
 fn describe(scene: &Scene) {
-    let wavelengths = match (scene.bands.first().and_then(|b| b.wavelength), scene.bands.last().and_then(|b| b.wavelength)) {
+    let wavelengths = match (
+        scene.bands.first().and_then(|b| b.wavelength),
+        scene.bands.last().and_then(|b| b.wavelength),
+    ) {
         (Some(first), Some(last)) => format!(", {first:.0} to {last:.0} nm"),
         _ => String::new(),
     };
@@ -57,7 +72,10 @@ fn init(args: &FitArgs, scene: &Scene) -> Result<(Init, Vec<String>)> {
         "random" => Ok((Init::Random, Vec::new())),
         file => {
             if !std::path::Path::new(file).exists() {
-                return Err(Error::option(format!("--init {file}"), "give vca, random, or a file of spectra; there is no such file"));
+                return Err(Error::option(
+                    format!("--init {file}"),
+                    "give vca, random, or a file of spectra; there is no such file",
+                ));
             }
             let spectra = spectra::read(file)?;
             let values = spectra.for_scene(scene)?;
@@ -68,11 +86,18 @@ fn init(args: &FitArgs, scene: &Scene) -> Result<(Init, Vec<String>)> {
 
 fn read_truth(path: &std::path::Path, scene: &Scene, endmembers: usize) -> Result<truth::Truth> {
     let truth = truth::read(path, scene)?;
-    let found = truth.endmembers.as_ref().map(|e| e.nrows()).or(truth.abundances.as_ref().map(|a| a.dim().2));
+    let found = truth
+        .endmembers
+        .as_ref()
+        .map(|e| e.nrows())
+        .or(truth.abundances.as_ref().map(|a| a.dim().2));
     match found {
-        Some(found) if found != endmembers => {
-            Err(Error::file(path, format!("holds {found} endmembers, and --endmembers asks for {endmembers}; they must be as many to be compared.")))
-        }
+        Some(found) if found != endmembers => Err(Error::file(
+            path,
+            format!(
+                "holds {found} endmembers, and --endmembers asks for {endmembers}; they must be as many to be compared."
+            ),
+        )),
         _ => Ok(truth),
     }
 }

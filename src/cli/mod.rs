@@ -76,8 +76,10 @@ fn usage(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let text = error.render().to_string();
-    let sentence: Vec<&str> =
-        text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more")).collect();
+    let sentence: Vec<&str> = text
+        .lines()
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+        .collect();
     complain(sentence.join("\n").trim_start_matches("error: "));
     ExitCode::from(BAD_INPUT)
 }
@@ -107,7 +109,9 @@ fn quiet_drivers() {
 /// Prints results; a reader that has gone away (`unmixel devices | head -1`) is not an error.
 fn print(text: &str) -> Result<()> {
     match writeln!(std::io::stdout(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(unmixel::Error::io("standard output", error)),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(unmixel::Error::io("standard output", error))
+        }
         _ => Ok(()),
     }
 }

@@ -17,7 +17,8 @@ const LINES: u32 = 10;
 impl Display {
     /// A bar if stderr is a terminal, else lines.
     pub fn new() -> Self {
-        let style = ProgressStyle::with_template("{bar:30} step {pos}/{len}  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = ProgressStyle::with_template("{bar:30} step {pos}/{len}  {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(0).with_style(style));
         Display { bar, next_line: 0 }
     }
@@ -25,7 +26,11 @@ impl Display {
     /// Takes the state after a block of steps.
     pub fn update(&mut self, progress: &Progress) {
         let speed = f64::from(progress.step) / progress.elapsed.as_secs_f64().max(1e-9);
-        let skipped = if progress.skipped > 0 { format!("  {} skipped", progress.skipped) } else { String::new() };
+        let skipped = if progress.skipped > 0 {
+            format!("  {} skipped", progress.skipped)
+        } else {
+            String::new()
+        };
         let text = format!("ELBO {:.3} a pixel  {speed:.0} steps/s{skipped}", progress.elbo);
         match &self.bar {
             Some(bar) => {
@@ -34,7 +39,12 @@ impl Display {
                 bar.set_message(format!("{text}  {} left", HumanDuration(progress.left)));
             }
             None if progress.step >= self.next_line => {
-                eprintln!("step {}/{}  {text}  {:.1} s left", progress.step, progress.ceiling, progress.left.as_secs_f64());
+                eprintln!(
+                    "step {}/{}  {text}  {:.1} s left",
+                    progress.step,
+                    progress.ceiling,
+                    progress.left.as_secs_f64()
+                );
                 self.next_line = progress.step + progress.ceiling.div_ceil(LINES);
             }
             None => {}

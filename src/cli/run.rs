@@ -8,7 +8,10 @@ use ndarray::{Array2, Array3, Axis};
 use unmixel::backend::{Choice, device};
 use unmixel::guide::State;
 use unmixel::model::{Model, Noise};
-use unmixel::output::{DeviceReport, ElboReport, OutputFolder, Report, Results, RunReport, SceneReport, Stages, TruthView, write_all};
+use unmixel::output::{
+    DeviceReport, ElboReport, OutputFolder, Report, Results, RunReport, SceneReport, Stages,
+    TruthView, write_all,
+};
 use unmixel::posterior::Posterior;
 use unmixel::scene::Scene;
 use unmixel::score::{Convention, Score, convert, score};
@@ -61,13 +64,22 @@ pub fn settings(args: &RunArgs) -> Settings {
 }
 
 /// Fits, scores and writes.
-pub fn run(args: &RunArgs, job: Job, folder: &OutputFolder, interrupted: &Arc<AtomicBool>) -> Result<Done> {
+pub fn run(
+    args: &RunArgs,
+    job: Job,
+    folder: &OutputFolder,
+    interrupted: &Arc<AtomicBool>,
+) -> Result<Done> {
     let Job { mut scene, path, endmembers, init, names, truth, mut seconds } = job;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|t| t.as_secs());
     let (model, settings) = (model(args, endmembers), settings(args));
     svi::params(&model, &settings, &scene.cube)?;
     let device = device::choose(&args.device.parse::<Choice>()?)?;
-    eprintln!("device: {} ({})", [&*device.info.name, &device.info.driver].join(" ").trim_end(), device.info.reason);
+    eprintln!(
+        "device: {} ({})",
+        [&*device.info.name, &device.info.driver].join(" ").trim_end(),
+        device.info.reason
+    );
 
     let mut clock = Instant::now();
     let mut lap = |stage: &str, seconds: &mut Vec<(String, f64)>| {
@@ -81,10 +93,25 @@ pub fn run(args: &RunArgs, job: Job, folder: &OutputFolder, interrupted: &Arc<At
     // The backend shares the cube instead of copying it; the scene gets it back below.
     let cube = Arc::new(std::mem::replace(&mut scene.cube, unmixel::scene::Cube::zeros(0, 0)));
     let sizes = svi::params(&model, &settings, &cube)?;
-    let state = State::around(&sizes, &model, &cube, start.endmembers.view(), start.abundances.view(), None);
+    let state = State::around(
+        &sizes,
+        &model,
+        &cube,
+        start.endmembers.view(),
+        start.abundances.view(),
+        None,
+    );
     let mut display = Display::new();
     let stop = || interrupted.load(Ordering::Relaxed);
-    let outcome = svi::fit(&device, &model, &settings, &cube, state, &mut |progress| display.update(progress), &stop);
+    let outcome = svi::fit(
+        &device,
+        &model,
+        &settings,
+        &cube,
+        state,
+        &mut |progress| display.update(progress),
+        &stop,
+    );
     display.finish();
     let outcome = outcome?;
     lap("fit", &mut seconds);
@@ -113,7 +140,15 @@ pub fn run(args: &RunArgs, job: Job, folder: &OutputFolder, interrupted: &Arc<At
         _ => None,
     };
     let view = scored.as_ref().map(|scored| scored.view.clone());
-    let results = Results { scene: &scene, posterior: &posterior, names: &names, truth: view.as_ref(), trace: &trace, trace_window: 50, stopped_at };
+    let results = Results {
+        scene: &scene,
+        posterior: &posterior,
+        names: &names,
+        truth: view.as_ref(),
+        trace: &trace,
+        trace_window: 50,
+        stopped_at,
+    };
     let files = write_all(folder, &results)?;
     lap("pictures and tables", &mut seconds);
 
@@ -150,7 +185,11 @@ pub fn run(args: &RunArgs, job: Job, folder: &OutputFolder, interrupted: &Arc<At
 fn summary(outcome: &Outcome, settings: &Settings) {
     let steps = outcome.trace.len();
     let elbo = outcome.elbo().map_or("none".to_owned(), |elbo| format!("{elbo:.3}"));
-    let skipped = if outcome.skipped > 0 { format!("; {} steps were not finite and changed nothing", outcome.skipped) } else { String::new() };
+    let skipped = if outcome.skipped > 0 {
+        format!("; {} steps were not finite and changed nothing", outcome.skipped)
+    } else {
+        String::new()
+    };
     eprintln!(
         "fit: {steps} of {} steps in {:.2} s, ELBO {elbo} nats a pixel; {}{skipped}",
         settings.steps,
@@ -174,7 +213,10 @@ fn warnings(posterior: &Posterior, names: &[String]) -> Vec<String> {
             warnings.push(format!("{name} is nearly empty: no pixel has more than {:.1} % of it; try fewer endmembers.", 100.0 * largest));
         }
         for (j, other) in names.iter().enumerate().take(k) {
-            let angle = unmixel::score::sad(posterior.endmember_mean.row(j), posterior.endmember_mean.row(k));
+            let angle = unmixel::score::sad(
+                posterior.endmember_mean.row(j),
+                posterior.endmember_mean.row(k),
+            );
             if angle < 0.02 {
                 warnings.push(format!("{other} and {name} have nearly the same spectrum ({angle:.3} rad); try fewer endmembers."));
             }
@@ -197,19 +239,30 @@ impl Scored {
 }
 
 /// Puts the endmembers in the truth's order and scores them in both conventions.
-fn compare(scene: &Scene, posterior: Posterior, truth: &Truth) -> Result<(Posterior, Option<Scored>)> {
+fn compare(
+    scene: &Scene,
+    posterior: Posterior,
+    truth: &Truth,
+) -> Result<(Posterior, Option<Scored>)> {
     let spectra = truth.endmembers.as_ref().map(|all| {
         let used: Vec<usize> = scene.bands.iter().map(|band| band.index).collect();
         all.select(Axis(1), &used)
     });
     let maps = truth.abundances.as_ref().map(|maps| valid(scene, maps));
     let both = |posterior: &Posterior, convention| -> Result<Score> {
-        let (c, w) = convert(posterior.endmember_mean.view(), posterior.abundance_mean.view(), convention)?;
-        score(c.view(), w.view(), spectra.as_ref().map(|s| s.view()), maps.as_ref().map(|m| m.view()))
+        let (c, w) =
+            convert(posterior.endmember_mean.view(), posterior.abundance_mean.view(), convention)?;
+        score(
+            c.view(),
+            w.view(),
+            spectra.as_ref().map(|s| s.view()),
+            maps.as_ref().map(|m| m.view()),
+        )
     };
     let order = both(&posterior, Convention::Reflectance)?.matching;
     let posterior = posterior.in_order(&order);
-    let (reflectance, peak) = (both(&posterior, Convention::Reflectance)?, both(&posterior, Convention::Peak)?);
+    let (reflectance, peak) =
+        (both(&posterior, Convention::Reflectance)?, both(&posterior, Convention::Peak)?);
     let view = TruthView {
         names: truth.names.clone().unwrap_or_default(),
         endmembers: spectra,
@@ -235,5 +288,8 @@ pub fn check_names(names: &[String], endmembers: usize) -> Result<()> {
         return Ok(());
     }
     let given = names.len();
-    Err(Error::option(format!("--names {}", names.join(",")), format!("{given} names for {endmembers} endmembers; give one for each, or none")))
+    Err(Error::option(
+        format!("--names {}", names.join(",")),
+        format!("{given} names for {endmembers} endmembers; give one for each, or none"),
+    ))
 }

@@ -28,11 +28,13 @@ pub fn run(args: &ScoreArgs) -> Result<Done> {
     let at = |name: &str| args.results.join(name);
     let path = at("report.json");
     let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
-    let record: Record = serde_json::from_str(&text).map_err(|e| Error::file(&path, format!("is not a report that unmixel wrote: {e}")))?;
+    let record: Record = serde_json::from_str(&text)
+        .map_err(|e| Error::file(&path, format!("is not a report that unmixel wrote: {e}")))?;
     let path = at("abundance_mean.npy");
     let file = std::fs::File::open(&path).map_err(|e| Error::io(&path, e))?;
-    let maps = Array3::<f32>::read_npy(std::io::BufReader::new(file))
-        .map_err(|e| Error::file(&path, format!("is not an array of (rows, columns, endmembers) float32: {e}")))?;
+    let maps = Array3::<f32>::read_npy(std::io::BufReader::new(file)).map_err(|e| {
+        Error::file(&path, format!("is not an array of (rows, columns, endmembers) float32: {e}"))
+    })?;
     let scene = geometry(record.scene, &maps);
     let spectra = spectra::read(at("endmembers.csv"))?;
     let endmembers = spectra.for_scene(&scene)?;
@@ -44,14 +46,22 @@ pub fn run(args: &ScoreArgs) -> Result<Done> {
     let true_maps = truth.abundances.as_ref().map(|all| valid(&scene, all));
     let in_convention = |convention| {
         let (c, w) = convert(endmembers.view(), estimate.view(), convention)?;
-        score(c.view(), w.view(), true_spectra.as_ref().map(|s| s.view()), true_maps.as_ref().map(|m| m.view()))
+        score(
+            c.view(),
+            w.view(),
+            true_spectra.as_ref().map(|s| s.view()),
+            true_maps.as_ref().map(|m| m.view()),
+        )
     };
-    let (reflectance, peak) = (in_convention(Convention::Reflectance)?, in_convention(Convention::Peak)?);
+    let (reflectance, peak) =
+        (in_convention(Convention::Reflectance)?, in_convention(Convention::Peak)?);
     if args.json {
         let json = serde_json::json!({ "reflectance": reflectance, "peak": peak });
         print(&format!("{json:#}"))?;
     } else {
-        let names = unmixel::output::Labels::new(&spectra.names.unwrap_or_default(), endmembers.nrows()).shown;
+        let names =
+            unmixel::output::Labels::new(&spectra.names.unwrap_or_default(), endmembers.nrows())
+                .shown;
         let matched: Vec<String> = reflectance.matching.iter().map(|&k| names[k].clone()).collect();
         print(&tables::scores(&matched, &reflectance, &peak).to_string())?;
     }
@@ -74,7 +84,11 @@ fn geometry(record: RecordedScene, maps: &Array3<f32>) -> Scene {
         name: record.name,
         rows,
         cols,
-        bands: record.bands_used.iter().map(|&band| Band { index: band.saturating_sub(1), wavelength: None }).collect(),
+        bands: record
+            .bands_used
+            .iter()
+            .map(|&band| Band { index: band.saturating_sub(1), wavelength: None })
+            .collect(),
         file_bands: record.file_bands,
         cube: Cube::zeros(0, record.bands_used.len()),
         pixel_index: valid.collect(),

@@ -6,7 +6,10 @@ use unmixel::score::Score;
 /// An empty table with a header.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header);
     table
 }
 
@@ -16,8 +19,18 @@ pub fn scores(names: &[String], reflectance: &Score, peak: &Score) -> Table {
     let cell = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.4}"));
     for (k, name) in names.iter().enumerate() {
         let each = |score: &Score| score.abundance_rmse_each.as_ref().map(|all| all[k]);
-        table.add_row([name, &cell(reflectance.sad.as_ref().map(|all| all[k])), &cell(each(reflectance)), &cell(each(peak))]);
+        table.add_row([
+            name,
+            &cell(reflectance.sad.as_ref().map(|all| all[k])),
+            &cell(each(reflectance)),
+            &cell(each(peak)),
+        ]);
     }
-    table.add_row(["all", &cell(reflectance.mean_sad), &cell(reflectance.abundance_rmse), &cell(peak.abundance_rmse)]);
+    table.add_row([
+        "all",
+        &cell(reflectance.mean_sad),
+        &cell(reflectance.abundance_rmse),
+        &cell(peak.abundance_rmse),
+    ]);
     table
 }

@@ -7,6 +7,8 @@ mod maps;
 mod materials;
 
 use crate::error::{Error, Result};
+use crate::scene::{self, LoadOptions, Memory, Scene};
+use crate::truth::Truth;
 use maps::{Field, holes};
 use ndarray::{Array2, Array3, Axis};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -80,6 +82,28 @@ pub struct Simulated {
     pub abundances: Array3<f32>,
     /// Factor on each pixel's mixture, (rows, cols).
     pub brightness: Array2<f32>,
+}
+
+impl Simulated {
+    /// The scene as a fit takes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scene`] when nothing can be unmixed, as in a scene without contrast.
+    pub fn scene(&self, name: &str) -> Result<Scene> {
+        let mut source = Memory::new(self.cube.clone(), Some(self.wavelengths.clone()));
+        // The values are reflectance already: nothing to guess.
+        scene::load(&mut source, name, &LoadOptions { scale: Some(1.0) })
+    }
+
+    /// What is known of it.
+    pub fn truth(&self) -> Truth {
+        Truth {
+            names: Some(self.names.clone()),
+            endmembers: Some(self.endmembers.clone()),
+            abundances: Some(self.abundances.clone()),
+        }
+    }
 }
 
 /// Streams of the generator, so that one setting does not shift the draws of another. Rows of
