@@ -429,7 +429,8 @@ fn numpy_refusals() {
     );
     refusal(open(&swap("<f4", "<c8")), &["<c8"]);
     refusal(open(&swap("3, 4, 5", "-3,4, 5")), &["s.npy"]);
-    let nested = format!("\u{93}NUMPY\u{1}\u{0}\u{10}\u{27}{}", "(".repeat(10_000));
+    let nested =
+        format!("\u{93}NUMPY\u{1}\u{0}\u{10}\u{27}{}{}\n", "[".repeat(5_000), "]".repeat(4_999));
     let nested: Vec<u8> = nested.chars().map(|c| c as u8).collect();
     refusal(open(&put(dir.path(), "n.npy", nested)), &["nested"]);
     let four = Array::<f32, _>::zeros((2, 2, 2, 2));
