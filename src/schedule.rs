@@ -45,7 +45,7 @@ impl Schedule {
 }
 
 /// Tells when the ELBO stands still. The notebook's rule (the last 10 losses differ by less than
-/// 0.1 %) looks at single losses, whose minibatch noise is larger than that: here means of blocks.
+/// 0.1 %) looks at single losses, whose minibatch noise is larger than that: here medians of blocks.
 #[derive(Debug, Clone, Default)]
 pub struct Plateau {
     best: Option<f64>,
@@ -60,9 +60,9 @@ const PATIENCE: u32 = 4;
 impl Plateau {
     /// The rule, for reports.
     pub const RULE: &str =
-        "4 blocks of 50 steps in a row, none better than the best before it by 0.1 %";
+        "4 blocks of 50 steps in a row, none with a median better than the best before it by 0.1 %";
 
-    /// Takes the mean ELBO of a block; true when the rule fires.
+    /// Takes the median ELBO of a block; true when the rule fires.
     pub fn push(&mut self, elbo: f64) -> bool {
         let gained = self.best.is_none_or(|best| elbo - best > TOLERANCE * elbo.abs());
         self.still = if gained { 0 } else { self.still + 1 };

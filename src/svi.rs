@@ -59,7 +59,7 @@ pub struct Progress {
     pub step: u32,
     /// Steps the run takes at most, as far as known now.
     pub ceiling: u32,
-    /// Mean ELBO a pixel over the last steps, nats.
+    /// Median ELBO a pixel over the last steps, nats.
     pub elbo: f64,
     /// Steps that were not finite, so far.
     pub skipped: u32,
@@ -117,9 +117,9 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Mean ELBO a pixel over the last steps, nats; none when no step was finite.
+    /// Median ELBO a pixel over the last steps, nats; none when no step was finite.
     pub fn elbo(&self) -> Option<f64> {
-        mean_finite(&self.trace[self.trace.len().saturating_sub(BLOCK as usize)..])
+        median_finite(&self.trace[self.trace.len().saturating_sub(BLOCK as usize)..])
     }
 }
 
@@ -205,7 +205,7 @@ pub fn fit(
             )));
         }
         skipped = block.skipped;
-        let elbo = mean_finite(&trace[first as usize..]).unwrap_or(f64::NEG_INFINITY);
+        let elbo = median_finite(&trace[first as usize..]).unwrap_or(f64::NEG_INFINITY);
         if settings.early_stop && schedule.cooling_since().is_none() && plateau.push(elbo) {
             schedule.cool_from(trace.len() as u32);
             stop = Stop::Converged { fired_at: trace.len() as u32 };
@@ -249,7 +249,9 @@ fn at_step(sizes: &Params, settings: &Settings, step: u32, slot: u32, rate: f64)
     }
 }
 
-fn mean_finite(values: &[f64]) -> Option<f64> {
-    let finite: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
-    (!finite.is_empty()).then(|| finite.iter().sum::<f64>() / finite.len() as f64)
+/// The median, not the mean: a draw from the tail of a narrow guide can cost hundreds of nats.
+fn median_finite(values: &[f64]) -> Option<f64> {
+    let mut finite: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
+    finite.sort_unstable_by(f64::total_cmp);
+    finite.get(finite.len() / 2).copied()
 }

@@ -59,7 +59,6 @@ fn describe(scene: &Scene) {
         scene.bands.len(),
         scene.file_bands
     );
-    eprintln!("scale: {}", scene.scaling.rule);
     for note in &scene.notes {
         eprintln!("note: {note}");
     }
