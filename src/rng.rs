@@ -144,7 +144,7 @@ pub fn shuffle_bits(pixels: u32) -> u32 {
 
 /// A bound for shaders, which must not loop for ever. Each walk lands inside with a chance of at
 /// least one half, but for scenes of one pixel (one quarter): 512 misses do not happen.
-const MAX_WALK: u32 = 512;
+pub const MAX_WALK: u32 = 512;
 
 #[cfg(test)]
 mod tests {
