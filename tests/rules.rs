@@ -1,5 +1,5 @@
 //! Rules of the source that a search can check: what may name what, and how long a file may be.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 

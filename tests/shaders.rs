@@ -1,6 +1,6 @@
 //! Every shader, without a GPU: valid WGSL that translates for Vulkan, Metal, DX12 and GL, whose
 //! bindings, uniform, constants and limits are those that the Rust side assumes.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 #[path = "shaders/checks.rs"]
 mod checks;

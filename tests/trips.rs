@@ -1,7 +1,7 @@
 //! Loops stay short enough for lavapipe, which ends every loop, silently, once an invocation has
 //! made 65,535 iterations: the bounds that passes state are enough for demanding scenes, they are
 //! bounds, and a fit beyond them is refused where it would come out wrong.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 

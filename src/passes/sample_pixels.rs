@@ -99,7 +99,7 @@ pub fn latent<T: Real>(full_rank: bool, guide: &[T], eps: &[T], j: usize) -> T {
     let mut z = guide[j] + guide[latents + j].exp() * eps[j];
     if full_rank {
         let off_diagonal = &guide[2 * latents + j * j.saturating_sub(1) / 2..][..j];
-        for (&t, &e) in off_diagonal.iter().zip(&*eps) {
+        for (&t, &e) in off_diagonal.iter().zip(eps) {
             z = z + t * e;
         }
     }
