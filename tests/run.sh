@@ -25,7 +25,7 @@ skipped=()
 # graphics interface.
 driver_found() {
     [ "$(uname -s)" = Linux ] || return 0
-    { ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep -q 'libvulkan\.so\.1' || return 1
+    { ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep 'libvulkan\.so\.1' > /dev/null || return 1
     # Loaders read a list of files from here and then look no further.
     [ -z "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ] || return 0
     local data="${XDG_DATA_HOME:-$HOME/.local/share}"
@@ -59,7 +59,7 @@ install_driver() {
             --no-install-recommends libvulkan1 mesa-vulkan-drivers > /dev/null
 }
 
-if [ "$UNMIXEL_GPU" != skip ] && ! driver_found && ! install_driver; then
+if [ "$UNMIXEL_GPU" != skip ] && ! driver_found && ! { install_driver && driver_found; }; then
     echo "run.sh: NO VULKAN DRIVER. On Debian or Ubuntu: apt-get install libvulkan1 mesa-vulkan-drivers" >&2
     [ "$UNMIXEL_GPU" = auto ] || exit 1
     skipped+=("shaders on a device: no Vulkan driver")
@@ -79,7 +79,7 @@ cargo test "$@"
 tint_missing() {
     if ! command -v node > /dev/null || ! command -v npm > /dev/null; then
         echo "node and npm are not installed"
-    elif ! (cd tests/tint && [ -d node_modules/webgpu ] || retry npm ci --ignore-scripts --no-audit --no-fund > /dev/null 2>&1); then
+    elif ! (cd tests/tint && [ -d node_modules/webgpu ] || npm ci --ignore-scripts --no-audit --no-fund > /dev/null 2>&1); then
         echo "npm could not install webgpu 0.6.2"
     elif ! (cd tests/tint && node -e 'import("webgpu")' > /dev/null 2>&1); then
         echo "the webgpu package does not load on this machine"
@@ -96,7 +96,7 @@ if [ -n "$reason" ]; then
     [ "$tint_mode" != require ] || exit 1
     skipped+=("Tint: $reason")
 else
-    node tests/tint/check.mjs target/tmp/shaders
+    node tests/tint/check.mjs "${CARGO_TARGET_DIR:-target}/tmp/shaders"
 fi
 
 if [ ${#skipped[@]} -eq 0 ]; then
