@@ -75,6 +75,8 @@ pub fn normal(word: u32) -> f32 {
     c.iter().skip(1).fold(c[0], |p, &c| p * t + c) * x * std::f32::consts::SQRT_2
 }
 
+// As published; the last digits say which f32 is meant.
+#[allow(clippy::excessive_precision)]
 const CENTRE: [f32; 9] = [
     2.81022636e-08,
     3.43273939e-07,
@@ -86,6 +88,8 @@ const CENTRE: [f32; 9] = [
     0.246640727,
     1.50140941,
 ];
+// As published; the last digits say which f32 is meant.
+#[allow(clippy::excessive_precision)]
 const TAIL: [f32; 9] = [
     -0.000200214257,
     0.000100950558,
@@ -144,7 +148,7 @@ pub fn shuffle_bits(pixels: u32) -> u32 {
 
 /// A bound for shaders, which must not loop for ever. Each walk lands inside with a chance of at
 /// least one half, but for scenes of one pixel (one quarter): 512 misses do not happen.
-const MAX_WALK: u32 = 512;
+pub const MAX_WALK: u32 = 512;
 
 #[cfg(test)]
 mod tests {

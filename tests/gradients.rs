@@ -1,6 +1,7 @@
 //! Every hand-derived gradient against central differences in f64, and the ELBO itself against the
 //! densities of docs/model.md written out by other means.
-#![allow(missing_docs)]
+// Sums are written with the indices of the equations.
+#![allow(missing_docs, clippy::needless_range_loop, clippy::explicit_counter_loop)]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! Every shader pass against its CPU twin, on whatever adapter there is, and whole runs on both.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 

@@ -20,7 +20,8 @@ pub static PASS: Pass = Pass {
         (Buf::RowGrads, Access::Write),
     ],
     grid: |p| Grid::Line((p.rows() * p.row_grad_stride()) as u64),
-    trips: |p| u64::from(p.quads),
+    // Three kinds of column.
+    trips: |p| 3 * u64::from(p.quads),
 };
 
 /// Sums over bands on the CPU.

@@ -26,10 +26,11 @@ pub static PASS: Pass = Pass {
     grid: |p| Grid::Line(u64::from(p.globals)),
     trips: |p| {
         let chunks = u64::from(p.chunks) + 1;
-        // The mean abundance sums K columns (with two digammas of six steps), isotropic noise all bands.
+        // Endmembers and variability sum one column, the mean abundance sums K columns (with two
+        // digammas of six steps), isotropic noise all bands.
         let mean = u64::from(p.endmembers) * (chunks + 6) + 6;
         let noise = if p.noises == 1 { u64::from(p.bands) * chunks } else { chunks };
-        u64::from(p.particles) * (1 + mean.max(noise))
+        u64::from(p.particles) * (1 + 2 * chunks + mean + noise)
     },
 };
 

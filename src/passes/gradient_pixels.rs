@@ -28,7 +28,7 @@ pub static PASS: Pass = Pass {
     trips: |p| {
         let latents = u64::from(p.latents);
         2 * u64::from(p.local_stride)
-            + u64::from(p.particles) * (1 + u64::from(p.endmembers) + latents * (1 + latents))
+            + u64::from(p.particles) * (1 + u64::from(p.endmembers) + latents * (1 + latents) / 2)
     },
 };
 

@@ -30,8 +30,8 @@ pub struct Pass {
     pub bindings: &'static [(Buf, Access)],
     /// Invocations.
     pub grid: fn(&Params) -> Grid,
-    /// Upper bound of loop iterations of one invocation, all its loops together: lavapipe cuts a
-    /// shader off, silently, after 65,535.
+    /// Upper bound of loop iterations, all loops together, of a group of invocations that run in
+    /// lockstep: where they take different branches, the loops of all of these. See [`MOST_TRIPS`].
     pub trips: fn(&Params) -> u64,
 }
 
@@ -79,6 +79,15 @@ pub const WORKGROUP: u32 = 64;
 
 /// Workgroups in a row of a dispatch; `shaders/shared/grid.wgsl` states the same.
 pub const GROUPS_X: u32 = 32_768;
+
+/// Software drivers on Mesa's llvmpipe end every loop of a shader, silently, after 65,535
+/// iterations (`LP_MAX_TGSI_LOOP_ITERATIONS`).
+pub const MOST_TRIPS: u64 = 65_535;
+
+/// The first pass with more loop iterations than [`MOST_TRIPS`].
+pub fn too_long(params: &Params, passes: &[&'static Pass]) -> Option<&'static Pass> {
+    passes.iter().copied().find(|pass| (pass.trips)(params) > MOST_TRIPS)
+}
 
 /// The text of a pass followed by the shared texts it needs.
 macro_rules! shader {

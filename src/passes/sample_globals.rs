@@ -19,7 +19,7 @@ pub static PASS: Pass = Pass {
     ],
     grid: |p| Grid::Line(u64::from(p.particles) * (u64::from(p.globals) + 1)),
     // Philox's rounds for each logit, and two sums over endmembers; or one noise for all bands.
-    trips: |p| (13 * u64::from(p.endmembers)).max(10 + 4 * u64::from(p.quads)),
+    trips: |p| 13 * u64::from(p.endmembers) + 10 + 4 * u64::from(p.quads),
 };
 
 /// The least Dirichlet parameter: log-gamma and digamma have poles at zero.

@@ -19,10 +19,10 @@ pub static PASS: Pass = Pass {
         (Buf::Draws, Access::Write),
     ],
     grid: |p| Grid::Line(p.rows() as u64),
-    // The walk of the shuffle, its two rounds and Philox's ten in each (512 walks do not happen, 32
-    // have a chance of 2^-32); the latents, each with its off-diagonals and Philox; two sums.
+    // The walk of the shuffle, with two rounds of two Philox of ten; the latents, each with its
+    // off-diagonals and Philox; two sums.
     trips: |p| {
-        32 * (1 + 2 * 21)
+        u64::from(rng::MAX_WALK) * (1 + 2 * 21)
             + u64::from(p.latents) * (11 + u64::from(p.latents))
             + 2 * u64::from(p.endmembers)
     },
@@ -99,7 +99,7 @@ pub fn latent<T: Real>(full_rank: bool, guide: &[T], eps: &[T], j: usize) -> T {
     let mut z = guide[j] + guide[latents + j].exp() * eps[j];
     if full_rank {
         let off_diagonal = &guide[2 * latents + j * j.saturating_sub(1) / 2..][..j];
-        for (&t, &e) in off_diagonal.iter().zip(&*eps) {
+        for (&t, &e) in off_diagonal.iter().zip(eps) {
             z = z + t * e;
         }
     }

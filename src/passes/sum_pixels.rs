@@ -42,13 +42,14 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
             let (particle, first) = (at / chunks, at % chunks * chunk_rows);
             let a = &theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
             sums.fill(T::zero());
-            for place in first..(first + chunk_rows).min(batch) {
+            let places = first..(first + chunk_rows).min(batch);
+            for (place, &pixel) in places.clone().zip(&pixel_of[places]) {
                 let row = particle * batch + place;
                 let draw = &draws[row * p.draw_stride()..][..p.draw_stride()];
                 let logs = &draw[k..2 * k];
                 let g = draw[2 * k + 1];
                 let log_scales = locals
-                    .get(pixel_of[place] as usize * local_stride + latents..)
+                    .get(pixel as usize * local_stride + latents..)
                     .map_or(&[][..], |rest| &rest[..latents]);
                 let density = row_grads[row * p.row_grad_stride() + 2 * k] - half_precision * g * g;
                 let dirichlet: T = a.iter().zip(logs).map(|(&a, &log)| a * log).sum();

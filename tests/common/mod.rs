@@ -1,5 +1,5 @@
 //! What several test files need: small problems with known content.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
 use std::sync::Arc;
 

@@ -63,6 +63,16 @@ impl Gpu {
         state: State,
         passes: &[&'static Pass],
     ) -> Result<Self> {
+        // A software driver would give wrong sums and no error.
+        if adapter.info().kind == "software"
+            && let Some(pass) = passes::too_long(params, passes)
+        {
+            return Err(Error::Device(format!(
+                "{}: the loops of {} are longer than this software driver takes; use --device cpu, a smaller --batch-size or fewer --particles",
+                adapter.info().name,
+                pass.name
+            )));
+        }
         let (device, queue) = adapter.open(params)?;
         let failed = Arc::new(Failure::default());
         watch(&device, &failed);

@@ -79,3 +79,58 @@ impl Pipeline {
         Pipeline { pipeline, bind_group, grid: pass.grid }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::Buf;
+    use crate::model::Model;
+    use crate::passes;
+
+    /// What wgpu has against pipelines of these passes on a device with the limits that every WebGPU
+    /// device has. The device is a stub, so no driver is needed and none has a say.
+    fn complaint(passes: impl IntoIterator<Item = &'static Pass>) -> Option<String> {
+        let (device, _queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+        let params = Params::new(&Model::new(3), 10, 5, 4, 1, 0).unwrap();
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let buffers = DeviceBuffers::new(&device, &params);
+        let uniform = device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: 256,
+            usage: wgpu::BufferUsages::UNIFORM,
+            mapped_at_creation: false,
+        });
+        for pass in passes {
+            Pipeline::new(&device, pass, &buffers, &uniform);
+        }
+        pollster::block_on(scope.pop()).map(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_pipeline_is_valid() {
+        assert_eq!(complaint(passes::all::<f32>().map(|(pass, _)| pass)), None);
+    }
+
+    #[test]
+    fn an_invalid_pipeline_is_seen() {
+        static WRONG_ACCESS: Pass = Pass {
+            bindings: &[
+                (Buf::Theta, Access::Read),
+                (Buf::Draws, Access::Read),
+                (Buf::Mu, Access::Read),
+            ],
+            ..passes::mix::PASS
+        };
+        static MISSING: Pass =
+            Pass { bindings: &[(Buf::Theta, Access::Read)], ..passes::mix::PASS };
+        static BROKEN: Pass = Pass { shader: "fn main() {}", ..passes::mix::PASS };
+        for (pass, expected) in [
+            (&WRONG_ACCESS, "doesn't match the shader"),
+            (&MISSING, "missing from the pipeline layout"),
+            (&BROKEN, "Unable to find entry point"),
+        ] {
+            let text = complaint([pass]).unwrap();
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+}

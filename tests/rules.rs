@@ -1,0 +1,150 @@
+//! Rules of the source that a search can check: what may name what, and how long a file may be.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+use unmixel::passes;
+
+/// Longer files no longer explain themselves.
+const MOST_LINES: usize = 500;
+
+/// Files below a folder of the repository, as paths from its root with `/`.
+fn files(folder: &str) -> Vec<String> {
+    fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { collect(&path, found) } else { found.push(path) }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    collect(&root.join(folder), &mut found);
+    let mut names: Vec<String> = found
+        .iter()
+        .map(|path| path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/"))
+        .collect();
+    names.sort();
+    assert!(!names.is_empty(), "{folder} has no files");
+    names
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// A word that is at home in some places only.
+struct Rule {
+    words: &'static [&'static str],
+    homes: &'static [&'static str],
+}
+
+const RULES: [Rule; 3] = [
+    // Another graphics library, or none, must stay possible.
+    Rule { words: &["wgpu", "pollster"], homes: &["src/backend/gpu/"] },
+    // The library is for programs too: it takes no arguments and prints nothing.
+    Rule {
+        words: &["clap", "indicatif", "comfy_table", "ctrlc"],
+        homes: &["src/cli/", "src/main.rs"],
+    },
+    Rule {
+        words: &["println!", "eprintln!", "print!", "eprint!", "dbg!", "process::exit"],
+        homes: &["src/cli/", "src/main.rs"],
+    },
+];
+
+/// The lines of a file that break a rule. Comments may name anything, and unit tests, which come
+/// last, may print.
+fn breaches(name: &str, text: &str) -> Vec<String> {
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let code_of = |line: &str| line.split("//").next().unwrap().to_owned();
+    let mut found = Vec::new();
+    for rule in RULES.iter().filter(|rule| !rule.homes.iter().any(|home| name.starts_with(home))) {
+        for (i, line) in code.lines().enumerate() {
+            for word in rule.words.iter().filter(|word| has_word(&code_of(line), word)) {
+                found.push(format!("{name}:{}: {word} belongs in {:?}", i + 1, rule.homes));
+            }
+        }
+    }
+    found
+}
+
+/// Whether the word is there, not as the end of a longer one.
+fn has_word(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + word.len()..].chars().next();
+        let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        !joins(before) && (word.ends_with('!') || !joins(after))
+    })
+}
+
+/// Shaders, passes and their files that do not belong together.
+fn strays(passes: &[&str], shaders: &[String], sources: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    for name in passes {
+        for (file, files) in
+            [(format!("shaders/{name}.wgsl"), shaders), (format!("src/passes/{name}.rs"), sources)]
+        {
+            if !files.contains(&file) {
+                found.push(format!("the pass {name} has no {file}"));
+            }
+        }
+    }
+    let is_pass = |file: &str| {
+        let stem = file.rsplit('/').next().and_then(|f| f.split('.').next());
+        stem.is_some_and(|stem| passes.contains(&stem))
+    };
+    let own = shaders.iter().filter(|file| !file.starts_with("shaders/shared/"));
+    let modules = sources.iter().filter(|file| *file != "src/passes/mod.rs");
+    found.extend(own.chain(modules).filter(|f| !is_pass(f)).map(|f| format!("{f} has no pass")));
+    found
+}
+
+#[test]
+fn words_stay_at_home() {
+    let found: Vec<String> =
+        files("src").iter().flat_map(|name| breaches(name, &read(name))).collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn a_word_away_from_home_is_seen() {
+    let text = "use wgpu::Device; // clap\n/// eprintln!\nfn f() { eprintln!(); }\n#[cfg(test)]\nmod tests { println!() }";
+    let at_home = ["src/backend/gpu/mod.rs", "src/svi.rs", "src/cli/fit.rs", "src/main.rs"]
+        .map(|name| breaches(name, text).len());
+    assert_eq!(at_home, [1, 2, 1, 1]);
+    assert!(breaches("src/svi.rs", text)[1].starts_with("src/svi.rs:3: eprintln!"));
+}
+
+#[test]
+fn passes_and_files_belong_together() {
+    let names = passes::all::<f32>().map(|(pass, _)| pass.name);
+    let found = strays(&names, &files("shaders"), &files("src/passes"));
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    // A shared text that no shader takes.
+    for file in files("shaders/shared") {
+        let text = read(&file);
+        let used = passes::all::<f32>().iter().any(|(pass, _)| pass.shader.contains(&text));
+        assert!(used, "{file} is in no shader");
+    }
+}
+
+#[test]
+fn a_stray_file_is_seen() {
+    let shaders = ["shaders/mix.wgsl", "shaders/old.wgsl", "shaders/shared/math.wgsl"];
+    let found = strays(
+        &["mix", "elbo"],
+        &shaders.map(String::from),
+        &["src/passes/mod.rs", "src/passes/mix.rs", "src/passes/elbo.rs"].map(String::from),
+    );
+    assert_eq!(found, ["the pass elbo has no shaders/elbo.wgsl", "shaders/old.wgsl has no pass"]);
+}
+
+#[test]
+fn files_are_short() {
+    let too_long = |name: &String| read(name).lines().count() > MOST_LINES;
+    let names = files("src").into_iter().chain(files("shaders"));
+    let found: Vec<String> = names.filter(too_long).collect();
+    assert!(found.is_empty(), "more than {MOST_LINES} lines: {found:?}");
+    assert!(too_long(&"Cargo.lock".to_owned()), "the count sees nothing");
+}

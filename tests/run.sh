@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# All tests, from a checkout and a Rust toolchain alone: finds or installs a Vulkan driver, so that
+# the shaders run even without a GPU, then the Rust tests, then the shaders through Tint.
+#
+#   UNMIXEL_GPU=auto      run shader tests if there is an adapter, else skip them loudly (default)
+#   UNMIXEL_GPU=require   no adapter is a failure
+#   UNMIXEL_GPU=skip      run none, install nothing
+#   UNMIXEL_TINT=auto|require|skip   the same for Tint, which takes node and a download of 132 MB
+#
+# Arguments go to `cargo test`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export UNMIXEL_GPU="${UNMIXEL_GPU:-auto}"
+tint_mode="${UNMIXEL_TINT:-auto}"
+for mode in "$UNMIXEL_GPU" "$tint_mode"; do
+    case "$mode" in
+        auto | require | skip) ;;
+        *) echo "run.sh: UNMIXEL_GPU and UNMIXEL_TINT take auto, require or skip, not '$mode'" >&2; exit 2 ;;
+    esac
+done
+skipped=()
+
+# True if the Vulkan loader and at least one driver are there. macOS and Windows bring their own
+# graphics interface.
+driver_found() {
+    [ "$(uname -s)" = Linux ] || return 0
+    { ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep 'libvulkan\.so\.1' > /dev/null || return 1
+    # Loaders read a list of files from here and then look no further.
+    [ -z "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ] || return 0
+    local data="${XDG_DATA_HOME:-$HOME/.local/share}"
+    compgen -G '/usr/share/vulkan/icd.d/*.json' > /dev/null ||
+        compgen -G '/usr/local/share/vulkan/icd.d/*.json' > /dev/null ||
+        compgen -G '/etc/vulkan/icd.d/*.json' > /dev/null ||
+        compgen -G "$data/vulkan/icd.d/*.json" > /dev/null
+}
+
+# Package servers fail now and then.
+retry() {
+    local try
+    for try in 1 2 3; do
+        "$@" && return 0
+        echo "run.sh: '$*' failed, try $try of 3" >&2
+        sleep $((5 * try))
+    done
+    return 1
+}
+
+install_driver() {
+    local root=()
+    command -v apt-get > /dev/null || return 1
+    if [ "$(id -u)" != 0 ]; then
+        sudo -n true 2> /dev/null || return 1
+        root=(sudo -n)
+    fi
+    echo "run.sh: no Vulkan driver; installing Mesa's software driver (mesa-vulkan-drivers)"
+    retry "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
+        retry "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+            --no-install-recommends libvulkan1 mesa-vulkan-drivers > /dev/null
+}
+
+if [ "$UNMIXEL_GPU" != skip ] && ! driver_found && ! { install_driver && driver_found; }; then
+    echo "run.sh: NO VULKAN DRIVER. On Debian or Ubuntu: apt-get install libvulkan1 mesa-vulkan-drivers" >&2
+    [ "$UNMIXEL_GPU" = auto ] || exit 1
+    skipped+=("shaders on a device: no Vulkan driver")
+fi
+[ "$UNMIXEL_GPU" != skip ] || skipped+=("shaders on a device: UNMIXEL_GPU=skip")
+
+# Mesa complains on every start without it.
+if [ -z "${XDG_RUNTIME_DIR:-}" ]; then
+    XDG_RUNTIME_DIR="$(mktemp -d)"
+    export XDG_RUNTIME_DIR
+    trap 'rm -rf "$XDG_RUNTIME_DIR"' EXIT
+fi
+
+cargo test "$@"
+
+# Says why Tint cannot run, if so. The shader texts come from the Rust tests.
+tint_missing() {
+    if ! command -v node > /dev/null || ! command -v npm > /dev/null; then
+        echo "node and npm are not installed"
+    elif ! (cd tests/tint && [ -d node_modules/webgpu ] || npm ci --ignore-scripts --no-audit --no-fund > /dev/null 2>&1); then
+        echo "npm could not install webgpu 0.6.2"
+    elif ! (cd tests/tint && node -e 'import("webgpu")' > /dev/null 2>&1); then
+        echo "the webgpu package does not load on this machine"
+    fi
+}
+
+if [ "$tint_mode" = skip ]; then
+    reason="UNMIXEL_TINT=skip"
+else
+    reason="$(tint_missing)"
+fi
+if [ -n "$reason" ]; then
+    echo "run.sh: TINT SKIPPED: $reason" >&2
+    [ "$tint_mode" != require ] || exit 1
+    skipped+=("Tint: $reason")
+else
+    node tests/tint/check.mjs "${CARGO_TARGET_DIR:-target}/tmp/shaders"
+fi
+
+if [ ${#skipped[@]} -eq 0 ]; then
+    echo "run.sh: ALL TESTS PASSED, nothing skipped"
+else
+    echo "run.sh: all tests passed that ran; SKIPPED:"
+    printf '  %s\n' "${skipped[@]}"
+fi

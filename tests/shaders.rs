@@ -1,0 +1,248 @@
+//! Every shader, without a GPU: valid WGSL that translates for Vulkan, Metal, DX12 and GL, whose
+//! bindings, uniform, constants and limits are those that the Rust side assumes.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+#[path = "shaders/checks.rs"]
+mod checks;
+
+use checks::Shader;
+use unmixel::layout::{BRIGHTNESS, FULL_RANK, Params, VARIABILITY};
+use unmixel::passes::{self, GROUPS_X, Pass, WORKGROUP};
+use unmixel::rng::{self, Stream};
+
+fn pass(name: &str) -> &'static Pass {
+    let all = passes::all::<f32>();
+    all.into_iter().find(|(pass, _)| pass.name == name).expect("a pass of that name").0
+}
+
+/// Every pass through one check; all complaints at once.
+fn every_pass(check: impl Fn(&Shader, &Pass) -> Result<(), String>) {
+    let complaints: Vec<String> = passes::all::<f32>()
+        .into_iter()
+        .filter_map(|(pass, _)| {
+            let result = checks::parse(pass.shader).and_then(|shader| check(&shader, pass));
+            result.err().map(|e| format!("{}: {e}", pass.name))
+        })
+        .collect();
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+/// The shader of a pass with one piece of its text replaced.
+fn mutant(name: &str, from: &str, to: &str) -> Result<Shader, String> {
+    let source = pass(name).shader;
+    assert!(source.contains(from), "{name} has no {from:?}: the test changes nothing");
+    checks::parse(&source.replace(from, to))
+}
+
+#[track_caller]
+fn assert_complains<T: std::fmt::Debug>(result: Result<T, String>, of: &str) {
+    let complaint = result.unwrap_err();
+    assert!(complaint.contains(of), "{complaint}");
+}
+
+#[test]
+fn every_shader_translates_for_every_interface() {
+    every_pass(|shader, _| {
+        let lengths = checks::translate(shader)?;
+        // An empty kernel takes 300 characters.
+        if lengths.iter().all(|&n| n > 300) { Ok(()) } else { Err(format!("{lengths:?}")) }
+    });
+}
+
+#[test]
+fn what_is_not_core_wgsl_is_refused() {
+    // f64 and subgroups: valid for naga with capabilities that we do not give.
+    assert_complains(
+        mutant("mix", "var sum = vec4f(0.0);", "var sum = vec4f(f32(f64(1.0)));"),
+        "f64",
+    );
+    assert_complains(mutant("mix", "mu[at] =", "mu[at] = f32(subgroupAdd(1u)) *"), "SUBGROUP");
+    assert_complains(mutant("mix", "let row = ", "let row: f32 = "), "row");
+}
+
+#[test]
+fn an_entry_point_that_cannot_be_written_is_seen() {
+    let shader =
+        checks::parse("override A: u32; @compute @workgroup_size(A) fn main() {}").unwrap();
+    assert_complains(checks::translate(&shader), "MissingValue");
+    let shader = checks::parse("@compute @workgroup_size(1) fn other() {}").unwrap();
+    checks::translate(&shader).unwrap_err();
+}
+
+#[test]
+fn bindings_are_those_of_the_pass() {
+    every_pass(checks::bindings);
+}
+
+#[test]
+fn wrong_bindings_are_seen() {
+    let check = |from: &str, to: &str| {
+        checks::bindings(&mutant("likelihood", from, to).unwrap(), pass("likelihood"))
+    };
+    let read = "var<storage, read> mu";
+    check(read, read).unwrap();
+    assert_complains(check(read, "var<storage, read_write> mu"), "the pass says Read of Mu");
+    assert_complains(check("- mu[at]", ""), "mu: declared");
+    assert_complains(check("log_density[at] = dot(used, density);", ""), "log_density: declared");
+    assert_complains(check("@binding(5)", "@binding(9)"), "binding 9 is not in the list");
+    assert_complains(check("@group(0) @binding(5)", "@group(1) @binding(5)"), "group 1");
+    assert_complains(
+        check("@compute", "@group(0) @binding(4) var<storage> more: array<f32>;\n@compute"),
+        "more: binding 4 is there twice",
+    );
+    assert_complains(
+        check(
+            "@group(0) @binding(5) var<storage, read> mu: array<vec4f>;",
+            "const mu = array(vec4f());",
+        ),
+        "binding 5 is missing",
+    );
+    assert_complains(
+        check(
+            "@binding(5) var<storage, read> mu: array<vec4f>",
+            "@binding(5) var<uniform> mu: array<vec4f, 2>",
+        ),
+        "no storage buffer",
+    );
+    // Two buffers of one access swapped cannot be seen here: `twins` compares what they hold.
+}
+
+#[test]
+fn the_uniform_is_the_rust_struct() {
+    every_pass(|shader, _| checks::layout(shader));
+    let fields = checks::rust_fields();
+    assert_eq!(4 * fields.len(), size_of::<Params>());
+    // Two fields by the compiler's own word: that what `Debug` prints is the layout.
+    for (name, offset) in [
+        ("flags", std::mem::offset_of!(Params, flags)),
+        ("decay_second_local", std::mem::offset_of!(Params, decay_second_local)),
+    ] {
+        assert!(fields.iter().any(|f| f.0 == name && f.2 as usize == offset), "{name}");
+    }
+}
+
+#[test]
+fn a_changed_uniform_is_seen() {
+    let check = |from: &str, to: &str| checks::layout(&mutant("mix", from, to).unwrap());
+    assert_complains(
+        check("scale: f32,\n    weight: f32", "weight: f32,\n    scale: f32"),
+        "\"scale\"",
+    );
+    assert_complains(check("trace_slot: u32", "trace_slot: f32"), "trace_slot");
+    assert_complains(check("    padding_2: u32,\n", ""), "43 fields");
+    assert_complains(check("padding_2: u32,", "padding_2: u32, more: vec2f,"), "more");
+}
+
+#[test]
+fn constants_are_those_of_rust() {
+    every_pass(|shader, _| {
+        let overrides: Vec<_> =
+            shader.module.overrides.iter().filter_map(|(_, o)| o.name.clone()).collect();
+        if overrides != ["WORKGROUP"] {
+            return Err(format!("pipelines set no override, and there are {overrides:?}"));
+        }
+        let mut expected = vec![
+            ("WORKGROUP", WORKGROUP),
+            ("GROUPS_X", GROUPS_X),
+            ("BRIGHTNESS", BRIGHTNESS),
+            ("VARIABILITY", VARIABILITY),
+            ("FULL_RANK", FULL_RANK),
+        ];
+        if shader.module.functions.iter().any(|(_, f)| f.name.as_deref() == Some("philox")) {
+            expected.extend([
+                ("STREAM_PIXEL", Stream::Pixel as u32),
+                ("STREAM_GLOBAL", Stream::Global as u32),
+                ("STREAM_SHUFFLE", Stream::Shuffle as u32),
+                ("MAX_WALK", rng::MAX_WALK),
+            ]);
+        }
+        for (name, value) in expected {
+            let found = checks::constant(shader, name);
+            if found != Some(value) {
+                return Err(format!("{name}: {found:?}, Rust says {value}"));
+            }
+        }
+        Ok(())
+    });
+    assert_eq!(
+        checks::constant(&mutant("mix", "FULL_RANK = 4u", "FULL_RANK = 8u").unwrap(), "FULL_RANK"),
+        Some(8)
+    );
+}
+
+/// Multipliers and Weyl constants of Philox4x32, as its authors give them; `rng` proves those of
+/// the Rust side by their known answers.
+const PHILOX: [u32; 4] = [0x9E37_79B9, 0xBB67_AE85, 0xCD9E_8D57, 0xD251_1F53];
+
+#[test]
+fn philox_has_its_authors_constants() {
+    for name in ["sample_globals", "sample_pixels"] {
+        let shader = checks::parse(pass(name).shader).unwrap();
+        assert_eq!(checks::magic_numbers(&shader, "philox"), PHILOX, "{name}");
+    }
+    let wrong = mutant("sample_pixels", "0xD2511F53u * c.x", "0xD2511F54u * c.x").unwrap();
+    assert_ne!(checks::magic_numbers(&wrong, "philox"), PHILOX);
+}
+
+#[test]
+fn every_shader_is_within_the_limits_of_every_device() {
+    every_pass(|shader, _| checks::limits(shader));
+    // The sum over lanes is the one user of workgroup memory: 64 floats.
+    let elbo = checks::parse(pass("elbo").shader).unwrap();
+    assert_eq!(checks::workgroup_bytes(&elbo), Ok(256));
+}
+
+#[test]
+fn what_exceeds_the_limits_is_seen() {
+    let check = |name, from, to: &str| checks::limits(&mutant(name, from, to).unwrap());
+    // 64 KiB of workgroup memory, by a constant length and by an override's.
+    assert_complains(
+        check("elbo", "sums: array<f32, WORKGROUP>", "sums: array<f32, 16384>"),
+        "workgroup memory: 65536",
+    );
+    assert_complains(
+        check(
+            "elbo",
+            "sums: array<f32, WORKGROUP>",
+            "sums: array<f32, WORKGROUP * 256u>; var<workgroup> unused: array<f32, 64>",
+        ),
+        "workgroup memory: 65536",
+    );
+    assert_complains(
+        check("mix", "WORKGROUP: u32 = 64u", "WORKGROUP: u32 = 512u"),
+        "invocations a workgroup: 512",
+    );
+    assert_complains(
+        check(
+            "likelihood",
+            "@compute",
+            "@group(0) @binding(9) var<storage> more: array<f32>;\n@compute",
+        ),
+        "storage buffers: 9",
+    );
+    let more: String = (0..24).map(|i| format!("more_{i}: u32,")).collect();
+    assert_complains(
+        check("mix", "padding_2: u32,", &format!("padding_2: u32, {more}")),
+        "uniform: 272",
+    );
+}
+
+#[test]
+fn workgroup_memory_has_its_barrier() {
+    every_pass(|shader, _| checks::barrier(shader));
+    let without = mutant("elbo", "    workgroupBarrier();\n", "").unwrap();
+    assert_complains(checks::barrier(&without), "without a workgroupBarrier");
+}
+
+/// Writes the shaders where `tests/tint/check.mjs` reads them: the same texts that pipelines get.
+#[test]
+fn shaders_are_written_out_for_tint() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("shaders");
+    // Nothing of an earlier run may stay: Tint would check a shader that is gone.
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    for (pass, _) in passes::all::<f32>() {
+        std::fs::write(folder.join(pass.name).with_extension("wgsl"), pass.shader).unwrap();
+    }
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), passes::all::<f32>().len());
+}

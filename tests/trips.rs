@@ -1,0 +1,206 @@
+//! Loops stay short enough for lavapipe, which ends every loop, silently, once an invocation has
+//! made 65,535 iterations: the bounds that passes state are enough for demanding scenes, they are
+//! bounds, and a fit beyond them is refused where it would come out wrong.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{Problem, adapter, variants};
+use unmixel::backend::Backend;
+use unmixel::backend::gpu::{Adapter, Gpu};
+use unmixel::layout::{Buf, Params};
+use unmixel::model::{Guide, Model, Noise};
+use unmixel::passes::{self, Access, Pass};
+use unmixel::svi::Settings;
+
+/// All that makes loops longer.
+fn everything(endmembers: usize, noise: Noise) -> Model {
+    Model {
+        brightness: Some(0.3),
+        variability: Some(0.03),
+        guide: Guide::FullRank,
+        noise,
+        ..Model::new(endmembers)
+    }
+}
+
+/// Pixels, bands, batch, particles.
+type Size = (usize, usize, usize, usize);
+
+/// The first pass that would be cut off.
+fn cut_off(model: &Model, (pixels, bands, batch, particles): Size) -> Option<&'static str> {
+    let params = Params::new(model, pixels, bands, batch, particles, 0).unwrap();
+    passes::too_long(&params, &passes::all::<f32>().map(|(pass, _)| pass)).map(|pass| pass.name)
+}
+
+#[test]
+fn demanding_fits_stay_below_the_limit() {
+    for (endmembers, noise, size) in [
+        // Large scenes in minibatches.
+        (32, Noise::Band, (1_000_000, 2000, 500, 16)),
+        (32, Noise::Band, (2_000_000, 224, 4096, 7)),
+        (20, Noise::Band, (9025, 156, 500, 64)),
+        (32, Noise::Isotropic, (1_000_000, 224, 500, 7)),
+        // Scenes as a whole.
+        (5, Noise::Band, (9025, 156, 9025, 16)),
+        (5, Noise::Isotropic, (9025, 156, 9025, 1)),
+        (5, Noise::Band, (1_000_000, 224, 1_000_000, 1)),
+    ] {
+        assert_eq!(cut_off(&everything(endmembers, noise), size), None, "{endmembers} {size:?}");
+    }
+}
+
+#[test]
+fn what_is_too_long_is_known() {
+    for (endmembers, noise, size, pass) in [
+        // One noise for the scene: a single invocation sums all bands of all chunks.
+        (5, Noise::Isotropic, (9025, 156, 9025, 2), "gradient_globals"),
+        (5, Noise::Isotropic, (9025, 300, 9025, 1), "gradient_globals"),
+        // The mean abundance: particles times endmembers times chunks.
+        (5, Noise::Band, (9025, 156, 9025, 64), "gradient_globals"),
+        (32, Noise::Band, (1_000_000, 2000, 500, 64), "gradient_globals"),
+        // No more than 256 chunks: those of a large batch have many rows.
+        (10, Noise::Band, (1_000_000, 224, 1_000_000, 1), "sum_pixels"),
+    ] {
+        let found = cut_off(&everything(endmembers, noise), size);
+        assert_eq!(found, Some(pass), "{endmembers} {size:?}");
+    }
+}
+
+#[test]
+fn a_fit_that_would_be_cut_off_is_refused() {
+    let Some(adapter) = adapter() else { return };
+    let model = Model { noise: Noise::Isotropic, ..Model::new(2) };
+    let settings = Settings { batch_size: 4096, ..Settings::default() };
+    let problem = Problem::new(model, settings, 4096, 300);
+    let opened =
+        Gpu::new(&adapter, &problem.params, Arc::clone(&problem.cube), problem.state.clone());
+    // Hardware has no such limit.
+    if adapter.info().kind == "software" {
+        let refusal = opened.err().unwrap().to_string();
+        assert!(refusal.contains("--device cpu"), "{refusal}");
+    } else {
+        opened.unwrap();
+    }
+}
+
+/// The pass with a count of its iterations, the most that any invocation makes, in the last word of
+/// `Status`; none if it has no loop.
+fn counting(pass: &Pass) -> Option<&'static Pass> {
+    let own = &pass.shader[..pass.shader.find("struct Params").unwrap()];
+    let mut bindings = pass.bindings.to_vec();
+    let mut declarations = "var<private> trips_made: u32;\n".to_owned();
+    let mut text = pass.shader.to_owned();
+    match bindings.iter().find(|(buf, _)| *buf == Buf::Status) {
+        Some((_, Access::Write)) => {}
+        Some((_, Access::Read)) => {
+            assert!(!own.contains("for ("), "{}: its loops are not counted", pass.name);
+            return None;
+        }
+        None => {
+            // Eight buffers are the most: the first one then makes room, and its values, on which
+            // no loop depends, are zeros.
+            if bindings.len() == 8 {
+                let place = "@group(0) @binding(1) var<storage, read>";
+                let line = text.lines().find(|line| line.starts_with(place)).unwrap().to_owned();
+                let private = line.replace(place, "var<private>").replace(">;", ", 1>;");
+                text = text.replace(&line, &private);
+                bindings[0] = (Buf::Status, Access::Write);
+            } else {
+                bindings.push((Buf::Status, Access::Write));
+            }
+            let at = 1 + bindings.iter().position(|(buf, _)| *buf == Buf::Status).unwrap();
+            declarations += &format!(
+                "@group(0) @binding({at}) var<storage, read_write> status: array<atomic<u32>>;\n"
+            );
+        }
+    }
+    text = text
+        .lines()
+        .map(|line| match line.trim_start().starts_with("for (") {
+            true => format!("{}{{ trips_made++;\n", line.strip_suffix('{').unwrap()),
+            false => format!("{line}\n"),
+        })
+        .collect();
+    // `main` becomes a function, whose early returns a new `main` outlives.
+    let head = "@compute @workgroup_size(WORKGROUP)\nfn main(";
+    let (before, rest) = text.split_once(head).unwrap();
+    let (arguments, body) = rest.split_at(rest.find(") {").unwrap());
+    let plain: Vec<&str> =
+        arguments.split(", ").map(|argument| argument.split_once(") ").unwrap().1).collect();
+    let names: Vec<&str> =
+        plain.iter().map(|argument| argument.split_once(':').unwrap().0).collect();
+    let shader = format!(
+        "{declarations}{before}fn body({}{body}\n{head}{arguments}) {{ body({}); atomicMax(&status[3], trips_made); }}\n",
+        plain.join(", "),
+        names.join(", ")
+    );
+    Some(Box::leak(Box::new(Pass {
+        shader: shader.leak(),
+        bindings: bindings.leak(),
+        name: pass.name,
+        grid: pass.grid,
+        trips: pass.trips,
+    })))
+}
+
+/// Iterations that the pass makes on the device, after the passes before it ran on the CPU.
+fn count(adapter: &Adapter, problem: &Problem, pass: &'static Pass) -> u64 {
+    let step = problem.step();
+    let mut buffers = problem.buffers::<f32>();
+    for (earlier, run) in passes::all::<f32>() {
+        if earlier.name == pass.name {
+            break;
+        }
+        run(&step, &mut buffers);
+    }
+    let (cube, state) = (Arc::clone(&problem.cube), problem.state.clone());
+    let mut gpu = Gpu::with_passes(adapter, &problem.params, cube, state, &[pass]).unwrap();
+    for &(buf, _) in pass.bindings {
+        gpu.upload(buf, buffers.words(buf)).unwrap();
+    }
+    gpu.run(&[step], &|| false).unwrap();
+    gpu.download(Buf::Status, 4).unwrap()[3].into()
+}
+
+#[test]
+fn no_invocation_makes_more_iterations_than_its_pass_says() {
+    let Some(adapter) = adapter() else { return };
+    let mut most = std::collections::BTreeMap::new();
+    for (name, problem) in variants() {
+        if !["plain", "isotropic", "everything"].iter().any(|start| name.starts_with(start)) {
+            continue;
+        }
+        for (pass, _) in passes::all::<f32>() {
+            let bound = (pass.trips)(&problem.params);
+            let Some(counting) = counting(pass) else {
+                assert_eq!(bound, 0, "{}", pass.name);
+                continue;
+            };
+            let made = count(&adapter, &problem, counting);
+            println!("{name}: {} {made} of {bound}", pass.name);
+            assert!(made <= bound, "{name}: {} makes {made}, says {bound}", pass.name);
+            let most = most.entry(pass.name).or_insert(0);
+            *most = made.max(*most);
+        }
+    }
+    assert_eq!(most.len(), 10);
+    assert!(most.values().all(|&made| made > 0), "counts nothing: {most:?}");
+}
+
+#[test]
+fn a_longer_loop_is_counted() {
+    let Some(adapter) = adapter() else { return };
+    let (_, problem) = variants().swap_remove(0);
+    let (mix, _) = passes::all::<f32>()[2];
+    let once = counting(mix).unwrap();
+    assert_eq!(count(&adapter, &problem, once), 3);
+    let shader = mix.shader.replace("k < p.endmembers", "k < p.endmembers + 4u").leak();
+    let longer =
+        Pass { shader, name: "mix", bindings: mix.bindings, grid: mix.grid, trips: mix.trips };
+    let made = count(&adapter, &problem, counting(&longer).unwrap());
+    assert_eq!(made, 7);
+    assert!(made > (mix.trips)(&problem.params));
+}
