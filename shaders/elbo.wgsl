@@ -2,7 +2,7 @@
 // gradient is not finite changes nothing and is counted.
 // Grid: one workgroup; each lane sums its stride, then one lane sums the lanes, always in the same order.
 @group(0) @binding(1) var<storage, read> theta: array<f32>;
-@group(0) @binding(2) var<storage, read> row_sums: array<f32>;
+@group(0) @binding(2) var<storage, read> totals: array<f32>;
 @group(0) @binding(3) var<storage, read> terms: array<f32>;
 @group(0) @binding(4) var<storage, read> grads: array<f32>;
 @group(0) @binding(5) var<storage, read_write> trace: array<f32>;
@@ -13,8 +13,8 @@ var<workgroup> sums: array<f32, WORKGROUP>;
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) lane: u32) {
     var sum = 0.0;
-    for (var i = lane; i < p.particles * p.chunks; i += WORKGROUP) {
-        sum += row_sums[i * (p.endmembers + 1u) + p.endmembers];
+    for (var particle = lane; particle < p.particles; particle += WORKGROUP) {
+        sum += totals[(particle + 1u) * totals_stride() - 1u];
     }
     sum *= p.scale / f32(p.particles);
     var bad = false;

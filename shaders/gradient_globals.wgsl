@@ -1,14 +1,13 @@
-// Gradient of the guide of the scene latents (equations 13, 15 to 18): the partial sums over chunks
-// in a fixed order, times N / B, with priors, Jacobians and entropy; and what each latent gives the ELBO.
+// Gradient of the guide of the scene latents (equations 13, 15 to 18): the sums over pixels,
+// times N / B, with priors, Jacobians and entropy; and what each latent gives the ELBO.
 // Grid: globals.
 @group(0) @binding(1) var<storage, read> globals: array<f32>;
 @group(0) @binding(2) var<storage, read> prior_centre: array<f32>;
 @group(0) @binding(3) var<storage, read> eps: array<f32>;
 @group(0) @binding(4) var<storage, read> theta: array<f32>;
-@group(0) @binding(5) var<storage, read> partials: array<f32>;
-@group(0) @binding(6) var<storage, read> row_sums: array<f32>;
-@group(0) @binding(7) var<storage, read_write> grads: array<f32>;
-@group(0) @binding(8) var<storage, read_write> terms: array<f32>;
+@group(0) @binding(5) var<storage, read> totals: array<f32>;
+@group(0) @binding(6) var<storage, read_write> grads: array<f32>;
+@group(0) @binding(7) var<storage, read_write> terms: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -56,7 +55,7 @@ fn latent(particle: u32, j: u32, x: f32) -> vec2f {
     if (j < noise_at()) {
         let c = theta[out + j];
         let off = c - prior_centre[j];
-        let by_c = p.scale * over_chunks(particle, j / stride(), j % stride()) - p.endmember_precision * off;
+        let by_c = p.scale * total(particle, j / stride(), j % stride()) - p.endmember_precision * off;
         return vec2f(sigmoid(x) * by_c + sigmoid(-x), -0.5 * p.endmember_precision * off * off - softplus(-x));
     }
     if (j < mean_at()) {
@@ -65,10 +64,10 @@ fn latent(particle: u32, j: u32, x: f32) -> vec2f {
         var sum = 0.0;
         if (p.noises == 1u) {
             for (var l = 0u; l < p.bands; l++) {
-                sum += over_chunks(particle, p.endmembers, l);
+                sum += total(particle, p.endmembers, l);
             }
         } else {
-            sum = over_chunks(particle, p.endmembers, j - noise_at());
+            sum = total(particle, p.endmembers, j - noise_at());
         }
         let slope = 2.0 * square * p.scale * sum + p.noise_jacobian - p.noise_quadratic * square - p.noise_precision * from_centre;
         let prior = p.noise_jacobian * x - 0.5 * p.noise_quadratic * square - 0.5 * p.noise_precision * from_centre * from_centre;
@@ -79,16 +78,12 @@ fn latent(particle: u32, j: u32, x: f32) -> vec2f {
     }
     let square = exp(2.0 * x);
     let l = j - variability_at();
-    let sum = over_chunks(particle, p.endmembers + 1u + l / stride(), l % stride());
+    let sum = total(particle, p.endmembers + 1u + l / stride(), l % stride());
     return vec2f(2.0 * square * p.scale * sum + 1.0 - p.variability_quadratic * square, x - 0.5 * p.variability_quadratic * square);
 }
 
-fn over_chunks(particle: u32, column: u32, band: u32) -> f32 {
-    var sum = 0.0;
-    for (var chunk = 0u; chunk < p.chunks; chunk++) {
-        sum += partials[((particle * p.chunks + chunk) * columns() + column) * stride() + band];
-    }
-    return sum;
+fn total(particle: u32, column: u32, band: u32) -> f32 {
+    return totals[particle * totals_stride() + column * stride() + band];
 }
 
 // Slope by logit j of the mean abundance, and that logit's share of the log prior; the last
@@ -99,10 +94,7 @@ fn mean_abundance(particle: u32, j: u32, a: u32) -> vec2f {
     var slope = p.mean_concentration * (1.0 - f32(p.endmembers) * pi_j);
     for (var k = 0u; k < p.endmembers; k++) {
         let a_k = theta[a + k];
-        var log_weights = 0.0;
-        for (var chunk = 0u; chunk < p.chunks; chunk++) {
-            log_weights += row_sums[(particle * p.chunks + chunk) * (p.endmembers + 1u) + k];
-        }
+        let log_weights = total(particle, columns(), k);
         let by_a = p.scale * (f32(p.batch) * (digamma_total - digamma(a_k)) + log_weights);
         slope += a_k * (select(0.0, 1.0, j == k) - pi_j) * by_a;
     }

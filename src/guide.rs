@@ -47,7 +47,7 @@ impl State {
         let mut globals = vec![0.0; 2 * g];
         let mut prior_centre = vec![0.0; k * stride];
         for ((i, l), &c) in endmembers.indexed_iter() {
-            prior_centre[i * stride + l] = c as f32;
+            prior_centre[i * stride + l] = c.max(0.0) as f32;
             globals[i * stride + l] = softplus_inverse(c.max(LEAST_ENDMEMBER)) as f32;
         }
         globals[g..g + params.noise_at()].fill(LOG_SCALE_ENDMEMBER);

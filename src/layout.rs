@@ -106,7 +106,7 @@ pub const VARIABILITY: u32 = 2;
 pub const FULL_RANK: u32 = 4;
 
 /// The most partial sums a particle: the final sums then stay short on any scene.
-const MAX_CHUNKS: u32 = 256;
+const MAX_CHUNKS: u32 = 1024;
 /// The fewest rows worth a partial sum of their own.
 const MIN_CHUNK_ROWS: u32 = 16;
 
@@ -254,6 +254,11 @@ impl Params {
         self.k() + 1 + if self.has(VARIABILITY) { self.k() } else { 0 }
     }
 
+    /// Sums over all pixels of the minibatch: the columns, log abundances (K) and the local ELBO.
+    pub fn totals_stride(&self) -> usize {
+        self.columns() * self.stride() + self.k() + 1
+    }
+
     /// Elements of a buffer (32-bit words). Never 0: bindings may not be empty.
     pub fn len(&self, buf: Buf) -> usize {
         let (s, g) = (self.particles as usize, self.globals as usize);
@@ -280,6 +285,7 @@ impl Params {
                 (s * self.chunks as usize).saturating_mul(self.columns() * self.stride())
             }
             Buf::RowSums => s * self.chunks as usize * (self.k() + 1),
+            Buf::Totals => s.saturating_mul(self.totals_stride()),
             Buf::GlobalGrads => 2 * g,
             Buf::GlobalTerms => g,
             Buf::Trace => TRACE_LEN as usize,
@@ -330,6 +336,8 @@ pub enum Buf {
     Partials,
     /// Partial sums over pixels of log abundances (K) and the local ELBO, (S, chunks, K + 1).
     RowSums,
+    /// Both summed over chunks, (S, totals_stride).
+    Totals,
     /// Gradient of the guide of the scene latents, (2 G).
     GlobalGrads,
     /// What each scene latent gives the ELBO, (G).
@@ -342,7 +350,7 @@ pub enum Buf {
 
 impl Buf {
     /// Every buffer.
-    pub const ALL: [Buf; 23] = [
+    pub const ALL: [Buf; 24] = [
         Buf::Cube,
         Buf::Globals,
         Buf::GlobalMoments,
@@ -362,6 +370,7 @@ impl Buf {
         Buf::LocalGrads,
         Buf::Partials,
         Buf::RowSums,
+        Buf::Totals,
         Buf::GlobalGrads,
         Buf::GlobalTerms,
         Buf::Trace,

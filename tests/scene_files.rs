@@ -476,7 +476,7 @@ fn bands_and_pixels_without_data_are_left_out_and_told() {
         assert_eq!(scene.file_bands, BANDS);
         assert_eq!(scene.pixel_index, [0, 6, 7, 8, 9, 10, 11]);
         assert_eq!(scene.cube.pixels(), 7);
-        assert_eq!(scene.cube.spectrum(0), [0.0, 3.0, 5.0]);
+        assert_eq!(scene.cube.spectrum(0), [-2.0, 3.0, 5.0]);
         assert_eq!(scene.cube.spectrum(1), [57.0, 59.0, 61.0]);
         // The padding stays zero.
         assert_eq!(scene.cube.padded()[3], 0.0);
@@ -487,7 +487,7 @@ fn bands_and_pixels_without_data_are_left_out_and_told() {
             "1 constant",
             "3 of 12 pixels hold no data",
             "2 of 12 pixels hold no valid value",
-            "1 negative values were set to 0",
+            "1 values are negative and stay so",
         ] {
             assert!(notes.contains(words), "`{words}` is missing in: {notes}");
         }

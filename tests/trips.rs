@@ -45,8 +45,8 @@ fn demanding_fits_stay_below_the_limit() {
         (32, Noise::Isotropic, (1_000_000, 224, 500, 7)),
         // Scenes as a whole.
         (5, Noise::Band, (9025, 156, 9025, 16)),
-        (5, Noise::Isotropic, (9025, 156, 9025, 1)),
-        (5, Noise::Band, (1_000_000, 224, 1_000_000, 1)),
+        (5, Noise::Isotropic, (9025, 156, 9025, 64)),
+        (10, Noise::Band, (1_000_000, 224, 1_000_000, 1)),
     ] {
         assert_eq!(cut_off(&everything(endmembers, noise), size), None, "{endmembers} {size:?}");
     }
@@ -55,14 +55,12 @@ fn demanding_fits_stay_below_the_limit() {
 #[test]
 fn what_is_too_long_is_known() {
     for (endmembers, noise, size, pass) in [
-        // One noise for the scene: a single invocation sums all bands of all chunks.
-        (5, Noise::Isotropic, (9025, 156, 9025, 2), "gradient_globals"),
-        (5, Noise::Isotropic, (9025, 300, 9025, 1), "gradient_globals"),
-        // The mean abundance: particles times endmembers times chunks.
-        (5, Noise::Band, (9025, 156, 9025, 64), "gradient_globals"),
-        (32, Noise::Band, (1_000_000, 2000, 500, 64), "gradient_globals"),
-        // No more than 256 chunks: those of a large batch have many rows.
-        (10, Noise::Band, (1_000_000, 224, 1_000_000, 1), "sum_pixels"),
+        // The full-rank guide has K^2 / 2 off-diagonals, and each particle adds to them.
+        (64, Noise::Band, (9025, 156, 500, 64), "gradient_pixels"),
+        // One noise for the scene: a single invocation sums all bands.
+        (5, Noise::Isotropic, (9025, 1100, 500, 64), "gradient_globals"),
+        // No more than 1024 chunks: those of a very large batch have many rows.
+        (20, Noise::Band, (4_000_000, 224, 4_000_000, 1), "sum_pixels"),
     ] {
         let found = cut_off(&everything(endmembers, noise), size);
         assert_eq!(found, Some(pass), "{endmembers} {size:?}");
@@ -72,9 +70,9 @@ fn what_is_too_long_is_known() {
 #[test]
 fn a_fit_that_would_be_cut_off_is_refused() {
     let Some(adapter) = adapter() else { return };
-    let model = Model { noise: Noise::Isotropic, ..Model::new(2) };
-    let settings = Settings { batch_size: 4096, ..Settings::default() };
-    let problem = Problem::new(model, settings, 4096, 300);
+    let model = Model { guide: Guide::FullRank, ..Model::new(60) };
+    let settings = Settings { batch_size: 4, particles: 64, ..Settings::default() };
+    let problem = Problem::new(model, settings, 60, 60);
     let opened =
         Gpu::new(&adapter, &problem.params, Arc::clone(&problem.cube), problem.state.clone());
     // Hardware has no such limit.

@@ -66,4 +66,5 @@ fn theta_stride() -> u32 { return dirichlet_at() + ((p.endmembers + 3u) & ~3u); 
 fn draw_stride() -> u32 { return 2u * p.endmembers + 2u; }
 fn row_grad_stride() -> u32 { return 2u * p.endmembers + 1u; }
 fn columns() -> u32 { return select(p.endmembers + 1u, 2u * p.endmembers + 1u, has(VARIABILITY)); }
+fn totals_stride() -> u32 { return columns() * stride() + p.endmembers + 1u; }
 fn rows() -> u32 { return p.particles * p.batch; }

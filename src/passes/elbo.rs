@@ -12,7 +12,7 @@ pub static PASS: Pass = Pass {
     shader: shader!("elbo", "math", "finite"),
     bindings: &[
         (Buf::Theta, Access::Read),
-        (Buf::RowSums, Access::Read),
+        (Buf::Totals, Access::Read),
         (Buf::GlobalTerms, Access::Read),
         (Buf::GlobalGrads, Access::Read),
         (Buf::Trace, Access::Write),
@@ -21,8 +21,7 @@ pub static PASS: Pass = Pass {
     grid: |_| Grid::OneGroup,
     trips: |p| {
         let group = u64::from(WORKGROUP);
-        let sums = (u64::from(p.particles) * u64::from(p.chunks)).div_ceil(group)
-            + u64::from(p.globals).div_ceil(group);
+        let sums = u64::from(p.particles).div_ceil(group) + u64::from(p.globals).div_ceil(group);
         sums + group + u64::from(p.particles) * (1 + 7 * (u64::from(p.endmembers) + 1))
     },
 };
@@ -31,10 +30,7 @@ pub static PASS: Pass = Pass {
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let (k, particles) = (p.k(), p.particles as usize);
     let g = p.globals as usize;
-    let rows: T = b.row_sums[..particles * p.chunks as usize * (k + 1)]
-        .chunks_exact(k + 1)
-        .map(|sums| sums[k])
-        .sum();
+    let rows: T = (1..=particles).map(|particle| b.totals[particle * p.totals_stride() - 1]).sum();
     let terms: T = b.global_terms[..g].iter().copied().sum();
     let constants: T = (0..particles)
         .map(|particle| {

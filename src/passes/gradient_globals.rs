@@ -1,5 +1,4 @@
-//! Gradient of the guide of the scene latents: the partial sums over chunks in a fixed order, times
-//! N / B, with priors, Jacobians and entropy; and what each latent gives the ELBO.
+//! Gradient of the guide of the scene latents: the sums over pixels, times N / B, with priors, Jacobians and entropy; and what each latent gives the ELBO.
 //! Equations 13 and 15 to 18.
 
 use rayon::prelude::*;
@@ -18,32 +17,23 @@ pub static PASS: Pass = Pass {
         (Buf::PriorCentre, Access::Read),
         (Buf::GlobalEps, Access::Read),
         (Buf::Theta, Access::Read),
-        (Buf::Partials, Access::Read),
-        (Buf::RowSums, Access::Read),
+        (Buf::Totals, Access::Read),
         (Buf::GlobalGrads, Access::Write),
         (Buf::GlobalTerms, Access::Write),
     ],
     grid: |p| Grid::Line(u64::from(p.globals)),
     trips: |p| {
-        let chunks = u64::from(p.chunks) + 1;
-        // Endmembers and variability sum one column, the mean abundance sums K columns (with two
-        // digammas of six steps), isotropic noise all bands.
-        let mean = u64::from(p.endmembers) * (chunks + 6) + 6;
-        let noise = if p.noises == 1 { u64::from(p.bands) * chunks } else { chunks };
-        u64::from(p.particles) * (1 + 2 * chunks + mean + noise)
+        // Two digammas of six steps for each logit; isotropic noise sums all bands.
+        let mean = 7 * u64::from(p.endmembers) + 6;
+        let noise = if p.noises == 1 { u64::from(p.bands) } else { 0 };
+        u64::from(p.particles) * (1 + mean + noise)
     },
 };
 
 /// Gathers the gradient on the CPU.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let g = p.globals as usize;
-    let view = View {
-        p,
-        theta: &b.theta,
-        partials: &b.partials,
-        row_sums: &b.row_sums,
-        prior_centre: &b.prior_centre,
-    };
+    let view = View { p, theta: &b.theta, totals: &b.totals, prior_centre: &b.prior_centre };
     let (globals, eps) = (&b.globals, &b.global_eps);
     let share = T::of(f64::from(p.per_pixel) / f64::from(p.particles));
     let (by_loc, by_log_scale) = b.global_grads[..2 * g].split_at_mut(g);
@@ -76,8 +66,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
 struct View<'a, T> {
     p: &'a Params,
     theta: &'a [T],
-    partials: &'a [T],
-    row_sums: &'a [T],
+    totals: &'a [T],
     prior_centre: &'a [T],
 }
 
@@ -103,16 +92,16 @@ impl<T: Real> View<'_, T> {
             let c = self.theta[particle * p.theta_stride() + j];
             let off = c - self.prior_centre[j];
             let precision = of(p.endmember_precision);
-            let by_c = of(p.scale) * self.over_chunks(particle, j / p.stride(), j % p.stride())
+            let by_c = of(p.scale) * self.total(particle, j / p.stride(), j % p.stride())
                 - precision * off;
             (sigmoid(x) * by_c + sigmoid(-x), -half * precision * off * off - softplus(-x))
         } else if j < p.mean_at() {
             let square = (two * x).exp();
             let off = x - of(p.noise_centre);
             let sum = if p.noises == 1 {
-                (0..p.bands as usize).map(|l| self.over_chunks(particle, p.k(), l)).sum()
+                (0..p.bands as usize).map(|l| self.total(particle, p.k(), l)).sum()
             } else {
-                self.over_chunks(particle, p.k(), j - p.noise_at())
+                self.total(particle, p.k(), j - p.noise_at())
             };
             let slope = two * square * of(p.scale) * sum + of(p.noise_jacobian)
                 - of(p.noise_quadratic) * square
@@ -126,7 +115,7 @@ impl<T: Real> View<'_, T> {
         } else {
             let square = (two * x).exp();
             let l = j - p.variability_at();
-            let sum = self.over_chunks(particle, p.k() + 1 + l / p.stride(), l % p.stride());
+            let sum = self.total(particle, p.k() + 1 + l / p.stride(), l % p.stride());
             let quadratic = of(p.variability_quadratic);
             (
                 two * square * of(p.scale) * sum + T::one() - quadratic * square,
@@ -135,21 +124,15 @@ impl<T: Real> View<'_, T> {
         }
     }
 
-    fn over_chunks(&self, particle: usize, column: usize, band: usize) -> T {
-        let chunks = self.p.chunks as usize;
-        (0..chunks)
-            .map(|chunk| {
-                self.partials[((particle * chunks + chunk) * self.p.columns() + column)
-                    * self.p.stride()
-                    + band]
-            })
-            .sum()
+    /// Sum over pixels in a column of the partial sums; past the last column stand the scalars.
+    fn total(&self, particle: usize, column: usize, at: usize) -> T {
+        self.totals[particle * self.p.totals_stride() + column * self.p.stride() + at]
     }
 
     /// Slope by logit j of the mean abundance, and that logit's share of the log prior; the last
     /// abundance has no logit, so the first one carries its share too.
     fn mean_abundance(&self, particle: usize, j: usize) -> (T, T) {
-        let (p, k, chunks) = (self.p, self.p.k(), self.p.chunks as usize);
+        let (p, k) = (self.p, self.p.k());
         let of = |value: f64| T::of(value);
         let a = &self.theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
         let concentration = of(f64::from(p.concentration));
@@ -157,9 +140,7 @@ impl<T: Real> View<'_, T> {
         let pi_j = a[j] / concentration;
         let mut slope = prior_concentration * (T::one() - of(k as f64) * pi_j);
         for (i, &a_i) in a.iter().enumerate() {
-            let logs: T = (0..chunks)
-                .map(|chunk| self.row_sums[(particle * chunks + chunk) * (k + 1) + i])
-                .sum();
+            let logs = self.total(particle, p.columns(), i);
             let by_a = of(f64::from(p.scale))
                 * (of(f64::from(p.batch)) * (digamma(concentration) - digamma(a_i)) + logs);
             let same = if i == j { T::one() } else { T::zero() };

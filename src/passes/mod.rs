@@ -15,6 +15,7 @@ pub mod likelihood;
 pub mod mix;
 pub mod sample_globals;
 pub mod sample_pixels;
+pub mod sum_chunks;
 pub mod sum_pixels;
 pub mod update_globals;
 pub mod update_pixels;
@@ -57,7 +58,7 @@ pub enum Grid {
 pub type Twin<T> = (&'static Pass, fn(&Params, &mut Buffers<T>));
 
 /// The passes in the order of a step, each with its CPU twin.
-pub fn all<T: Real>() -> [Twin<T>; 12] {
+pub fn all<T: Real>() -> [Twin<T>; 13] {
     [
         (&sample_globals::PASS, sample_globals::run),
         (&sample_pixels::PASS, sample_pixels::run),
@@ -67,6 +68,7 @@ pub fn all<T: Real>() -> [Twin<T>; 12] {
         (&gradient_pixels::PASS, gradient_pixels::run),
         (&gradient_bands::PASS, gradient_bands::run),
         (&sum_pixels::PASS, sum_pixels::run),
+        (&sum_chunks::PASS, sum_chunks::run),
         (&gradient_globals::PASS, gradient_globals::run),
         (&elbo::PASS, elbo::run),
         (&update_pixels::PASS, update_pixels::run),

@@ -31,7 +31,8 @@ const MOST_BANDS: usize = 1 << 16;
 /// - **Pixels** are left out as no data when every band not flagged holds zero, NaN, infinity or the
 ///   ignore value (the file's; where it states none, -9999 and -32768 count once they fill a pixel);
 ///   and when a band in use holds no value, or all of them hold none above zero.
-/// - **Negative reflectance** becomes 0, and is counted in the notes.
+/// - **Negative reflectance** stays, and is counted in the notes: noise around a dark spectrum is
+///   partly negative, and with that part set to 0 dark endmembers would come out too bright.
 /// - **Scale**: `options.scale`, else the file's statement, else a guess from the value that one in
 ///   a thousand exceeds; [`Scaling::rule`] tells. A file may state one gain and offset a band: then
 ///   `Scaling` holds those of the first band in use.
@@ -450,7 +451,7 @@ impl Values {
             negative += usize::from(v < 0.0);
             high += usize::from(f64::from(v) > scaling::HIGHEST);
             lit |= v > 0.0;
-            self.data.push(v.max(0.0));
+            self.data.push(v);
         }
         if !lit {
             self.data.truncate(start);
@@ -474,7 +475,7 @@ impl Values {
             }
         }
         if self.negative > 0 {
-            notes.push(format!("{} negative values were set to 0.", self.negative));
+            notes.push(format!("{} values are negative and stay so, as noise.", self.negative));
         }
         // One in a thousand is a stray value; more says that the scale is wrong.
         if self.high > self.data.len() / 1000 {
