@@ -459,7 +459,7 @@ fn bands_and_pixels_without_data_are_left_out_and_told() {
     let dir = dir();
     let mut c = cube();
     let nan = f32::NAN;
-    c[(0, 0, 0)] = -2.0; // one negative value
+    c[(0, 0, 0)] = -0.25; // one negative value
     c.slice_mut(ndarray::s![.., .., 1]).fill(-9999.0); // a dead band
     c.slice_mut(ndarray::s![.., .., 3]).fill(7.0); // a constant one
     c.slice_mut(ndarray::s![0, 1, ..]).fill(-9999.0); // pixels without data: ignore value,
@@ -476,7 +476,7 @@ fn bands_and_pixels_without_data_are_left_out_and_told() {
         assert_eq!(scene.file_bands, BANDS);
         assert_eq!(scene.pixel_index, [0, 6, 7, 8, 9, 10, 11]);
         assert_eq!(scene.cube.pixels(), 7);
-        assert_eq!(scene.cube.spectrum(0), [-2.0, 3.0, 5.0]);
+        assert_eq!(scene.cube.spectrum(0), [-0.25, 3.0, 5.0]);
         assert_eq!(scene.cube.spectrum(1), [57.0, 59.0, 61.0]);
         // The padding stays zero.
         assert_eq!(scene.cube.padded()[3], 0.0);
@@ -500,16 +500,16 @@ fn bands_and_pixels_without_data_are_left_out_and_told() {
 }
 
 #[test]
-fn minus_9999_is_a_value_until_it_fills_a_pixel() {
+fn minus_9999_in_one_band_costs_the_pixel_and_in_all_bands_is_no_data() {
     let dir = dir();
     let mut values = ordered([0, 1, 2]);
     values[0] = -9999.0;
     let scene = load(&envi(dir.path(), &values, "")).unwrap();
-    assert_eq!(scene.cube.pixels(), 12);
-    assert_eq!(scene.cube.spectrum(0)[0], 0.0);
+    assert_eq!(scene.cube.pixels(), 11);
+    assert!(scene.notes.join(" ").contains("1 of 12 pixels hold no valid value"));
     values[5..10].fill(-9999.0);
     let scene = load(&envi(dir.path(), &values, "")).unwrap();
-    assert_eq!(scene.pixel_index[0], 2, "the first pixel now lacks a value, the second all");
+    assert_eq!(scene.pixel_index[0], 2, "the first pixel lacks a value, the second all");
     assert_eq!(scene.cube.pixels(), 10);
 }
 
@@ -848,7 +848,7 @@ fn survive(path: &Path, reference: &Scene) {
         {
             assert_eq!(scene.bands.len(), scene.cube.bands());
             assert_eq!(scene.pixel_index.len(), scene.cube.pixels());
-            assert!(scene.cube.padded().iter().all(|v| v.is_finite() && *v >= 0.0));
+            assert!(scene.cube.padded().iter().all(|v| v.is_finite() && *v >= -0.5));
         }
     }
     let _ = truth::read(path, reference);

@@ -32,7 +32,8 @@ const MOST_BANDS: usize = 1 << 16;
 ///   ignore value (the file's; where it states none, -9999 and -32768 count once they fill a pixel);
 ///   and when a band in use holds no value, or all of them hold none above zero.
 /// - **Negative reflectance** stays, and is counted in the notes: noise around a dark spectrum is
-///   partly negative, and with that part set to 0 dark endmembers would come out too bright.
+///   partly negative, and with that part set to 0 dark endmembers would come out too bright. Below
+///   -0.5 it is no reflectance: the pixel is left out as one that lacks a value.
 /// - **Scale**: `options.scale`, else the file's statement, else a guess from the value that one in
 ///   a thousand exceeds; [`Scaling::rule`] tells. A file may state one gain and offset a band: then
 ///   `Scaling` holds those of the first band in use.
@@ -443,7 +444,7 @@ impl Values {
         let (mut negative, mut high, mut lit) = (0, 0, false);
         for (&b, (gain, offset)) in used.iter().zip(gains) {
             let v = (f64::from(spectrum[b]) * gain + offset) as f32;
-            if is_void(spectrum[b]) || !v.is_finite() {
+            if is_void(spectrum[b]) || !v.is_finite() || f64::from(v) < scaling::LOWEST {
                 self.data.truncate(start);
                 self.partial += 1;
                 return;

@@ -6,6 +6,9 @@ use super::Scaling;
 /// stay below.
 pub(crate) const HIGHEST: f64 = 1.5;
 
+/// Reflectance below this is no noise but a stray code for no data.
+pub(crate) const LOWEST: f64 = -0.5;
+
 /// What is stated about the scale, the stronger first.
 pub(crate) enum Stated {
     /// The user said `--scale`: stored values divided by it are reflectance.
