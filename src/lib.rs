@@ -1,4 +1,38 @@
 //! Bayesian hyperspectral unmixing on any vendor's GPU, or none.
+//!
+//! ```text
+//! scene file -> Scene -> start -> State -> [ passes ] x steps -> Posterior -> maps, tables, report
+//!   scene       starts           guide    backend, svi          posterior    output
+//! ```
+//!
+//! A fit in a few lines, on a simulated scene:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use unmixel::{backend::device, guide::State, model::Model, posterior::Posterior};
+//! use unmixel::{simulate, starts, svi};
+//!
+//! # fn main() -> unmixel::Result<()> {
+//! let simulated = simulate::simulate(&simulate::Settings {
+//!     rows: 12,
+//!     cols: 15,
+//!     bands: 20,
+//!     ..Default::default()
+//! })?;
+//! let scene = simulated.scene("example")?;
+//! let (model, cube) = (Model::new(3), Arc::new(scene.cube));
+//! let settings = svi::Settings { steps: 100, ..Default::default() };
+//! let start = starts::start(&cube, model.endmembers, &starts::Init::Vca, settings.seed)?;
+//! let sizes = svi::params(&model, &settings, &cube)?;
+//! let state =
+//!     State::around(&sizes, &model, &cube, start.endmembers.view(), start.abundances.view(), None);
+//! let device = device::choose(&device::Choice::Cpu)?;
+//! let fit = svi::fit(&device, &model, &settings, &cube, state, &mut |_| (), &|| false)?;
+//! let posterior = Posterior::new(&fit.params, &cube, &fit.globals, &fit.locals);
+//! assert_eq!(posterior.abundance_mean.dim(), (12 * 15, 3));
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod backend;
 pub mod buffers;
