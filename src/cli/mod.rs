@@ -18,7 +18,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use unmixel::Result;
 
 use args::{Arguments, Command};
@@ -71,9 +72,15 @@ fn complain(message: &str) {
 /// Help and version go to stdout; of an error only the sentence, not the usage block below it.
 fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        // A closed pipe (`unmixel --help | head -1`) is not worth an error.
-        let _ = write!(std::io::stdout(), "{}", error.render().ansi());
+        // Coloured on a terminal only; a closed pipe (`unmixel --help | head -1`) is no error.
+        let _ = error.print();
         return ExitCode::SUCCESS;
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let commands = Arguments::command();
+        let names: Vec<&str> = commands.get_subcommands().map(|c| c.get_name()).collect();
+        complain(&format!("no command is given; there are {}", names.join(", ")));
+        return ExitCode::from(BAD_INPUT);
     }
     let text = error.render().to_string();
     let sentence: Vec<&str> = text
