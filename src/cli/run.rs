@@ -73,6 +73,8 @@ pub fn run(
     let Job { mut scene, path, endmembers, init, names, truth, mut seconds } = job;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|t| t.as_secs());
     let (model, settings) = (model(args, endmembers), settings(args));
+    // Before sizes are computed from it: they would not hold just any number.
+    starts::check_count(&scene.cube, endmembers)?;
     svi::params(&model, &settings, &scene.cube)?;
     let device = device::choose(&args.device.parse::<Choice>()?)?;
     eprintln!(
