@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use unmixel::output::OutputFolder;
-use unmixel::scene::{LoadOptions, OpenOptions, Scene, load, open};
+use unmixel::scene::{Header, LoadOptions, OpenOptions, Scene, load, open};
 use unmixel::starts::Init;
 use unmixel::{Error, Result, spectra, truth};
 
@@ -18,6 +18,7 @@ pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     check_names(&args.names, args.endmembers)?;
     let begin = Instant::now();
     let mut source = open(&args.scene, &OpenOptions { rows: args.rows, cols: args.cols })?;
+    check_size(args, source.header())?;
     let name = args
         .scene
         .file_stem()
@@ -43,6 +44,21 @@ pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     run_job(&args.run, job, &folder, interrupted)
 }
 
+/// Refuses a height or width other than the file's own, where that is no matter of reading it.
+fn check_size(args: &FitArgs, header: &Header) -> Result<()> {
+    for (flag, given, own) in
+        [("--rows", args.rows, header.rows), ("--cols", args.cols, header.cols)]
+    {
+        if let Some(given) = given.filter(|given| *given != own) {
+            return Err(Error::option(
+                format!("{flag} {given}"),
+                format!("the cube in the file has {own}; leave the flag out"),
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn describe(scene: &Scene) {
     let wavelengths = match (
         scene.bands.first().and_then(|b| b.wavelength),
@@ -60,7 +76,8 @@ fn describe(scene: &Scene) {
         scene.file_bands
     );
     eprintln!("scale: {}", scene.scaling.rule);
-    for note in &scene.notes {
+    // The rule is among the notes, too.
+    for note in scene.notes.iter().filter(|note| **note != scene.scaling.rule) {
         eprintln!("note: {note}");
     }
 }
