@@ -32,12 +32,7 @@ pub fn run(args: &SimulateArgs) -> Result<Done> {
     write_npz(at("scene.npz"), simulated.cube.view(), Some(&simulated.wavelengths))?;
     write_truth(at("truth.npz"), simulated.endmembers.view(), simulated.abundances.view())?;
     let filled = simulated.cube.mapv(|y| if y.is_nan() { NO_DATA } else { y });
-    write_envi(
-        at("scene.img"),
-        filled.view(),
-        Some(&simulated.wavelengths),
-        Some(NO_DATA),
-    )?;
+    write_envi(at("scene.img"), filled.view(), Some(&simulated.wavelengths), Some(NO_DATA))?;
     print(&format!(
         "scene.npz, scene.img with scene.hdr, truth.npz ({}) in {}",
         simulated.names.join(", "),
