@@ -67,7 +67,7 @@ fn describe(scene: &Scene) {
         (Some(first), Some(last)) => format!(", {first:.0} to {last:.0} nm"),
         _ => String::new(),
     };
-    eprintln!(
+    tell!(
         "scene: {} x {} pixels ({} in use), {} of {} bands{wavelengths}",
         scene.rows,
         scene.cols,
@@ -75,10 +75,10 @@ fn describe(scene: &Scene) {
         scene.bands.len(),
         scene.file_bands
     );
-    eprintln!("scale: {}", scene.scaling.rule);
+    tell!("scale: {}", scene.scaling.rule);
     // The rule is among the notes, too.
     for note in scene.notes.iter().filter(|note| **note != scene.scaling.rule) {
-        eprintln!("note: {note}");
+        tell!("note: {note}");
     }
 }
 
@@ -95,7 +95,10 @@ fn init(args: &FitArgs, scene: &Scene) -> Result<(Init, Vec<String>)> {
                 ));
             }
             let spectra = spectra::read(file)?;
-            let values = spectra.for_scene(scene)?;
+            let values = spectra.for_scene(scene).map_err(|error| match error {
+                Error::Scene(why) => Error::option(format!("--init {file}"), why),
+                other => other,
+            })?;
             Ok((Init::Spectra(values), spectra.names.unwrap_or_default()))
         }
     }

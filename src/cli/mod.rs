@@ -2,6 +2,17 @@
 //! anything printed.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+/// A line on stderr. A reader that has gone away (`unmixel fit ... 2>&1 | head -1`) does not end the
+/// run, as it would with `eprintln!`.
+macro_rules! tell {
+    ($($text:tt)*) => {{
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("{}\n", format_args!($($text)*)),
+        );
+    }};
+}
+
 mod args;
 mod completions;
 mod demo;
@@ -100,7 +111,7 @@ fn interruption() -> Arc<AtomicBool> {
         if raised.swap(true, Ordering::Relaxed) {
             std::process::exit(i32::from(INTERRUPTED));
         }
-        eprintln!("\ninterrupted: writing what there is; press Ctrl-C again to leave at once");
+        tell!("\ninterrupted: writing what there is; press Ctrl-C again to leave at once");
     });
     flag
 }
