@@ -107,7 +107,7 @@ fn arrays_of_other_shapes() {
     ndarray_npy::write_npy(bench.at("one.npy"), &Array1::<f32>::ones(9)).unwrap();
     refuses(&bench, "one.npy", "", &["one.npy: ", "three axes"]);
     ndarray_npy::write_npy(bench.at("none.npy"), &Array3::<f32>::ones((0, 3, 4))).unwrap();
-    refuses(&bench, "none.npy", "", &["none", "empty"]);
+    refuses(&bench, "none.npy", "", &["none.npy: ", "0 rows x 3 columns", "empty"]);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn spectra_to_start_from() {
     };
     for (name, content, says) in [
         ("count.csv", text(3, BANDS), vec!["--init", "3 spectra", "2"]),
-        ("bands.csv", text(2, BANDS + 3), vec!["11 bands", "8"]),
+        ("bands.csv", text(2, BANDS + 3), vec!["--init bands.csv", "11 bands", "8"]),
         ("words.csv", "band,a,b\n1,x,y\n".to_owned(), vec!["words.csv: ", "`x`"]),
         ("empty.csv", String::new(), vec!["empty.csv: ", "empty"]),
     ] {

@@ -2,8 +2,8 @@
 
 use super::bench::{BANDS, Bench, small_cube};
 
-/// A flag that comes twice counts where it comes last, but for clap a second one is an error: the
-/// device and the steps are left to the cases that set them.
+/// A fit of the small scene with these flags must be refused; a flag may not come twice, so that the
+/// usual ones are added only where they are not among them.
 fn refuses(bench: &Bench, flags: &str, says: &[&str]) {
     let mut line = format!("fit s/scene.npz --out o/new {flags}");
     for (flag, value) in [("-k", "3"), ("--device", "cpu"), ("--steps", "5")] {
@@ -78,7 +78,8 @@ fn numbers_of_a_simulation() {
         ("--no-data", "1"),
         ("--rows", "99999999999"),
     ] {
-        bench.refuses(["simulate", "--out", "x", flag, value], &[flag, value]);
+        let shown = if value == "nan" { "NaN" } else { value };
+        bench.refuses(["simulate", "--out", "x", flag, value], &[flag, shown]);
     }
 }
 

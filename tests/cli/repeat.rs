@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::bench::Bench;
+use super::bench::{Bench, Ran};
 
 const FIT: &str =
     "fit s/scene.npz -k 3 --truth s/truth.npz --device cpu --steps 120 --batch-size 20";
@@ -24,6 +24,16 @@ fn a_seed_settles_every_byte() {
     assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
     for (name, content) in &first {
         assert!(second[name] == *content, "{} differs", name.display());
+    }
+
+    // Sums are taken in a fixed order, whatever the number of threads.
+    let line = format!("{FIT} --out one --seed 7");
+    let mut command = benches[0].command(line.split_whitespace());
+    assert_eq!(Ran::of(command.env("RAYON_NUM_THREADS", "1")).code, Some(0));
+    for name in ["abundance_mean.npy", "abundance_sd.npy", "endmembers.csv"] {
+        let one = std::fs::read(benches[0].at("one").join(name)).unwrap();
+        let before = first[&Path::new("o").join(name)].as_ref().unwrap();
+        assert!(*before == one, "{name} differs on one thread");
     }
 
     benches[0].ok(&format!("{FIT} --out p --seed 8"));

@@ -177,17 +177,32 @@ fn a_reader_that_has_gone_away_is_no_error() {
 }
 
 #[test]
-fn results_are_written_for_a_reader_that_has_gone_away() {
+fn results_are_written_for_readers_that_have_gone_away() {
     let bench = Bench::with_scene();
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
+    let gone = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    // As in `unmixel fit ... 2>&1 | head -1`: both streams break.
     let status = Command::new(PROGRAM)
         .current_dir(bench.at("."))
         .args("fit s/scene.npz -k 2 --out o --device cpu --steps 5".split_whitespace())
-        .stdout(writer)
-        .stderr(Stdio::null())
+        .stdout(gone())
+        .stderr(gone())
         .status()
         .unwrap();
     assert_eq!(status.code(), Some(0));
     assert_eq!(bench.report("o")["steps_run"], 5);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_a_failure_and_no_bad_input() {
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let output = Command::new(PROGRAM).arg("devices").stdout(full).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.starts_with("error: standard output: "), "{stderr}");
 }
