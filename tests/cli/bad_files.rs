@@ -26,7 +26,7 @@ fn refuses(bench: &Bench, scene: &str, flags: &str, says: &[&str]) {
 #[test]
 fn files_that_are_no_scene() {
     let bench = Bench::new();
-    let garbage: Vec<u8> = (0..4000u32).map(|i| (i * 7919 >> 3) as u8).collect();
+    let garbage: Vec<u8> = (0..4000u32).map(|i| ((i * 7919) >> 3) as u8).collect();
     let mut hdf = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".to_vec();
     hdf.resize(124, b' ');
     hdf.extend(b"\x00\x02IM");
