@@ -67,6 +67,13 @@ impl Error {
     /// True when the caller can mend it by giving other input (exit code 2 of the program), false
     /// when the work itself failed (exit code 1).
     pub fn is_bad_input(&self) -> bool {
-        !matches!(self, Error::DeviceLost(_) | Error::Fit(_))
+        use std::io::ErrorKind::{OutOfMemory, QuotaExceeded, StorageFull};
+        match self {
+            Error::DeviceLost(_) | Error::Fit(_) => false,
+            Error::Io { source, .. } => {
+                !matches!(source.kind(), StorageFull | QuotaExceeded | OutOfMemory)
+            }
+            _ => true,
+        }
     }
 }

@@ -1,5 +1,5 @@
 //! Inference against closed forms, numerical posteriors and simulated truth, minibatches included.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 

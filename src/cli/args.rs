@@ -53,7 +53,7 @@ pub struct FitArgs {
     /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
     pub scene: PathBuf,
     /// Number of endmembers K: at most the bands and the pixels in use
-    #[arg(short = 'k', long, value_name = "K")]
+    #[arg(short = 'k', long, value_name = "K", allow_negative_numbers = true)]
     pub endmembers: usize,
     #[command(flatten)]
     pub run: RunArgs,
@@ -67,10 +67,10 @@ pub struct FitArgs {
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
     /// Height of the image in pixels, where the file does not say
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub rows: Option<usize>,
     /// Width of the image in pixels, where the file does not say
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub cols: Option<usize>,
     /// Stored value of reflectance 1; without it the file's own statement or a guess, which is told
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
@@ -90,19 +90,19 @@ pub struct RunArgs {
     #[arg(long, default_value = "auto")]
     pub device: String,
     /// Seed of all random numbers: same seed, same device, same bytes
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
     /// Most steps; the stopping rule usually ends the fit before
-    #[arg(long, default_value_t = unmixel::svi::Settings::default().steps)]
+    #[arg(long, default_value_t = unmixel::svi::Settings::default().steps, allow_negative_numbers = true)]
     pub steps: u32,
     /// Pixels in a minibatch
-    #[arg(long, value_name = "PIXELS", default_value_t = unmixel::svi::Settings::default().batch_size)]
+    #[arg(long, value_name = "PIXELS", default_value_t = unmixel::svi::Settings::default().batch_size, allow_negative_numbers = true)]
     pub batch_size: usize,
     /// Adam's learning rate (of the scene's latents; those of pixels take 5 times as much)
     #[arg(long, value_name = "RATE", default_value_t = unmixel::svi::Settings::default().learning_rate, allow_negative_numbers = true)]
     pub learning_rate: f64,
     /// Draws a step: more make each step steadier and dearer
-    #[arg(long, value_name = "DRAWS", default_value_t = 1)]
+    #[arg(long, value_name = "DRAWS", default_value_t = 1, allow_negative_numbers = true)]
     pub particles: usize,
     /// Go on to --steps even when the ELBO stands still
     #[arg(long)]
@@ -136,16 +136,16 @@ pub struct SimulateArgs {
     #[arg(long)]
     pub force: bool,
     /// Height in pixels
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, allow_negative_numbers = true)]
     pub rows: usize,
     /// Width in pixels
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, allow_negative_numbers = true)]
     pub cols: usize,
     /// Number of bands, evenly from 400 to 2500 nm
-    #[arg(long, default_value_t = 156)]
+    #[arg(long, default_value_t = 156, allow_negative_numbers = true)]
     pub bands: usize,
     /// Number of endmembers
-    #[arg(short = 'k', long, default_value_t = 3, value_name = "K")]
+    #[arg(short = 'k', long, default_value_t = 3, value_name = "K", allow_negative_numbers = true)]
     pub endmembers: usize,
     /// Sd of the noise, reflectance
     #[arg(long, value_name = "SD", default_value_t = 0.01, allow_negative_numbers = true)]
@@ -166,7 +166,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
     pub no_data: f64,
     /// Seed of the scene
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
 }
 

@@ -32,7 +32,7 @@ pub fn run(args: &DemoArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let truth = simulated.truth();
     let names = simulated.names.clone();
     let k = names.len();
-    eprintln!(
+    tell!(
         "scene: simulated, {} x {} pixels, {} bands, {}",
         settings.rows,
         settings.cols,

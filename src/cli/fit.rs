@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use unmixel::output::OutputFolder;
-use unmixel::scene::{LoadOptions, OpenOptions, Scene, load, open};
+use unmixel::scene::{Header, LoadOptions, OpenOptions, Scene, load, open};
 use unmixel::starts::Init;
 use unmixel::{Error, Result, spectra, truth};
 
@@ -18,6 +18,7 @@ pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     check_names(&args.names, args.endmembers)?;
     let begin = Instant::now();
     let mut source = open(&args.scene, &OpenOptions { rows: args.rows, cols: args.cols })?;
+    check_size(args, source.header())?;
     let name = args
         .scene
         .file_stem()
@@ -43,6 +44,21 @@ pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     run_job(&args.run, job, &folder, interrupted)
 }
 
+/// Refuses a height or width other than the file's own, where that is no matter of reading it.
+fn check_size(args: &FitArgs, header: &Header) -> Result<()> {
+    for (flag, given, own) in
+        [("--rows", args.rows, header.rows), ("--cols", args.cols, header.cols)]
+    {
+        if let Some(given) = given.filter(|given| *given != own) {
+            return Err(Error::option(
+                format!("{flag} {given}"),
+                format!("the cube in the file has {own}; leave the flag out"),
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn describe(scene: &Scene) {
     let wavelengths = match (
         scene.bands.first().and_then(|b| b.wavelength),
@@ -51,7 +67,7 @@ fn describe(scene: &Scene) {
         (Some(first), Some(last)) => format!(", {first:.0} to {last:.0} nm"),
         _ => String::new(),
     };
-    eprintln!(
+    tell!(
         "scene: {} x {} pixels ({} in use), {} of {} bands{wavelengths}",
         scene.rows,
         scene.cols,
@@ -59,8 +75,10 @@ fn describe(scene: &Scene) {
         scene.bands.len(),
         scene.file_bands
     );
-    for note in &scene.notes {
-        eprintln!("note: {note}");
+    tell!("scale: {}", scene.scaling.rule);
+    // The rule is among the notes, too.
+    for note in scene.notes.iter().filter(|note| **note != scene.scaling.rule) {
+        tell!("note: {note}");
     }
 }
 
@@ -77,7 +95,10 @@ fn init(args: &FitArgs, scene: &Scene) -> Result<(Init, Vec<String>)> {
                 ));
             }
             let spectra = spectra::read(file)?;
-            let values = spectra.for_scene(scene)?;
+            let values = spectra.for_scene(scene).map_err(|error| match error {
+                Error::Scene(why) => Error::option(format!("--init {file}"), why),
+                other => other,
+            })?;
             Ok((Init::Spectra(values), spectra.names.unwrap_or_default()))
         }
     }

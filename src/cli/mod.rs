@@ -2,6 +2,17 @@
 //! anything printed.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+/// A line on stderr. A reader that has gone away (`unmixel fit ... 2>&1 | head -1`) does not end the
+/// run, as it would with `eprintln!`.
+macro_rules! tell {
+    ($($text:tt)*) => {{
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("{}\n", format_args!($($text)*)),
+        );
+    }};
+}
+
 mod args;
 mod completions;
 mod demo;
@@ -18,7 +29,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use unmixel::Result;
 
 use args::{Arguments, Command};
@@ -71,9 +83,15 @@ fn complain(message: &str) {
 /// Help and version go to stdout; of an error only the sentence, not the usage block below it.
 fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        // A closed pipe (`unmixel --help | head -1`) is not worth an error.
-        let _ = write!(std::io::stdout(), "{}", error.render().ansi());
+        // Coloured on a terminal only; a closed pipe (`unmixel --help | head -1`) is no error.
+        let _ = error.print();
         return ExitCode::SUCCESS;
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let commands = Arguments::command();
+        let names: Vec<&str> = commands.get_subcommands().map(|c| c.get_name()).collect();
+        complain(&format!("no command is given; there are {}", names.join(", ")));
+        return ExitCode::from(BAD_INPUT);
     }
     let text = error.render().to_string();
     let sentence: Vec<&str> = text
@@ -93,7 +111,7 @@ fn interruption() -> Arc<AtomicBool> {
         if raised.swap(true, Ordering::Relaxed) {
             std::process::exit(i32::from(INTERRUPTED));
         }
-        eprintln!("\ninterrupted: writing what there is; press Ctrl-C again to leave at once");
+        tell!("\ninterrupted: writing what there is; press Ctrl-C again to leave at once");
     });
     flag
 }

@@ -39,7 +39,7 @@ impl Display {
                 bar.set_message(format!("{text}  {} left", HumanDuration(progress.left)));
             }
             None if progress.step >= self.next_line => {
-                eprintln!(
+                tell!(
                     "step {}/{}  {text}  {:.1} s left",
                     progress.step,
                     progress.ceiling,

@@ -73,9 +73,11 @@ pub fn run(
     let Job { mut scene, path, endmembers, init, names, truth, mut seconds } = job;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|t| t.as_secs());
     let (model, settings) = (model(args, endmembers), settings(args));
+    // Before sizes are computed from it: they would not hold just any number.
+    starts::check_count(&scene.cube, endmembers)?;
     svi::params(&model, &settings, &scene.cube)?;
     let device = device::choose(&args.device.parse::<Choice>()?)?;
-    eprintln!(
+    tell!(
         "device: {} ({})",
         [&*device.info.name, &device.info.driver].join(" ").trim_end(),
         device.info.reason
@@ -87,7 +89,7 @@ pub fn run(
         clock = Instant::now();
     };
     let start = starts::start(&scene.cube, endmembers, &init, args.seed)?;
-    eprintln!("start: {}", start.description);
+    tell!("start: {}", start.description);
     lap("start", &mut seconds);
 
     // The backend shares the cube instead of copying it; the scene gets it back below.
@@ -130,7 +132,7 @@ pub fn run(
     let names = unmixel::output::Labels::new(&names, endmembers).shown;
     let warnings = warnings(&posterior, &names);
     for warning in &warnings {
-        eprintln!("note: {warning}");
+        tell!("note: {warning}");
     }
     lap("posterior", &mut seconds);
 
@@ -190,7 +192,7 @@ fn summary(outcome: &Outcome, settings: &Settings) {
     } else {
         String::new()
     };
-    eprintln!(
+    tell!(
         "fit: {steps} of {} steps in {:.2} s, ELBO {elbo} nats a pixel; {}{skipped}",
         settings.steps,
         outcome.seconds.1,

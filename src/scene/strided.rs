@@ -40,8 +40,14 @@ impl Strided {
         order: Order,
     ) -> Result<Self> {
         let (rows, cols, bands) = (header.rows, header.cols, header.bands);
+        if rows == 0 || cols == 0 || bands == 0 {
+            return Err(Error::file(
+                path,
+                format!("{rows} rows x {cols} columns x {bands} bands are an empty scene."),
+            ));
+        }
         let total = rows.checked_mul(cols).and_then(|n| n.checked_mul(bands));
-        if total.is_none_or(|n| n == 0 || n != numbers.len()) {
+        if total != Some(numbers.len()) {
             return Err(Error::file(
                 path,
                 format!(

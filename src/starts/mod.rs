@@ -101,7 +101,12 @@ fn spectra_of(cube: &Cube, pixels: &[usize]) -> Array2<f64> {
     spectra
 }
 
-fn check_count(cube: &Cube, k: usize) -> Result<()> {
+/// Refuses a number of endmembers that no start can have in this cube.
+///
+/// # Errors
+///
+/// [`Error::Option`] when `k` is 0 or more than the bands or the pixels.
+pub fn check_count(cube: &Cube, k: usize) -> Result<()> {
     let refuse = |reason: String| Err(Error::option(format!("--endmembers {k}"), reason));
     if k == 0 {
         return refuse("a scene needs at least 1 endmember; give 1 or more.".into());
