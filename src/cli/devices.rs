@@ -52,17 +52,15 @@ pub fn run(args: &DevicesArgs) -> Result<Done> {
 
 fn all(auto: &DeviceInfo) -> Vec<Listed> {
     let cpu = device::cpu("").info;
-    let mut listed =
-        vec![Listed { chosen_by_auto: auto.backend == "cpu", info: cpu, limits: Vec::new() }];
+    let cpu = Listed { chosen_by_auto: auto.backend == "cpu", info: cpu, limits: Vec::new() };
     #[cfg(feature = "gpu")]
-    for adapter in unmixel::backend::gpu::adapters() {
+    let gpus = unmixel::backend::gpu::adapters().into_iter().map(|adapter| {
         let info = adapter.info().clone();
         let limits = adapter.limits().into_iter().map(|limit| (limit.name, limit.value)).collect();
-        listed.push(Listed {
-            chosen_by_auto: info.name == auto.name && info.backend == auto.backend,
-            info,
-            limits,
-        });
-    }
-    listed
+        let chosen_by_auto = info.name == auto.name && info.backend == auto.backend;
+        Listed { chosen_by_auto, info, limits }
+    });
+    #[cfg(not(feature = "gpu"))]
+    let gpus = std::iter::empty();
+    std::iter::once(cpu).chain(gpus).collect()
 }
