@@ -43,13 +43,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                 by_z = brightness * mixed - p.brightness_precision * draws[draw + 2u * p.endmembers + 1u];
             }
             grads[out + j] += by_z;
-            let log_scale = p.latents + j;
-            grads[out + log_scale] += by_z * eps[row * p.latents + j] * exp(locals[guide + log_scale]) + 1.0;
+            let by_standard = by_z * exp(locals[guide + p.latents + j]);
+            var standard = eps[row * p.latents + j];
             if (has(FULL_RANK)) {
                 for (var m = 0u; m < j; m++) {
-                    grads[out + 2u * p.latents + j * (j - 1u) / 2u + m] += by_z * eps[row * p.latents + m];
+                    let t = 2u * p.latents + j * (j - 1u) / 2u + m;
+                    standard += locals[guide + t] * eps[row * p.latents + m];
+                    grads[out + t] += by_standard * eps[row * p.latents + m];
                 }
             }
+            grads[out + p.latents + j] += by_standard * standard + 1.0;
         }
     }
     for (var d = 0u; d < p.local_stride; d++) {

@@ -30,12 +30,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             four = normals(STREAM_PIXEL, particle, pixel, j / 4u);
         }
         eps[noise + j] = four[j % 4u];
-        var z = locals[guide + j] + exp(locals[guide + p.latents + j]) * four[j % 4u];
+        var standard = four[j % 4u];
         if (has(FULL_RANK)) {
             for (var m = 0u; m < j; m++) {
-                z += locals[guide + 2u * p.latents + j * (j - 1u) / 2u + m] * eps[noise + m];
+                standard += locals[guide + 2u * p.latents + j * (j - 1u) / 2u + m] * eps[noise + m];
             }
         }
+        let z = locals[guide + j] + exp(locals[guide + p.latents + j]) * standard;
         if (j + 1u < p.endmembers) {
             draws[log_weight + j] = z;
             top = max(top, z);

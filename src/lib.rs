@@ -10,7 +10,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use unmixel::{backend::device, guide::State, model::Model, posterior::Posterior};
-//! use unmixel::{simulate, starts, svi};
+//! use unmixel::{score::Convention, simulate, starts, svi};
 //!
 //! # fn main() -> unmixel::Result<()> {
 //! let simulated = simulate::simulate(&simulate::Settings {
@@ -22,13 +22,13 @@
 //! let scene = simulated.scene("example")?;
 //! let (model, cube) = (Model::new(3), Arc::new(scene.cube));
 //! let settings = svi::Settings { steps: 100, ..Default::default() };
-//! let start = starts::start(&cube, model.endmembers, &starts::Init::Vca, settings.seed)?;
+//! let start = starts::start(&cube, model.endmembers, &starts::Init::Vca, false, settings.seed)?;
 //! let sizes = svi::params(&model, &settings, &cube)?;
 //! let state =
 //!     State::around(&sizes, &model, &cube, start.endmembers.view(), start.abundances.view(), None);
 //! let device = device::choose(&device::Choice::Cpu)?;
 //! let fit = svi::fit(&device, &model, &settings, &cube, state, &mut |_| (), &|| false)?;
-//! let posterior = Posterior::new(&fit.params, &cube, &fit.globals, &fit.locals);
+//! let posterior = Posterior::new(&fit.params, &cube, &fit.globals, &fit.locals, Convention::Reflectance);
 //! assert_eq!(posterior.abundance_mean.dim(), (12 * 15, 3));
 //! # Ok(())
 //! # }
@@ -36,6 +36,7 @@
 
 pub mod backend;
 pub mod buffers;
+pub mod effective;
 pub mod error;
 pub mod guide;
 pub mod layout;

@@ -1,22 +1,28 @@
 //! What a fit found: means, standard deviations and intervals, in the scene's own units.
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayViewMut1, Axis, Zip};
+use ndarray::{Array1, Array2, ArrayViewMut1, Axis, Zip};
 use rayon::prelude::*;
 
-use crate::layout::{BRIGHTNESS, FULL_RANK, Params};
+use crate::layout::{BRIGHTNESS, FULL_RANK, Params, VARIABILITY};
 use crate::math::softplus;
 use crate::passes::sample_pixels::latent;
-use crate::rng;
+use crate::rng::{self, Stream};
 use crate::scene::Cube;
+use crate::score::Convention;
 
-/// The posterior of one fit. N pixels (the scene's valid ones), K endmembers, L bands in use.
+/// The posterior of one fit in one convention. N pixels (the scene's valid ones), K endmembers, L
+/// bands in use. Spectra are in reflectance, or relative to their peak ([`Convention::Peak`]).
 #[derive(Debug, Clone)]
 pub struct Posterior {
+    /// What an abundance is a share of.
+    pub convention: Convention,
     /// Mean abundances, (N, K), each row on the simplex.
     pub abundance_mean: Array2<f32>,
     /// Standard deviations of the abundances, (N, K).
     pub abundance_sd: Array2<f32>,
-    /// Mean endmember spectra, (K, L), reflectance.
+    /// Mean brightness of each pixel, (N); none when the model has no brightness.
+    pub brightness: Option<Array1<f32>>,
+    /// Mean endmember spectra, (K, L).
     pub endmember_mean: Array2<f64>,
     /// Standard deviations of the endmember spectra, (K, L).
     pub endmember_sd: Array2<f64>,
@@ -24,9 +30,11 @@ pub struct Posterior {
     pub endmember_q05: Array2<f64>,
     /// 95 % quantiles of the endmember spectra, (K, L).
     pub endmember_q95: Array2<f64>,
+    /// Sd of each endmember between pixels, (K, L); none when the model has no variability.
+    pub variability: Option<Array2<f64>>,
     /// Noise standard deviation of each band, (L), reflectance.
     pub noise_sd: Vec<f64>,
-    /// Mean abundance over the scene (the latent pi), (K).
+    /// Mean abundance over the scene, (K): mean of `abundance_mean`.
     pub mean_abundance: Vec<f64>,
     /// Root mean square over bands of `y - mean fit`, for each pixel, (N), reflectance.
     pub residual: Vec<f32>,
@@ -35,51 +43,70 @@ pub struct Posterior {
 /// Draws of a pixel's latents behind its mean and sd: half of them points, half their mirror images.
 const DRAWS: usize = 64;
 
+/// Draws of the endmembers behind moments and quantiles that have no closed form.
+const ENDMEMBER_DRAWS: usize = 500;
+
 /// Standard normal at 95 %.
 const NORMAL_95: f64 = 1.644_853_626_951_472_7;
 
 impl Posterior {
     /// Moments of the guide: scene latents `globals` and pixel latents `locals` as
-    /// [`crate::layout::Buf`] lays them out. Endmember and noise moments are exact (quadrature,
-    /// monotone transforms); abundance moments are averages over a fixed low-discrepancy set.
-    pub fn new(params: &Params, cube: &Cube, globals: &[f32], locals: &[f32]) -> Self {
-        let (k, bands) = (params.k(), params.bands as usize);
-        let g = params.globals as usize;
-        let guide_of = |j: usize| (f64::from(globals[j]), f64::from(globals[g + j]).exp());
-        let endmember = |f: &dyn Fn(f64, f64) -> f64| {
-            Array2::from_shape_fn((k, bands), |(i, l)| {
-                let (loc, scale) = guide_of(i * params.stride() + l);
-                f(loc, scale)
-            })
+    /// [`crate::layout::Buf`] lays them out. In reflectance, endmember and noise moments are exact
+    /// (quadrature, monotone transforms); abundance moments are averages over a fixed
+    /// low-discrepancy set; a convention is applied to each draw, not to means.
+    pub fn new(
+        params: &Params,
+        cube: &Cube,
+        globals: &[f32],
+        locals: &[f32],
+        convention: Convention,
+    ) -> Self {
+        let scene = SceneGuide { params, globals };
+        let [mean, sd, q05, q95] = match convention {
+            Convention::Reflectance => scene.reflectance(),
+            Convention::Peak => scene.relative_to_peak(),
         };
-        let endmember_mean = endmember(&|loc, scale| expectation(loc, scale, softplus));
-        let square = endmember(&|loc, scale| expectation(loc, scale, |x| softplus(x).powi(2)));
-        let endmember_sd = (&square - &endmember_mean.mapv(|m| m * m)).mapv(|v| v.max(0.0).sqrt());
-        let noise_sd = (0..bands)
-            .map(|l| {
-                let (loc, scale) =
-                    guide_of(params.noise_at() + if params.noises > 1 { l } else { 0 });
-                (f64::from(params.noise_floor) + (2.0 * loc + 2.0 * scale * scale).exp()).sqrt()
-            })
-            .collect();
-
-        let (abundance_mean, abundance_sd, brightness) = pixels(params, locals);
-        let residual = residual(cube, &endmember_mean, &abundance_mean, &brightness);
-        Posterior {
+        let peaks = match convention {
+            Convention::Reflectance => vec![vec![1.0; params.k()]; DRAWS],
+            Convention::Peak => (0..DRAWS as u32).map(|draw| scene.peaks(draw)).collect(),
+        };
+        let (abundance_mean, abundance_sd, brightness) = pixels(params, locals, &peaks);
+        let mean_of =
+            |k: usize| abundance_mean.column(k).iter().map(|&w| f64::from(w)).sum::<f64>();
+        let posterior = Posterior {
+            convention,
+            mean_abundance: (0..params.k()).map(|k| mean_of(k) / cube.pixels() as f64).collect(),
             abundance_mean,
             abundance_sd,
-            endmember_q05: endmember(&|loc, scale| softplus(loc - NORMAL_95 * scale)),
-            endmember_q95: endmember(&|loc, scale| softplus(loc + NORMAL_95 * scale)),
-            endmember_mean,
-            endmember_sd,
-            noise_sd,
-            mean_abundance: mean_abundance(params, &guide_of),
-            residual,
-        }
+            brightness: params.has(BRIGHTNESS).then_some(brightness),
+            endmember_mean: mean,
+            endmember_sd: sd,
+            endmember_q05: q05,
+            endmember_q95: q95,
+            variability: scene.variability(&peaks),
+            noise_sd: scene.noise_sd(),
+            residual: Vec::new(),
+        };
+        Posterior { residual: posterior.residual(cube), ..posterior }
     }
-}
 
-impl Posterior {
+    /// The mean fit of a pixel, (L), reflectance.
+    pub fn fitted(&self, pixel: usize) -> Array1<f64> {
+        let bright = self.brightness.as_ref().map_or(1.0, |all| f64::from(all[pixel]));
+        let amounts = self.abundance_mean.row(pixel).mapv(|w| bright * f64::from(w));
+        amounts.dot(&self.endmember_mean)
+    }
+
+    /// Root mean square over bands of what the mean fit leaves, for each pixel.
+    fn residual(&self, cube: &Cube) -> Vec<f32> {
+        let one = |n: usize| {
+            let off = |(&y, mu): (&f32, &f64)| (f64::from(y) - mu).powi(2);
+            let square: f64 = cube.spectrum(n).iter().zip(&self.fitted(n)).map(off).sum();
+            (square / cube.bands() as f64).sqrt() as f32
+        };
+        (0..cube.pixels()).into_par_iter().map(one).collect()
+    }
+
     /// The same with its endmembers in another order: `order[i]` is the one that becomes number i.
     pub fn in_order(&self, order: &[usize]) -> Self {
         Posterior {
@@ -89,11 +116,121 @@ impl Posterior {
             endmember_sd: self.endmember_sd.select(Axis(0), order),
             endmember_q05: self.endmember_q05.select(Axis(0), order),
             endmember_q95: self.endmember_q95.select(Axis(0), order),
-            noise_sd: self.noise_sd.clone(),
+            variability: self.variability.as_ref().map(|v| v.select(Axis(0), order)),
             mean_abundance: order.iter().map(|&i| self.mean_abundance[i]).collect(),
-            residual: self.residual.clone(),
+            ..self.clone()
         }
     }
+}
+
+/// The guide of the scene latents, as distributions.
+struct SceneGuide<'a> {
+    params: &'a Params,
+    globals: &'a [f32],
+}
+
+impl SceneGuide<'_> {
+    /// Loc and scale of latent j.
+    fn of(&self, j: usize) -> (f64, f64) {
+        let g = self.params.globals as usize;
+        (f64::from(self.globals[j]), f64::from(self.globals[g + j]).exp())
+    }
+
+    fn endmember_table(&self, f: impl Fn(f64, f64) -> f64) -> Array2<f64> {
+        let shape = (self.params.k(), self.params.bands as usize);
+        Array2::from_shape_fn(shape, |(k, l)| {
+            let (loc, scale) = self.of(k * self.params.stride() + l);
+            f(loc, scale)
+        })
+    }
+
+    /// Mean, sd, 5 % and 95 % quantiles of the spectra.
+    fn reflectance(&self) -> [Array2<f64>; 4] {
+        let mean = self.endmember_table(|loc, scale| expectation(loc, scale, softplus));
+        let square =
+            self.endmember_table(|loc, scale| expectation(loc, scale, |x| softplus(x).powi(2)));
+        let sd = (&square - &mean.mapv(|m| m * m)).mapv(|v| v.max(0.0).sqrt());
+        let quantile = |z: f64| self.endmember_table(|loc, scale| softplus(loc + z * scale));
+        [mean, sd, quantile(-NORMAL_95), quantile(NORMAL_95)]
+    }
+
+    /// The same for spectra divided by their largest value, draw by draw.
+    fn relative_to_peak(&self) -> [Array2<f64>; 4] {
+        let shape = (self.params.k(), self.params.bands as usize);
+        let mut tables = [(); 4].map(|()| Array2::zeros(shape));
+        for k in 0..shape.0 {
+            let draws: Vec<Vec<f64>> = (0..ENDMEMBER_DRAWS as u32)
+                .into_par_iter()
+                .map(|draw| {
+                    let spectrum = self.spectrum(k, draw);
+                    let peak = peak(&spectrum);
+                    spectrum.iter().map(|c| c / peak).collect()
+                })
+                .collect();
+            for l in 0..shape.1 {
+                let mut values: Vec<f64> = draws.iter().map(|draw| draw[l]).collect();
+                values.sort_unstable_by(f64::total_cmp);
+                let count = values.len() as f64;
+                let mean = values.iter().sum::<f64>() / count;
+                let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
+                let at = |share: f64| values[(share * (count - 1.0)).round() as usize];
+                let row = [mean, variance.sqrt(), at(0.05), at(0.95)];
+                for (table, value) in tables.iter_mut().zip(row) {
+                    table[[k, l]] = value;
+                }
+            }
+        }
+        tables
+    }
+
+    /// One draw of spectrum k, reflectance.
+    fn spectrum(&self, k: usize, draw: u32) -> Vec<f64> {
+        let key = self.params.key();
+        (0..self.params.bands as usize)
+            .map(|l| {
+                let j = k * self.params.stride() + l;
+                let (loc, scale) = self.of(j);
+                let at = j as u32;
+                let eps = rng::normal_at(key, Stream::Posterior, 0, draw, at / 4, at % 4);
+                softplus(loc + scale * f64::from(eps))
+            })
+            .collect()
+    }
+
+    /// The largest values of one draw of the spectra, (K).
+    fn peaks(&self, draw: u32) -> Vec<f32> {
+        (0..self.params.k()).map(|k| peak(&self.spectrum(k, draw)) as f32).collect()
+    }
+
+    /// Mean sd of the endmembers between pixels, in the unit of the spectra.
+    fn variability(&self, peaks: &[Vec<f32>]) -> Option<Array2<f64>> {
+        let p = self.params;
+        p.has(VARIABILITY).then(|| {
+            let mean_peak = |k: usize| {
+                peaks.iter().map(|draw| f64::from(draw[k])).sum::<f64>() / peaks.len() as f64
+            };
+            Array2::from_shape_fn((p.k(), p.bands as usize), |(k, l)| {
+                let (loc, scale) = self.of(p.variability_at() + k * p.stride() + l);
+                (loc + 0.5 * scale * scale).exp() / mean_peak(k)
+            })
+        })
+    }
+
+    /// Root of the mean variance of each band's noise.
+    fn noise_sd(&self) -> Vec<f64> {
+        let p = self.params;
+        (0..p.bands as usize)
+            .map(|l| {
+                let (loc, scale) = self.of(p.noise_at() + if p.noises > 1 { l } else { 0 });
+                (f64::from(p.noise_floor) + (2.0 * loc + 2.0 * scale * scale).exp()).sqrt()
+            })
+            .collect()
+    }
+}
+
+/// The largest value of a spectrum; softplus keeps it above zero.
+fn peak(spectrum: &[f64]) -> f64 {
+    spectrum.iter().copied().fold(f64::MIN_POSITIVE, f64::max)
 }
 
 /// `E f(loc + scale * x)`, x standard normal: the trapezoidal rule over eight sds either way, which
@@ -107,26 +244,6 @@ fn expectation(loc: f64, scale: f64, f: impl Fn(f64) -> f64) -> f64 {
         total += weight;
     }
     sum / total
-}
-
-/// Mean of the softmax of the mean-abundance logits, over the same points as the pixels'.
-fn mean_abundance(params: &Params, guide_of: &dyn Fn(usize) -> (f64, f64)) -> Vec<f64> {
-    let k = params.k();
-    let points = points(k - 1);
-    let mut mean = vec![0.0; k];
-    for point in &points {
-        let mut z = vec![0.0; k];
-        for (i, &e) in point.iter().enumerate() {
-            let (loc, scale) = guide_of(params.mean_at() + i);
-            z[i] = loc + scale * f64::from(e);
-        }
-        let top = z.iter().copied().fold(0.0, f64::max);
-        let sum: f64 = z.iter().map(|z| (z - top).exp()).sum();
-        for (m, z) in mean.iter_mut().zip(&z) {
-            *m += (z - top).exp() / sum / points.len() as f64;
-        }
-    }
-    mean
 }
 
 /// Standard normal points in `dimensions`, the same for every pixel: Roberts' additive recurrence
@@ -149,8 +266,13 @@ fn points(dimensions: usize) -> Vec<Vec<f32>> {
     half.iter().cloned().chain(mirrored).collect()
 }
 
-/// Mean and sd of the abundances, and mean brightness, of every pixel.
-fn pixels(params: &Params, locals: &[f32]) -> (Array2<f32>, Array2<f32>, Array1<f32>) {
+/// Mean and sd of the abundances, and mean brightness, of every pixel. With h the `peaks` of a draw,
+/// abundances become `W_k h_k / sum_j W_j h_j` and brightness takes the factor: the mixture stays.
+fn pixels(
+    params: &Params,
+    locals: &[f32],
+    peaks: &[Vec<f32>],
+) -> (Array2<f32>, Array2<f32>, Array1<f32>) {
     let (n, k, latents) = (params.pixels as usize, params.k(), params.latents as usize);
     let mut mean = Array2::<f32>::zeros((n, k));
     let mut sd = Array2::<f32>::zeros((n, k));
@@ -161,19 +283,22 @@ fn pixels(params: &Params, locals: &[f32]) -> (Array2<f32>, Array2<f32>, Array1<
         let guide = &locals[n * params.local_stride as usize..][..params.local_stride as usize];
         let mut w = vec![0.0; k];
         let mut bright = 0.0;
-        for eps in &points {
+        for (eps, peaks) in points.iter().zip(peaks) {
             let z = |j: usize| latent(params.has(FULL_RANK), guide, eps, j);
             for (j, w) in w.iter_mut().enumerate() {
                 *w = if j + 1 < k { z(j) } else { 0.0 };
             }
             let top = w.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             w.iter_mut().for_each(|w| *w = (*w - top).exp());
+            let plain: f32 = w.iter().sum();
+            w.iter_mut().zip(peaks).for_each(|(w, h)| *w *= h);
             let sum: f32 = w.iter().sum();
             for ((w, m), s) in w.iter().zip(&mut mean).zip(&mut sd) {
                 *m += share * w / sum;
                 *s += share * (w / sum).powi(2);
             }
-            bright += if params.has(BRIGHTNESS) { share * z(k - 1).exp() } else { share };
+            let bare = if params.has(BRIGHTNESS) { z(k - 1).exp() } else { 1.0 };
+            bright += share * bare * sum / plain;
         }
         sd.zip_mut_with(&mean, |s, m| *s = (*s - m * m).max(0.0).sqrt());
         bright
@@ -183,21 +308,4 @@ fn pixels(params: &Params, locals: &[f32]) -> (Array2<f32>, Array2<f32>, Array1<
         .and(&mut brightness)
         .par_for_each(|n, mean, sd, brightness| *brightness = one_pixel(n, mean, sd));
     (mean, sd, brightness)
-}
-
-/// Root mean square over bands of what the mean fit leaves, for each pixel.
-fn residual(
-    cube: &Cube,
-    endmembers: &Array2<f64>,
-    abundances: &Array2<f32>,
-    brightness: &Array1<f32>,
-) -> Vec<f32> {
-    let endmembers = endmembers.mapv(|c| c as f32);
-    let one = |(n, weights): (usize, ArrayView1<f32>)| {
-        let amounts = weights.mapv(|w| w * brightness[n]);
-        let mu = amounts.dot(&endmembers);
-        let square: f32 = cube.spectrum(n).iter().zip(&mu).map(|(y, mu)| (y - mu).powi(2)).sum();
-        (square / cube.bands() as f32).sqrt()
-    };
-    abundances.outer_iter().into_par_iter().enumerate().map(one).collect()
 }

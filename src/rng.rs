@@ -40,7 +40,8 @@ pub fn key(seed: u64) -> [u32; 2] {
     [seed as u32, (seed >> 32) as u32]
 }
 
-/// Four standard normals: numbers `4 * block ..` of the sequence that belongs to `index`.
+/// Particles come in mirrored pairs (Hammersley and Morton 1956): what is odd in the noise cancels
+/// in their mean. Four standard normals: numbers `4 * block ..` of the sequence that belongs to `index`.
 pub fn normals(
     key: [u32; 2],
     stream: Stream,
@@ -49,7 +50,8 @@ pub fn normals(
     index: u32,
     block: u32,
 ) -> [f32; 4] {
-    philox([index, block, step, stream as u32 | particle << 8], key).map(normal)
+    let words = philox([index, block, step, stream as u32 | (particle / 2) << 8], key);
+    if particle % 2 == 0 { words.map(normal) } else { words.map(|word| -normal(word)) }
 }
 
 /// One standard normal: number `lane` of the sequence that belongs to `index`.

@@ -33,7 +33,7 @@ impl Default for Settings {
         Settings {
             steps: 4000,
             batch_size: 500,
-            particles: 1,
+            particles: 2,
             learning_rate: 0.02,
             seed: 0,
             early_stop: true,
@@ -198,12 +198,6 @@ pub fn fit(
         trace.extend(
             block.elbo.iter().map(|&elbo| (f64::from(elbo) + constant) / f64::from(sizes.pixels)),
         );
-        if block.skipped as usize == trace.len() && !trace.is_empty() {
-            return Err(Error::Fit(format!(
-                "none of the first {} steps gave a finite ELBO; check the scene's values and scale, or lower --learning-rate",
-                trace.len()
-            )));
-        }
         skipped = block.skipped;
         let elbo = median_finite(&trace[first as usize..]).unwrap_or(f64::NEG_INFINITY);
         if settings.early_stop && schedule.cooling_since().is_none() && plateau.push(elbo) {
@@ -225,6 +219,13 @@ pub fn fit(
             stop = Stop::Interrupted;
             break;
         }
+    }
+    let last = &trace[trace.len().saturating_sub(BLOCK as usize)..];
+    if !last.is_empty() && median_finite(last).is_none() {
+        return Err(Error::Fit(format!(
+            "none of the last {} steps gave a finite ELBO; check the scene's values and scale, or lower --learning-rate",
+            last.len()
+        )));
     }
     let stepped = begin.elapsed().as_secs_f64();
     let (globals, locals) = backend.guide()?;

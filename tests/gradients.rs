@@ -240,13 +240,14 @@ fn elbo_by_densities(problem: &Problem, b: &Buffers<f64>) -> f64 {
             let mut z = vec![0.0; latents];
             let mut off_diagonal = 2 * latents;
             for j in 0..latents {
-                z[j] = guide[j] + guide[latents + j].exp() * eps[j];
+                let mut x = eps[j];
                 if model.guide == unmixel::model::Guide::FullRank {
                     for m in 0..j {
-                        z[j] += guide[off_diagonal] * eps[m];
+                        x += guide[off_diagonal] * eps[m];
                         off_diagonal += 1;
                     }
                 }
+                z[j] = guide[j] + guide[latents + j].exp() * x;
             }
             let w = softmax(&z[..k - 1]);
             let mut local = ln_dirichlet(&w, &a) + ln_jacobian(&w);

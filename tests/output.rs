@@ -15,6 +15,7 @@ use unmixel::output::{
 };
 use unmixel::posterior::Posterior;
 use unmixel::scene::{Band, Cube, Scaling, Scene};
+use unmixel::score::Convention;
 
 const TEXT: MapText<'static> = MapText { title: "Soil", note: "", label: "abundance" };
 
@@ -82,6 +83,9 @@ fn scene(endmembers: usize) -> (Scene, Posterior) {
         notes: vec![],
     };
     let posterior = Posterior {
+        convention: Convention::Reflectance,
+        brightness: None,
+        variability: None,
         abundance_sd: Array2::from_elem((n, endmembers), 0.05),
         abundance_mean: mean,
         endmember_q05: &spectra - 0.02,
@@ -266,8 +270,18 @@ fn spectra_show_every_endmember_and_break_at_gaps() {
     let draw = |bands: &[Band]| {
         let names = names(&["Soil", "Tree"]);
         let (mean, q05, q95) = (&mean, &low, &high);
-        let spectra =
-            Spectra { title: "t", bands, names: &names, mean, q05, q95, truth: None, sad: &[] };
+        let spectra = Spectra {
+            title: "t",
+            bands,
+            names: &names,
+            mean,
+            q05,
+            q95,
+            truth: None,
+            sad: &[],
+            variability: None,
+            unit: "reflectance",
+        };
         decode(&spectra_png(&spectra).unwrap())
     };
     let picture = draw(&bands);
@@ -307,6 +321,8 @@ fn spectra_without_finite_values_or_bands_are_drawn() {
             q95: values,
             truth: Some(values),
             sad: &[f64::NAN],
+            variability: Some(values),
+            unit: "u",
         });
         assert!(!touches_edge(&decode(&png.unwrap())));
     }

@@ -287,13 +287,13 @@ fn vca_does_not_depend_on_the_number_of_threads() {
     let cube = cube_of(&flat);
     let with = |threads: usize, seed: u64| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| start(&cube, 3, &Init::Vca, seed).unwrap())
+        pool.install(|| start(&cube, 3, &Init::Vca, false, seed).unwrap())
     };
     let one = with(1, 7);
     assert_eq!(one, with(2, 7));
     assert_eq!(one, with(5, 7));
     // Equality would be empty if every seed gave the same start.
-    let random = |seed| start(&cube, 3, &Init::Random, seed).unwrap();
+    let random = |seed| start(&cube, 3, &Init::Random, false, seed).unwrap();
     assert_eq!(random(7), random(7));
     assert_ne!(random(7), random(8));
 }
@@ -343,7 +343,7 @@ fn a_start_beats_chance_on_a_simulated_scene() {
     let cube = cube_of(&scene.cube.mapv(f64::from).into_shape_with_order((3000, 100)).unwrap());
     let truth = scene.abundances.into_shape_with_order((3000, 4)).unwrap();
     let errors = |init: &Init| {
-        let found = start(&cube, 4, init, 3).unwrap();
+        let found = start(&cube, 4, init, false, 3).unwrap();
         let score = score(
             found.endmembers.view(),
             found.abundances.view(),
@@ -371,7 +371,7 @@ fn a_start_beats_chance_on_a_simulated_scene() {
 #[test]
 fn refusals_name_the_option_and_the_way_out() {
     let cube = Cube::zeros(4, 3);
-    let message = |k, init: &Init| start(&cube, k, init, 0).unwrap_err().to_string();
+    let message = |k, init: &Init| start(&cube, k, init, false, 0).unwrap_err().to_string();
     assert_eq!(
         message(0, &Init::Vca),
         "--endmembers 0: a scene needs at least 1 endmember; give 1 or more."
@@ -381,9 +381,9 @@ fn refusals_name_the_option_and_the_way_out() {
         "--endmembers 4: the scene has 3 bands in use, and no more endmembers than bands can be \
          told apart; give 1 to 3."
     );
-    let narrow = start(&Cube::zeros(2, 9), 5, &Init::Vca, 0).unwrap_err().to_string();
+    let narrow = start(&Cube::zeros(2, 9), 5, &Init::Vca, false, 0).unwrap_err().to_string();
     assert!(narrow.starts_with("--endmembers 5: the scene has only 2 valid pixels"), "{narrow}");
-    assert!(start(&Cube::zeros(0, 9), 1, &Init::Vca, 0).is_err());
+    assert!(start(&Cube::zeros(0, 9), 1, &Init::Vca, true, 0).is_err());
 
     let wrong = message(2, &Init::Spectra(Array2::zeros((3, 3))));
     assert!(wrong.starts_with("--init: it gives 3 spectra, but --endmembers 2"), "{wrong}");
@@ -395,7 +395,7 @@ fn refusals_name_the_option_and_the_way_out() {
     let mut holed = cube.clone();
     holed.spectrum_mut(2)[1] = f32::NAN;
     for init in [Init::Vca, Init::Random, Init::Spectra(Array2::zeros((1, 3)))] {
-        let wrong = start(&holed, 1, &init, 0).unwrap_err().to_string();
+        let wrong = start(&holed, 1, &init, true, 0).unwrap_err().to_string();
         assert!(wrong.starts_with("Pixel 2 of the cube holds NaN in band 1"), "{wrong}");
     }
 }
@@ -403,7 +403,7 @@ fn refusals_name_the_option_and_the_way_out() {
 #[test]
 fn a_start_of_nothing_but_zeros_is_finite() {
     for init in [Init::Vca, Init::Random, Init::Spectra(Array2::zeros((3, 5)))] {
-        let start = start(&Cube::zeros(6, 5), 3, &init, 0).unwrap();
+        let start = start(&Cube::zeros(6, 5), 3, &init, true, 0).unwrap();
         assert!(start.endmembers.iter().all(|&v| v == 0.0));
         assert!(start.abundances.rows().into_iter().all(|row| row.sum() == 1.0));
     }

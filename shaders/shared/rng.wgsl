@@ -29,8 +29,9 @@ fn philox(counter: vec4u) -> vec4u {
 }
 
 fn normals(stream: u32, particle: u32, index: u32, block: u32) -> vec4f {
-    let words = philox(vec4u(index, block, p.step, stream | (particle << 8u)));
-    return vec4f(normal(words.x), normal(words.y), normal(words.z), normal(words.w));
+    let words = philox(vec4u(index, block, p.step, stream | ((particle / 2u) << 8u)));
+    let four = vec4f(normal(words.x), normal(words.y), normal(words.z), normal(words.w));
+    return select(four, -four, particle % 2u == 1u);
 }
 
 // The inverse of the error function, after Giles.

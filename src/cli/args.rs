@@ -110,6 +110,22 @@ pub struct RunArgs {
     /// Noise of the spectra: one sd for the scene, or one a band
     #[arg(long, value_enum, default_value = "band")]
     pub noise: NoiseArg,
+    /// Whether pixels differ in brightness (shade, slope), free of their abundances
+    #[arg(long, value_enum, default_value = "on")]
+    pub brightness: Switch,
+    /// Whether endmembers vary between pixels
+    #[arg(long, value_enum, default_value = "on")]
+    pub variability: Switch,
+    /// Bands that count as independent evidence: a number, auto (from the residuals) or all
+    #[arg(long, value_name = "N|auto|all", default_value = "16")]
+    pub effective_bands: EffectiveBands,
+    /// Variational family of a pixel's latents: mean-field, or full-rank with their correlations
+    #[arg(long, value_enum, default_value = "full-rank")]
+    pub guide: GuideArg,
+    /// Abundances as shares of area (reflectance) or of peak-normalised spectra (peak); peak is what
+    /// a fit with brightness can tell, and its default
+    #[arg(long, value_enum)]
+    pub convention: Option<ConventionArg>,
     /// Total concentration of the abundances' Dirichlet: K is flat, less favours pure pixels [default: 0.2 K]
     #[arg(long, value_name = "ALPHA", allow_negative_numbers = true)]
     pub concentration: Option<f64>,
@@ -119,6 +135,49 @@ pub struct RunArgs {
 pub enum NoiseArg {
     Isotropic,
     Band,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum GuideArg {
+    MeanField,
+    FullRank,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ConventionArg {
+    Reflectance,
+    Peak,
+}
+
+/// How many bands count as independent evidence.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum EffectiveBands {
+    Count(f64),
+    Auto,
+    All,
+}
+
+impl std::str::FromStr for EffectiveBands {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(EffectiveBands::Auto),
+            "all" => Ok(EffectiveBands::All),
+            _ => text
+                .parse()
+                .ok()
+                .filter(|n: &f64| n.is_finite() && *n >= 1.0)
+                .map(EffectiveBands::Count)
+                .ok_or_else(|| "give a number of at least 1, auto or all".to_owned()),
+        }
+    }
 }
 
 #[derive(Debug, Args)]

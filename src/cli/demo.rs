@@ -22,7 +22,6 @@ pub fn run(args: &DemoArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         rows: 80,
         cols: 110,
         bands: 120,
-        brightness_sd: 0.0,
         no_data_fraction: 0.02,
         seed: args.run.seed,
         ..Default::default()

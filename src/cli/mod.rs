@@ -14,6 +14,7 @@ macro_rules! tell {
 }
 
 mod args;
+mod compare;
 mod completions;
 mod demo;
 mod devices;

@@ -4,23 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use ndarray::{Array2, Array3, Axis};
+use unmixel::backend::device::Device;
 use unmixel::backend::{Choice, device};
 use unmixel::guide::State;
-use unmixel::model::{Model, Noise};
+use unmixel::model::{Guide, Model, Noise};
 use unmixel::output::{
     DeviceReport, ElboReport, OutputFolder, Report, Results, RunReport, SceneReport, Stages,
-    TruthView, write_all,
+    TruthView, to_image, write_all,
 };
 use unmixel::posterior::Posterior;
-use unmixel::scene::Scene;
-use unmixel::score::{Convention, Score, convert, score};
-use unmixel::starts::{self, Init};
+use unmixel::scene::{Cube, Scene};
+use unmixel::score::Convention;
+use unmixel::starts::{self, Init, Start};
 use unmixel::svi::{self, Outcome, Settings, Stop};
 use unmixel::truth::Truth;
 use unmixel::{Error, Result};
 
-use super::args::{NoiseArg, RunArgs};
+use super::args::{ConventionArg, EffectiveBands, GuideArg, NoiseArg, RunArgs, Switch};
+use super::compare::{Reference, Scores};
 use super::progress::Display;
 use super::{Done, print, tables};
 
@@ -38,6 +39,24 @@ pub struct Job {
     pub seconds: Vec<(String, f64)>,
 }
 
+/// Prior sd of log brightness: a pixel may well be three times as bright as another.
+const BRIGHTNESS_SD: f64 = 1.0;
+/// Prior scale of an endmember's sd between pixels, reflectance.
+const VARIABILITY_SCALE: f64 = 0.02;
+
+/// The convention that the arguments ask for, or the one that a fit with or without brightness can
+/// tell.
+pub fn convention(args: &RunArgs) -> Result<Convention> {
+    match (args.convention, args.brightness) {
+        (Some(ConventionArg::Peak), Switch::Off) => Err(Error::option(
+            "--convention peak",
+            "needs --brightness on: shares of peak-normalised spectra leave the brightness of a pixel open",
+        )),
+        (Some(ConventionArg::Reflectance), _) | (None, Switch::Off) => Ok(Convention::Reflectance),
+        (Some(ConventionArg::Peak) | None, Switch::On) => Ok(Convention::Peak),
+    }
+}
+
 /// The model that the arguments describe.
 pub fn model(args: &RunArgs, endmembers: usize) -> Model {
     let default = Model::new(endmembers);
@@ -47,6 +66,12 @@ pub fn model(args: &RunArgs, endmembers: usize) -> Model {
             NoiseArg::Band => Noise::Band,
         },
         concentration: args.concentration.unwrap_or(default.concentration),
+        brightness: (args.brightness == Switch::On).then_some(BRIGHTNESS_SD),
+        variability: (args.variability == Switch::On).then_some(VARIABILITY_SCALE),
+        guide: match args.guide {
+            GuideArg::MeanField => Guide::MeanField,
+            GuideArg::FullRank => Guide::FullRank,
+        },
         ..default
     }
 }
@@ -72,7 +97,8 @@ pub fn run(
 ) -> Result<Done> {
     let Job { mut scene, path, endmembers, init, names, truth, mut seconds } = job;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|t| t.as_secs());
-    let (model, settings) = (model(args, endmembers), settings(args));
+    let convention = convention(args)?;
+    let (mut model, settings) = (model(args, endmembers), settings(args));
     // Before sizes are computed from it: they would not hold just any number.
     starts::check_count(&scene.cube, endmembers)?;
     svi::params(&model, &settings, &scene.cube)?;
@@ -88,21 +114,19 @@ pub fn run(
         seconds.push((stage.to_owned(), clock.elapsed().as_secs_f64()));
         clock = Instant::now();
     };
-    let start = starts::start(&scene.cube, endmembers, &init, args.seed)?;
+    let start =
+        starts::start(&scene.cube, endmembers, &init, model.brightness.is_some(), args.seed)?;
     tell!("start: {}", start.description);
     lap("start", &mut seconds);
 
     // The backend shares the cube instead of copying it; the scene gets it back below.
-    let cube = Arc::new(std::mem::replace(&mut scene.cube, unmixel::scene::Cube::zeros(0, 0)));
-    let sizes = svi::params(&model, &settings, &cube)?;
-    let state = State::around(
-        &sizes,
-        &model,
-        &cube,
-        start.endmembers.view(),
-        start.abundances.view(),
-        None,
-    );
+    let cube = Arc::new(std::mem::replace(&mut scene.cube, Cube::zeros(0, 0)));
+    let (bands, how) = effective_bands(args, &device, &model, &settings, &cube, &start)?;
+    tell!("effective bands: {bands:.1} of {} ({how})", cube.bands());
+    model.likelihood_weight = bands / cube.bands() as f64;
+    lap("effective bands", &mut seconds);
+
+    let state = around(&model, &settings, &cube, &start)?;
     let mut display = Display::new();
     let stop = || interrupted.load(Ordering::Relaxed);
     let outcome = svi::fit(
@@ -123,7 +147,8 @@ pub fn run(
     }
     summary(&outcome, &settings);
 
-    let posterior = Posterior::new(&outcome.params, &cube, &outcome.globals, &outcome.locals);
+    let posterior =
+        Posterior::new(&outcome.params, &cube, &outcome.globals, &outcome.locals, convention);
     scene.cube = Arc::unwrap_or_clone(cube);
     let (posterior, scored) = match &truth {
         Some(truth) => compare(&scene, posterior, truth)?,
@@ -158,7 +183,7 @@ pub fn run(
     let mut report = Report {
         unmixel: env!("CARGO_PKG_VERSION"),
         scene: SceneReport::new(&scene, path),
-        settings: recorded(&model, &settings, &start.description)?,
+        settings: serde_json::json!({ "model": model, "convention": convention, "effective_bands": bands, "svi": settings, "start": start.description }),
         seed: args.seed,
         device: DeviceReport {
             name: device.info.name,
@@ -172,13 +197,13 @@ pub fn run(
         interrupted: outcome.stop == Stop::Interrupted,
         skipped_steps: outcome.skipped,
         elbo: ElboReport::new(&trace, outcome.elbo()),
-        scores: scored.as_ref().map(Scored::json),
+        scores: scored.as_ref().map(|scored| serde_json::json!(scored.scores)),
         files,
         run: RunReport::current(std::env::args().collect(), started, Stages(seconds)),
     };
     report.write(folder)?;
     if let Some(scored) = &scored {
-        print(&tables::scores(&names, &scored.reflectance, &scored.peak).to_string())?;
+        print(&tables::scores(&names, &scored.scores).to_string())?;
     }
     print(&format!("{} files in {}", report.files.len(), folder.path().display()))?;
     Ok(if outcome.stop == Stop::Interrupted { Done::Interrupted } else { Done::Whole })
@@ -200,10 +225,43 @@ fn summary(outcome: &Outcome, settings: &Settings) {
     );
 }
 
-/// Settings as used, defaults included.
-fn recorded(model: &Model, settings: &Settings, start: &str) -> Result<serde_json::Value> {
-    let json = serde_json::json!({ "model": model, "svi": settings, "start": start });
-    Ok(json)
+/// The guide around a start.
+fn around(model: &Model, settings: &Settings, cube: &Arc<Cube>, start: &Start) -> Result<State> {
+    let sizes = svi::params(model, settings, cube)?;
+    let log_brightness = start.log_brightness.as_ref().map(|g| g.view());
+    let (endmembers, abundances) = (start.endmembers.view(), start.abundances.view());
+    Ok(State::around(&sizes, model, cube, endmembers, abundances, log_brightness))
+}
+
+/// Bands that count as independent before residuals are known, and steps of the fit that tells.
+const FIRST_EFFECTIVE_BANDS: f64 = 16.0;
+const PROBE_STEPS: u32 = 300;
+
+/// How many bands count as independent evidence, and how that is known.
+fn effective_bands(
+    args: &RunArgs,
+    device: &Device,
+    model: &Model,
+    settings: &Settings,
+    cube: &Arc<Cube>,
+    start: &Start,
+) -> Result<(f64, &'static str)> {
+    let all = cube.bands() as f64;
+    match args.effective_bands {
+        EffectiveBands::Count(count) => Ok((count.min(all), "as asked")),
+        EffectiveBands::All => Ok((all, "all, as asked")),
+        EffectiveBands::Auto => {
+            let likelihood_weight = (FIRST_EFFECTIVE_BANDS / all).min(1.0);
+            let model = Model { likelihood_weight, guide: Guide::MeanField, ..model.clone() };
+            let settings = Settings { steps: PROBE_STEPS, early_stop: false, ..settings.clone() };
+            let state = around(&model, &settings, cube, start)?;
+            let fit = svi::fit(device, &model, &settings, cube, state, &mut |_| (), &|| false)?;
+            let (params, convention) = (&fit.params, Convention::Reflectance);
+            let posterior = Posterior::new(params, cube, &fit.globals, &fit.locals, convention);
+            let bands = unmixel::effective::effective_bands(cube, |n| posterior.fitted(n));
+            Ok((bands, "from how residuals of adjacent bands correlate"))
+        }
+    }
 }
 
 /// What a user should know before trusting the maps.
@@ -229,59 +287,33 @@ fn warnings(posterior: &Posterior, names: &[String]) -> Vec<String> {
 
 /// A fit against a truth, in the truth's order.
 struct Scored {
-    reflectance: Score,
-    peak: Score,
+    scores: Scores,
     view: TruthView,
 }
 
-impl Scored {
-    fn json(&self) -> serde_json::Value {
-        serde_json::json!({ "reflectance": self.reflectance, "peak": self.peak })
-    }
-}
-
-/// Puts the endmembers in the truth's order and scores them in both conventions.
+/// Puts the endmembers in the truth's order and scores them.
 fn compare(
     scene: &Scene,
     posterior: Posterior,
     truth: &Truth,
 ) -> Result<(Posterior, Option<Scored>)> {
-    let spectra = truth.endmembers.as_ref().map(|all| {
-        let used: Vec<usize> = scene.bands.iter().map(|band| band.index).collect();
-        all.select(Axis(1), &used)
-    });
-    let maps = truth.abundances.as_ref().map(|maps| valid(scene, maps));
-    let both = |posterior: &Posterior, convention| -> Result<Score> {
-        let (c, w) =
-            convert(posterior.endmember_mean.view(), posterior.abundance_mean.view(), convention)?;
-        score(
-            c.view(),
-            w.view(),
-            spectra.as_ref().map(|s| s.view()),
-            maps.as_ref().map(|m| m.view()),
-        )
+    let reference = Reference::new(scene, truth);
+    let convention = posterior.convention;
+    let of = |posterior: &Posterior| {
+        let (c, w) = (posterior.endmember_mean.view(), posterior.abundance_mean.view());
+        reference.scores(c, w, convention)
     };
-    let order = both(&posterior, Convention::Reflectance)?.matching;
-    let posterior = posterior.in_order(&order);
-    let (reflectance, peak) =
-        (both(&posterior, Convention::Reflectance)?, both(&posterior, Convention::Peak)?);
+    let posterior = posterior.in_order(&of(&posterior)?.own().matching);
+    let scores = of(&posterior)?;
+    let (endmembers, abundances) = reference.in_convention(convention)?;
     let view = TruthView {
         names: truth.names.clone().unwrap_or_default(),
-        endmembers: spectra,
-        abundances: truth.abundances.clone(),
-        sad: reflectance.sad.clone().unwrap_or_default(),
-        rmse: reflectance.abundance_rmse,
+        endmembers,
+        abundances: abundances.map(|maps| to_image(scene, maps.view())).transpose()?,
+        sad: scores.own().sad.clone().unwrap_or_default(),
+        rmse: scores.own().abundance_rmse,
     };
-    Ok((posterior, Some(Scored { reflectance, peak, view })))
-}
-
-/// The rows of a map (rows, cols, K) that belong to the scene's valid pixels, (N, K).
-pub fn valid(scene: &Scene, maps: &Array3<f32>) -> Array2<f32> {
-    let (_, cols, k) = maps.dim();
-    Array2::from_shape_fn((scene.pixel_index.len(), k), |(n, i)| {
-        let at = scene.pixel_index[n] as usize;
-        maps[[at / cols, at % cols, i]]
-    })
+    Ok((posterior, Some(Scored { scores, view })))
 }
 
 /// The names that the user gave, one for each endmember or none.

@@ -3,17 +3,23 @@
 use ndarray::Array3;
 use ndarray_npy::ReadNpyExt;
 use unmixel::scene::{Band, Cube, Scaling, Scene};
-use unmixel::score::{Convention, convert, score};
+use unmixel::score::Convention;
 use unmixel::{Error, Result, spectra, truth};
 
 use super::args::ScoreArgs;
-use super::run::valid;
+use super::compare::{Reference, valid};
 use super::{Done, print, tables};
 
 /// The part of a report that scoring needs.
 #[derive(serde::Deserialize)]
 struct Record {
     scene: RecordedScene,
+    settings: RecordedSettings,
+}
+
+#[derive(serde::Deserialize)]
+struct RecordedSettings {
+    convention: String,
 }
 
 #[derive(serde::Deserialize)]
@@ -41,29 +47,20 @@ pub fn run(args: &ScoreArgs) -> Result<Done> {
     let truth = truth::read(&args.truth, &scene)?;
 
     let estimate = valid(&scene, &maps);
-    let used: Vec<usize> = scene.bands.iter().map(|band| band.index).collect();
-    let true_spectra = truth.endmembers.as_ref().map(|all| all.select(ndarray::Axis(1), &used));
-    let true_maps = truth.abundances.as_ref().map(|all| valid(&scene, all));
-    let in_convention = |convention| {
-        let (c, w) = convert(endmembers.view(), estimate.view(), convention)?;
-        score(
-            c.view(),
-            w.view(),
-            true_spectra.as_ref().map(|s| s.view()),
-            true_maps.as_ref().map(|m| m.view()),
-        )
+    let reported = match record.settings.convention.as_str() {
+        "peak" => Convention::Peak,
+        _ => Convention::Reflectance,
     };
-    let (reflectance, peak) =
-        (in_convention(Convention::Reflectance)?, in_convention(Convention::Peak)?);
+    let reference = Reference::new(&scene, &truth);
+    let scores = reference.scores(endmembers.view(), estimate.view(), reported)?;
     if args.json {
-        let json = serde_json::json!({ "reflectance": reflectance, "peak": peak });
-        print(&format!("{json:#}"))?;
+        print(&format!("{:#}", serde_json::json!(scores)))?;
     } else {
-        let names =
-            unmixel::output::Labels::new(&spectra.names.unwrap_or_default(), endmembers.nrows())
-                .shown;
-        let matched: Vec<String> = reflectance.matching.iter().map(|&k| names[k].clone()).collect();
-        print(&tables::scores(&matched, &reflectance, &peak).to_string())?;
+        let names = spectra.names.unwrap_or_default();
+        let names = unmixel::output::Labels::new(&names, endmembers.nrows()).shown;
+        let matched: Vec<String> =
+            scores.own().matching.iter().map(|&k| names[k].clone()).collect();
+        print(&tables::scores(&matched, &scores).to_string())?;
     }
     Ok(Done::Whole)
 }

@@ -17,7 +17,7 @@ const LEGEND_LIMIT: f32 = 300.0;
 /// Bands further apart than this many times the usual spacing have bands left out between them.
 const GAP: f64 = 3.0;
 
-/// What the picture of the spectra shows; arrays are (endmembers, bands in use), reflectance.
+/// What the picture of the spectra shows; arrays are (endmembers, bands in use).
 pub struct Spectra<'a> {
     /// The first line.
     pub title: &'a str,
@@ -31,6 +31,10 @@ pub struct Spectra<'a> {
     pub q05: &'a Array2<f64>,
     /// 95 % quantiles.
     pub q95: &'a Array2<f64>,
+    /// Sd of each endmember between pixels, where the model has it: thin lines above and below.
+    pub variability: Option<&'a Array2<f64>>,
+    /// What the values are, for the axis.
+    pub unit: &'a str,
     /// Reference spectra in the order of the estimates, drawn dashed.
     pub truth: Option<&'a Array2<f64>>,
     /// Spectral angle of each endmember to its reference, radians; empty when not scored.
@@ -53,7 +57,7 @@ pub fn spectra_png(spectra: &Spectra<'_>) -> Result<Vec<u8>> {
     let outer = (MARGIN - 8.0, top, WIDTH - MARGIN - legend.width, HEIGHT - top - MARGIN / 2.0);
     let finite = x.iter().copied().filter(|x| x.is_finite());
     let x_range = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
-    let axes = Axes::within(outer, x_range, reflectance_range(spectra));
+    let axes = Axes::within(outer, x_range, value_range(spectra));
     axes.grid(&mut canvas);
 
     for k in 0..spectra.mean.nrows() {
@@ -62,6 +66,17 @@ pub fn spectra_png(spectra: &Spectra<'_>) -> Result<Vec<u8>> {
             let mut band = curve(&axes, &x, spectra.q95.view(), k, run);
             band.extend(low.into_iter().rev());
             canvas.area(&band, endmember_color(k), 0.25);
+        }
+    }
+    let spread = Spread::of(spectra);
+    for k in 0..spectra.mean.nrows() {
+        let pen = Pen { color: endmember_color(k), alpha: 0.45, width: 1.0, dashed: false };
+        for (values, run) in spread
+            .iter()
+            .flat_map(|s| [&s.low, &s.high])
+            .flat_map(|v| runs.iter().map(move |run| (v, run)))
+        {
+            canvas.line(&curve(&axes, &x, values.view(), k, run), pen);
         }
     }
     // Lines after all bands, so that no band dims another endmember's mean.
@@ -75,7 +90,7 @@ pub fn spectra_png(spectra: &Spectra<'_>) -> Result<Vec<u8>> {
             }
         }
     }
-    axes.frame(&mut canvas, x_title, "reflectance");
+    axes.frame(&mut canvas, x_title, spectra.unit);
     let title = text::shorten(spectra.title, 20.0, WIDTH - 2.0 * MARGIN);
     canvas.text(&title, 20.0, (MARGIN, MARGIN + 10.0), Align::Start, INK);
     legend.draw(&mut canvas, spectra, (WIDTH - MARGIN - legend.width + 4.0, top));
@@ -103,8 +118,24 @@ fn runs(x: &[f64]) -> Vec<Vec<usize>> {
     order.chunk_by(|&a, &b| x[b] - x[a] <= GAP * usual).map(<[usize]>::to_vec).collect()
 }
 
-fn reflectance_range(spectra: &Spectra<'_>) -> (f64, f64) {
-    let all = [Some(spectra.mean), Some(spectra.q05), Some(spectra.q95), spectra.truth];
+/// One sd between pixels below and above the mean.
+struct Spread {
+    low: Array2<f64>,
+    high: Array2<f64>,
+}
+
+impl Spread {
+    fn of(spectra: &Spectra<'_>) -> Option<Self> {
+        let sd = spectra.variability.filter(|sd| sd.dim() == spectra.mean.dim())?;
+        // Reflectance ends at zero.
+        Some(Spread { low: (spectra.mean - sd).mapv(|v| v.max(0.0)), high: spectra.mean + sd })
+    }
+}
+
+fn value_range(spectra: &Spectra<'_>) -> (f64, f64) {
+    let spread = Spread::of(spectra);
+    let high = spread.as_ref().map(|spread| &spread.high);
+    let all = [Some(spectra.mean), Some(spectra.q05), Some(spectra.q95), spectra.truth, high];
     let values = all.into_iter().flatten().flatten().copied().filter(|v| v.is_finite());
     let (low, high) = values.fold((0.0f64, 0.0f64), |(l, h), v| (l.min(v), h.max(v)));
     let pad = 0.04 * (high - low);
@@ -166,9 +197,15 @@ impl Legend {
 
     /// What kinds of lines there are, and whether a kind is shown.
     fn keys(spectra: &Spectra<'_>) -> impl Iterator<Item = (Key, &'static str)> {
-        [(Key::Mean, "posterior mean"), (Key::Interval, "90 % interval"), (Key::Truth, "reference")]
-            .into_iter()
-            .filter(|(key, _)| *key != Key::Truth || spectra.truth.is_some())
+        [
+            (Key::Mean, "posterior mean", true),
+            (Key::Interval, "90 % interval", true),
+            (Key::Spread, "between pixels, ± 1 sd", spectra.variability.is_some()),
+            (Key::Truth, "reference", spectra.truth.is_some()),
+        ]
+        .into_iter()
+        .filter(|(_, _, shown)| *shown)
+        .map(|(key, name, _)| (key, name))
     }
 
     fn draw(&self, canvas: &mut Canvas, spectra: &Spectra<'_>, (left, top): (f32, f32)) {
@@ -198,6 +235,11 @@ impl Legend {
                     let (up, down) = (y - 7.0, y + 7.0);
                     canvas.area(&[(start, up), (end, up), (end, down), (start, down)], MUTED, 0.25);
                 }
+                Key::Spread => {
+                    for y in [y - 4.0, y + 4.0] {
+                        canvas.line(&[(start, y), (end, y)], Pen { width: 1.0, alpha: 0.6, ..pen });
+                    }
+                }
                 Key::Truth => canvas.line(&line, Pen { width: 1.5, dashed: true, ..pen }),
             }
             canvas.text(name, BODY, (words, y), Align::Start, MUTED);
@@ -210,5 +252,6 @@ impl Legend {
 enum Key {
     Mean,
     Interval,
+    Spread,
     Truth,
 }

@@ -6,8 +6,8 @@ use crate::posterior::Posterior;
 use crate::scene::Band;
 
 /// Writes one line a band in use: `band` (its number in the file, from 1), `wavelength_nm` (empty
-/// when unknown), then for each name `NAME_mean`, `NAME_sd`, `NAME_q05`, `NAME_q95` in
-/// reflectance. Values that are not finite are left empty.
+/// when unknown), then for each name `NAME_mean`, `NAME_sd`, `NAME_q05`, `NAME_q95`
+/// and, where the model has it, `NAME_variability` (sd between pixels), in the posterior's unit. Values that are not finite are left empty.
 ///
 /// # Errors
 /// What the writer returns.
@@ -17,12 +17,13 @@ pub fn write_endmembers(
     posterior: &Posterior,
     to: &mut dyn Write,
 ) -> io::Result<()> {
-    let columns = [
+    let mut columns = vec![
         ("mean", &posterior.endmember_mean),
         ("sd", &posterior.endmember_sd),
         ("q05", &posterior.endmember_q05),
         ("q95", &posterior.endmember_q95),
     ];
+    columns.extend(posterior.variability.as_ref().map(|sd| ("variability", sd)));
     let mut table = csv::Writer::from_writer(to);
     let mut header = vec!["band".to_owned(), "wavelength_nm".to_owned()];
     for name in names {

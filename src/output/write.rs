@@ -1,6 +1,6 @@
 //! All files of one fit other than its report.
 
-use ndarray::{Array2, Array3, ArrayView2};
+use ndarray::{Array2, Array3, ArrayView2, Axis};
 use rayon::prelude::*;
 
 use super::color::Colormap;
@@ -15,6 +15,7 @@ use super::trace::{Trace, trace_png};
 use crate::error::{Error, Result};
 use crate::posterior::Posterior;
 use crate::scene::Scene;
+use crate::score::Convention;
 
 /// A reference to compare with, already in the order of the estimated endmembers.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +52,7 @@ pub struct Results<'a> {
 }
 
 /// Draws and writes everything but the report: `abundance_NAME.png` and `abundance_NAME_sd.png`
-/// for each endmember, `composite.png`, `endmembers.png`, `elbo.png`, `residual.png`, with
+/// for each endmember, `composite.png`, `endmembers.png`, `elbo.png`, `residual.png`, `brightness.png` where the model has it, with
 /// reference abundances `truth_NAME.png` for each endmember, `abundance_mean.npy`,
 /// `abundance_sd.npy` (rows, columns, endmembers; float32, NaN for no data) and `endmembers.csv`.
 /// Names of endmembers are made safe for files as [`Labels`] says. Gives the names of the files,
@@ -70,6 +71,12 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
     let residual = ArrayView2::from_shape((posterior.residual.len(), 1), &posterior.residual)
         .map_err(|error| Error::Fit(format!("the residuals have no shape: {error}")))?;
     let residual = layer(to_image(scene, residual)?.view(), 0);
+
+    let brightness = match &posterior.brightness {
+        Some(values) => Some(layer(to_image(scene, values.view().insert_axis(Axis(1)))?.view(), 0)),
+        None => None,
+    };
+    let brightness = brightness.as_ref();
 
     let mut jobs: Vec<Job<'_>> = Vec::new();
     let (mean, sd, residual, labels) = (&mean, &sd, &residual, &labels);
@@ -107,6 +114,11 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
             mean: &posterior.endmember_mean,
             q05: &posterior.endmember_q05,
             q95: &posterior.endmember_q95,
+            variability: posterior.variability.as_ref(),
+            unit: match posterior.convention {
+                Convention::Reflectance => "reflectance",
+                Convention::Peak => "reflectance, relative to the peak",
+            },
             truth: results.truth.and_then(|truth| truth.endmembers.as_ref()),
             sad: results.truth.map_or(&[], |truth| &truth.sad),
         })
@@ -127,6 +139,16 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
         };
         map_png(residual, &text, auto_range(residual.iter().copied()), Colormap::Magma)
     }));
+    if let Some(brightness) = brightness {
+        jobs.push(Job::picture("brightness.png", move || {
+            let text = MapText {
+                title: "Brightness",
+                note: &format!("{}, posterior mean of the factor on each pixel", scene.name),
+                label: "brightness",
+            };
+            map_png(brightness, &text, auto_range(brightness.iter().copied()), Colormap::Viridis)
+        }));
+    }
     if let Some((truth, reference)) =
         results.truth.and_then(|truth| Some((truth, truth.abundances.as_ref()?)))
     {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
+use super::sample_pixels::standard;
 use super::{Access, Grid, Pass, rows_a_task, shader};
 use crate::buffers::Buffers;
 use crate::layout::{Buf, FULL_RANK, Params};
@@ -69,14 +70,15 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
                             - T::of(f64::from(p.brightness_precision)) * draw[2 * k + 1]
                     };
                     grads[j] = grads[j] + by_z;
-                    grads[latents + j] =
-                        grads[latents + j] + by_z * eps[j] * guide[latents + j].exp() + T::one();
+                    let by_standard = by_z * guide[latents + j].exp();
+                    let x = standard(p.has(FULL_RANK), guide, eps, j);
+                    grads[latents + j] = grads[latents + j] + by_standard * x + T::one();
                     if p.has(FULL_RANK) {
                         for (grad, &e) in grads[2 * latents + j * j.saturating_sub(1) / 2..]
                             .iter_mut()
                             .zip(&eps[..j])
                         {
-                            *grad = *grad + by_z * e;
+                            *grad = *grad + by_standard * e;
                         }
                     }
                 }

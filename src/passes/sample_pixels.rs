@@ -92,16 +92,23 @@ fn draw_row<T: Real>(
     draw[2 * k + 1] = brightness;
 }
 
+/// Latent j of a pixel in units of its scale: `eps_j + sum_i T_ji eps_i`, equation 8. T in these
+/// units has the same range whatever the width of the posterior, so one learning rate serves.
+#[inline]
+pub fn standard<T: Real>(full_rank: bool, guide: &[T], eps: &[T], j: usize) -> T {
+    let mut x = eps[j];
+    if full_rank {
+        let off_diagonal = &guide[2 * eps.len() + j * j.saturating_sub(1) / 2..][..j];
+        for (&t, &e) in off_diagonal.iter().zip(eps) {
+            x = x + t * e;
+        }
+    }
+    x
+}
+
 /// Latent j of a pixel from its guide and standard normals: equation 8.
 #[inline]
 pub fn latent<T: Real>(full_rank: bool, guide: &[T], eps: &[T], j: usize) -> T {
     let latents = eps.len();
-    let mut z = guide[j] + guide[latents + j].exp() * eps[j];
-    if full_rank {
-        let off_diagonal = &guide[2 * latents + j * j.saturating_sub(1) / 2..][..j];
-        for (&t, &e) in off_diagonal.iter().zip(eps) {
-            z = z + t * e;
-        }
-    }
-    z
+    guide[j] + guide[latents + j].exp() * standard(full_rank, guide, eps, j)
 }

@@ -21,6 +21,15 @@ use rayon::prelude::*;
 ///
 /// [`Error::Scene`] when there is no endmember or when the numbers of bands differ.
 pub fn fcls(cube: &Cube, endmembers: &Array2<f64>) -> Result<Array2<f32>> {
+    fcls_scaled(cube, endmembers, |_| 1.0)
+}
+
+/// As [`fcls`], with each pixel's spectrum times its own `factor`.
+pub(super) fn fcls_scaled(
+    cube: &Cube,
+    endmembers: &Array2<f64>,
+    factor: impl Fn(usize) -> f64 + Sync,
+) -> Result<Array2<f32>> {
     let (k, bands) = endmembers.dim();
     if k == 0 {
         return Err(Error::Scene("Abundances need at least 1 endmember; none was given.".into()));
@@ -42,10 +51,11 @@ pub fn fcls(cube: &Cube, endmembers: &Array2<f64>) -> Result<Array2<f32>> {
         .into_par_iter()
         .with_min_len(64)
         .zip(cube.padded().par_chunks_exact(cube.stride()).with_min_len(64))
+        .enumerate()
         .for_each_init(
             || Solver::new(k),
-            |solver, (mut row, spectrum)| {
-                let solution = solver.solve(&problem, spectrum);
+            |solver, (pixel, (mut row, spectrum))| {
+                let solution = solver.solve(&problem, spectrum, factor(pixel));
                 row.iter_mut().zip(solution).for_each(|(to, &from)| *to = from as f32);
             },
         );
@@ -116,12 +126,12 @@ impl Solver {
     }
 
     /// The abundances of one pixel; `spectrum` has `stride` values.
-    fn solve(&mut self, problem: &Problem, spectrum: &[f32]) -> &[f64] {
+    fn solve(&mut self, problem: &Problem, spectrum: &[f32], factor: f64) -> &[f64] {
         let k = problem.k;
         let stride = spectrum.len();
         let mut scale = 0.0_f64;
         for j in 0..k {
-            let product = dot(&problem.centred[j * stride..][..stride], spectrum);
+            let product = factor * dot(&problem.centred[j * stride..][..stride], spectrum);
             self.target[j] = product - problem.offset[j];
             scale = scale.max(product.abs()).max(problem.offset[j].abs()).max(problem.gram(j, j));
         }

@@ -4,11 +4,13 @@
 //! abundances; [`purest`] replaces extreme single pixels with the mean of the purest ones, which
 //! carries less noise and fewer outliers.
 
+mod brightness;
 mod fcls;
 mod purest;
 mod random;
 mod vca;
 
+pub use brightness::fcls_with_brightness;
 pub use fcls::fcls;
 pub use purest::purest;
 pub use random::random;
@@ -16,7 +18,7 @@ pub use vca::vca;
 
 use crate::error::{Error, Result};
 use crate::scene::Cube;
-use ndarray::{Array2, Axis};
+use ndarray::{Array1, Array2, Axis};
 use rayon::prelude::*;
 
 /// How the first endmember spectra are found.
@@ -37,6 +39,8 @@ pub struct Start {
     pub endmembers: Array2<f64>,
     /// Abundances that fit the cube best with these spectra, (N, K), each row on the simplex.
     pub abundances: Array2<f32>,
+    /// Log brightness of each pixel, (N), where the model has it.
+    pub log_brightness: Option<Array1<f32>>,
     /// How they were found, as a phrase for reports.
     pub description: String,
 }
@@ -49,47 +53,66 @@ pub struct Start {
 /// best: in scenes with water the second alone often takes two corners in the water's noise. The
 /// same seed gives the same start with any number of threads; `Spectra` use no seed.
 ///
+/// With `brightness`, the abundances that go with the spectra are those of the shapes of the
+/// spectra, and the factor between the two is the brightness ([`fcls_with_brightness`]).
+///
 /// # Errors
 ///
 /// [`Error::Option`] when `k` is 0 or more than L or N, or when the given spectra are not finite or
 /// not `k` by L; [`Error::Scene`] when the cube holds a value that is not finite.
-pub fn start(cube: &Cube, k: usize, init: &Init, seed: u64) -> Result<Start> {
+pub fn start(cube: &Cube, k: usize, init: &Init, brightness: bool, seed: u64) -> Result<Start> {
     check_count(cube, k)?;
     check_finite(cube)?;
-    let (candidates, description) = match init {
+    let (candidates, how) = match init {
         Init::Spectra(spectra) => {
             check_spectra(cube, k, spectra)?;
-            let abundances = fcls(cube, spectra)?;
-            let description = "given spectra, abundances by FCLS".to_owned();
-            return Ok(Start { endmembers: spectra.clone(), abundances, description });
+            return Start::around(cube, spectra.clone(), brightness, "given spectra");
         }
         Init::Vca => (vca::candidates(cube, k, seed)?, "vertex component analysis"),
         Init::Random => (vec![random(cube, k, seed)?], "random pixels"),
     };
-    let description = format!("{description}, means of the purest pixels, abundances by FCLS");
+    let how = format!("{how}, means of the purest pixels");
     let mut best: Option<(f64, Start)> = None;
     for pixels in candidates {
         let extremes = spectra_of(cube, &pixels);
         let endmembers = purest(cube, &fcls(cube, &extremes)?, &extremes)?;
-        let abundances = fcls(cube, &endmembers)?;
-        let misfit = misfit(cube, &endmembers, &abundances);
+        let start = Start::around(cube, endmembers, brightness, &how)?;
+        let misfit = start.misfit(cube);
         if best.as_ref().is_none_or(|(least, _)| misfit < *least) {
-            let description = description.clone();
-            best = Some((misfit, Start { endmembers, abundances, description }));
+            best = Some((misfit, start));
         }
     }
     best.map(|(_, start)| start).ok_or_else(|| Error::Fit("No start was found.".into()))
 }
 
-/// Sum of squares of what the mixtures leave unexplained.
-fn misfit(cube: &Cube, endmembers: &Array2<f64>, abundances: &Array2<f32>) -> f64 {
-    let of_pixel = |pixel: usize| {
-        let shares = abundances.row(pixel).mapv(f64::from);
-        let residual = |(&y, mix): (&f32, &f64)| (f64::from(y) - mix).powi(2);
-        cube.spectrum(pixel).iter().zip(&shares.dot(endmembers)).map(residual).sum::<f64>()
-    };
-    // Collected before they are summed: the order of a parallel sum is not fixed.
-    (0..cube.pixels()).into_par_iter().map(of_pixel).collect::<Vec<f64>>().iter().sum()
+impl Start {
+    /// The start with these spectra, (K, L).
+    fn around(cube: &Cube, endmembers: Array2<f64>, brightness: bool, how: &str) -> Result<Start> {
+        let (abundances, log_brightness, by) = if brightness {
+            let (abundances, log_brightness) = fcls_with_brightness(cube, &endmembers)?;
+            (abundances, Some(log_brightness), "FCLS on the shapes of spectra")
+        } else {
+            (fcls(cube, &endmembers)?, None, "FCLS")
+        };
+        let description = format!("{how}, abundances by {by}");
+        Ok(Start { endmembers, abundances, log_brightness, description })
+    }
+
+    /// Sum of squares of what the mixtures leave unexplained.
+    fn misfit(&self, cube: &Cube) -> f64 {
+        let of_pixel = |pixel: usize| {
+            let bright = self.log_brightness.as_ref().map_or(1.0, |g| f64::from(g[pixel]).exp());
+            let amounts = self.abundances.row(pixel).mapv(|w| bright * f64::from(w));
+            let residual = |(&y, mix): (&f32, &f64)| (f64::from(y) - mix).powi(2);
+            cube.spectrum(pixel)
+                .iter()
+                .zip(&amounts.dot(&self.endmembers))
+                .map(residual)
+                .sum::<f64>()
+        };
+        // Collected before they are summed: the order of a parallel sum is not fixed.
+        (0..cube.pixels()).into_par_iter().map(of_pixel).collect::<Vec<f64>>().iter().sum()
+    }
 }
 
 /// The spectra of some pixels, (pixels, L).
