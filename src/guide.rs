@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView1, ArrayView2};
 
-use crate::layout::{Params, VARIABILITY};
+use crate::layout::{CONCENTRATION, Params, VARIABILITY};
 use crate::math::softplus_inverse;
 use crate::model::Model;
 use crate::scene::Cube;
@@ -29,6 +29,7 @@ const LEAST_NOISE: f64 = 2e-3;
 const LOG_SCALE_ENDMEMBER: f32 = -4.0;
 const LOG_SCALE_NOISE: f32 = -3.0;
 const LOG_SCALE_MEAN: f32 = -2.0;
+const LOG_SCALE_CONCENTRATION: f32 = -3.0;
 const LOG_SCALE_PIXEL: f32 = -1.0;
 const LOG_SCALE_BRIGHTNESS: f32 = -3.0;
 
@@ -65,7 +66,11 @@ impl State {
         for i in 0..k - 1 {
             globals[params.mean_at() + i] = (means[i] / means[k - 1]).ln() as f32;
         }
-        globals[g + params.mean_at()..g + params.variability_at()].fill(LOG_SCALE_MEAN);
+        globals[g + params.mean_at()..g + params.concentration_at()].fill(LOG_SCALE_MEAN);
+        if params.has(CONCENTRATION) {
+            globals[params.concentration_at()] = model.concentration.ln() as f32;
+            globals[g + params.concentration_at()] = LOG_SCALE_CONCENTRATION;
+        }
 
         if params.has(VARIABILITY) {
             let scale = model.variability.unwrap_or(1.0);
@@ -143,15 +148,19 @@ pub fn elbo_constant(params: &Params, model: &Model, prior_centre: &[f32]) -> f6
     let mean_abundance = crate::math::ln_gamma(k as f64 * model.mean_concentration)
         - k as f64 * crate::math::ln_gamma(model.mean_concentration);
 
+    let concentration = model.concentration_sd.map_or(0.0, |sd| -0.5 * two_pi.ln() - sd.ln());
+
     let globals = k as f64 * l * if model.variability.is_some() { 2.0 } else { 1.0 }
         + noises
-        + (k - 1) as f64;
+        + (k - 1) as f64
+        + f64::from(u8::from(model.concentration_sd.is_some()));
     likelihood
         + brightness
         + endmembers
         + noises * model.noise_prior.constant
         + variability
         + mean_abundance
+        + concentration
         + entropy_of(globals)
         + entropy_of(n * f64::from(params.latents))
 }

@@ -28,11 +28,12 @@ pub struct Params {
     pub latents: u32,
     /// Guide parameters of a pixel: P locs, P log scales, P (P - 1) / 2 off-diagonals if full-rank.
     pub local_stride: u32,
-    /// G, latents of the scene: endmembers, noise, mean abundance, variability, in this order.
+    /// G, latents of the scene: endmembers, noise, mean abundance, concentration, variability, in
+    /// this order.
     pub globals: u32,
     /// Noise latents: 1, or 4 * quads.
     pub noises: u32,
-    /// [`BRIGHTNESS`], [`VARIABILITY`], [`FULL_RANK`].
+    /// [`BRIGHTNESS`], [`VARIABILITY`], [`FULL_RANK`], [`CONCENTRATION`].
     pub flags: u32,
     /// Rows that one partial sum takes.
     pub chunk_rows: u32,
@@ -56,8 +57,10 @@ pub struct Params {
     pub scale: f32,
     /// Weight of the likelihood.
     pub weight: f32,
-    /// alpha.
+    /// alpha, or the median of its prior.
     pub concentration: f32,
+    /// 1 / sd^2 of the prior of log alpha.
+    pub concentration_precision: f32,
     /// alpha0.
     pub mean_concentration: f32,
     /// 1 / sd^2 of the endmembers' prior.
@@ -95,7 +98,7 @@ pub struct Params {
     /// Decay of the second moment, pixel latents.
     pub decay_second_local: f32,
     /// Uniform structs come in multiples of 16 bytes.
-    pub padding: [u32; 3],
+    pub padding: [u32; 2],
 }
 
 /// Flag: pixels have a brightness.
@@ -104,6 +107,8 @@ pub const BRIGHTNESS: u32 = 1;
 pub const VARIABILITY: u32 = 2;
 /// Flag: a pixel's latents share a Cholesky factor.
 pub const FULL_RANK: u32 = 4;
+/// Flag: the concentration is learned.
+pub const CONCENTRATION: u32 = 8;
 
 /// The most partial sums a particle: the final sums then stay short on any scene.
 const MAX_CHUNKS: u32 = 1024;
@@ -139,7 +144,10 @@ impl Params {
         } else {
             0
         };
-        let globals = 4 * quads * k * (1 + usize::from(variability)) + noises + (k - 1);
+        let globals = 4 * quads * k * (1 + usize::from(variability))
+            + noises
+            + (k - 1)
+            + usize::from(model.concentration_sd.is_some());
         let batch_u32 = int(batch, "the minibatch")?;
         let chunk_rows = batch_u32.div_ceil(MAX_CHUNKS).max(MIN_CHUNK_ROWS);
         let [seed_low, seed_high] = rng::key(seed);
@@ -157,7 +165,8 @@ impl Params {
             noises: int(noises, "the number of bands")?,
             flags: if model.brightness.is_some() { BRIGHTNESS } else { 0 }
                 | if variability { VARIABILITY } else { 0 }
-                | if model.guide == Guide::FullRank { FULL_RANK } else { 0 },
+                | if model.guide == Guide::FullRank { FULL_RANK } else { 0 }
+                | if model.concentration_sd.is_some() { CONCENTRATION } else { 0 },
             chunk_rows,
             chunks: batch_u32.div_ceil(chunk_rows),
             seed_low,
@@ -166,6 +175,7 @@ impl Params {
             scale: (pixels as f64 / batch as f64) as f32,
             weight: model.likelihood_weight as f32,
             concentration: model.concentration as f32,
+            concentration_precision: model.concentration_sd.map_or(0.0, |sd| sd.powi(-2)) as f32,
             mean_concentration: model.mean_concentration as f32,
             endmember_precision: model.endmember_sd.powi(-2) as f32,
             brightness_precision: model.brightness.map_or(0.0, |tau| tau.powi(-2)) as f32,
@@ -220,15 +230,20 @@ impl Params {
         self.noise_at() + self.noises as usize
     }
 
-    /// First variability latent in the vector of scene latents.
-    pub fn variability_at(&self) -> usize {
+    /// The concentration's latent, if it is learned, in the vector of scene latents.
+    pub fn concentration_at(&self) -> usize {
         self.mean_at() + self.k() - 1
     }
 
+    /// First variability latent in the vector of scene latents.
+    pub fn variability_at(&self) -> usize {
+        self.concentration_at() + usize::from(self.has(CONCENTRATION))
+    }
+
     /// What one particle's scene draw means, in floats: endmembers (K rows of bands), noise variance
-    /// (a row), variability variance (K rows, used when it is on), Dirichlet parameters a (K).
+    /// (a row), variability variance (K rows, used when it is on), Dirichlet parameters a (K), alpha.
     pub fn theta_stride(&self) -> usize {
-        (2 * self.k() + 1) * self.stride() + self.k().next_multiple_of(4)
+        self.dirichlet_at() + (self.k() + 1).next_multiple_of(4)
     }
 
     /// Dirichlet parameters within theta.

@@ -64,8 +64,11 @@ pub struct Model {
     pub endmembers: usize,
     /// Noise of the observed spectra.
     pub noise: Noise,
-    /// Total concentration alpha of the pixels' Dirichlet (equation 2), > 0.
+    /// Total concentration alpha of the pixels' Dirichlet (equation 2), > 0; where it is learned, the
+    /// median of its prior.
     pub concentration: f64,
+    /// Prior sd of log alpha around `log concentration` (equation 19), > 0, or none: alpha is given.
+    pub concentration_sd: Option<f64>,
     /// Concentration alpha0 of the prior of the mean abundance (equation 1), > 0.
     pub mean_concentration: f64,
     /// Sd of the endmembers' normal prior around its centre, truncated at 0 (equation 3), > 0.
@@ -91,6 +94,7 @@ impl Model {
             endmembers,
             noise: Noise::Band,
             concentration: 0.2 * endmembers as f64,
+            concentration_sd: None,
             mean_concentration: 1.0,
             endmember_sd: 0.3,
             noise_prior: ScalePrior::half_normal(0.05),

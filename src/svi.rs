@@ -162,7 +162,10 @@ fn check(model: &Model, settings: &Settings) -> Result<()> {
         ));
     }
     positive("--learning-rate", settings.learning_rate)?;
-    positive("--concentration", model.concentration)
+    positive("--concentration", model.concentration)?;
+    model
+        .concentration_sd
+        .map_or(Ok(()), |sd| positive("--concentration learned, with prior sd", sd))
 }
 
 /// Fits the model from a start. `observe` is told after every [`BLOCK`] steps; `interrupted` is

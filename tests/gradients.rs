@@ -229,7 +229,12 @@ fn elbo_by_densities(problem: &Problem, b: &Buffers<f64>) -> f64 {
         }
         let pi = softmax(&(0..k - 1).map(|i| x(p.mean_at() + i)).collect::<Vec<_>>());
         sum += ln_dirichlet(&pi, &vec![model.mean_concentration; k]) + ln_jacobian(&pi);
-        let a: Vec<f64> = pi.iter().map(|pi| model.concentration * pi).collect();
+        let concentration = model.concentration_sd.map_or(model.concentration, |sd| {
+            let x = x(p.concentration_at());
+            sum += ln_normal(x, model.concentration.ln(), sd * sd);
+            x.exp()
+        });
+        let a: Vec<f64> = pi.iter().map(|pi| concentration * pi).collect();
         let scale = f64::from(p.pixels) / f64::from(p.batch);
         for place in 0..p.batch as usize {
             let pixel = b.pixel_of[place] as usize;

@@ -22,6 +22,7 @@ fn everything(endmembers: usize, noise: Noise) -> Model {
         variability: Some(0.03),
         guide: Guide::FullRank,
         noise,
+        concentration_sd: Some(1.0),
         ..Model::new(endmembers)
     }
 }
@@ -168,7 +169,10 @@ fn no_invocation_makes_more_iterations_than_its_pass_says() {
     let Some(adapter) = adapter() else { return };
     let mut most = std::collections::BTreeMap::new();
     for (name, problem) in variants() {
-        if !["plain", "isotropic", "everything"].iter().any(|start| name.starts_with(start)) {
+        if !["plain", "isotropic", "concentration", "everything"]
+            .iter()
+            .any(|start| name.starts_with(start))
+        {
             continue;
         }
         for (pass, _) in passes::all::<f32>() {
@@ -184,7 +188,7 @@ fn no_invocation_makes_more_iterations_than_its_pass_says() {
             *most = made.max(*most);
         }
     }
-    assert_eq!(most.len(), 10);
+    assert_eq!(most.len(), 11);
     assert!(most.values().all(|&made| made > 0), "counts nothing: {most:?}");
 }
 

@@ -1,5 +1,5 @@
 //! Gradient of the guide of the scene latents: the sums over pixels, times N / B, with priors, Jacobians and entropy; and what each latent gives the ELBO.
-//! Equations 13 and 15 to 18.
+//! Equations 13 and 15 to 20.
 
 use rayon::prelude::*;
 
@@ -111,7 +111,7 @@ impl<T: Real> View<'_, T> {
                 - half * of(p.noise_precision) * off * off;
             (slope, prior)
         } else if j < p.variability_at() {
-            self.mean_abundance(particle, j - p.mean_at())
+            self.dirichlet(particle, j, x)
         } else {
             let square = (two * x).exp();
             let l = j - p.variability_at();
@@ -129,24 +129,35 @@ impl<T: Real> View<'_, T> {
         self.totals[particle * self.p.totals_stride() + column * self.p.stride() + at]
     }
 
-    /// Slope by logit j of the mean abundance, and that logit's share of the log prior; the last
-    /// abundance has no logit, so the first one carries its share too.
-    fn mean_abundance(&self, particle: usize, j: usize) -> (T, T) {
+    /// Slope by a logit of the mean abundance, or by the log concentration x, and the latent's share
+    /// of the log prior. Both move all a_k: a logit by `a_k (1 - pi)` or `-a_k pi`, the log
+    /// concentration by `a_k`. The last abundance has no logit, so the first one carries its share of
+    /// the prior too.
+    fn dirichlet(&self, particle: usize, j: usize, x: T) -> (T, T) {
         let (p, k) = (self.p, self.p.k());
         let of = |value: f64| T::of(value);
-        let a = &self.theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
-        let concentration = of(f64::from(p.concentration));
+        let theta = &self.theta[particle * p.theta_stride() + p.dirichlet_at()..];
+        let (a, concentration) = (&theta[..k], theta[k]);
         let prior_concentration = of(f64::from(p.mean_concentration));
-        let pi_j = a[j] / concentration;
-        let mut slope = prior_concentration * (T::one() - of(k as f64) * pi_j);
+        let precision = of(f64::from(p.concentration_precision));
+        let from_centre = x - of(f64::from(p.concentration)).ln();
+        let own = (j < p.concentration_at()).then(|| j - p.mean_at());
+        let pi_j = own.map_or(-T::one(), |own| a[own] / concentration);
+        let mut slope = match own {
+            Some(_) => prior_concentration * (T::one() - of(k as f64) * pi_j),
+            None => -precision * from_centre,
+        };
         for (i, &a_i) in a.iter().enumerate() {
             let logs = self.total(particle, p.columns(), i);
             let by_a = of(f64::from(p.scale))
                 * (of(f64::from(p.batch)) * (digamma(concentration) - digamma(a_i)) + logs);
-            let same = if i == j { T::one() } else { T::zero() };
+            let same = if own == Some(i) { T::one() } else { T::zero() };
             slope = slope + a_i * (same - pi_j) * by_a;
         }
-        let last = if j == 0 { (a[k - 1] / concentration).ln() } else { T::zero() };
+        if own.is_none() {
+            return (slope, -of(0.5) * precision * from_centre * from_centre);
+        }
+        let last = if own == Some(0) { (a[k - 1] / concentration).ln() } else { T::zero() };
         (slope, prior_concentration * (pi_j.ln() + last))
     }
 }

@@ -145,6 +145,14 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
             Problem::new(Model { variability: Some(0.05), ..base(3) }, two.clone(), 40, 7),
         ),
         (
+            "concentration",
+            Problem::new(Model { concentration_sd: Some(0.8), ..base(3) }, two.clone(), 40, 7),
+        ),
+        (
+            "concentration, K = 1",
+            Problem::new(Model { concentration_sd: Some(0.8), ..base(1) }, two.clone(), 40, 5),
+        ),
+        (
             "everything, full rank, K = 6, weighted, log-normal noise",
             Problem::new(
                 Model {
@@ -152,6 +160,7 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
                     variability: Some(0.03),
                     guide: Guide::FullRank,
                     likelihood_weight: 0.3,
+                    concentration_sd: Some(0.8),
                     noise_prior: ScalePrior::log_normal(-3.0, 1.0),
                     ..base(6)
                 },
