@@ -1,4 +1,4 @@
-// Gradient of the guide of the scene latents (equations 13, 15 to 20): the sums over pixels,
+// Gradient of the guide of the scene latents (equations 13, 15 to 20, 24): the sums over pixels,
 // times N / B, with priors, Jacobians and entropy; and what each latent gives the ELBO.
 // Grid: globals.
 @group(0) @binding(1) var<storage, read> globals: array<f32>;
@@ -6,8 +6,9 @@
 @group(0) @binding(3) var<storage, read> eps: array<f32>;
 @group(0) @binding(4) var<storage, read> theta: array<f32>;
 @group(0) @binding(5) var<storage, read> totals: array<f32>;
-@group(0) @binding(6) var<storage, read_write> grads: array<f32>;
-@group(0) @binding(7) var<storage, read_write> terms: array<f32>;
+@group(0) @binding(6) var<storage, read> regression_sums: array<f32>;
+@group(0) @binding(7) var<storage, read_write> grads: array<f32>;
+@group(0) @binding(8) var<storage, read_write> terms: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -47,6 +48,10 @@ fn padded(j: u32) -> bool {
     if (j < mean_at()) {
         return p.noises > 1u && j - noise_at() >= p.bands;
     }
+    if (j >= regression_at()) {
+        let l = (j - regression_at()) / stride();
+        return l >= p.bands || (j - regression_at()) % stride() >= l;
+    }
     return j >= variability_at() && (j - variability_at()) % stride() >= p.bands;
 }
 
@@ -76,6 +81,9 @@ fn latent(particle: u32, j: u32, x: f32) -> vec2f {
     if (j < variability_at()) {
         return dirichlet(particle, j, x, out + dirichlet_at());
     }
+    if (j >= regression_at()) {
+        return regression(particle, j - regression_at(), x);
+    }
     let square = exp(2.0 * x);
     let l = j - variability_at();
     let sum = total(particle, p.endmembers + 1u + l / stride(), l % stride());
@@ -84,6 +92,14 @@ fn latent(particle: u32, j: u32, x: f32) -> vec2f {
 
 fn total(particle: u32, column: u32, band: u32) -> f32 {
     return totals[particle * totals_stride() + column * stride() + band];
+}
+
+// Slope by the regression at i on the band `lag` before, and its log prior.
+fn regression(particle: u32, i: u32, x: f32) -> vec2f {
+    let lag = f32(i / stride() - i % stride());
+    let weight = p.regression_precision * lag * lag;
+    let sum = regression_sums[particle * stride() * stride() + i];
+    return vec2f(p.scale * sum - weight * x, -0.5 * weight * x * x);
 }
 
 // Slope by a logit of the mean abundance, or by the log concentration, and the latent's share of the

@@ -1,5 +1,6 @@
 // Draws the scene latents x = loc + exp(log scale) * eps and writes what they mean (equations 1, 3,
-// 4, 5, 19): endmembers, noise and variability variances, Dirichlet parameters and their total.
+// 4, 5, 19, 21): endmembers, noise and variability variances, Dirichlet parameters and their total,
+// regressions between bands.
 // Grid: particles x (globals + 1); the last invocation of a particle does the Dirichlet parameters.
 @group(0) @binding(1) var<storage, read> globals: array<f32>;
 @group(0) @binding(2) var<storage, read_write> eps: array<f32>;
@@ -37,6 +38,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         } else {
             theta[out + noise_at() + l] = select(1.0, variance, l < p.bands);
         }
+    } else if (j >= regression_at()) {
+        let i = j - regression_at();
+        let l = i / stride();
+        theta[out + theta_regression_at() + i] = select(0.0, x, i % stride() < l && l < p.bands);
     } else if (j >= variability_at()) {
         let l = j - variability_at();
         theta[out + noise_at() + stride() + l] = select(0.0, exp(2.0 * x), l % stride() < p.bands);

@@ -1,5 +1,5 @@
 //! Gradient of the guide of the scene latents: the sums over pixels, times N / B, with priors, Jacobians and entropy; and what each latent gives the ELBO.
-//! Equations 13 and 15 to 20.
+//! Equations 13, 15 to 20 and 24.
 
 use rayon::prelude::*;
 
@@ -18,6 +18,7 @@ pub static PASS: Pass = Pass {
         (Buf::GlobalEps, Access::Read),
         (Buf::Theta, Access::Read),
         (Buf::Totals, Access::Read),
+        (Buf::RegressionSums, Access::Read),
         (Buf::GlobalGrads, Access::Write),
         (Buf::GlobalTerms, Access::Write),
     ],
@@ -33,7 +34,13 @@ pub static PASS: Pass = Pass {
 /// Gathers the gradient on the CPU.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let g = p.globals as usize;
-    let view = View { p, theta: &b.theta, totals: &b.totals, prior_centre: &b.prior_centre };
+    let view = View {
+        p,
+        theta: &b.theta,
+        totals: &b.totals,
+        regression_sums: &b.regression_sums,
+        prior_centre: &b.prior_centre,
+    };
     let (globals, eps) = (&b.globals, &b.global_eps);
     let share = T::of(f64::from(p.per_pixel) / f64::from(p.particles));
     let (by_loc, by_log_scale) = b.global_grads[..2 * g].split_at_mut(g);
@@ -67,6 +74,7 @@ struct View<'a, T> {
     p: &'a Params,
     theta: &'a [T],
     totals: &'a [T],
+    regression_sums: &'a [T],
     prior_centre: &'a [T],
 }
 
@@ -78,9 +86,18 @@ impl<T: Real> View<'_, T> {
             j % p.stride() >= bands
         } else if j < p.mean_at() {
             p.noises > 1 && j - p.noise_at() >= bands
+        } else if j >= p.regression_at() {
+            let (l, m) = self.pair(j);
+            l >= bands || m >= l
         } else {
             j >= p.variability_at() && (j - p.variability_at()) % p.stride() >= bands
         }
+    }
+
+    /// The band that the regression at j is of, and the band that it is on.
+    fn pair(&self, j: usize) -> (usize, usize) {
+        let i = j - self.p.regression_at();
+        (i / self.p.stride(), i % self.p.stride())
     }
 
     /// Slope of the log joint by latent j at x, and the latent's log prior with its Jacobian.
@@ -112,6 +129,12 @@ impl<T: Real> View<'_, T> {
             (slope, prior)
         } else if j < p.variability_at() {
             self.dirichlet(particle, j, x)
+        } else if j >= p.regression_at() {
+            let (l, m) = self.pair(j);
+            let lag = T::of((l - m) as f64);
+            let precision = of(p.regression_precision) * lag * lag;
+            let sum = self.regression_sums[(particle * p.stride() + l) * p.stride() + m];
+            (of(p.scale) * sum - precision * x, -half * precision * x * x)
         } else {
             let square = (two * x).exp();
             let l = j - p.variability_at();

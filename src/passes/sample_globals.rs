@@ -1,9 +1,10 @@
-//! Draws the scene latents and writes what they mean: endmembers, variances, Dirichlet parameters.
-//! Equations 1, 3, 4, 5, 8 and 19 of `docs/model.md`.
+//! Draws the scene latents and writes what they mean: endmembers, variances, Dirichlet parameters,
+//! regressions between bands.
+//! Equations 1, 3, 4, 5, 8, 19 and 21 of `docs/model.md`.
 
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
-use crate::layout::{Buf, CONCENTRATION, Params, VARIABILITY};
+use crate::layout::{Buf, CONCENTRATION, COVARIANCE, Params, VARIABILITY};
 use crate::math::{Real, softplus};
 use crate::rng::{self, Stream};
 
@@ -69,5 +70,13 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
                 (concentration * (logit(i) - top).exp() / sum).max(T::of(LEAST));
         }
         theta[p.dirichlet_at() + k] = concentration;
+        if p.has(COVARIANCE) {
+            let phi = &mut theta[p.theta_regression_at()..];
+            for (l, row) in phi.chunks_exact_mut(stride).take(bands).enumerate() {
+                for (m, phi) in row[..l].iter_mut().enumerate() {
+                    *phi = x(p.regression_at() + l * stride + m);
+                }
+            }
+        }
     }
 }
