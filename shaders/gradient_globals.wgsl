@@ -1,4 +1,4 @@
-// Gradient of the guide of the scene latents (equations 13, 15 to 18): the sums over pixels,
+// Gradient of the guide of the scene latents (equations 13, 15 to 20, 24): the sums over pixels,
 // times N / B, with priors, Jacobians and entropy; and what each latent gives the ELBO.
 // Grid: globals.
 @group(0) @binding(1) var<storage, read> globals: array<f32>;
@@ -6,8 +6,9 @@
 @group(0) @binding(3) var<storage, read> eps: array<f32>;
 @group(0) @binding(4) var<storage, read> theta: array<f32>;
 @group(0) @binding(5) var<storage, read> totals: array<f32>;
-@group(0) @binding(6) var<storage, read_write> grads: array<f32>;
-@group(0) @binding(7) var<storage, read_write> terms: array<f32>;
+@group(0) @binding(6) var<storage, read> regression_sums: array<f32>;
+@group(0) @binding(7) var<storage, read_write> grads: array<f32>;
+@group(0) @binding(8) var<storage, read_write> terms: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -47,6 +48,10 @@ fn padded(j: u32) -> bool {
     if (j < mean_at()) {
         return p.noises > 1u && j - noise_at() >= p.bands;
     }
+    if (j >= regression_at()) {
+        let l = (j - regression_at()) / stride();
+        return l >= p.bands || (j - regression_at()) % stride() >= l;
+    }
     return j >= variability_at() && (j - variability_at()) % stride() >= p.bands;
 }
 
@@ -74,7 +79,10 @@ fn latent(particle: u32, j: u32, x: f32) -> vec2f {
         return vec2f(slope, prior);
     }
     if (j < variability_at()) {
-        return mean_abundance(particle, j - mean_at(), out + dirichlet_at());
+        return dirichlet(particle, j, x, out + dirichlet_at());
+    }
+    if (j >= regression_at()) {
+        return regression(particle, j - regression_at(), x);
     }
     let square = exp(2.0 * x);
     let l = j - variability_at();
@@ -86,21 +94,40 @@ fn total(particle: u32, column: u32, band: u32) -> f32 {
     return totals[particle * totals_stride() + column * stride() + band];
 }
 
-// Slope by logit j of the mean abundance, and that logit's share of the log prior; the last
-// abundance has no logit, so the first one carries its share too.
-fn mean_abundance(particle: u32, j: u32, a: u32) -> vec2f {
-    let digamma_total = digamma(p.concentration);
-    let pi_j = theta[a + j] / p.concentration;
-    var slope = p.mean_concentration * (1.0 - f32(p.endmembers) * pi_j);
+// Slope by the regression at i on the band `lag` before, and its log prior.
+fn regression(particle: u32, i: u32, x: f32) -> vec2f {
+    let lag = f32(i / stride() - i % stride());
+    let weight = p.regression_precision * lag * lag;
+    let sum = regression_sums[particle * stride() * stride() + i];
+    return vec2f(p.scale * sum - weight * x, -0.5 * weight * x * x);
+}
+
+// Slope by a logit of the mean abundance, or by the log concentration, and the latent's share of the
+// log prior. Both move all a_k: a logit by a_k (1 - pi) or -a_k pi, the log concentration by a_k. The
+// last abundance has no logit, so the first one carries its share of the prior too.
+fn dirichlet(particle: u32, j: u32, x: f32, a: u32) -> vec2f {
+    let concentration = theta[a + p.endmembers];
+    let digamma_total = digamma(concentration);
+    let of_logit = j < concentration_at();
+    let own = j - mean_at();
+    let pi_j = select(-1.0, theta[a + own] / concentration, of_logit);
+    let from_centre = x - log(p.concentration);
+    var slope = -p.concentration_precision * from_centre;
+    if (of_logit) {
+        slope = p.mean_concentration * (1.0 - f32(p.endmembers) * pi_j);
+    }
     for (var k = 0u; k < p.endmembers; k++) {
         let a_k = theta[a + k];
         let log_weights = total(particle, columns(), k);
         let by_a = p.scale * (f32(p.batch) * (digamma_total - digamma(a_k)) + log_weights);
-        slope += a_k * (select(0.0, 1.0, j == k) - pi_j) * by_a;
+        slope += a_k * (select(0.0, 1.0, of_logit && own == k) - pi_j) * by_a;
+    }
+    if (!of_logit) {
+        return vec2f(slope, -0.5 * p.concentration_precision * from_centre * from_centre);
     }
     var prior = log(pi_j);
-    if (j == 0u) {
-        prior += log(theta[a + p.endmembers - 1u] / p.concentration);
+    if (own == 0u) {
+        prior += log(theta[a + p.endmembers - 1u] / concentration);
     }
     return vec2f(slope, p.mean_concentration * prior);
 }

@@ -1,6 +1,6 @@
 // Log density of the observed spectra and its derivatives by mean (A) and variance (B), equation 7,
 // each times the likelihood's weight. The residual is formed, never expanded: y'y - 2 y'mu + mu'mu
-// loses the digits that matter. Grid: rows x quads.
+// loses the digits that matter. Grid: rows x quads, none with covariance.
 @group(0) @binding(1) var<storage, read> cube: array<vec4f>;
 @group(0) @binding(2) var<storage, read> theta: array<vec4f>;
 @group(0) @binding(3) var<storage, read> pixel_of: array<u32>;

@@ -1,5 +1,6 @@
 // Draws the scene latents x = loc + exp(log scale) * eps and writes what they mean (equations 1, 3,
-// 4, 5): endmembers, noise and variability variances, Dirichlet parameters.
+// 4, 5, 19, 21): endmembers, noise and variability variances, Dirichlet parameters and their total,
+// regressions between bands.
 // Grid: particles x (globals + 1); the last invocation of a particle does the Dirichlet parameters.
 @group(0) @binding(1) var<storage, read> globals: array<f32>;
 @group(0) @binding(2) var<storage, read_write> eps: array<f32>;
@@ -37,6 +38,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         } else {
             theta[out + noise_at() + l] = select(1.0, variance, l < p.bands);
         }
+    } else if (j >= regression_at()) {
+        let i = j - regression_at();
+        let l = i / stride();
+        theta[out + theta_regression_at() + i] = select(0.0, x, i % stride() < l && l < p.bands);
     } else if (j >= variability_at()) {
         let l = j - variability_at();
         theta[out + noise_at() + stride() + l] = select(0.0, exp(2.0 * x), l % stride() < p.bands);
@@ -47,19 +52,18 @@ fn normal_of(particle: u32, j: u32) -> f32 {
     return normals(STREAM_GLOBAL, particle, j / 4u, 0u)[j % 4u];
 }
 
-fn logit(particle: u32, k: u32) -> f32 {
-    if (k + 1u == p.endmembers) {
-        return 0.0;
-    }
-    let j = mean_at() + k;
+fn latent(particle: u32, j: u32) -> f32 {
     return globals[j] + exp(globals[p.globals + j]) * normal_of(particle, j);
 }
 
-// a = alpha softmax(logits, 0), kept away from zero, where log-gamma and digamma have poles.
+// a = alpha softmax(logits, 0), kept away from zero, where log-gamma and digamma have poles; then alpha.
 fn dirichlet(particle: u32, out: u32) {
     var top = 0.0;
     for (var k = 0u; k < p.endmembers; k++) {
-        let x = logit(particle, k);
+        var x = 0.0;
+        if (k + 1u < p.endmembers) {
+            x = latent(particle, mean_at() + k);
+        }
         theta[out + k] = x;
         top = max(top, x);
     }
@@ -67,7 +71,12 @@ fn dirichlet(particle: u32, out: u32) {
     for (var k = 0u; k < p.endmembers; k++) {
         sum += exp(theta[out + k] - top);
     }
+    var concentration = p.concentration;
+    if (has(CONCENTRATION)) {
+        concentration = exp(latent(particle, concentration_at()));
+    }
+    theta[out + p.endmembers] = concentration;
     for (var k = 0u; k < p.endmembers; k++) {
-        theta[out + k] = max(p.concentration * exp(theta[out + k] - top) / sum, 1e-6);
+        theta[out + k] = max(concentration * exp(theta[out + k] - top) / sum, 1e-6);
     }
 }

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView1, ArrayView2};
 
-use crate::layout::{Params, VARIABILITY};
+use crate::layout::{CONCENTRATION, COVARIANCE, Params, VARIABILITY};
 use crate::math::softplus_inverse;
 use crate::model::Model;
 use crate::scene::Cube;
@@ -29,6 +29,8 @@ const LEAST_NOISE: f64 = 2e-3;
 const LOG_SCALE_ENDMEMBER: f32 = -4.0;
 const LOG_SCALE_NOISE: f32 = -3.0;
 const LOG_SCALE_MEAN: f32 = -2.0;
+const LOG_SCALE_CONCENTRATION: f32 = -3.0;
+const LOG_SCALE_REGRESSION: f32 = -5.0;
 const LOG_SCALE_PIXEL: f32 = -1.0;
 const LOG_SCALE_BRIGHTNESS: f32 = -3.0;
 
@@ -65,13 +67,19 @@ impl State {
         for i in 0..k - 1 {
             globals[params.mean_at() + i] = (means[i] / means[k - 1]).ln() as f32;
         }
-        globals[g + params.mean_at()..g + params.variability_at()].fill(LOG_SCALE_MEAN);
+        globals[g + params.mean_at()..g + params.concentration_at()].fill(LOG_SCALE_MEAN);
+        if params.has(CONCENTRATION) {
+            globals[params.concentration_at()] = model.concentration.ln() as f32;
+            globals[g + params.concentration_at()] = LOG_SCALE_CONCENTRATION;
+        }
 
         if params.has(VARIABILITY) {
             let scale = model.variability.unwrap_or(1.0);
-            globals[params.variability_at()..g].fill(scale.ln() as f32);
-            globals[g + params.variability_at()..].fill(LOG_SCALE_NOISE);
+            globals[params.variability_at()..params.regression_at()].fill(scale.ln() as f32);
+            globals[g + params.variability_at()..g + params.regression_at()].fill(LOG_SCALE_NOISE);
         }
+        // Bands begin on their own: regressions of zero.
+        globals[g + params.regression_at()..].fill(LOG_SCALE_REGRESSION);
 
         let (latents, local_stride) = (params.latents as usize, params.local_stride as usize);
         let mut locals = vec![0.0; abundances.nrows() * local_stride];
@@ -143,15 +151,28 @@ pub fn elbo_constant(params: &Params, model: &Model, prior_centre: &[f32]) -> f6
     let mean_abundance = crate::math::ln_gamma(k as f64 * model.mean_concentration)
         - k as f64 * crate::math::ln_gamma(model.mean_concentration);
 
+    let concentration = model.concentration_sd.map_or(0.0, |sd| -0.5 * two_pi.ln() - sd.ln());
+
+    // Of L bands, L - h have a band h before them.
+    let pairs = if params.has(COVARIANCE) { 0.5 * l * (l - 1.0) } else { 0.0 };
+    let lags: f64 = (1..if pairs > 0.0 { params.bands } else { 0 })
+        .map(|lag| (l - f64::from(lag)) * f64::from(lag).ln())
+        .sum();
+    let regressions = lags - pairs * (0.5 * two_pi.ln() + model.regression_sd.ln());
+
     let globals = k as f64 * l * if model.variability.is_some() { 2.0 } else { 1.0 }
         + noises
-        + (k - 1) as f64;
+        + (k - 1) as f64
+        + f64::from(u8::from(model.concentration_sd.is_some()))
+        + pairs;
     likelihood
         + brightness
         + endmembers
         + noises * model.noise_prior.constant
         + variability
         + mean_abundance
+        + concentration
+        + regressions
         + entropy_of(globals)
         + entropy_of(n * f64::from(params.latents))
 }

@@ -28,11 +28,12 @@ pub struct Params {
     pub latents: u32,
     /// Guide parameters of a pixel: P locs, P log scales, P (P - 1) / 2 off-diagonals if full-rank.
     pub local_stride: u32,
-    /// G, latents of the scene: endmembers, noise, mean abundance, variability, in this order.
+    /// G, latents of the scene: endmembers, noise, mean abundance, concentration, variability,
+    /// regressions between bands, in this order.
     pub globals: u32,
     /// Noise latents: 1, or 4 * quads.
     pub noises: u32,
-    /// [`BRIGHTNESS`], [`VARIABILITY`], [`FULL_RANK`].
+    /// [`BRIGHTNESS`], [`VARIABILITY`], [`FULL_RANK`], [`CONCENTRATION`], [`COVARIANCE`].
     pub flags: u32,
     /// Rows that one partial sum takes.
     pub chunk_rows: u32,
@@ -56,8 +57,10 @@ pub struct Params {
     pub scale: f32,
     /// Weight of the likelihood.
     pub weight: f32,
-    /// alpha.
+    /// alpha, or the median of its prior.
     pub concentration: f32,
+    /// 1 / sd^2 of the prior of log alpha.
+    pub concentration_precision: f32,
     /// alpha0.
     pub mean_concentration: f32,
     /// 1 / sd^2 of the endmembers' prior.
@@ -74,6 +77,8 @@ pub struct Params {
     pub noise_centre: f32,
     /// As above.
     pub noise_precision: f32,
+    /// 1 / sd^2 of the prior of the regression on the band before.
+    pub regression_precision: f32,
     /// 1 / scale^2 of the variability's HalfNormal.
     pub variability_quadratic: f32,
     /// 1 / N: global gradients are those of the ELBO a pixel.
@@ -95,7 +100,7 @@ pub struct Params {
     /// Decay of the second moment, pixel latents.
     pub decay_second_local: f32,
     /// Uniform structs come in multiples of 16 bytes.
-    pub padding: [u32; 3],
+    pub padding: u32,
 }
 
 /// Flag: pixels have a brightness.
@@ -104,6 +109,10 @@ pub const BRIGHTNESS: u32 = 1;
 pub const VARIABILITY: u32 = 2;
 /// Flag: a pixel's latents share a Cholesky factor.
 pub const FULL_RANK: u32 = 4;
+/// Flag: the concentration is learned.
+pub const CONCENTRATION: u32 = 8;
+/// Flag: bands share their noise.
+pub const COVARIANCE: u32 = 16;
 
 /// The most partial sums a particle: the final sums then stay short on any scene.
 const MAX_CHUNKS: u32 = 1024;
@@ -132,14 +141,19 @@ impl Params {
         let quads = bands.div_ceil(4);
         let k = model.endmembers;
         let variability = model.variability.is_some();
-        let noises = if model.noise == Noise::Band { 4 * quads } else { 1 };
+        let noises = if model.noise == Noise::Isotropic { 1 } else { 4 * quads };
+        let covariance = model.noise == Noise::Covariance;
         let latents = model.pixel_latents();
         let off_diagonal = if model.guide == Guide::FullRank {
             latents * latents.saturating_sub(1) / 2
         } else {
             0
         };
-        let globals = 4 * quads * k * (1 + usize::from(variability)) + noises + (k - 1);
+        let globals = 4 * quads * k * (1 + usize::from(variability))
+            + noises
+            + (k - 1)
+            + usize::from(model.concentration_sd.is_some())
+            + if covariance { (4 * quads).saturating_mul(4 * quads) } else { 0 };
         let batch_u32 = int(batch, "the minibatch")?;
         let chunk_rows = batch_u32.div_ceil(MAX_CHUNKS).max(MIN_CHUNK_ROWS);
         let [seed_low, seed_high] = rng::key(seed);
@@ -157,7 +171,9 @@ impl Params {
             noises: int(noises, "the number of bands")?,
             flags: if model.brightness.is_some() { BRIGHTNESS } else { 0 }
                 | if variability { VARIABILITY } else { 0 }
-                | if model.guide == Guide::FullRank { FULL_RANK } else { 0 },
+                | if model.guide == Guide::FullRank { FULL_RANK } else { 0 }
+                | if model.concentration_sd.is_some() { CONCENTRATION } else { 0 }
+                | if covariance { COVARIANCE } else { 0 },
             chunk_rows,
             chunks: batch_u32.div_ceil(chunk_rows),
             seed_low,
@@ -166,6 +182,7 @@ impl Params {
             scale: (pixels as f64 / batch as f64) as f32,
             weight: model.likelihood_weight as f32,
             concentration: model.concentration as f32,
+            concentration_precision: model.concentration_sd.map_or(0.0, |sd| sd.powi(-2)) as f32,
             mean_concentration: model.mean_concentration as f32,
             endmember_precision: model.endmember_sd.powi(-2) as f32,
             brightness_precision: model.brightness.map_or(0.0, |tau| tau.powi(-2)) as f32,
@@ -174,6 +191,7 @@ impl Params {
             noise_quadratic: model.noise_prior.quadratic as f32,
             noise_centre: model.noise_prior.centre as f32,
             noise_precision: model.noise_prior.precision as f32,
+            regression_precision: model.regression_sd.powi(-2) as f32,
             variability_quadratic: model.variability.map_or(0.0, |h| h.powi(-2)) as f32,
             per_pixel: (1.0 / pixels as f64) as f32,
             ..Params::zeroed()
@@ -220,15 +238,34 @@ impl Params {
         self.noise_at() + self.noises as usize
     }
 
-    /// First variability latent in the vector of scene latents.
-    pub fn variability_at(&self) -> usize {
+    /// The concentration's latent, if it is learned, in the vector of scene latents.
+    pub fn concentration_at(&self) -> usize {
         self.mean_at() + self.k() - 1
     }
 
+    /// First variability latent in the vector of scene latents.
+    pub fn variability_at(&self) -> usize {
+        self.concentration_at() + usize::from(self.has(CONCENTRATION))
+    }
+
+    /// First regression between bands in the vector of scene latents: a row of bands for each band,
+    /// of which those below the diagonal are in use.
+    pub fn regression_at(&self) -> usize {
+        let variability = if self.has(VARIABILITY) { self.k() * self.stride() } else { 0 };
+        self.variability_at() + variability
+    }
+
     /// What one particle's scene draw means, in floats: endmembers (K rows of bands), noise variance
-    /// (a row), variability variance (K rows, used when it is on), Dirichlet parameters a (K).
+    /// (a row), variability variance (K rows, used when it is on), Dirichlet parameters a (K), alpha;
+    /// with covariance the regressions between bands (a row for each band, zero from the diagonal on).
     pub fn theta_stride(&self) -> usize {
-        (2 * self.k() + 1) * self.stride() + self.k().next_multiple_of(4)
+        self.theta_regression_at()
+            + if self.has(COVARIANCE) { self.stride() * self.stride() } else { 0 }
+    }
+
+    /// Regressions between bands within theta.
+    pub fn theta_regression_at(&self) -> usize {
+        self.dirichlet_at() + (self.k() + 1).next_multiple_of(4)
     }
 
     /// Dirichlet parameters within theta.
@@ -263,6 +300,7 @@ impl Params {
     pub fn len(&self, buf: Buf) -> usize {
         let (s, g) = (self.particles as usize, self.globals as usize);
         let wide = self.rows().saturating_mul(self.stride());
+        let if_covariance = |len: usize| if self.has(COVARIANCE) { len } else { 0 };
         let len = match buf {
             Buf::Cube => (self.pixels as usize).saturating_mul(self.stride()),
             Buf::Globals => 2 * g,
@@ -278,11 +316,15 @@ impl Params {
             Buf::LocalEps => self.rows().saturating_mul(self.latents as usize),
             Buf::Draws => self.rows().saturating_mul(self.draw_stride()),
             Buf::Mu | Buf::ScoreMean | Buf::ScoreVariance => wide,
+            Buf::Residuals | Buf::ScoreInnovation => if_covariance(wide),
             Buf::LogDensity => self.rows().saturating_mul(self.quads as usize),
             Buf::RowGrads => self.rows().saturating_mul(self.row_grad_stride()),
             Buf::LocalGrads => self.batch as usize * self.local_stride as usize,
             Buf::Partials => {
                 (s * self.chunks as usize).saturating_mul(self.columns() * self.stride())
+            }
+            Buf::RegressionSums => {
+                if_covariance(s.saturating_mul(self.stride()).saturating_mul(self.stride()))
             }
             Buf::RowSums => s * self.chunks as usize * (self.k() + 1),
             Buf::Totals => s.saturating_mul(self.totals_stride()),
@@ -322,6 +364,10 @@ pub enum Buf {
     Draws,
     /// Mixed spectra, (R, stride).
     Mu,
+    /// With covariance: observed less mixed spectra, (R, stride).
+    Residuals,
+    /// With covariance: derivative of the log density by the innovation's mean, (R, stride).
+    ScoreInnovation,
     /// A: derivative of the log density by the mean, (R, stride).
     ScoreMean,
     /// B: derivative of the log density by the variance, (R, stride).
@@ -334,6 +380,9 @@ pub enum Buf {
     LocalGrads,
     /// Partial sums over pixels of what each band gives the scene latents, (S, chunks, columns, stride).
     Partials,
+    /// With covariance: sums over pixels of what each pair of bands gives their regression, (S, stride,
+    /// stride).
+    RegressionSums,
     /// Partial sums over pixels of log abundances (K) and the local ELBO, (S, chunks, K + 1).
     RowSums,
     /// Both summed over chunks, (S, totals_stride).
@@ -350,7 +399,7 @@ pub enum Buf {
 
 impl Buf {
     /// Every buffer.
-    pub const ALL: [Buf; 24] = [
+    pub const ALL: [Buf; 27] = [
         Buf::Cube,
         Buf::Globals,
         Buf::GlobalMoments,
@@ -363,12 +412,15 @@ impl Buf {
         Buf::LocalEps,
         Buf::Draws,
         Buf::Mu,
+        Buf::Residuals,
+        Buf::ScoreInnovation,
         Buf::ScoreMean,
         Buf::ScoreVariance,
         Buf::LogDensity,
         Buf::RowGrads,
         Buf::LocalGrads,
         Buf::Partials,
+        Buf::RegressionSums,
         Buf::RowSums,
         Buf::Totals,
         Buf::GlobalGrads,

@@ -36,6 +36,7 @@
 
 pub mod backend;
 pub mod buffers;
+pub mod covariance;
 pub mod effective;
 pub mod error;
 pub mod guide;

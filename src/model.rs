@@ -8,7 +8,13 @@ pub enum Noise {
     Isotropic,
     /// One standard deviation a band.
     Band,
+    /// A covariance of all bands, by the regression of each band's noise on the bands before it
+    /// (equations 21 and 22). At most [`MOST_COVARIANCE_BANDS`] bands, no variability.
+    Covariance,
 }
+
+/// The most bands whose covariance is learned: a step takes their square a pixel.
+pub const MOST_COVARIANCE_BANDS: usize = 300;
 
 /// Variational family of a pixel's latents (equation 8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -64,14 +70,20 @@ pub struct Model {
     pub endmembers: usize,
     /// Noise of the observed spectra.
     pub noise: Noise,
-    /// Total concentration alpha of the pixels' Dirichlet (equation 2), > 0.
+    /// Total concentration alpha of the pixels' Dirichlet (equation 2), > 0; where it is learned, the
+    /// median of its prior.
     pub concentration: f64,
+    /// Prior sd of log alpha around `log concentration` (equation 19), > 0, or none: alpha is given.
+    pub concentration_sd: Option<f64>,
     /// Concentration alpha0 of the prior of the mean abundance (equation 1), > 0.
     pub mean_concentration: f64,
     /// Sd of the endmembers' normal prior around its centre, truncated at 0 (equation 3), > 0.
     pub endmember_sd: f64,
-    /// Prior of the noise sd (equation 4).
+    /// Prior of the noise sd (equation 4); with covariance, of what the bands before leave open.
     pub noise_prior: ScalePrior,
+    /// Prior sd of the regression of a band's noise on the band before; on the h-th before it is 1/h
+    /// of that (equation 21), > 0. Used with [`Noise::Covariance`].
+    pub regression_sd: f64,
     /// Least noise sd, reflectance: keeps noise-free synthetic bands from infinite density, >= 0.
     pub noise_floor: f64,
     /// Prior sd tau of a pixel's log brightness, or none: brightness off.
@@ -91,9 +103,11 @@ impl Model {
             endmembers,
             noise: Noise::Band,
             concentration: 0.2 * endmembers as f64,
+            concentration_sd: None,
             mean_concentration: 1.0,
             endmember_sd: 0.3,
             noise_prior: ScalePrior::half_normal(0.05),
+            regression_sd: 0.5,
             noise_floor: 1e-4,
             brightness: None,
             variability: None,

@@ -7,7 +7,7 @@ use crate::backend::{self, device::Device};
 use crate::error::{Error, Result};
 use crate::guide::{self, State};
 use crate::layout::Params;
-use crate::model::Model;
+use crate::model::{MOST_COVARIANCE_BANDS, Model, Noise};
 use crate::scene::Cube;
 use crate::schedule::{Plateau, Schedule};
 
@@ -126,6 +126,7 @@ impl Outcome {
 /// The sizes of a run, with every setting checked against the scene.
 pub fn params(model: &Model, settings: &Settings, cube: &Cube) -> Result<Params> {
     check(model, settings)?;
+    check_covariance(model, cube.bands())?;
     let batch = settings.batch_size.min(cube.pixels());
     let mut params =
         Params::new(model, cube.pixels(), cube.bands(), batch, settings.particles, settings.seed)?;
@@ -162,7 +163,34 @@ fn check(model: &Model, settings: &Settings) -> Result<()> {
         ));
     }
     positive("--learning-rate", settings.learning_rate)?;
-    positive("--concentration", model.concentration)
+    positive("--concentration", model.concentration)?;
+    model
+        .concentration_sd
+        .map_or(Ok(()), |sd| positive("--concentration learned, with prior sd", sd))
+}
+
+fn check_covariance(model: &Model, bands: usize) -> Result<()> {
+    if model.noise != Noise::Covariance {
+        return Ok(());
+    }
+    let refuse = |reason: String| Err(Error::option("--noise covariance", reason));
+    if model.variability.is_some() {
+        return refuse(
+            "does not go with endmember variability, which gives every pixel a covariance of its own; switch one of the two off".into(),
+        );
+    }
+    if bands > MOST_COVARIANCE_BANDS {
+        return refuse(format!(
+            "the scene has {bands} bands in use, and at most {MOST_COVARIANCE_BANDS} are possible; use --noise band"
+        ));
+    }
+    if !(model.regression_sd.is_finite() && model.regression_sd > 0.0) {
+        return refuse(format!(
+            "the prior sd of its regressions is {}, and must be a finite number above 0",
+            model.regression_sd
+        ));
+    }
+    Ok(())
 }
 
 /// Fits the model from a start. `observe` is told after every [`BLOCK`] steps; `interrupted` is

@@ -62,6 +62,11 @@ fn global_pairs(problem: &Problem) -> Vec<(f64, f64)> {
         let j = j % p.globals as usize;
         let in_rows =
             j < p.noise_at() || (j < p.mean_at() && p.noises > 1) || j >= p.variability_at();
+        if j >= p.regression_at() {
+            let (l, m) =
+                ((j - p.regression_at()) / p.stride(), (j - p.regression_at()) % p.stride());
+            return m >= l || l >= p.bands as usize;
+        }
         let row_start = if j < p.noise_at() {
             0
         } else if j < p.mean_at() {
@@ -149,6 +154,48 @@ fn a_gradient_moves_nothing_outside_its_minibatch() {
     assert_eq!(moved, problem.params.batch as usize);
 }
 
+/// Covariance of noise whose band l is `sum phi_lm r_m` over the bands before it, plus an innovation:
+/// `(I - phi)^-1 diag(innovations) (I - phi)^-T`, by forward substitution.
+fn covariance_of(phi: &[Vec<f64>], innovations: &[f64]) -> Vec<Vec<f64>> {
+    let bands = innovations.len();
+    // Column i: what a unit innovation of band i does to all bands.
+    let mut inverse = vec![vec![0.0; bands]; bands];
+    for i in 0..bands {
+        for l in i..bands {
+            let own = if l == i { 1.0 } else { 0.0 };
+            inverse[l][i] = own + (i..l).map(|m| phi[l][m] * inverse[m][i]).sum::<f64>();
+        }
+    }
+    let entry = |l: usize, m: usize| {
+        (0..bands).map(|i| inverse[l][i] * innovations[i] * inverse[m][i]).sum()
+    };
+    (0..bands).map(|l| (0..bands).map(|m| entry(l, m)).collect()).collect()
+}
+
+/// Lower Cholesky factor.
+fn cholesky(matrix: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let n = matrix.len();
+    let mut factor = vec![vec![0.0; n]; n];
+    for l in 0..n {
+        for m in 0..=l {
+            let rest: f64 = matrix[l][m] - (0..m).map(|i| factor[l][i] * factor[m][i]).sum::<f64>();
+            factor[l][m] = if l == m { rest.sqrt() } else { rest / factor[m][m] };
+        }
+    }
+    factor
+}
+
+/// Log density of a multivariate normal at r from its mean, by the factor of its covariance.
+fn ln_multivariate_normal(r: &[f64], factor: &[Vec<f64>]) -> f64 {
+    let mut white = vec![0.0; r.len()];
+    for l in 0..r.len() {
+        let known: f64 = (0..l).map(|m| factor[l][m] * white[m]).sum();
+        white[l] = (r[l] - known) / factor[l][l];
+    }
+    let two_pi = 2.0 * std::f64::consts::PI;
+    (0..r.len()).map(|l| -0.5 * two_pi.ln() - factor[l][l].ln() - 0.5 * white[l].powi(2)).sum()
+}
+
 /// The ELBO of one step from the model's densities, with every constant, in plain loops.
 fn elbo_by_densities(problem: &Problem, b: &Buffers<f64>) -> f64 {
     let (p, model) = (problem.step(), &problem.model);
@@ -214,9 +261,24 @@ fn elbo_by_densities(problem: &Problem, b: &Buffers<f64>) -> f64 {
                 sum += (1.0 / (1.0 + (-u).exp())).ln();
             }
         }
-        let noises = if model.noise == Noise::Band { bands } else { 1 };
+        let noises = if model.noise == Noise::Isotropic { 1 } else { bands };
         let log_sd: Vec<f64> = (0..noises).map(|l| x(p.noise_at() + l)).collect();
         sum += log_sd.iter().map(|&x| scale_prior(x, noise_prior)).sum::<f64>();
+        // The noise of band l given the bands before it: innovations' variances, and regressions.
+        let mut phi = vec![vec![0.0; bands]; bands];
+        if model.noise == Noise::Covariance {
+            for l in 0..bands {
+                for m in 0..l {
+                    phi[l][m] = x(p.regression_at() + l * stride + m);
+                    let sd = model.regression_sd / (l - m) as f64;
+                    sum += ln_normal(phi[l][m], 0.0, sd * sd);
+                }
+            }
+        }
+        let innovations: Vec<f64> = (0..bands)
+            .map(|l| (2.0 * log_sd[l.min(noises - 1)]).exp() + model.noise_floor.powi(2))
+            .collect();
+        let factor = cholesky(&covariance_of(&phi, &innovations));
         let mut v = vec![vec![0.0; bands]; k];
         if let Some(h) = model.variability {
             for i in 0..k {
@@ -229,7 +291,12 @@ fn elbo_by_densities(problem: &Problem, b: &Buffers<f64>) -> f64 {
         }
         let pi = softmax(&(0..k - 1).map(|i| x(p.mean_at() + i)).collect::<Vec<_>>());
         sum += ln_dirichlet(&pi, &vec![model.mean_concentration; k]) + ln_jacobian(&pi);
-        let a: Vec<f64> = pi.iter().map(|pi| model.concentration * pi).collect();
+        let concentration = model.concentration_sd.map_or(model.concentration, |sd| {
+            let x = x(p.concentration_at());
+            sum += ln_normal(x, model.concentration.ln(), sd * sd);
+            x.exp()
+        });
+        let a: Vec<f64> = pi.iter().map(|pi| concentration * pi).collect();
         let scale = f64::from(p.pixels) / f64::from(p.batch);
         for place in 0..p.batch as usize {
             let pixel = b.pixel_of[place] as usize;
@@ -255,12 +322,18 @@ fn elbo_by_densities(problem: &Problem, b: &Buffers<f64>) -> f64 {
                 local += ln_normal(z[k - 1], 0.0, tau * tau);
                 z[k - 1].exp()
             });
+            let mut r = vec![0.0; bands];
             for l in 0..bands {
                 let mu = bright * (0..k).map(|i| w[i] * c[i][l]).sum::<f64>();
-                let noise = (2.0 * log_sd[l.min(noises - 1)]).exp() + model.noise_floor.powi(2);
-                let var = noise + (0..k).map(|i| (w[i] * v[i][l]).powi(2)).sum::<f64>();
-                local += model.likelihood_weight
-                    * ln_normal(f64::from(problem.cube.spectrum(pixel)[l]), mu, var);
+                r[l] = f64::from(problem.cube.spectrum(pixel)[l]) - mu;
+                if model.noise == Noise::Covariance {
+                    continue;
+                }
+                let var = innovations[l] + (0..k).map(|i| (w[i] * v[i][l]).powi(2)).sum::<f64>();
+                local += model.likelihood_weight * ln_normal(r[l], 0.0, var);
+            }
+            if model.noise == Noise::Covariance {
+                local += model.likelihood_weight * ln_multivariate_normal(&r, &factor);
             }
             local += (0..latents).map(|j| entropy(guide[latents + j])).sum::<f64>();
             sum += scale * local;

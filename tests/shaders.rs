@@ -6,7 +6,7 @@
 mod checks;
 
 use checks::Shader;
-use unmixel::layout::{BRIGHTNESS, FULL_RANK, Params, VARIABILITY};
+use unmixel::layout::{BRIGHTNESS, CONCENTRATION, COVARIANCE, FULL_RANK, Params, VARIABILITY};
 use unmixel::passes::{self, GROUPS_X, Pass, WORKGROUP};
 use unmixel::rng::{self, Stream};
 
@@ -129,8 +129,8 @@ fn a_changed_uniform_is_seen() {
         "\"scale\"",
     );
     assert_complains(check("trace_slot: u32", "trace_slot: f32"), "trace_slot");
-    assert_complains(check("    padding_2: u32,\n", ""), "43 fields");
-    assert_complains(check("padding_2: u32,", "padding_2: u32, more: vec2f,"), "more");
+    assert_complains(check("    padding: u32,\n", ""), "43 fields");
+    assert_complains(check("padding: u32,", "padding: u32, more: vec2f,"), "more");
 }
 
 #[test]
@@ -147,6 +147,8 @@ fn constants_are_those_of_rust() {
             ("BRIGHTNESS", BRIGHTNESS),
             ("VARIABILITY", VARIABILITY),
             ("FULL_RANK", FULL_RANK),
+            ("CONCENTRATION", CONCENTRATION),
+            ("COVARIANCE", COVARIANCE),
         ];
         if shader.module.functions.iter().any(|(_, f)| f.name.as_deref() == Some("philox")) {
             expected.extend([
@@ -222,7 +224,7 @@ fn what_exceeds_the_limits_is_seen() {
     );
     let more: String = (0..24).map(|i| format!("more_{i}: u32,")).collect();
     assert_complains(
-        check("mix", "padding_2: u32,", &format!("padding_2: u32, {more}")),
+        check("mix", "padding: u32,", &format!("padding: u32, {more}")),
         "uniform: 272",
     );
 }

@@ -23,6 +23,7 @@ struct Params {
     scale: f32,
     weight: f32,
     concentration: f32,
+    concentration_precision: f32,
     mean_concentration: f32,
     endmember_precision: f32,
     brightness_precision: f32,
@@ -31,6 +32,7 @@ struct Params {
     noise_quadratic: f32,
     noise_centre: f32,
     noise_precision: f32,
+    regression_precision: f32,
     variability_quadratic: f32,
     per_pixel: f32,
     rate_global: f32,
@@ -41,9 +43,7 @@ struct Params {
     decay_second_global: f32,
     decay_first_local: f32,
     decay_second_local: f32,
-    padding_0: u32,
-    padding_1: u32,
-    padding_2: u32,
+    padding: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -51,6 +51,8 @@ struct Params {
 const BRIGHTNESS = 1u;
 const VARIABILITY = 2u;
 const FULL_RANK = 4u;
+const CONCENTRATION = 8u;
+const COVARIANCE = 16u;
 
 fn has(flag: u32) -> bool {
     return (p.flags & flag) != 0u;
@@ -60,9 +62,12 @@ fn has(flag: u32) -> bool {
 fn stride() -> u32 { return 4u * p.quads; }
 fn noise_at() -> u32 { return p.endmembers * stride(); }
 fn mean_at() -> u32 { return noise_at() + p.noises; }
-fn variability_at() -> u32 { return mean_at() + p.endmembers - 1u; }
+fn concentration_at() -> u32 { return mean_at() + p.endmembers - 1u; }
+fn variability_at() -> u32 { return concentration_at() + select(0u, 1u, has(CONCENTRATION)); }
+fn regression_at() -> u32 { return variability_at() + select(0u, p.endmembers * stride(), has(VARIABILITY)); }
 fn dirichlet_at() -> u32 { return (2u * p.endmembers + 1u) * stride(); }
-fn theta_stride() -> u32 { return dirichlet_at() + ((p.endmembers + 3u) & ~3u); }
+fn theta_regression_at() -> u32 { return dirichlet_at() + ((p.endmembers + 4u) & ~3u); }
+fn theta_stride() -> u32 { return theta_regression_at() + select(0u, stride() * stride(), has(COVARIANCE)); }
 fn draw_stride() -> u32 { return 2u * p.endmembers + 2u; }
 fn row_grad_stride() -> u32 { return 2u * p.endmembers + 1u; }
 fn columns() -> u32 { return select(p.endmembers + 1u, 2u * p.endmembers + 1u, has(VARIABILITY)); }

@@ -1,5 +1,5 @@
 //! Gradient of the guide of the scene latents: the sums over pixels, times N / B, with priors, Jacobians and entropy; and what each latent gives the ELBO.
-//! Equations 13 and 15 to 18.
+//! Equations 13, 15 to 20 and 24.
 
 use rayon::prelude::*;
 
@@ -18,6 +18,7 @@ pub static PASS: Pass = Pass {
         (Buf::GlobalEps, Access::Read),
         (Buf::Theta, Access::Read),
         (Buf::Totals, Access::Read),
+        (Buf::RegressionSums, Access::Read),
         (Buf::GlobalGrads, Access::Write),
         (Buf::GlobalTerms, Access::Write),
     ],
@@ -33,7 +34,13 @@ pub static PASS: Pass = Pass {
 /// Gathers the gradient on the CPU.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let g = p.globals as usize;
-    let view = View { p, theta: &b.theta, totals: &b.totals, prior_centre: &b.prior_centre };
+    let view = View {
+        p,
+        theta: &b.theta,
+        totals: &b.totals,
+        regression_sums: &b.regression_sums,
+        prior_centre: &b.prior_centre,
+    };
     let (globals, eps) = (&b.globals, &b.global_eps);
     let share = T::of(f64::from(p.per_pixel) / f64::from(p.particles));
     let (by_loc, by_log_scale) = b.global_grads[..2 * g].split_at_mut(g);
@@ -67,6 +74,7 @@ struct View<'a, T> {
     p: &'a Params,
     theta: &'a [T],
     totals: &'a [T],
+    regression_sums: &'a [T],
     prior_centre: &'a [T],
 }
 
@@ -78,9 +86,18 @@ impl<T: Real> View<'_, T> {
             j % p.stride() >= bands
         } else if j < p.mean_at() {
             p.noises > 1 && j - p.noise_at() >= bands
+        } else if j >= p.regression_at() {
+            let (l, m) = self.pair(j);
+            l >= bands || m >= l
         } else {
             j >= p.variability_at() && (j - p.variability_at()) % p.stride() >= bands
         }
+    }
+
+    /// The band that the regression at j is of, and the band that it is on.
+    fn pair(&self, j: usize) -> (usize, usize) {
+        let i = j - self.p.regression_at();
+        (i / self.p.stride(), i % self.p.stride())
     }
 
     /// Slope of the log joint by latent j at x, and the latent's log prior with its Jacobian.
@@ -111,7 +128,13 @@ impl<T: Real> View<'_, T> {
                 - half * of(p.noise_precision) * off * off;
             (slope, prior)
         } else if j < p.variability_at() {
-            self.mean_abundance(particle, j - p.mean_at())
+            self.dirichlet(particle, j, x)
+        } else if j >= p.regression_at() {
+            let (l, m) = self.pair(j);
+            let lag = T::of((l - m) as f64);
+            let precision = of(p.regression_precision) * lag * lag;
+            let sum = self.regression_sums[(particle * p.stride() + l) * p.stride() + m];
+            (of(p.scale) * sum - precision * x, -half * precision * x * x)
         } else {
             let square = (two * x).exp();
             let l = j - p.variability_at();
@@ -129,24 +152,35 @@ impl<T: Real> View<'_, T> {
         self.totals[particle * self.p.totals_stride() + column * self.p.stride() + at]
     }
 
-    /// Slope by logit j of the mean abundance, and that logit's share of the log prior; the last
-    /// abundance has no logit, so the first one carries its share too.
-    fn mean_abundance(&self, particle: usize, j: usize) -> (T, T) {
+    /// Slope by a logit of the mean abundance, or by the log concentration x, and the latent's share
+    /// of the log prior. Both move all a_k: a logit by `a_k (1 - pi)` or `-a_k pi`, the log
+    /// concentration by `a_k`. The last abundance has no logit, so the first one carries its share of
+    /// the prior too.
+    fn dirichlet(&self, particle: usize, j: usize, x: T) -> (T, T) {
         let (p, k) = (self.p, self.p.k());
         let of = |value: f64| T::of(value);
-        let a = &self.theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
-        let concentration = of(f64::from(p.concentration));
+        let theta = &self.theta[particle * p.theta_stride() + p.dirichlet_at()..];
+        let (a, concentration) = (&theta[..k], theta[k]);
         let prior_concentration = of(f64::from(p.mean_concentration));
-        let pi_j = a[j] / concentration;
-        let mut slope = prior_concentration * (T::one() - of(k as f64) * pi_j);
+        let precision = of(f64::from(p.concentration_precision));
+        let from_centre = x - of(f64::from(p.concentration)).ln();
+        let own = (j < p.concentration_at()).then(|| j - p.mean_at());
+        let pi_j = own.map_or(-T::one(), |own| a[own] / concentration);
+        let mut slope = match own {
+            Some(_) => prior_concentration * (T::one() - of(k as f64) * pi_j),
+            None => -precision * from_centre,
+        };
         for (i, &a_i) in a.iter().enumerate() {
             let logs = self.total(particle, p.columns(), i);
             let by_a = of(f64::from(p.scale))
                 * (of(f64::from(p.batch)) * (digamma(concentration) - digamma(a_i)) + logs);
-            let same = if i == j { T::one() } else { T::zero() };
+            let same = if own == Some(i) { T::one() } else { T::zero() };
             slope = slope + a_i * (same - pi_j) * by_a;
         }
-        let last = if j == 0 { (a[k - 1] / concentration).ln() } else { T::zero() };
+        if own.is_none() {
+            return (slope, -of(0.5) * precision * from_centre * from_centre);
+        }
+        let last = if own == Some(0) { (a[k - 1] / concentration).ln() } else { T::zero() };
         (slope, prior_concentration * (pi_j.ln() + last))
     }
 }

@@ -1,14 +1,14 @@
 //! Log density of the observed spectra and its derivatives by mean (A) and variance (B), each times
-//! the likelihood's weight. Equation 7.
+//! the likelihood's weight. Equation 7. `likelihood_covariance` does it where bands share their noise.
 
 use rayon::prelude::*;
 
 use super::{Access, Grid, Pass, rows_a_task, shader};
 use crate::buffers::Buffers;
-use crate::layout::{Buf, Params, VARIABILITY};
+use crate::layout::{Buf, COVARIANCE, Params, VARIABILITY};
 use crate::math::Real;
 
-/// One invocation a row and four bands.
+/// One invocation a row and four bands, none with covariance.
 pub static PASS: Pass = Pass {
     name: "likelihood",
     shader: shader!("likelihood"),
@@ -22,12 +22,18 @@ pub static PASS: Pass = Pass {
         (Buf::ScoreVariance, Access::Write),
         (Buf::LogDensity, Access::Write),
     ],
-    grid: |p| Grid::Line(p.rows() as u64 * u64::from(p.quads)),
+    grid: |p| match p.has(COVARIANCE) {
+        true => Grid::Line(0),
+        false => Grid::Line(p.rows() as u64 * u64::from(p.quads)),
+    },
     trips: |p| u64::from(p.endmembers),
 };
 
 /// Evaluates the likelihood on the CPU.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
+    if p.has(COVARIANCE) {
+        return;
+    }
     let (stride, quads, k, batch, bands) =
         (p.stride(), p.quads as usize, p.k(), p.batch as usize, p.bands as usize);
     let weight = T::of(f64::from(p.weight));

@@ -3,16 +3,20 @@
 //! of every shader and the comparison of the two backends all come from [`all`].
 
 use crate::buffers::Buffers;
-use crate::layout::{Buf, Params};
+use crate::layout::{Buf, COVARIANCE, Params};
 use crate::math::Real;
 
 pub mod elbo;
 pub mod gradient_abundances;
 pub mod gradient_bands;
+pub mod gradient_covariance;
 pub mod gradient_globals;
+pub mod gradient_mean;
 pub mod gradient_pixels;
 pub mod likelihood;
+pub mod likelihood_covariance;
 pub mod mix;
+pub mod residuals;
 pub mod sample_globals;
 pub mod sample_pixels;
 pub mod sum_chunks;
@@ -54,16 +58,28 @@ pub enum Grid {
     OneGroup,
 }
 
+impl Grid {
+    /// That many independent ones where bands share their noise, none otherwise.
+    fn of_covariance(params: &Params, invocations: u64) -> Grid {
+        Grid::Line(if params.has(COVARIANCE) { invocations } else { 0 })
+    }
+}
+
 /// A pass and its CPU twin.
 pub type Twin<T> = (&'static Pass, fn(&Params, &mut Buffers<T>));
 
-/// The passes in the order of a step, each with its CPU twin.
-pub fn all<T: Real>() -> [Twin<T>; 13] {
+/// The passes in the order of a step, each with its CPU twin. Those that a model has no use for have
+/// no invocations.
+pub fn all<T: Real>() -> [Twin<T>; 17] {
     [
         (&sample_globals::PASS, sample_globals::run),
         (&sample_pixels::PASS, sample_pixels::run),
         (&mix::PASS, mix::run),
         (&likelihood::PASS, likelihood::run),
+        (&residuals::PASS, residuals::run),
+        (&likelihood_covariance::PASS, likelihood_covariance::run),
+        (&gradient_mean::PASS, gradient_mean::run),
+        (&gradient_covariance::PASS, gradient_covariance::run),
         (&gradient_abundances::PASS, gradient_abundances::run),
         (&gradient_pixels::PASS, gradient_pixels::run),
         (&gradient_bands::PASS, gradient_bands::run),
@@ -111,6 +127,9 @@ const PARALLEL_ELEMENTS: usize = 4096;
 fn rows_a_task(stride: usize) -> usize {
     PARALLEL_ELEMENTS.div_ceil(stride.max(1))
 }
+
+/// Rows that share one reading of the regressions between bands, 360 KB of them at 300 bands.
+const ROW_BLOCK: usize = 8;
 
 /// Lanes of the running sums below: enough for two AVX-512 registers, so that the sum is not one
 /// long chain of dependent additions.

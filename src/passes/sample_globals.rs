@@ -1,9 +1,10 @@
-//! Draws the scene latents and writes what they mean: endmembers, variances, Dirichlet parameters.
-//! Equations 1, 3, 4, 5 and 8 of `docs/model.md`.
+//! Draws the scene latents and writes what they mean: endmembers, variances, Dirichlet parameters,
+//! regressions between bands.
+//! Equations 1, 3, 4, 5, 8, 19 and 21 of `docs/model.md`.
 
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
-use crate::layout::{Buf, Params, VARIABILITY};
+use crate::layout::{Buf, CONCENTRATION, COVARIANCE, Params, VARIABILITY};
 use crate::math::{Real, softplus};
 use crate::rng::{self, Stream};
 
@@ -18,7 +19,8 @@ pub static PASS: Pass = Pass {
         (Buf::Status, Access::Write),
     ],
     grid: |p| Grid::Line(u64::from(p.particles) * (u64::from(p.globals) + 1)),
-    // Philox's rounds for each logit, and two sums over endmembers; or one noise for all bands.
+    // Philox's rounds for each logit and the concentration, and three loops over endmembers; or one
+    // noise for all bands.
     trips: |p| 13 * u64::from(p.endmembers) + 10 + 4 * u64::from(p.quads),
 };
 
@@ -58,10 +60,23 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
         let logit = |i: usize| if i + 1 == k { T::zero() } else { x(p.mean_at() + i) };
         let top = (0..k).map(logit).fold(T::zero(), T::max);
         let sum: T = (0..k).map(|i| (logit(i) - top).exp()).sum();
+        let concentration = if p.has(CONCENTRATION) {
+            x(p.concentration_at()).exp()
+        } else {
+            T::of(f64::from(p.concentration))
+        };
         for i in 0..k {
             theta[p.dirichlet_at() + i] =
-                (T::of(f64::from(p.concentration)) * (logit(i) - top).exp() / sum)
-                    .max(T::of(LEAST));
+                (concentration * (logit(i) - top).exp() / sum).max(T::of(LEAST));
+        }
+        theta[p.dirichlet_at() + k] = concentration;
+        if p.has(COVARIANCE) {
+            let phi = &mut theta[p.theta_regression_at()..];
+            for (l, row) in phi.chunks_exact_mut(stride).take(bands).enumerate() {
+                for (m, phi) in row[..l].iter_mut().enumerate() {
+                    *phi = x(p.regression_at() + l * stride + m);
+                }
+            }
         }
     }
 }

@@ -145,6 +145,37 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
             Problem::new(Model { variability: Some(0.05), ..base(3) }, two.clone(), 40, 7),
         ),
         (
+            "concentration",
+            Problem::new(Model { concentration_sd: Some(0.8), ..base(3) }, two.clone(), 40, 7),
+        ),
+        (
+            "concentration, K = 1",
+            Problem::new(Model { concentration_sd: Some(0.8), ..base(1) }, two.clone(), 40, 5),
+        ),
+        (
+            "covariance",
+            Problem::new(Model { noise: Noise::Covariance, ..base(3) }, two.clone(), 40, 7),
+        ),
+        (
+            "covariance, K = 1, one band",
+            Problem::new(Model { noise: Noise::Covariance, ..base(1) }, settings.clone(), 40, 1),
+        ),
+        (
+            "covariance, brightness, weighted",
+            Problem::new(
+                Model {
+                    noise: Noise::Covariance,
+                    brightness: Some(0.4),
+                    likelihood_weight: 0.3,
+                    regression_sd: 0.8,
+                    ..base(2)
+                },
+                settings.clone(),
+                40,
+                10,
+            ),
+        ),
+        (
             "everything, full rank, K = 6, weighted, log-normal noise",
             Problem::new(
                 Model {
@@ -152,6 +183,7 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
                     variability: Some(0.03),
                     guide: Guide::FullRank,
                     likelihood_weight: 0.3,
+                    concentration_sd: Some(0.8),
                     noise_prior: ScalePrior::log_normal(-3.0, 1.0),
                     ..base(6)
                 },

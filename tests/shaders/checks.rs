@@ -169,7 +169,7 @@ pub fn rust_fields() -> Vec<Field> {
     let text = format!("{:?}", <Params as bytemuck::Zeroable>::zeroed());
     let text = text.trim_start_matches("Params { ").trim_end_matches(" }");
     let mut fields = Vec::new();
-    for field in text.replace("[0, 0, 0]", "[0; 3]").split(", ") {
+    for field in text.split(", ") {
         let (name, value) = field.split_once(": ").unwrap();
         let mut push = |name: String, kind| {
             let offset = 4 * fields.len() as u32;
@@ -178,7 +178,6 @@ pub fn rust_fields() -> Vec<Field> {
         match value {
             "0" => push(name.to_owned(), "u32"),
             "0.0" => push(name.to_owned(), "f32"),
-            "[0; 3]" => (0..3).for_each(|i| push(format!("{name}_{i}"), "u32")),
             other => panic!("{name}: what is {other}?"),
         }
     }
