@@ -3,7 +3,8 @@
 use ndarray::{Array1, Array2, ArrayViewMut1, Axis, Zip};
 use rayon::prelude::*;
 
-use crate::layout::{BRIGHTNESS, FULL_RANK, Params, VARIABILITY};
+use crate::covariance::NoiseCovariance;
+use crate::layout::{BRIGHTNESS, CONCENTRATION, COVARIANCE, FULL_RANK, Params, VARIABILITY};
 use crate::math::softplus;
 use crate::passes::sample_pixels::latent;
 use crate::rng::{self, Stream};
@@ -34,6 +35,10 @@ pub struct Posterior {
     pub variability: Option<Array2<f64>>,
     /// Noise standard deviation of each band, (L), reflectance.
     pub noise_sd: Vec<f64>,
+    /// Noise correlation of the bands, (L, L); none when the model has none.
+    pub noise_correlation: Option<Array2<f64>>,
+    /// Total concentration of the abundances' Dirichlet: given, or its posterior median.
+    pub concentration: f64,
     /// Mean abundance over the scene, (K): mean of `abundance_mean`.
     pub mean_abundance: Vec<f64>,
     /// Root mean square over bands of `y - mean fit`, for each pixel, (N), reflectance.
@@ -73,6 +78,7 @@ impl Posterior {
         let (abundance_mean, abundance_sd, brightness) = pixels(params, locals, &peaks);
         let mean_of =
             |k: usize| abundance_mean.column(k).iter().map(|&w| f64::from(w)).sum::<f64>();
+        let noise = NoiseCovariance::new(params, globals);
         let posterior = Posterior {
             convention,
             mean_abundance: (0..params.k()).map(|k| mean_of(k) / cube.pixels() as f64).collect(),
@@ -84,7 +90,9 @@ impl Posterior {
             endmember_q05: q05,
             endmember_q95: q95,
             variability: scene.variability(&peaks),
-            noise_sd: scene.noise_sd(),
+            noise_sd: noise.sd,
+            noise_correlation: params.has(COVARIANCE).then_some(noise.correlation),
+            concentration: scene.concentration(),
             residual: Vec::new(),
         };
         Posterior { residual: posterior.residual(cube), ..posterior }
@@ -216,15 +224,12 @@ impl SceneGuide<'_> {
         })
     }
 
-    /// Root of the mean variance of each band's noise.
-    fn noise_sd(&self) -> Vec<f64> {
-        let p = self.params;
-        (0..p.bands as usize)
-            .map(|l| {
-                let (loc, scale) = self.of(p.noise_at() + if p.noises > 1 { l } else { 0 });
-                (f64::from(p.noise_floor) + (2.0 * loc + 2.0 * scale * scale).exp()).sqrt()
-            })
-            .collect()
+    /// The total concentration.
+    fn concentration(&self) -> f64 {
+        match self.params.has(CONCENTRATION) {
+            true => self.of(self.params.concentration_at()).0.exp(),
+            false => f64::from(self.params.concentration),
+        }
     }
 }
 

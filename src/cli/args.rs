@@ -107,18 +107,20 @@ pub struct RunArgs {
     /// Go on to --steps even when the ELBO stands still
     #[arg(long)]
     pub no_early_stop: bool,
-    /// Noise of the spectra: one sd for the scene, or one a band
+    /// Noise of the spectra: one sd for the scene, one a band, or a full covariance of the bands (at
+    /// most 300; without variability)
     #[arg(long, value_enum, default_value = "band")]
     pub noise: NoiseArg,
     /// Whether pixels differ in brightness (shade, slope), free of their abundances
     #[arg(long, value_enum, default_value = "on")]
     pub brightness: Switch,
-    /// Whether endmembers vary between pixels
-    #[arg(long, value_enum, default_value = "on")]
-    pub variability: Switch,
+    /// Whether endmembers vary between pixels [default: on, or off with covariance noise]
+    #[arg(long, value_enum)]
+    pub variability: Option<Switch>,
     /// Bands that count as independent evidence: a number, auto (from the residuals) or all
-    #[arg(long, value_name = "N|auto|all", default_value = "16")]
-    pub effective_bands: EffectiveBands,
+    /// [default: 16, or all with covariance noise, which answers the same question]
+    #[arg(long, value_name = "N|auto|all")]
+    pub effective_bands: Option<EffectiveBands>,
     /// Variational family of a pixel's latents: mean-field, or full-rank with their correlations
     #[arg(long, value_enum, default_value = "full-rank")]
     pub guide: GuideArg,
@@ -126,15 +128,17 @@ pub struct RunArgs {
     /// a fit with brightness can tell, and its default
     #[arg(long, value_enum)]
     pub convention: Option<ConventionArg>,
-    /// Total concentration of the abundances' Dirichlet: K is flat, less favours pure pixels [default: 0.2 K]
-    #[arg(long, value_name = "ALPHA", allow_negative_numbers = true)]
-    pub concentration: Option<f64>,
+    /// Total concentration of the abundances' Dirichlet: K is flat, less favours pure pixels; or learn
+    /// [default: 0.2 K]
+    #[arg(long, value_name = "ALPHA|learn", allow_negative_numbers = true)]
+    pub concentration: Option<Concentration>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum NoiseArg {
     Isotropic,
     Band,
+    Covariance,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -153,6 +157,27 @@ pub enum GuideArg {
 pub enum ConventionArg {
     Reflectance,
     Peak,
+}
+
+/// Total concentration of the abundances' Dirichlet.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Concentration {
+    Given(f64),
+    Learned,
+}
+
+impl std::str::FromStr for Concentration {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "learn" => Ok(Concentration::Learned),
+            _ => text
+                .parse()
+                .map(Concentration::Given)
+                .map_err(|_| "give a number above 0, or learn".to_owned()),
+        }
+    }
 }
 
 /// How many bands count as independent evidence.

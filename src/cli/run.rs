@@ -20,7 +20,9 @@ use unmixel::svi::{self, Outcome, Settings, Stop};
 use unmixel::truth::Truth;
 use unmixel::{Error, Result};
 
-use super::args::{ConventionArg, EffectiveBands, GuideArg, NoiseArg, RunArgs, Switch};
+use super::args::{
+    Concentration, ConventionArg, EffectiveBands, GuideArg, NoiseArg, RunArgs, Switch,
+};
 use super::compare::{Reference, Scores};
 use super::progress::Display;
 use super::{Done, print, tables};
@@ -41,6 +43,8 @@ pub struct Job {
 
 /// Prior sd of log brightness: a pixel may well be three times as bright as another.
 const BRIGHTNESS_SD: f64 = 1.0;
+/// Prior sd of the log concentration, where it is learned.
+const CONCENTRATION_SD: f64 = 1.0;
 /// Prior scale of an endmember's sd between pixels, reflectance.
 const VARIABILITY_SCALE: f64 = 0.02;
 
@@ -60,14 +64,25 @@ pub fn convention(args: &RunArgs) -> Result<Convention> {
 /// The model that the arguments describe.
 pub fn model(args: &RunArgs, endmembers: usize) -> Model {
     let default = Model::new(endmembers);
+    // A pixel's own variances and shared covariances have no product form together.
+    let variability = match args.variability {
+        Some(switch) => switch == Switch::On,
+        None => args.noise != NoiseArg::Covariance,
+    };
     Model {
         noise: match args.noise {
             NoiseArg::Isotropic => Noise::Isotropic,
             NoiseArg::Band => Noise::Band,
+            NoiseArg::Covariance => Noise::Covariance,
         },
-        concentration: args.concentration.unwrap_or(default.concentration),
+        concentration: match args.concentration {
+            Some(Concentration::Given(alpha)) => alpha,
+            _ => default.concentration,
+        },
+        concentration_sd: (args.concentration == Some(Concentration::Learned))
+            .then_some(CONCENTRATION_SD),
         brightness: (args.brightness == Switch::On).then_some(BRIGHTNESS_SD),
-        variability: (args.variability == Switch::On).then_some(VARIABILITY_SCALE),
+        variability: variability.then_some(VARIABILITY_SCALE),
         guide: match args.guide {
             GuideArg::MeanField => Guide::MeanField,
             GuideArg::FullRank => Guide::FullRank,
@@ -197,6 +212,11 @@ pub fn run(
         interrupted: outcome.stop == Stop::Interrupted,
         skipped_steps: outcome.skipped,
         elbo: ElboReport::new(&trace, outcome.elbo()),
+        estimates: serde_json::json!({
+            "mean_abundance": posterior.mean_abundance,
+            "noise_sd": posterior.noise_sd,
+            "concentration": posterior.concentration,
+        }),
         scores: scored.as_ref().map(|scored| serde_json::json!(scored.scores)),
         files,
         run: RunReport::current(std::env::args().collect(), started, Stages(seconds)),
@@ -233,8 +253,9 @@ fn around(model: &Model, settings: &Settings, cube: &Arc<Cube>, start: &Start) -
     Ok(State::around(&sizes, model, cube, endmembers, abundances, log_brightness))
 }
 
-/// Bands that count as independent before residuals are known, and steps of the fit that tells.
-const FIRST_EFFECTIVE_BANDS: f64 = 16.0;
+/// Bands that count as independent if nobody says otherwise: docs/model.md has the evidence.
+const EFFECTIVE_BANDS: f64 = 16.0;
+/// Steps of the fit whose residuals tell, for `auto`.
 const PROBE_STEPS: u32 = 300;
 
 /// How many bands count as independent evidence, and how that is known.
@@ -248,10 +269,14 @@ fn effective_bands(
 ) -> Result<(f64, &'static str)> {
     let all = cube.bands() as f64;
     match args.effective_bands {
-        EffectiveBands::Count(count) => Ok((count.min(all), "as asked")),
-        EffectiveBands::All => Ok((all, "all, as asked")),
-        EffectiveBands::Auto => {
-            let likelihood_weight = (FIRST_EFFECTIVE_BANDS / all).min(1.0);
+        None if args.noise == NoiseArg::Covariance => {
+            Ok((all, "all: the covariance says how they err together"))
+        }
+        None => Ok((EFFECTIVE_BANDS.min(all), "the default")),
+        Some(EffectiveBands::Count(count)) => Ok((count.min(all), "as asked")),
+        Some(EffectiveBands::All) => Ok((all, "all, as asked")),
+        Some(EffectiveBands::Auto) => {
+            let likelihood_weight = (EFFECTIVE_BANDS / all).min(1.0);
             let model = Model { likelihood_weight, guide: Guide::MeanField, ..model.clone() };
             let settings = Settings { steps: PROBE_STEPS, early_stop: false, ..settings.clone() };
             let state = around(&model, &settings, cube, start)?;

@@ -37,6 +37,9 @@ pub struct Report {
     pub skipped_steps: u32,
     /// The objective.
     pub elbo: ElboReport,
+    /// What was found, other than maps and spectra: mean abundance (K), noise sd (bands in use),
+    /// total concentration.
+    pub estimates: serde_json::Value,
     /// Comparison with a reference, where one was given.
     pub scores: Option<serde_json::Value>,
     /// Files written, this one included.

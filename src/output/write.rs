@@ -1,6 +1,7 @@
 //! All files of one fit other than its report.
 
 use ndarray::{Array2, Array3, ArrayView2, Axis};
+use ndarray_npy::WriteNpyExt;
 use rayon::prelude::*;
 
 use super::color::Colormap;
@@ -52,7 +53,8 @@ pub struct Results<'a> {
 }
 
 /// Draws and writes everything but the report: `abundance_NAME.png` and `abundance_NAME_sd.png`
-/// for each endmember, `composite.png`, `endmembers.png`, `elbo.png`, `residual.png`, `brightness.png` where the model has it, with
+/// for each endmember, `composite.png`, `endmembers.png`, `elbo.png`, `residual.png`, `brightness.png` where the model has it,
+/// `noise_correlation.png` and `.npy` (bands, bands) likewise, with
 /// reference abundances `truth_NAME.png` for each endmember, `abundance_mean.npy`,
 /// `abundance_sd.npy` (rows, columns, endmembers; float32, NaN for no data) and `endmembers.csv`.
 /// Names of endmembers are made safe for files as [`Labels`] says. Gives the names of the files,
@@ -139,6 +141,20 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
         };
         map_png(residual, &text, auto_range(residual.iter().copied()), Colormap::Magma)
     }));
+    if let Some(correlation) = &posterior.noise_correlation {
+        jobs.push(Job::picture("noise_correlation.png", move || {
+            let text = MapText {
+                title: "Noise correlation",
+                note: &format!("{}, band against band, both in use", scene.name),
+                label: "correlation",
+            };
+            let values = correlation.mapv(|c| c as f32);
+            map_png(&values, &text, (-1.0, 1.0), Colormap::Difference)
+        }));
+        jobs.push(Job::file("noise_correlation.npy", move |to| {
+            correlation.write_npy(to).map_err(std::io::Error::other)
+        }));
+    }
     if let Some(brightness) = brightness {
         jobs.push(Job::picture("brightness.png", move || {
             let text = MapText {
