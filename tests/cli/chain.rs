@@ -20,6 +20,7 @@ fn the_demo_writes_every_file() {
     }
     files.extend(
         [
+            "brightness.png",
             "composite.png",
             "residual.png",
             "elbo.png",
@@ -56,7 +57,11 @@ fn the_demo_writes_every_file() {
     assert_eq!(sane, 3 * used);
     let table = std::fs::read_to_string(bench.at("d/endmembers.csv")).unwrap();
     assert_eq!(table.lines().count(), 1 + 120, "a header and a line a band");
-    assert!(table.starts_with("band,wavelength_nm,soil_mean,soil_sd,soil_q05,soil_q95,"));
+    assert!(
+        table.starts_with(
+            "band,wavelength_nm,soil_mean,soil_sd,soil_q05,soil_q95,soil_variability,"
+        )
+    );
 
     assert_eq!(report["device"]["backend"], "cpu");
     assert_eq!(report["device"]["reason"], "asked for");
@@ -67,10 +72,10 @@ fn the_demo_writes_every_file() {
     assert_eq!(report["settings"]["svi"]["steps"], 60);
     assert_eq!(report["settings"]["model"]["endmembers"], 3);
     assert_eq!(report["elbo"]["trace"].as_array().unwrap().len(), 60);
-    assert_eq!(report["scores"]["reflectance"]["sad"].as_array().unwrap().len(), 3);
+    assert_eq!(report["scores"]["peak"]["sad"].as_array().unwrap().len(), 3);
     assert!(report["run"]["command"].as_array().unwrap().iter().any(|a| a == "demo"));
 
-    for word in ["SAD", "soil", "vegetation", "water", "all", "17 files in d"] {
+    for word in ["SAD", "soil", "vegetation", "water", "all", "18 files in d"] {
         assert!(ran.stdout.contains(word), "{word}: {}", ran.stdout);
     }
     let device = ran.stderr.lines().filter(|line| line.starts_with("device: CPU")).count();
@@ -84,7 +89,7 @@ fn npz_and_envi_of_one_scene_give_the_same_fit_and_scores() {
     assert_eq!(bench.names_in("s"), ["scene.hdr", "scene.img", "scene.npz", "truth.npz"]);
     let fit = |scene: &str, out: &str| {
         bench.ok(&format!(
-            "fit s/{scene} -k 3 --truth s/truth.npz --out {out} --device cpu --steps 60"
+            "fit s/{scene} -k 3 --truth s/truth.npz --out {out} --device cpu --steps 60 --brightness off"
         ))
     };
     fit("scene.npz", "n");

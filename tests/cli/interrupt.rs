@@ -59,7 +59,7 @@ fn an_interrupted_fit_writes_what_there_is() {
     let steps = report["steps_run"].as_u64().unwrap();
     assert!((50..10_000_000).contains(&steps), "{steps}");
     assert_eq!(report["elbo"]["trace"].as_array().unwrap().len() as u64, steps);
-    assert!(report["scores"]["reflectance"]["abundance_rmse"].is_f64());
+    assert!(report["scores"]["peak"]["abundance_rmse"].is_f64());
     // All that a whole run writes, and nothing beside.
     bench.ok("fit s/scene.npz -k 3 --truth s/truth.npz --out whole --device cpu --steps 60");
     assert_eq!(bench.names_in("o"), bench.names_in("whole"));

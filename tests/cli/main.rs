@@ -10,6 +10,7 @@ mod bad_options;
 mod bench;
 mod chain;
 mod interrupt;
+mod model;
 mod odd_scenes;
 mod published;
 mod repeat;

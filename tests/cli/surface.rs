@@ -61,7 +61,7 @@ fn devices_lists_one_that_auto_takes() {
     }
 }
 
-const RUN: [&str; 11] = [
+const RUN: [&str; 16] = [
     "--out",
     "--force",
     "--device",
@@ -73,6 +73,11 @@ const RUN: [&str; 11] = [
     "--no-early-stop",
     "--noise",
     "--concentration",
+    "--brightness",
+    "--variability",
+    "--effective-bands",
+    "--guide",
+    "--convention",
 ];
 const FIT: [&str; 7] =
     ["--endmembers", "--init", "--names", "--truth", "--rows", "--cols", "--scale"];

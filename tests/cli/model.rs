@@ -1,0 +1,106 @@
+//! Flags that choose the model: what they write, and which of them contradict each other.
+
+use super::bench::Bench;
+
+const SCENE: &str = "simulate --out s --rows 9 --cols 13 --bands 12 --brightness 0.2";
+
+#[test]
+fn brightness_and_variability_are_written_where_they_are_on() {
+    let bench = Bench::new();
+    bench.ok(SCENE);
+    let fit = "fit s/scene.npz -k 2 --device cpu --steps 60";
+    bench.ok(&format!("{fit} --out on"));
+    bench.ok(&format!("{fit} --out off --brightness off --variability off"));
+    let header = |folder: &str| {
+        let table = std::fs::read_to_string(bench.at(folder).join("endmembers.csv")).unwrap();
+        table.lines().next().unwrap().to_owned()
+    };
+    assert!(bench.names_in("on").contains(&"brightness.png".to_owned()));
+    assert!(header("on").contains("endmember 1_variability"), "{}", header("on"));
+    assert!(!bench.names_in("off").contains(&"brightness.png".to_owned()));
+    assert!(!header("off").contains("variability"));
+    assert_eq!(bench.report("on")["settings"]["convention"], "peak");
+    assert_eq!(bench.report("off")["settings"]["convention"], "reflectance");
+}
+
+#[test]
+fn a_peak_is_one_in_the_peak_convention() {
+    let bench = Bench::new();
+    bench.ok(SCENE);
+    bench.ok("fit s/scene.npz -k 2 --out o --device cpu --steps 200");
+    let mut table = csv::Reader::from_path(bench.at("o/endmembers.csv")).unwrap();
+    let column = table.headers().unwrap().iter().position(|h| h == "endmember 1_mean").unwrap();
+    let values: Vec<f64> =
+        table.records().map(|line| line.unwrap()[column].parse().unwrap()).collect();
+    let peak = values.iter().copied().fold(0.0, f64::max);
+    // The mean over draws of a band that is the peak in most of them.
+    assert!(peak > 0.95 && peak <= 1.0, "{peak}");
+}
+
+#[test]
+fn what_is_learned_is_reported() {
+    let bench = Bench::new();
+    bench.ok(SCENE);
+    let fit = "fit s/scene.npz -k 2 --device cpu --steps 300";
+    bench.ok(&format!("{fit} --out given --concentration 1.5"));
+    bench.ok(&format!("{fit} --out learned --concentration learn --guide mean-field"));
+    let alpha = |folder: &str| bench.report(folder)["estimates"]["concentration"].as_f64().unwrap();
+    assert_eq!(alpha("given"), 1.5);
+    // It begins at 0.2 K.
+    assert!(
+        alpha("learned") > 0.0 && (alpha("learned") - 0.4).abs() > 1e-3,
+        "{}",
+        alpha("learned")
+    );
+}
+
+#[test]
+fn effective_bands_weigh_the_likelihood() {
+    let bench = Bench::new();
+    bench.ok(SCENE);
+    for (given, bands) in [("3", 3.0), ("all", 12.0), ("500", 12.0)] {
+        bench.ok(&format!(
+            "fit s/scene.npz -k 2 --device cpu --steps 20 --out e{given} --effective-bands {given}"
+        ));
+        let settings = &bench.report(&format!("e{given}"))["settings"];
+        assert_eq!(settings["effective_bands"], bands, "{given}");
+        assert_eq!(settings["model"]["likelihood_weight"], bands / 12.0, "{given}");
+    }
+    let ran =
+        bench.ok("fit s/scene.npz -k 2 --device cpu --steps 20 --out auto --effective-bands auto");
+    assert!(ran.stderr.contains("residuals"), "{}", ran.stderr);
+    let found = bench.report("auto")["settings"]["effective_bands"].as_f64().unwrap();
+    assert!((1.0..=12.0).contains(&found), "{found}");
+}
+
+#[test]
+fn covariance_noise_is_written() {
+    let bench = Bench::new();
+    bench.ok(SCENE);
+    bench.ok("fit s/scene.npz -k 2 --device cpu --steps 60 --out o --noise covariance");
+    let correlation: ndarray::Array2<f64> =
+        ndarray_npy::read_npy(bench.at("o/noise_correlation.npy")).unwrap();
+    assert_eq!(correlation.dim(), (12, 12));
+    assert!(correlation.diag().iter().all(|&c| c == 1.0));
+    assert!(correlation.iter().all(|c| c.abs() <= 1.0));
+    assert!(bench.names_in("o").contains(&"noise_correlation.png".to_owned()));
+    assert_eq!(bench.report("o")["settings"]["effective_bands"], 12.0);
+    assert!(bench.report("o")["settings"]["model"]["variability"].is_null());
+}
+
+#[test]
+fn contradictions_are_refused() {
+    let bench = Bench::with_scene();
+    for (flags, says) in [
+        ("--convention peak --brightness off", ["--convention peak", "--brightness on"]),
+        ("--noise covariance --variability on", ["--noise covariance", "variability"]),
+        ("--effective-bands 0", ["--effective-bands", "auto or all"]),
+        ("--effective-bands some", ["'some'", "auto or all"]),
+        ("--concentration learnt", ["'learnt'", "learn"]),
+        ("--guide rank-one", ["rank-one", "full-rank"]),
+        ("--brightness maybe", ["maybe", "on, off"]),
+    ] {
+        let line = format!("fit s/scene.npz --out o/new -k 3 --device cpu --steps 5 {flags}");
+        bench.refuses(line.split_whitespace(), &says);
+    }
+}
