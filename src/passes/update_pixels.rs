@@ -7,7 +7,7 @@ use crate::buffers::Buffers;
 use crate::layout::{Buf, Params};
 use crate::math::Real;
 
-/// One invocation a guide parameter of the minibatch.
+/// One invocation a pixel of the minibatch.
 pub static PASS: Pass = Pass {
     name: "update_pixels",
     shader: shader!("update_pixels", "adam"),
@@ -18,9 +18,13 @@ pub static PASS: Pass = Pass {
         (Buf::LocalMoments, Access::Write),
         (Buf::Status, Access::Read),
     ],
-    grid: |p| Grid::Line(u64::from(p.batch) * u64::from(p.local_stride)),
-    trips: |_| 0,
+    grid: |p| Grid::Line(if p.local_stride > 0 { u64::from(p.batch) } else { 0 }),
+    trips: |p| u64::from(p.local_stride),
 };
+
+/// Most that a loc moves in a step at full rate, in units of its scale: what is known well needs no
+/// longer steps, and their noise would stay in the answer.
+const LOC_STEP: f64 = 2.0;
 
 /// Updates on the CPU. No bias correction: with decays 0.8 and 0.95 the first step has 0.9 of its
 /// length. One thread: a few multiplications a pixel, scattered over memory.
@@ -36,9 +40,15 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
         let guide = &mut b.locals[pixel * stride..][..stride];
         let (first, second) =
             b.local_moments[pixel * 2 * stride..][..2 * stride].split_at_mut(stride);
-        for (((x, m), v), &grad) in guide.iter_mut().zip(first).zip(second).zip(grads) {
-            (*m, *v) = moments_after((*m, *v), grad, decay);
-            *x = *x + rate * climb(*m, *v);
+        let latents = p.latents as usize;
+        // Locs come first, so that they see the log scales as they were.
+        for d in 0..stride {
+            (first[d], second[d]) = moments_after((first[d], second[d]), grads[d], decay);
+            let share = match d < latents {
+                true => (T::of(LOC_STEP) * guide[latents + d].exp()).min(T::one()),
+                false => T::one(),
+            };
+            guide[d] = guide[d] + rate * share * climb(first[d], second[d]);
         }
     }
 }
