@@ -51,7 +51,7 @@ pub fn normals(
     block: u32,
 ) -> [f32; 4] {
     let words = philox([index, block, step, stream as u32 | (particle / 2) << 8], key);
-    if particle % 2 == 0 { words.map(normal) } else { words.map(|word| -normal(word)) }
+    if particle.is_multiple_of(2) { words.map(normal) } else { words.map(|word| -normal(word)) }
 }
 
 /// One standard normal: number `lane` of the sequence that belongs to `index`.

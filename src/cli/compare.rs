@@ -8,8 +8,10 @@ use unmixel::truth::Truth;
 
 /// The part of a truth that a scene's valid pixels and used bands can be compared with.
 pub struct Reference {
-    endmembers: Option<Array2<f64>>,
-    abundances: Option<Array2<f32>>,
+    /// Spectra, (K, L).
+    pub endmembers: Option<Array2<f64>>,
+    /// Abundances, (N, K).
+    pub abundances: Option<Array2<f32>>,
 }
 
 /// Scores in the conventions that can be told from the estimate.
@@ -37,19 +39,17 @@ impl Reference {
         }
     }
 
-    /// Spectra (K, L) and abundances (N, K) of the truth in a convention. Without spectra there is
-    /// no scale to convert by, and abundances stay as they are.
-    pub fn in_convention(
-        &self,
-        convention: Convention,
-    ) -> Result<(Option<Array2<f64>>, Option<Array2<f32>>)> {
-        match (&self.endmembers, &self.abundances) {
+    /// The truth in a convention. Without spectra there is no scale to convert by, and abundances
+    /// stay as they are.
+    pub fn in_convention(&self, convention: Convention) -> Result<Self> {
+        let (endmembers, abundances) = match (&self.endmembers, &self.abundances) {
             (Some(c), Some(w)) => {
                 let (c, w) = convert(c.view(), w.view(), convention)?;
-                Ok((Some(c), Some(w)))
+                (Some(c), Some(w))
             }
-            (c, w) => Ok((c.clone(), w.clone())),
-        }
+            (c, w) => (c.clone(), w.clone()),
+        };
+        Ok(Reference { endmembers, abundances })
     }
 
     /// Scores an estimate, (K, L) and (N, K), that is in the convention `reported`.
@@ -61,8 +61,8 @@ impl Reference {
     ) -> Result<Scores> {
         let one = |convention| {
             let (c, w) = convert(endmembers, abundances, convention)?;
-            let (true_c, true_w) = self.in_convention(convention)?;
-            let (true_c, true_w) = (true_c.as_ref(), true_w.as_ref());
+            let truth = self.in_convention(convention)?;
+            let (true_c, true_w) = (truth.endmembers.as_ref(), truth.abundances.as_ref());
             score(c.view(), w.view(), true_c.map(|c| c.view()), true_w.map(|w| w.view()))
         };
         let reflectance = match reported {

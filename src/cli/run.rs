@@ -330,7 +330,7 @@ fn compare(
     };
     let posterior = posterior.in_order(&of(&posterior)?.own().matching);
     let scores = of(&posterior)?;
-    let (endmembers, abundances) = reference.in_convention(convention)?;
+    let Reference { endmembers, abundances } = reference.in_convention(convention)?;
     let view = TruthView {
         names: truth.names.clone().unwrap_or_default(),
         endmembers,
