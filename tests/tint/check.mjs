@@ -8,7 +8,9 @@ import { create, globals } from 'webgpu';
 
 Object.assign(globalThis, globals);
 
-const adapter = await create(['backend=null']).requestAdapter();
+// Dawn does not hold on to its own instance: collected as garbage, it takes the process down.
+globalThis.gpu = create(['backend=null']);
+globalThis.adapter = await gpu.requestAdapter();
 const device = await adapter.requestDevice();
 
 // What Tint and the pipeline have against a shader: one text each, none if all is well.
