@@ -21,7 +21,7 @@ pub fn run(args: &DemoArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let settings = simulate::Settings {
         rows: 80,
         cols: 110,
-        bands: 120,
+        bands: 80,
         no_data_fraction: 0.02,
         seed: args.run.seed,
         ..Default::default()
