@@ -194,14 +194,17 @@ impl SceneGuide<'_> {
     /// One draw of spectrum k, reflectance.
     fn spectrum(&self, k: usize, draw: u32) -> Vec<f64> {
         let key = self.params.key();
-        (0..self.params.bands as usize)
-            .map(|l| {
-                let j = k * self.params.stride() + l;
-                let (loc, scale) = self.of(j);
-                let at = j as u32;
-                let eps = rng::normal_at(key, Stream::Posterior, 0, draw, at / 4, at % 4);
-                softplus(loc + scale * f64::from(eps))
+        // Rows begin at multiples of four, so each four bands share the words of one counter.
+        (0..self.params.quads as usize)
+            .flat_map(|quad| {
+                let first = k * self.params.stride() + 4 * quad;
+                let four = rng::normals(key, Stream::Posterior, 0, draw, (first / 4) as u32, 0);
+                (first..).zip(four).map(|(j, eps)| {
+                    let (loc, scale) = self.of(j);
+                    softplus(loc + scale * f64::from(eps))
+                })
             })
+            .take(self.params.bands as usize)
             .collect()
     }
 

@@ -40,8 +40,8 @@ pub fn key(seed: u64) -> [u32; 2] {
     [seed as u32, (seed >> 32) as u32]
 }
 
-/// Particles come in mirrored pairs (Hammersley and Morton 1956): what is odd in the noise cancels
-/// in their mean. Four standard normals: numbers `4 * block ..` of the sequence that belongs to `index`.
+/// Four standard normals: numbers `4 * block ..` of the sequence that belongs to `index`. Particles
+/// come in mirrored pairs (Hammersley and Morton 1956): what is odd in the noise cancels in their mean.
 pub fn normals(
     key: [u32; 2],
     stream: Stream,
