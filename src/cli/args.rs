@@ -102,7 +102,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "RATE", default_value_t = unmixel::svi::Settings::default().learning_rate, allow_negative_numbers = true)]
     pub learning_rate: f64,
     /// Draws a step: more make each step steadier and dearer
-    #[arg(long, value_name = "DRAWS", default_value_t = 1, allow_negative_numbers = true)]
+    #[arg(long, value_name = "DRAWS", default_value_t = unmixel::svi::Settings::default().particles, allow_negative_numbers = true)]
     pub particles: usize,
     /// Go on to --steps even when the ELBO stands still
     #[arg(long)]
