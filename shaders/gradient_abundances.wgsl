@@ -1,6 +1,6 @@
 // What the likelihood asks of each row (equation 9), as sums over bands: H_k = sum A c_k,
 // Q_k = sum B v_k^2, and the row's log density.
-// Grid: rows x (2 K + 1).
+// Grid: batch x particles x (2 K + 1).
 @group(0) @binding(1) var<storage, read> theta: array<vec4f>;
 @group(0) @binding(2) var<storage, read> score_mean: array<vec4f>;
 @group(0) @binding(3) var<storage, read> score_variance: array<vec4f>;
@@ -13,10 +13,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (at >= rows() * row_grad_stride()) {
         return;
     }
-    let row = at / row_grad_stride();
+    let place = at / (p.particles * row_grad_stride());
+    let particle = (at / row_grad_stride()) % p.particles;
     let column = at % row_grad_stride();
-    let endmembers = (row / p.batch) * (theta_stride() / 4u);
-    let first = row * p.quads;
+    let endmembers = particle * (theta_stride() / 4u);
+    let first = (particle * p.batch + place) * p.quads;
     var sum = 0.0;
     if (column < p.endmembers) {
         for (var q = 0u; q < p.quads; q++) {

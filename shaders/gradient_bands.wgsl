@@ -1,6 +1,6 @@
 // What the likelihood asks of the scene latents of each band (equation 13), summed over a chunk of
 // rows in a fixed order: sum e^g W_k A (endmembers), sum B (noise), sum W_k^2 B (variability).
-// Grid: particles x chunks x columns x quads, neighbours in bands.
+// Grid: chunks x particles x columns x quads, neighbours in bands.
 @group(0) @binding(1) var<storage, read> draws: array<f32>;
 @group(0) @binding(2) var<storage, read> score_mean: array<vec4f>;
 @group(0) @binding(3) var<storage, read> score_variance: array<vec4f>;
@@ -14,8 +14,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
     let quad = at % p.quads;
     let column = (at / p.quads) % columns();
-    let chunk = (at / (p.quads * columns())) % p.chunks;
-    let particle = at / (p.quads * columns() * p.chunks);
+    let particle = (at / (p.quads * columns())) % p.particles;
+    let chunk = at / (p.quads * columns() * p.particles);
     let first = chunk * p.chunk_rows;
     let last = min(first + p.chunk_rows, p.batch);
     var sum = vec4f(0.0);

@@ -24,21 +24,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     for (var particle = 0u; particle < p.particles; particle++) {
         let row = particle * p.batch + place;
         let draw = row * draw_stride();
+        let sums = (place * p.particles + particle) * row_grad_stride();
         let brightness = draws[draw + 2u * p.endmembers];
         let a = particle * theta_stride() + dirichlet_at();
         var mean_slope = 0.0;
         var total = 0.0;
         var mixed = 0.0;
         for (var k = 0u; k < p.endmembers; k++) {
-            mean_slope += draws[draw + k] * slope(row, k, brightness);
+            mean_slope += draws[draw + k] * slope(sums, draw, k, brightness);
             total += theta[a + k];
-            mixed += draws[draw + k] * row_grads[row * row_grad_stride() + k];
+            mixed += draws[draw + k] * row_grads[sums + k];
         }
         for (var j = 0u; j < p.latents; j++) {
             var by_z = 0.0;
             if (j + 1u < p.endmembers) {
                 let w = draws[draw + j];
-                by_z = w * (slope(row, j, brightness) - mean_slope) + theta[a + j] - total * w;
+                by_z = w * (slope(sums, draw, j, brightness) - mean_slope) + theta[a + j] - total * w;
             } else {
                 by_z = brightness * mixed - p.brightness_precision * draws[draw + 2u * p.endmembers + 1u];
             }
@@ -65,7 +66,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 }
 
 // Derivative of the row's log density by its abundance k.
-fn slope(row: u32, k: u32, brightness: f32) -> f32 {
-    let grad = row * row_grad_stride() + k;
-    return brightness * row_grads[grad] + 2.0 * draws[row * draw_stride() + k] * row_grads[grad + p.endmembers];
+fn slope(sums: u32, draw: u32, k: u32, brightness: f32) -> f32 {
+    return brightness * row_grads[sums + k] + 2.0 * draws[draw + k] * row_grads[sums + p.endmembers + k];
 }

@@ -1,6 +1,5 @@
-// Log density of the observed spectra and its derivatives by mean (A) and variance (B), equation 7,
-// each times the likelihood's weight. The residual is formed, never expanded: y'y - 2 y'mu + mu'mu
-// loses the digits that matter. Grid: rows x quads, none with covariance.
+// Log density of the observed spectra and its derivatives by mean (A) and variance (B), equation 7.
+// Grid: rows x quads, none with covariance.
 @group(0) @binding(1) var<storage, read> cube: array<vec4f>;
 @group(0) @binding(2) var<storage, read> theta: array<vec4f>;
 @group(0) @binding(3) var<storage, read> pixel_of: array<u32>;
@@ -26,13 +25,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             variance += w * w * theta[variances + (k + 1u) * p.quads];
         }
     }
-    let r = cube[pixel_of[row % p.batch] * p.quads + quad] - mu[at];
-    let a = r / variance;
-    let b = 0.5 * (a * a - 1.0 / variance);
-    let density = -0.5 * (r * a + log(variance));
-    // Padding is no data.
-    let used = p.weight * select(vec4f(0.0), vec4f(1.0), 4u * quad + vec4u(0u, 1u, 2u, 3u) < vec4u(p.bands));
-    score_mean[at] = used * a;
-    score_variance[at] = used * b;
-    log_density[at] = dot(used, density);
+    let y = cube[pixel_of[row % p.batch] * p.quads + quad];
+    let normal = normal_of_bands(y, mu[at], variance, quad);
+    score_mean[at] = normal.by_mean;
+    score_variance[at] = normal.by_variance;
+    log_density[at] = normal.density;
 }

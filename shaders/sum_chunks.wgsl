@@ -10,15 +10,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (at >= p.particles * totals_stride()) {
         return;
     }
-    let first = (at / totals_stride()) * p.chunks;
+    let particle = at / totals_stride();
     let i = at % totals_stride();
     let bands = columns() * stride();
     var sum = 0.0;
-    for (var chunk = first; chunk < first + p.chunks; chunk++) {
+    for (var chunk = 0u; chunk < p.chunks; chunk++) {
         if (i < bands) {
-            sum += partials[chunk * bands + i];
+            sum += partials[(chunk * p.particles + particle) * bands + i];
         } else {
-            sum += row_sums[chunk * (p.endmembers + 1u) + i - bands];
+            sum += row_sums[(particle * p.chunks + chunk) * (p.endmembers + 1u) + i - bands];
         }
     }
     totals[at] = sum;

@@ -37,7 +37,8 @@ fn local_elbo(particle: u32, place: u32) -> f32 {
     let a = particle * theta_stride() + dirichlet_at();
     let log_scales = pixel_of[place] * p.local_stride + p.latents;
     let g = draws[draw + 2u * p.endmembers + 1u];
-    var sum = row_grads[row * row_grad_stride() + 2u * p.endmembers] - 0.5 * p.brightness_precision * g * g;
+    let sums = (place * p.particles + particle) * row_grad_stride();
+    var sum = row_grads[sums + 2u * p.endmembers] - 0.5 * p.brightness_precision * g * g;
     for (var k = 0u; k < p.endmembers; k++) {
         sum += theta[a + k] * draws[draw + p.endmembers + k];
     }

@@ -5,7 +5,9 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::error::{Error, Result};
 use crate::model::{Guide, Model, Noise};
+use crate::passes::MOST_FUSED;
 use crate::rng;
+use crate::scene::BAND_GROUP;
 
 /// All that a pass may know of a step, as shaders see it: a uniform of 32-bit words.
 /// R = particles * batch rows; row `s * batch + i` is particle s of minibatch place i.
@@ -16,7 +18,7 @@ pub struct Params {
     pub pixels: u32,
     /// L, bands in use.
     pub bands: u32,
-    /// Bands in groups of four, the last one padded.
+    /// Bands in groups of four, padded to whole [`BAND_GROUP`]s.
     pub quads: u32,
     /// K.
     pub endmembers: u32,
@@ -33,7 +35,7 @@ pub struct Params {
     pub globals: u32,
     /// Noise latents: 1, or 4 * quads.
     pub noises: u32,
-    /// [`BRIGHTNESS`], [`VARIABILITY`], [`FULL_RANK`], [`CONCENTRATION`], [`COVARIANCE`].
+    /// [`BRIGHTNESS`], [`VARIABILITY`], [`FULL_RANK`], [`CONCENTRATION`], [`COVARIANCE`], [`SEPARATE`].
     pub flags: u32,
     /// Rows that one partial sum takes.
     pub chunk_rows: u32,
@@ -113,6 +115,8 @@ pub const FULL_RANK: u32 = 4;
 pub const CONCENTRATION: u32 = 8;
 /// Flag: bands share their noise.
 pub const COVARIANCE: u32 = 16;
+/// Flag: what lies between the passes over bands goes through memory, see `passes::step`.
+pub const SEPARATE: u32 = 32;
 
 /// The most partial sums a particle: the final sums then stay short on any scene.
 const MAX_CHUNKS: u32 = 1024;
@@ -138,7 +142,7 @@ impl Params {
             ))
         };
         let int = |n: usize, what: &str| u32::try_from(n).map_err(|_| too_large(what));
-        let quads = bands.div_ceil(4);
+        let quads = bands.next_multiple_of(BAND_GROUP) / 4;
         let k = model.endmembers;
         let variability = model.variability.is_some();
         let noises = if model.noise == Noise::Isotropic { 1 } else { 4 * quads };
@@ -173,7 +177,8 @@ impl Params {
                 | if variability { VARIABILITY } else { 0 }
                 | if model.guide == Guide::FullRank { FULL_RANK } else { 0 }
                 | if model.concentration_sd.is_some() { CONCENTRATION } else { 0 }
-                | if covariance { COVARIANCE } else { 0 },
+                | if covariance { COVARIANCE } else { 0 }
+                | if covariance || k > MOST_FUSED { SEPARATE } else { 0 },
             chunk_rows,
             chunks: batch_u32.div_ceil(chunk_rows),
             seed_low,
@@ -301,6 +306,7 @@ impl Params {
         let (s, g) = (self.particles as usize, self.globals as usize);
         let wide = self.rows().saturating_mul(self.stride());
         let if_covariance = |len: usize| if self.has(COVARIANCE) { len } else { 0 };
+        let if_separate = |len: usize| if self.has(SEPARATE) { len } else { 0 };
         let len = match buf {
             Buf::Cube => (self.pixels as usize).saturating_mul(self.stride()),
             Buf::Globals => 2 * g,
@@ -315,9 +321,9 @@ impl Params {
             Buf::PixelOf => self.batch as usize,
             Buf::LocalEps => self.rows().saturating_mul(self.latents as usize),
             Buf::Draws => self.rows().saturating_mul(self.draw_stride()),
-            Buf::Mu | Buf::ScoreMean | Buf::ScoreVariance => wide,
+            Buf::Mu | Buf::ScoreMean | Buf::ScoreVariance => if_separate(wide),
             Buf::Residuals | Buf::ScoreInnovation => if_covariance(wide),
-            Buf::LogDensity => self.rows().saturating_mul(self.quads as usize),
+            Buf::LogDensity => if_separate(self.rows().saturating_mul(self.quads as usize)),
             Buf::RowGrads => self.rows().saturating_mul(self.row_grad_stride()),
             Buf::LocalGrads => self.batch as usize * self.local_stride as usize,
             Buf::Partials => {
@@ -374,11 +380,11 @@ pub enum Buf {
     ScoreVariance,
     /// Log density, summed over each four bands, (R, quads).
     LogDensity,
-    /// Sums over bands, (R, row_grad_stride).
+    /// Sums over bands, (B, S, row_grad_stride): what concerns a pixel lies together.
     RowGrads,
     /// Gradient of the guide of the minibatch's pixels, (B, local_stride).
     LocalGrads,
-    /// Partial sums over pixels of what each band gives the scene latents, (S, chunks, columns, stride).
+    /// Partial sums over pixels of what each band gives the scene latents, (chunks, S, columns, stride).
     Partials,
     /// With covariance: sums over pixels of what each pair of bands gives their regression, (S, stride,
     /// stride).

@@ -33,7 +33,7 @@ type Size = (usize, usize, usize, usize);
 /// The first pass that would be cut off.
 fn cut_off(model: &Model, (pixels, bands, batch, particles): Size) -> Option<&'static str> {
     let params = Params::new(model, pixels, bands, batch, particles, 0).unwrap();
-    passes::too_long(&params, &passes::all::<f32>().map(|(pass, _)| pass)).map(|pass| pass.name)
+    passes::too_long(&params, &passes::every()).map(|pass| pass.name)
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn count(adapter: &Adapter, problem: &Problem, pass: &'static Pass) -> u64 {
         run(&step, &mut buffers);
     }
     let (cube, state) = (Arc::clone(&problem.cube), problem.state.clone());
-    let mut gpu = Gpu::with_passes(adapter, &problem.params, cube, state, &[pass]).unwrap();
+    let mut gpu = Gpu::with_passes(adapter, &problem.separate(), cube, state, &[pass]).unwrap();
     for &(buf, _) in pass.bindings {
         gpu.upload(buf, buffers.words(buf)).unwrap();
     }

@@ -48,7 +48,7 @@ fn every_pass_agrees_with_its_twin() {
             run(&step, &mut twin);
             let mut gpu = Gpu::with_passes(
                 &adapter,
-                &problem.params,
+                &step,
                 Arc::clone(&problem.cube),
                 problem.state.clone(),
                 &[pass],
@@ -59,7 +59,7 @@ fn every_pass_agrees_with_its_twin() {
             }
             gpu.run(&[step], &|| false).unwrap();
             for &(buf, access) in pass.bindings {
-                let got = gpu.download(buf, problem.params.len(buf)).unwrap();
+                let got = gpu.download(buf, step.len(buf)).unwrap();
                 if access == Access::Read || matches!(buf, Buf::PixelOf | Buf::Status) {
                     assert_eq!(got, twin.words(buf), "{name}: {} and {buf:?}", pass.name);
                     continue;
@@ -122,6 +122,7 @@ fn steps(problem: &Problem, count: u32) -> Vec<Params> {
             epoch: t / batches,
             batch_first: t % batches * problem.params.batch,
             trace_slot: t,
+            flags: problem.params.flags,
             ..problem.step()
         })
         .collect()
@@ -187,7 +188,7 @@ fn more_workgroups_than_a_dimension_holds() {
     let (pass, run) = passes::all::<f32>()[2];
     let mut gpu = Gpu::with_passes(
         &adapter,
-        &problem.params,
+        &step,
         Arc::clone(&problem.cube),
         problem.state.clone(),
         &[pass],
@@ -198,7 +199,7 @@ fn more_workgroups_than_a_dimension_holds() {
     }
     gpu.run(&[step], &|| false).unwrap();
     run(&step, &mut twin);
-    let got = floats(&gpu.download(Buf::Mu, problem.params.len(Buf::Mu)).unwrap());
+    let got = floats(&gpu.download(Buf::Mu, step.len(Buf::Mu)).unwrap());
     assert!(worst(&twin.mu, &got) < 1.0);
     assert!(got.last().is_some_and(|&last| last > 0.0));
 }

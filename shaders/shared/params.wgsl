@@ -53,6 +53,7 @@ const VARIABILITY = 2u;
 const FULL_RANK = 4u;
 const CONCENTRATION = 8u;
 const COVARIANCE = 16u;
+const SEPARATE = 32u;
 
 fn has(flag: u32) -> bool {
     return (p.flags & flag) != 0u;

@@ -7,12 +7,13 @@ use crate::buffers::Buffers;
 use crate::error::Result;
 use crate::guide::State;
 use crate::layout::Params;
-use crate::passes;
+use crate::passes::{self, Twin};
 use crate::scene::Cube;
 
 /// A run on the CPU.
 pub struct Cpu {
     buffers: Buffers<f32>,
+    passes: Vec<Twin<f32>>,
 }
 
 impl Cpu {
@@ -22,7 +23,7 @@ impl Cpu {
         put(&mut buffers.globals, &state.globals);
         put(&mut buffers.locals, &state.locals);
         put(&mut buffers.prior_centre, &state.prior_centre);
-        Cpu { buffers }
+        Cpu { buffers, passes: passes::step(params) }
     }
 }
 
@@ -38,7 +39,7 @@ impl Backend for Cpu {
             if interrupted() {
                 break;
             }
-            for (_, run) in passes::all() {
+            for (_, run) in &self.passes {
                 run(params, &mut self.buffers);
             }
             done += 1;

@@ -8,7 +8,7 @@ use crate::buffers::Buffers;
 use crate::layout::{Buf, Params, VARIABILITY};
 use crate::math::Real;
 
-/// One invocation a row and sum.
+/// One invocation a place of the minibatch, particle and sum.
 pub static PASS: Pass = Pass {
     name: "gradient_abundances",
     shader: shader!("gradient_abundances"),
@@ -27,14 +27,17 @@ pub static PASS: Pass = Pass {
 /// Sums over bands on the CPU.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let (stride, quads, k, batch) = (p.stride(), p.quads as usize, p.k(), p.batch as usize);
+    let particles = p.particles as usize;
     let (theta, score_mean, score_variance, log_density) =
         (&b.theta, &b.score_mean, &b.score_variance, &b.log_density);
     b.row_grads[..p.rows() * p.row_grad_stride()]
         .par_chunks_mut(p.row_grad_stride())
         .with_min_len(rows_a_task(stride))
         .enumerate()
-        .for_each(|(row, out)| {
-            let theta = &theta[row / batch * p.theta_stride()..][..p.theta_stride()];
+        .for_each(|(at, out)| {
+            let (place, particle) = (at / particles, at % particles);
+            let row = particle * batch + place;
+            let theta = &theta[particle * p.theta_stride()..][..p.theta_stride()];
             let a = &score_mean[row * stride..][..stride];
             for (h, endmember) in out.iter_mut().zip(theta.chunks_exact(stride)).take(k) {
                 *h = sum_lanes(a, endmember, |a, c| a * c);

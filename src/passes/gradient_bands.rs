@@ -8,7 +8,7 @@ use crate::buffers::Buffers;
 use crate::layout::{Buf, Params};
 use crate::math::Real;
 
-/// One invocation a particle, chunk, column and four bands.
+/// One invocation a chunk, particle, column and four bands.
 pub static PASS: Pass = Pass {
     name: "gradient_bands",
     shader: shader!("gradient_bands"),
@@ -30,12 +30,13 @@ pub static PASS: Pass = Pass {
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let (stride, k, batch) = (p.stride(), p.k(), p.batch as usize);
     let (chunks, chunk_rows, columns) = (p.chunks as usize, p.chunk_rows as usize, p.columns());
+    let particles = p.particles as usize;
     let (draws, score_mean, score_variance) = (&b.draws, &b.score_mean, &b.score_variance);
     b.partials[..p.particles as usize * chunks * columns * stride]
         .par_chunks_mut(columns * stride)
         .enumerate()
         .for_each(|(at, sums)| {
-            let (particle, first) = (at / chunks, at % chunks * chunk_rows);
+            let (particle, first) = (at % particles, at / particles * chunk_rows);
             sums.fill(T::zero());
             for place in first..(first + chunk_rows).min(batch) {
                 let row = particle * batch + place;

@@ -55,7 +55,8 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
                 let row = particle * batch + place;
                 let draw = &draws[row * p.draw_stride()..][..p.draw_stride()];
                 let eps = &local_eps[row * latents..][..latents];
-                let sums = &row_grads[row * p.row_grad_stride()..][..2 * k];
+                let sums = place * p.particles as usize + particle;
+                let sums = &row_grads[sums * p.row_grad_stride()..][..2 * k];
                 let a = &theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
                 let brightness = draw[2 * k];
                 let slope = |i: usize| brightness * sums[i] + two * draw[i] * sums[k + i];

@@ -11,7 +11,7 @@ use crate::math::Real;
 /// One invocation a row and four bands, none with covariance.
 pub static PASS: Pass = Pass {
     name: "likelihood",
-    shader: shader!("likelihood"),
+    shader: shader!("likelihood", "normal"),
     bindings: &[
         (Buf::Cube, Access::Read),
         (Buf::Theta, Access::Read),

@@ -3,7 +3,7 @@
 //! of every shader and the comparison of the two backends all come from [`all`].
 
 use crate::buffers::Buffers;
-use crate::layout::{Buf, COVARIANCE, Params};
+use crate::layout::{Buf, COVARIANCE, Params, SEPARATE};
 use crate::math::Real;
 
 pub mod elbo;
@@ -19,6 +19,7 @@ pub mod mix;
 pub mod residuals;
 pub mod sample_globals;
 pub mod sample_pixels;
+pub mod spectra;
 pub mod sum_chunks;
 pub mod sum_pixels;
 pub mod update_globals;
@@ -56,6 +57,8 @@ pub enum Grid {
     Line(u64),
     /// One workgroup.
     OneGroup,
+    /// That many workgroups, each with work of its own.
+    Groups(u64),
 }
 
 impl Grid {
@@ -91,6 +94,30 @@ pub fn all<T: Real>() -> [Twin<T>; 17] {
         (&update_globals::PASS, update_globals::run),
     ]
 }
+
+/// The passes of a run, in order: one read of the spectra where nothing else needs what lies
+/// between, all of [`all`] otherwise.
+pub fn step(params: &Params) -> Vec<Twin<f32>> {
+    let mut passes = all().to_vec();
+    if !params.has(SEPARATE) {
+        let replaced = ["likelihood", "gradient_abundances", "gradient_bands"];
+        passes.retain(|(pass, _)| !replaced.contains(&pass.name));
+        for twin in &mut passes {
+            if twin.0.name == "mix" {
+                *twin = (&spectra::PASS, spectra::run);
+            }
+        }
+    }
+    passes
+}
+
+/// Every pass there is.
+pub fn every() -> Vec<&'static Pass> {
+    all::<f32>().map(|(pass, _)| pass).into_iter().chain([&spectra::PASS]).collect()
+}
+
+/// The most endmembers of `spectra`: more would not fit its workgroup memory.
+pub const MOST_FUSED: usize = 31;
 
 /// Workgroup size of every pass: a multiple of all vendors' subgroup sizes, within every limit.
 pub const WORKGROUP: u32 = 64;

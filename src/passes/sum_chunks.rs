@@ -23,6 +23,7 @@ pub static PASS: Pass = Pass {
 /// Adds on the CPU.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let (chunks, bands, scalars) = (p.chunks as usize, p.columns() * p.stride(), p.k() + 1);
+    let particles = p.particles as usize;
     let (partials, row_sums) = (&b.partials, &b.row_sums);
     b.totals[..p.particles as usize * p.totals_stride()]
         .par_chunks_mut(p.totals_stride())
@@ -30,9 +31,9 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
         .for_each(|(particle, totals)| {
             totals.fill(T::zero());
             let (by_band, by_pixel) = totals.split_at_mut(bands);
-            for chunk in particle * chunks..(particle + 1) * chunks {
-                add(by_band, &partials[chunk * bands..][..bands]);
-                add(by_pixel, &row_sums[chunk * scalars..][..scalars]);
+            for chunk in 0..chunks {
+                add(by_band, &partials[(chunk * particles + particle) * bands..][..bands]);
+                add(by_pixel, &row_sums[(particle * chunks + chunk) * scalars..][..scalars]);
             }
         });
 }

@@ -51,7 +51,8 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
                 let log_scales = locals
                     .get(pixel as usize * local_stride + latents..)
                     .map_or(&[][..], |rest| &rest[..latents]);
-                let density = row_grads[row * p.row_grad_stride() + 2 * k] - half_precision * g * g;
+                let at = (place * p.particles as usize + particle) * p.row_grad_stride();
+                let density = row_grads[at + 2 * k] - half_precision * g * g;
                 let dirichlet: T = a.iter().zip(logs).map(|(&a, &log)| a * log).sum();
                 let entropy: T = log_scales.iter().copied().sum();
                 for (sum, &log) in sums.iter_mut().zip(logs) {

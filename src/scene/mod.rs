@@ -30,8 +30,12 @@ pub(crate) use scaling::{Stated, choose};
 pub(crate) use wavelengths::to_nanometres;
 pub use write::{write_envi, write_npz, write_truth};
 
-/// Pixels by bands, pixel-major, each row padded with zeros to a multiple of four bands so that
-/// shaders read whole `vec4`s (and the CPU whole lanes) without a remainder.
+/// Bands come in groups of so many, the last one padded: the widest vectors of a CPU, four `vec4`s
+/// of a shader, and a cache line.
+pub const BAND_GROUP: usize = 16;
+
+/// Pixels by bands, pixel-major, each row padded with zeros to a multiple of [`BAND_GROUP`], so that
+/// nobody has a remainder to read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cube {
     data: Vec<f32>,
@@ -42,7 +46,7 @@ pub struct Cube {
 impl Cube {
     /// An all-zero cube.
     pub fn zeros(pixels: usize, bands: usize) -> Self {
-        Cube { data: vec![0.0; pixels * bands.next_multiple_of(4)], pixels, bands }
+        Cube { data: vec![0.0; pixels * bands.next_multiple_of(BAND_GROUP)], pixels, bands }
     }
 
     /// Number of pixels.
@@ -55,14 +59,19 @@ impl Cube {
         self.bands
     }
 
-    /// Floats from one pixel to the next: `bands` rounded up to a multiple of four.
+    /// Floats from one pixel to the next: `bands` rounded up to a multiple of [`BAND_GROUP`].
     pub fn stride(&self) -> usize {
-        self.bands.next_multiple_of(4)
+        self.bands.next_multiple_of(BAND_GROUP)
     }
 
     /// The spectrum of one pixel, `bands` values.
     pub fn spectrum(&self, pixel: usize) -> &[f32] {
         &self.data[pixel * self.stride()..][..self.bands]
+    }
+
+    /// The spectrum of one pixel with its padding.
+    pub fn spectrum_padded(&self, pixel: usize) -> &[f32] {
+        &self.data[pixel * self.stride()..][..self.stride()]
     }
 
     /// The spectrum of one pixel, to be written.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ndarray::{Array1, Array2};
 use unmixel::buffers::Buffers;
 use unmixel::guide::State;
-use unmixel::layout::Params;
+use unmixel::layout::{Params, SEPARATE};
 use unmixel::math::Real;
 use unmixel::model::{Guide, Model, Noise, ScalePrior};
 use unmixel::passes;
@@ -72,9 +72,14 @@ impl Problem {
         Problem { model, settings, params, cube, state, endmembers, abundances }
     }
 
-    /// Working memory at the start of a step.
+    /// The sizes of a run of every pass, what lies between them in memory.
+    pub fn separate(&self) -> Params {
+        Params { flags: self.params.flags | SEPARATE, ..self.params }
+    }
+
+    /// Working memory of [`Problem::separate`] at the start of a step.
     pub fn buffers<T: Real>(&self) -> Buffers<T> {
-        let mut buffers = Buffers::new(&self.params, Arc::clone(&self.cube));
+        let mut buffers = Buffers::new(&self.separate(), Arc::clone(&self.cube));
         let put = |to: &mut Vec<T>, from: &[f32]| {
             for (to, &from) in to.iter_mut().zip(from) {
                 *to = T::of(f64::from(from));
@@ -101,7 +106,7 @@ impl Problem {
             rate_local: 0.1,
             correction_first: 2.0,
             correction_second: 3.0,
-            ..self.params
+            ..self.separate()
         }
     }
 }

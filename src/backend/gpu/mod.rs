@@ -52,7 +52,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 impl Gpu {
     /// Compiles the passes and uploads the run.
     pub fn new(adapter: &Adapter, params: &Params, cube: Arc<Cube>, state: State) -> Result<Self> {
-        Gpu::with_passes(adapter, params, cube, state, &passes::all::<f32>().map(|(pass, _)| pass))
+        Gpu::with_passes(adapter, params, cube, state, &passes::step(params).iter().map(|(pass, _)| *pass).collect::<Vec<_>>())
     }
 
     /// As [`Gpu::new`], with a list of passes of one's own: tests run them one at a time.
@@ -84,7 +84,7 @@ impl Gpu {
             mapped_at_creation: false,
         });
         let pipelines =
-            passes.iter().map(|pass| Pipeline::new(&device, pass, &buffers, &uniform)).collect();
+            passes.iter().map(|pass| Pipeline::new(&device, pass, &buffers, &uniform, params.endmembers)).collect();
         let gpu = Gpu {
             device,
             queue,
@@ -170,6 +170,7 @@ impl Gpu {
 fn groups(grid: Grid) -> Option<(u32, u32)> {
     let count = match grid {
         Grid::OneGroup => 1,
+        Grid::Groups(groups) => groups,
         Grid::Line(invocations) => invocations.div_ceil(u64::from(WORKGROUP)),
     };
     let rows = count.div_ceil(u64::from(GROUPS_X));

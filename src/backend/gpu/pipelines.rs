@@ -18,6 +18,7 @@ impl Pipeline {
         pass: &'static Pass,
         buffers: &DeviceBuffers,
         params: &wgpu::Buffer,
+        endmembers: u32,
     ) -> Self {
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(pass.name),
@@ -55,7 +56,7 @@ impl Pipeline {
             entry_point: Some("main"),
             // Workgroup memory is written before it is read; clearing it first costs some drivers dearly.
             compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &[],
+                constants: &[("ENDMEMBERS", f64::from(endmembers))],
                 zero_initialize_workgroup_memory: false,
             },
             cache: None,
@@ -101,7 +102,7 @@ mod tests {
             mapped_at_creation: false,
         });
         for pass in passes {
-            Pipeline::new(&device, pass, &buffers, &uniform);
+            Pipeline::new(&device, pass, &buffers, &uniform, 3);
         }
         pollster::block_on(scope.pop()).map(|error| error.to_string())
     }

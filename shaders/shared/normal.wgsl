@@ -1,0 +1,17 @@
+// Normal log density of four bands and its derivatives by mean and variance (equation 7), each times
+// the likelihood's weight. The residual is formed, never expanded: y'y - 2 y'mu + mu'mu loses the
+// digits that matter. Padding is no data.
+struct Normal {
+    by_mean: vec4f,
+    by_variance: vec4f,
+    density: f32,
+}
+
+fn normal_of_bands(y: vec4f, mu: vec4f, variance: vec4f, quad: u32) -> Normal {
+    let r = y - mu;
+    let a = r / variance;
+    let b = 0.5 * (a * a - 1.0 / variance);
+    let density = -0.5 * (r * a + log(variance));
+    let used = p.weight * select(vec4f(0.0), vec4f(1.0), 4u * quad + vec4u(0u, 1u, 2u, 3u) < vec4u(p.bands));
+    return Normal(used * a, used * b, dot(used, density));
+}

@@ -1,0 +1,106 @@
+// Everything that a pixel's spectrum is read for: mixing, likelihood, its sums over bands for each
+// row, and its sums over the chunk's rows for each band (equations 6, 7, 9, 13).
+// Grid: one workgroup a chunk of the minibatch. A lane holds four bands of endmembers, variances and
+// sums in registers and goes down the chunk's rows; the sums over bands of a few rows at a time meet
+// in workgroup memory, where one lane adds up each. Spectra of a chunk stay in the cache between
+// particles, so memory is read once. The number of endmembers is known when the pipeline is made, so
+// that loops over them unroll.
+@group(0) @binding(1) var<storage, read> cube: array<vec4f>;
+@group(0) @binding(2) var<storage, read> theta: array<vec4f>;
+@group(0) @binding(3) var<storage, read> pixel_of: array<u32>;
+@group(0) @binding(4) var<storage, read> draws: array<f32>;
+@group(0) @binding(5) var<storage, read_write> row_grads: array<f32>;
+@group(0) @binding(6) var<storage, read_write> partials: array<vec4f>;
+
+override ENDMEMBERS: u32 = 3u;
+const MOST_ENDMEMBERS = 31u;
+// A row of lanes and one more: lanes that each add up a row then read different banks.
+const PITCH = 65u;
+// 16 KiB, which every device has, hold so many sums.
+const MOST_SUMS = 63u;
+
+var<workgroup> terms: array<f32, PITCH * MOST_SUMS>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let chunk = group.y * GROUPS_X + group.x;
+    if (chunk >= p.chunks) {
+        return;
+    }
+    let first = chunk * p.chunk_rows;
+    let last = min(first + p.chunk_rows, p.batch);
+    let sums = 2u * ENDMEMBERS + 1u;
+    let together = MOST_SUMS / sums;
+    for (var particle = 0u; particle < p.particles; particle++) {
+        for (var slot = 0u; slot < p.quads; slot += WORKGROUP) {
+            let quad = slot + lane;
+            let own = quad < p.quads;
+            let at = particle * (theta_stride() / 4u) + min(quad, p.quads - 1u);
+            var endmember: array<vec4f, MOST_ENDMEMBERS>;
+            var varies: array<vec4f, MOST_ENDMEMBERS>;
+            var sum_mean: array<vec4f, MOST_ENDMEMBERS>;
+            var sum_varies: array<vec4f, MOST_ENDMEMBERS>;
+            var sum_variance = vec4f(0.0);
+            let noise = theta[at + ENDMEMBERS * p.quads];
+            for (var k = 0u; k < ENDMEMBERS; k++) {
+                endmember[k] = theta[at + k * p.quads];
+                sum_mean[k] = vec4f(0.0);
+                varies[k] = vec4f(0.0);
+                sum_varies[k] = vec4f(0.0);
+                if (has(VARIABILITY)) {
+                    varies[k] = theta[at + (ENDMEMBERS + 1u + k) * p.quads];
+                }
+            }
+            for (var start = first; start < last; start += together) {
+                let end = min(start + together, last);
+                for (var place = start; place < end; place++) {
+                    let draw = (particle * p.batch + place) * draw_stride();
+                    let brightness = draws[draw + 2u * ENDMEMBERS];
+                    var mixed = vec4f(0.0);
+                    var variance = noise;
+                    for (var k = 0u; k < ENDMEMBERS; k++) {
+                        let w = draws[draw + k];
+                        mixed += w * endmember[k];
+                        variance += w * w * varies[k];
+                    }
+                    let y = cube[pixel_of[place] * p.quads + min(quad, p.quads - 1u)];
+                    let normal = normal_of_bands(y, brightness * mixed, variance, quad);
+                    let term = (place - start) * sums * PITCH + lane;
+                    sum_variance += normal.by_variance;
+                    for (var k = 0u; k < ENDMEMBERS; k++) {
+                        let w = draws[draw + k];
+                        sum_mean[k] += brightness * w * normal.by_mean;
+                        sum_varies[k] += w * w * normal.by_variance;
+                        terms[term + k * PITCH] = dot(normal.by_mean, endmember[k]);
+                        terms[term + (ENDMEMBERS + k) * PITCH] = dot(normal.by_variance, varies[k]);
+                    }
+                    terms[term + 2u * ENDMEMBERS * PITCH] = normal.density;
+                }
+                workgroupBarrier();
+                if (lane < (end - start) * sums) {
+                    let place = start + lane / sums;
+                    let out = (place * p.particles + particle) * sums + lane % sums;
+                    var sum = 0.0;
+                    for (var i = 0u; i < min(WORKGROUP, p.quads - slot); i++) {
+                        sum += terms[lane * PITCH + i];
+                    }
+                    if (slot > 0u) {
+                        sum += row_grads[out];
+                    }
+                    row_grads[out] = sum;
+                }
+                workgroupBarrier();
+            }
+            if (own) {
+                let out = (chunk * p.particles + particle) * columns() * p.quads + quad;
+                partials[out + ENDMEMBERS * p.quads] = sum_variance;
+                for (var k = 0u; k < ENDMEMBERS; k++) {
+                    partials[out + k * p.quads] = sum_mean[k];
+                    if (has(VARIABILITY)) {
+                        partials[out + (ENDMEMBERS + 1u + k) * p.quads] = sum_varies[k];
+                    }
+                }
+            }
+        }
+    }
+}

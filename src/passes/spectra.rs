@@ -1,0 +1,59 @@
+//! Everything that a pixel's spectrum is read for, in one read of it whatever the number of
+//! particles: mixing, likelihood, and its gradients by abundances and by bands. Equations 6, 7, 9
+//! and 13. Does the work of `mix`, `likelihood`, `gradient_abundances` and `gradient_bands`, which
+//! write what lies between them to memory, serve covariance noise, and are what this is tested against.
+
+mod kernel;
+
+use rayon::prelude::*;
+
+use super::{Access, Grid, Pass, WORKGROUP, shader};
+use crate::buffers::Buffers;
+use crate::layout::{Buf, Params};
+
+/// One workgroup a chunk of pixels.
+pub static PASS: Pass = Pass {
+    name: "spectra",
+    shader: shader!("spectra", "normal"),
+    bindings: &[
+        (Buf::Cube, Access::Read),
+        (Buf::Theta, Access::Read),
+        (Buf::PixelOf, Access::Read),
+        (Buf::Draws, Access::Read),
+        (Buf::RowGrads, Access::Write),
+        (Buf::Partials, Access::Write),
+    ],
+    grid: |p| Grid::Groups(u64::from(p.chunks)),
+    trips: |p| {
+        let (k, rows) = (u64::from(p.endmembers), u64::from(p.chunk_rows));
+        let slots = u64::from(p.quads.div_ceil(WORKGROUP));
+        let blocks = rows.div_ceil(MOST_SUMS / (2 * k + 1));
+        let lanes = u64::from(WORKGROUP);
+        u64::from(p.particles)
+            * (1 + slots * (1 + 2 * k + blocks * (1 + lanes) + rows * (1 + 2 * k)))
+    },
+};
+
+/// Sums over bands that fit workgroup memory at a time; `shaders/spectra.wgsl` states the same.
+const MOST_SUMS: u64 = 63;
+
+/// Reads the minibatch's spectra on the CPU.
+pub fn run(p: &Params, b: &mut Buffers<f32>) {
+    let arch = pulp::Arch::new();
+    let particles = p.particles as usize;
+    let (chunk_rows, batch) = (p.chunk_rows as usize, p.batch as usize);
+    let sums = particles * p.row_grad_stride();
+    let bands = particles * p.columns() * p.stride();
+    let (cube, theta, draws, pixel_of) = (&*b.cube, &b.theta, &b.draws, &b.pixel_of[..batch]);
+    b.row_grads[..batch * sums]
+        .par_chunks_mut(chunk_rows * sums)
+        .zip(b.partials[..p.chunks as usize * bands].par_chunks_mut(bands))
+        .zip(pixel_of.par_chunks(chunk_rows))
+        .enumerate()
+        .for_each(|(chunk, ((row_sums, band_sums), pixels))| {
+            let first = chunk * chunk_rows;
+            let chunk =
+                kernel::Chunk { p, cube, theta, draws, first, pixels, row_sums, band_sums };
+            kernel::run(arch, chunk);
+        });
+}

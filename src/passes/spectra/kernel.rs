@@ -1,0 +1,270 @@
+//! The loop over bands, in the widest vectors that the processor has (AVX-512, AVX2, NEON, or none),
+//! chosen when the program runs.
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::super::MOST_FUSED;
+use crate::layout::{Params, VARIABILITY};
+use crate::scene::Cube;
+
+/// A chunk of the minibatch and where its sums go.
+pub struct Chunk<'a> {
+    pub p: &'a Params,
+    pub cube: &'a Cube,
+    pub theta: &'a [f32],
+    pub draws: &'a [f32],
+    /// Place in the minibatch of the first pixel.
+    pub first: usize,
+    pub pixels: &'a [u32],
+    /// (pixels, particles, row_grad_stride).
+    pub row_sums: &'a mut [f32],
+    /// (particles, columns, stride).
+    pub band_sums: &'a mut [f32],
+}
+
+/// Pixels that share one reading of endmembers, variances and sums over pixels. Three at three
+/// endmembers would need more than the 32 vector registers there are.
+const ROWS: usize = 2;
+/// Factors in [1, 2) whose product is surely finite in f32.
+const MOST_FACTORS: usize = 64;
+
+/// Does a chunk, with loops over endmembers unrolled into registers where these are few.
+pub fn run(arch: Arch, chunk: Chunk<'_>) {
+    macro_rules! with {
+        ($k:expr) => {
+            match chunk.p.has(VARIABILITY) {
+                true => arch.dispatch(Spectra::<$k, true>(chunk)),
+                false => arch.dispatch(Spectra::<$k, false>(chunk)),
+            }
+        };
+    }
+    match chunk.p.k() {
+        1 => with!(1),
+        2 => with!(2),
+        3 => with!(3),
+        4 => with!(4),
+        5 => with!(5),
+        6 => with!(6),
+        7 => with!(7),
+        8 => with!(8),
+        _ => with!(MOST_FUSED),
+    }
+}
+
+/// A chunk for K endmembers, or up to [`MOST_FUSED`], with or without variability.
+struct Spectra<'a, const K: usize, const VARIES: bool>(Chunk<'a>);
+
+impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Chunk { p, cube, theta, draws, first, pixels, row_sums, band_sums } = self.0;
+        let (stride, batch, particles) = (p.stride(), p.batch as usize, p.particles as usize);
+        let per_row = p.row_grad_stride();
+        band_sums.fill(0.0);
+        for (place, (pixels, row_sums)) in
+            pixels.chunks(ROWS).zip(row_sums.chunks_mut(ROWS * particles * per_row)).enumerate()
+        {
+            let place = first + place * ROWS;
+            for (particle, band_sums) in
+                band_sums.chunks_exact_mut(p.columns() * stride).enumerate()
+            {
+                let theta = &theta[particle * p.theta_stride()..][..p.theta_stride()];
+                let mut rows = Rows::<S, K, VARIES> {
+                    simd,
+                    k: if K == MOST_FUSED { p.k() } else { K },
+                    weight: p.weight,
+                    vectors: stride / S::F32_LANES,
+                    theta: S::as_simd_f32s(theta).0,
+                    band_sums: S::as_mut_simd_f32s(band_sums).0,
+                };
+                let row = |i: usize| {
+                    let draw = &draws[(particle * batch + place + i) * p.draw_stride()..];
+                    Row {
+                        y: S::as_simd_f32s(cube.spectrum_padded(pixels[i] as usize)).0,
+                        abundances: &draw[..rows.k],
+                        brightness: draw[2 * rows.k],
+                    }
+                };
+                let mut out = row_sums
+                    .chunks_exact_mut(per_row)
+                    .skip(particle)
+                    .step_by(particles);
+                let mut next = || out.next().unwrap_or_default();
+                if pixels.len() == ROWS {
+                    let block = [row(0), row(1)];
+                    rows.add(block, [next(), next()]);
+                } else {
+                    let block = [row(0)];
+                    rows.add(block, [next()]);
+                }
+            }
+        }
+        // Padding is no data.
+        for column in band_sums.chunks_exact_mut(stride) {
+            for sum in &mut column[..p.bands as usize] {
+                *sum *= p.weight;
+            }
+            column[p.bands as usize..].fill(0.0);
+        }
+    }
+}
+
+/// One pixel's spectrum and draw.
+struct Row<'a, V> {
+    y: &'a [V],
+    abundances: &'a [f32],
+    brightness: f32,
+}
+
+/// What a particle's rows share. Slices of vectors: endmembers (K), noise variance and variability
+/// (K) of `theta`; sums over pixels of A (K), B and W^2 B (K).
+struct Rows<'a, S: Simd, const K: usize, const VARIES: bool> {
+    simd: S,
+    k: usize,
+    weight: f32,
+    vectors: usize,
+    theta: &'a [S::f32s],
+    band_sums: &'a mut [S::f32s],
+}
+
+impl<S: Simd, const K: usize, const VARIES: bool> Rows<'_, S, K, VARIES> {
+    /// Adds R rows; `out` is a row's sums over bands.
+    #[inline(always)]
+    fn add<const R: usize>(&mut self, rows: [Row<'_, S::f32s>; R], out: [&mut [f32]; R]) {
+        let (simd, k, vectors) = (self.simd, self.k, self.vectors);
+        let zero = simd.splat_f32s(0.0);
+        let half = simd.splat_f32s(0.5);
+        let mut amounts = [[zero; K]; R];
+        let mut squares = [[zero; K]; R];
+        for r in 0..R {
+            for i in 0..k {
+                let w = rows[r].abundances[i];
+                amounts[r][i] = simd.splat_f32s(w * rows[r].brightness);
+                squares[r][i] = simd.splat_f32s(w * w);
+            }
+        }
+        let mut by_mean = [[zero; K]; R];
+        let mut by_variance = [[zero; K]; R];
+        let mut fit = [zero; R];
+        let mut logs = [Logs::new(simd); R];
+        let theta = &self.theta[..if VARIES { 2 * k + 1 } else { k + 1 } * vectors];
+        let band_sums = &mut self.band_sums[..if VARIES { 2 * k + 1 } else { k + 1 } * vectors];
+        for first in (0..vectors).step_by(MOST_FACTORS) {
+            for v in first..vectors.min(first + MOST_FACTORS) {
+                let noise = theta[k * vectors + v];
+                let mut sum_variance = band_sums[k * vectors + v];
+                let mut a = [zero; R];
+                let mut b = [zero; R];
+                for r in 0..R {
+                    let mut residual = rows[r].y[v];
+                    for i in 0..k {
+                        residual = simd.negate_mul_add_e_f32s(
+                            amounts[r][i],
+                            theta[i * vectors + v],
+                            residual,
+                        );
+                    }
+                    let mut variance = noise;
+                    if VARIES {
+                        for i in 0..k {
+                            let vary = theta[(k + 1 + i) * vectors + v];
+                            variance = simd.mul_add_e_f32s(squares[r][i], vary, variance);
+                        }
+                    }
+                    let precision = simd.div_f32s(simd.splat_f32s(1.0), variance);
+                    a[r] = simd.mul_f32s(residual, precision);
+                    b[r] = simd.mul_f32s(
+                        half,
+                        simd.sub_f32s(simd.mul_f32s(a[r], a[r]), precision),
+                    );
+                    fit[r] = simd.mul_add_e_f32s(residual, a[r], fit[r]);
+                    logs[r].multiply(simd, variance);
+                    sum_variance = simd.add_f32s(sum_variance, b[r]);
+                }
+                band_sums[k * vectors + v] = sum_variance;
+                for i in 0..k {
+                    let endmember = theta[i * vectors + v];
+                    let mut sum = band_sums[i * vectors + v];
+                    for r in 0..R {
+                        by_mean[r][i] = simd.mul_add_e_f32s(a[r], endmember, by_mean[r][i]);
+                        sum = simd.mul_add_e_f32s(amounts[r][i], a[r], sum);
+                    }
+                    band_sums[i * vectors + v] = sum;
+                }
+                if VARIES {
+                    for i in 0..k {
+                        let at = (k + 1 + i) * vectors + v;
+                        let mut sum = band_sums[at];
+                        for r in 0..R {
+                            by_variance[r][i] =
+                                simd.mul_add_e_f32s(b[r], theta[at], by_variance[r][i]);
+                            sum = simd.mul_add_e_f32s(squares[r][i], b[r], sum);
+                        }
+                        band_sums[at] = sum;
+                    }
+                }
+            }
+            for log in &mut logs {
+                log.fold(simd);
+            }
+        }
+        for (r, out) in out.into_iter().enumerate() {
+            for i in 0..k {
+                out[i] = self.weight * simd.reduce_sum_f32s(by_mean[r][i]);
+                out[k + i] = self.weight * simd.reduce_sum_f32s(by_variance[r][i]);
+            }
+            let fit = simd.reduce_sum_f32s(fit[r]);
+            out[2 * k] = -0.5 * self.weight * (fit + logs[r].sum(simd));
+        }
+    }
+}
+
+/// A sum of logarithms as one logarithm of a product: exponents add up as integers, and factors in
+/// [1, 2) multiply. A vector costs five operations of one cycle instead of a polynomial.
+#[derive(Clone, Copy)]
+struct Logs<S: Simd> {
+    exponents: S::u32s,
+    product: S::f32s,
+    /// Exponents taken, each with its bias of 127.
+    taken: u32,
+}
+
+impl<S: Simd> Logs<S> {
+    #[inline(always)]
+    fn new(simd: S) -> Self {
+        Logs { exponents: simd.splat_u32s(0), product: simd.splat_f32s(1.0), taken: 0 }
+    }
+
+    /// Takes one more positive, normal factor; at most [`MOST_FACTORS`] between two folds.
+    #[inline(always)]
+    fn multiply(&mut self, simd: S, x: S::f32s) {
+        let bits = simd.transmute_u32s_f32s(x);
+        let exponent = simd.wrapping_dyn_shr_u32s(bits, simd.splat_u32s(23));
+        let mantissa = simd.or_u32s(
+            simd.and_u32s(bits, simd.splat_u32s(0x007f_ffff)),
+            simd.splat_u32s(0x3f80_0000),
+        );
+        self.exponents = simd.add_u32s(self.exponents, exponent);
+        self.product = simd.mul_f32s(self.product, simd.transmute_f32s_u32s(mantissa));
+        self.taken += 1;
+    }
+
+    /// Brings the product back into [1, 2).
+    #[inline(always)]
+    fn fold(&mut self, simd: S) {
+        let product = std::mem::replace(&mut self.product, simd.splat_f32s(1.0));
+        self.multiply(simd, product);
+    }
+
+    /// The sum over all lanes; the product of their mantissas is below 2^16.
+    #[inline(always)]
+    fn sum(self, simd: S) -> f32 {
+        let exponents = bytemuck::cast_slice::<_, u32>(std::slice::from_ref(&self.exponents));
+        let biased: u32 = exponents.iter().sum();
+        let bias = 127 * self.taken * exponents.len() as u32;
+        (i64::from(biased) - i64::from(bias)) as f32 * std::f32::consts::LN_2
+            + simd.reduce_product_f32s(self.product).ln()
+    }
+}

@@ -1,0 +1,134 @@
+//! The pass that reads a spectrum once against the separate passes that it stands for, on the CPU
+//! and on whatever adapter there is.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{Problem, adapter};
+use unmixel::backend::gpu::{Adapter, Gpu};
+use unmixel::buffers::Buffers;
+use unmixel::layout::{Buf, Params};
+use unmixel::model::Model;
+use unmixel::passes::{self, spectra};
+use unmixel::svi::Settings;
+use unmixel::backend::Backend;
+
+const SUMS: [Buf; 2] = [Buf::RowGrads, Buf::Partials];
+
+/// The same draws, before any spectrum is read.
+fn drawn(problem: &Problem) -> (Params, Buffers<f32>) {
+    let step = problem.step();
+    let mut buffers = problem.buffers::<f32>();
+    common::run_to(&step, &mut buffers, "sample_pixels");
+    (step, buffers)
+}
+
+fn floats(words: &[u32]) -> Vec<f32> {
+    words.iter().map(|&w| f32::from_bits(w)).collect()
+}
+
+/// Where two buffers differ most, in units of what two orders of adding up to 310 f32 may differ by:
+/// 310 roundings of 6e-8 of the largest term, and residuals y - mu that lose a digit and a half.
+fn worst(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    let largest = a.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+    let off = a.iter().zip(b).map(|(a, b)| (a - b).abs() / (1e-4 * a.abs() + 2e-5 * largest));
+    off.fold(0.0, |worst, off| if off.is_nan() { f32::INFINITY } else { worst.max(off) })
+}
+
+fn on_gpu(adapter: &Adapter, problem: &Problem, step: &Params, b: &Buffers<f32>) -> [Vec<f32>; 2] {
+    let (cube, state) = (Arc::clone(&problem.cube), problem.state.clone());
+    let mut gpu = Gpu::with_passes(adapter, step, cube, state, &[&spectra::PASS]).unwrap();
+    for buf in [Buf::Theta, Buf::PixelOf, Buf::Draws] {
+        gpu.upload(buf, b.words(buf)).unwrap();
+    }
+    gpu.run(&[*step], &|| false).unwrap();
+    SUMS.map(|buf| floats(&gpu.download(buf, step.len(buf)).unwrap()))
+}
+
+/// Endmembers, bands, draws, variability: loops unrolled and not, one and several vectors, more
+/// bands than a workgroup has lanes, chunks that are not full, and an odd pixel at their end.
+const KINDS: [(usize, usize, usize, bool); 9] = [
+    (1, 1, 1, false),
+    (1, 40, 2, true),
+    (2, 7, 1, true),
+    (3, 156, 2, true),
+    (3, 156, 1, false),
+    (6, 310, 3, true),
+    (8, 33, 2, false),
+    (9, 50, 2, true),
+    (31, 64, 1, true),
+];
+
+fn problem((k, bands, particles, varies): (usize, usize, usize, bool)) -> Problem {
+    let model = Model {
+        variability: varies.then_some(0.05),
+        brightness: Some(0.4),
+        likelihood_weight: 0.3,
+        ..Model::new(k)
+    };
+    let settings = Settings { batch_size: 37, particles, seed: 5, ..Settings::default() };
+    Problem::new(model, settings, 80, bands)
+}
+
+#[test]
+fn one_read_of_the_spectra_gives_what_the_separate_passes_give() {
+    let adapter = adapter();
+    for kind in KINDS {
+        let problem = problem(kind);
+        let (step, before) = drawn(&problem);
+        let mut separate = before.clone();
+        for (pass, run) in passes::all() {
+            if ["mix", "likelihood", "gradient_abundances", "gradient_bands"].contains(&pass.name) {
+                run(&step, &mut separate);
+            }
+        }
+        let mut fused = before.clone();
+        spectra::run(&step, &mut fused);
+        let expected = [&separate.row_grads, &separate.partials];
+        for (expected, got) in expected.iter().zip([&fused.row_grads, &fused.partials]) {
+            assert!(expected.iter().any(|&x| x != 0.0));
+            let off = worst(expected, got);
+            assert!(off < 1.0, "{kind:?}: CPU off by {off} tolerances");
+        }
+        if let Some(adapter) = &adapter {
+            for (expected, got) in expected.iter().zip(on_gpu(adapter, &problem, &step, &before)) {
+                let off = worst(expected, &got);
+                assert!(off < 1.0, "{kind:?}: shader off by {off} tolerances");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_comparison_sees_a_lost_row_and_not_a_number() {
+    let problem = problem(KINDS[3]);
+    let (step, mut b) = drawn(&problem);
+    spectra::run(&step, &mut b);
+    assert_eq!(worst(&b.partials, &b.partials), 0.0);
+    let right = b.partials.clone();
+    // A pixel less in the last chunk.
+    let mut fewer = b.clone();
+    let short = Params { batch: step.batch - 1, ..step };
+    spectra::run(&short, &mut fewer);
+    assert!(worst(&right, &fewer.partials) > 1.0);
+    fewer.partials.copy_from_slice(&right);
+    fewer.partials[7] = f32::NAN;
+    assert!(worst(&right, &fewer.partials) > 1.0);
+}
+
+#[test]
+fn a_run_takes_the_separate_passes_where_it_must() {
+    let names = |model: Model| {
+        let problem = Problem::new(model, Settings::default(), 60, 33);
+        let names: Vec<_> =
+            passes::step(&problem.params).iter().map(|(pass, _)| pass.name).collect();
+        names
+    };
+    let fused = names(Model::new(31));
+    assert!(fused.contains(&"spectra") && !fused.contains(&"mix"), "{fused:?}");
+    let many = names(Model::new(32));
+    assert!(!many.contains(&"spectra") && many.contains(&"gradient_bands"), "{many:?}");
+}
