@@ -118,6 +118,9 @@ pub const COVARIANCE: u32 = 16;
 /// Flag: what lies between the passes over bands goes through memory, see `passes::step`.
 pub const SEPARATE: u32 = 32;
 
+/// Most draws a step: the particle's number has a byte in the random counter, and memory is finite.
+pub const MOST_PARTICLES: usize = 64;
+
 /// The most partial sums a particle: the final sums then stay short on any scene.
 const MAX_CHUNKS: u32 = 1024;
 /// The fewest rows worth a partial sum of their own.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::backend::{self, device::Device};
 use crate::error::{Error, Result};
 use crate::guide::{self, State};
-use crate::layout::Params;
+use crate::layout::{MOST_PARTICLES, Params};
 use crate::model::{MOST_COVARIANCE_BANDS, Model, Noise};
 use crate::scene::Cube;
 use crate::schedule::{Plateau, Schedule};
@@ -44,8 +44,6 @@ impl Default for Settings {
 /// Learning rate of pixel latents over that of scene latents. A pixel is drawn once an epoch, a
 /// scene latent moves every step.
 pub const LOCAL_RATE: f64 = 5.0;
-/// Most draws a step: the particle's number has a byte in the random counter, and memory is finite.
-const MOST_PARTICLES: usize = 64;
 /// Adam's decays: (first, second) moment. Pixels see few gradients, so theirs forget sooner.
 const DECAY_GLOBAL: (f64, f64) = (0.9, 0.999);
 const DECAY_LOCAL: (f64, f64) = (0.8, 0.95);

@@ -4,7 +4,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::super::MOST_FUSED;
-use crate::layout::{Params, VARIABILITY};
+use crate::layout::{MOST_PARTICLES, Params, VARIABILITY};
 use crate::scene::Cube;
 
 /// A chunk of the minibatch and where its sums go.
@@ -39,14 +39,11 @@ pub fn run(arch: Arch, chunk: Chunk<'_>) {
         };
     }
     match chunk.p.k() {
-        1 => with!(1),
         2 => with!(2),
         3 => with!(3),
         4 => with!(4),
         5 => with!(5),
         6 => with!(6),
-        7 => with!(7),
-        8 => with!(8),
         _ => with!(MOST_FUSED),
     }
 }
@@ -63,6 +60,20 @@ impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
         let (stride, batch, particles) = (p.stride(), p.batch as usize, p.particles as usize);
         let per_row = p.row_grad_stride();
         band_sums.fill(0.0);
+        let mut noise_logs = [0.0; MOST_PARTICLES];
+        if !VARIES {
+            for (sum, theta) in noise_logs.iter_mut().zip(theta.chunks_exact(p.theta_stride())) {
+                let noise = S::as_simd_f32s(&theta[p.noise_at()..][..stride]).0;
+                let mut logs = Logs::new(simd);
+                for block in noise.chunks(MOST_FACTORS) {
+                    for &variance in block {
+                        logs.multiply(simd, variance);
+                    }
+                    logs.fold(simd);
+                }
+                *sum = logs.sum(simd);
+            }
+        }
         for (place, (pixels, row_sums)) in
             pixels.chunks(ROWS).zip(row_sums.chunks_mut(ROWS * particles * per_row)).enumerate()
         {
@@ -76,29 +87,22 @@ impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
                     k: if K == MOST_FUSED { p.k() } else { K },
                     weight: p.weight,
                     vectors: stride / S::F32_LANES,
+                    noise_logs: noise_logs[particle],
                     theta: S::as_simd_f32s(theta).0,
                     band_sums: S::as_mut_simd_f32s(band_sums).0,
                 };
                 let row = |i: usize| {
-                    let draw = &draws[(particle * batch + place + i) * p.draw_stride()..];
+                    let at = i.min(pixels.len() - 1);
+                    let draw = &draws[(particle * batch + place + at) * p.draw_stride()..];
                     Row {
-                        y: S::as_simd_f32s(cube.spectrum_padded(pixels[i] as usize)).0,
+                        y: &S::as_simd_f32s(cube.spectrum_padded(pixels[at] as usize)).0[..rows.vectors],
                         abundances: &draw[..rows.k],
                         brightness: draw[2 * rows.k],
+                        counts: i < pixels.len(),
                     }
                 };
-                let mut out = row_sums
-                    .chunks_exact_mut(per_row)
-                    .skip(particle)
-                    .step_by(particles);
-                let mut next = || out.next().unwrap_or_default();
-                if pixels.len() == ROWS {
-                    let block = [row(0), row(1)];
-                    rows.add(block, [next(), next()]);
-                } else {
-                    let block = [row(0)];
-                    rows.add(block, [next()]);
-                }
+                let out = row_sums.chunks_exact_mut(per_row).skip(particle).step_by(particles);
+                rows.add([row(0), row(1)], out);
             }
         }
         // Padding is no data.
@@ -116,6 +120,8 @@ struct Row<'a, V> {
     y: &'a [V],
     abundances: &'a [f32],
     brightness: f32,
+    /// False for a row that only fills up the last block.
+    counts: bool,
 }
 
 /// What a particle's rows share. Slices of vectors: endmembers (K), noise variance and variability
@@ -125,39 +131,46 @@ struct Rows<'a, S: Simd, const K: usize, const VARIES: bool> {
     k: usize,
     weight: f32,
     vectors: usize,
+    /// Without variability: the sum of log variances, the same for all pixels.
+    noise_logs: f32,
     theta: &'a [S::f32s],
     band_sums: &'a mut [S::f32s],
 }
 
 impl<S: Simd, const K: usize, const VARIES: bool> Rows<'_, S, K, VARIES> {
-    /// Adds R rows; `out` is a row's sums over bands.
+    /// Adds a block of rows; `out` are the sums over bands of those that count.
     #[inline(always)]
-    fn add<const R: usize>(&mut self, rows: [Row<'_, S::f32s>; R], out: [&mut [f32]; R]) {
+    fn add<'o>(
+        &mut self,
+        rows: [Row<'_, S::f32s>; ROWS],
+        out: impl Iterator<Item = &'o mut [f32]>,
+    ) {
         let (simd, k, vectors) = (self.simd, self.k, self.vectors);
         let zero = simd.splat_f32s(0.0);
-        let half = simd.splat_f32s(0.5);
-        let mut amounts = [[zero; K]; R];
-        let mut squares = [[zero; K]; R];
-        for r in 0..R {
+        let mut amounts = [[zero; K]; ROWS];
+        let mut squares = [[zero; K]; ROWS];
+        let mut half = [zero; ROWS];
+        for (r, row) in rows.iter().enumerate().filter(|(_, row)| row.counts) {
+            half[r] = simd.splat_f32s(0.5);
             for i in 0..k {
-                let w = rows[r].abundances[i];
-                amounts[r][i] = simd.splat_f32s(w * rows[r].brightness);
+                let w = row.abundances[i];
+                amounts[r][i] = simd.splat_f32s(w * row.brightness);
                 squares[r][i] = simd.splat_f32s(w * w);
             }
         }
-        let mut by_mean = [[zero; K]; R];
-        let mut by_variance = [[zero; K]; R];
-        let mut fit = [zero; R];
-        let mut logs = [Logs::new(simd); R];
+        let mut by_mean = [[zero; K]; ROWS];
+        let mut by_variance = [[zero; K]; ROWS];
+        let mut fit = [zero; ROWS];
+        let mut logs = [Logs::new(simd); ROWS];
         let theta = &self.theta[..if VARIES { 2 * k + 1 } else { k + 1 } * vectors];
         let band_sums = &mut self.band_sums[..if VARIES { 2 * k + 1 } else { k + 1 } * vectors];
         for first in (0..vectors).step_by(MOST_FACTORS) {
             for v in first..vectors.min(first + MOST_FACTORS) {
                 let noise = theta[k * vectors + v];
                 let mut sum_variance = band_sums[k * vectors + v];
-                let mut a = [zero; R];
-                let mut b = [zero; R];
-                for r in 0..R {
+                let mut a = [zero; ROWS];
+                let mut b = [zero; ROWS];
+                for r in 0..ROWS {
                     let mut residual = rows[r].y[v];
                     for i in 0..k {
                         residual = simd.negate_mul_add_e_f32s(
@@ -176,18 +189,20 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<'_, S, K, VARIES> {
                     let precision = simd.div_f32s(simd.splat_f32s(1.0), variance);
                     a[r] = simd.mul_f32s(residual, precision);
                     b[r] = simd.mul_f32s(
-                        half,
+                        half[r],
                         simd.sub_f32s(simd.mul_f32s(a[r], a[r]), precision),
                     );
                     fit[r] = simd.mul_add_e_f32s(residual, a[r], fit[r]);
-                    logs[r].multiply(simd, variance);
+                    if VARIES {
+                        logs[r].multiply(simd, variance);
+                    }
                     sum_variance = simd.add_f32s(sum_variance, b[r]);
                 }
                 band_sums[k * vectors + v] = sum_variance;
                 for i in 0..k {
                     let endmember = theta[i * vectors + v];
                     let mut sum = band_sums[i * vectors + v];
-                    for r in 0..R {
+                    for r in 0..ROWS {
                         by_mean[r][i] = simd.mul_add_e_f32s(a[r], endmember, by_mean[r][i]);
                         sum = simd.mul_add_e_f32s(amounts[r][i], a[r], sum);
                     }
@@ -197,7 +212,7 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<'_, S, K, VARIES> {
                     for i in 0..k {
                         let at = (k + 1 + i) * vectors + v;
                         let mut sum = band_sums[at];
-                        for r in 0..R {
+                        for r in 0..ROWS {
                             by_variance[r][i] =
                                 simd.mul_add_e_f32s(b[r], theta[at], by_variance[r][i]);
                             sum = simd.mul_add_e_f32s(squares[r][i], b[r], sum);
@@ -210,13 +225,14 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<'_, S, K, VARIES> {
                 log.fold(simd);
             }
         }
-        for (r, out) in out.into_iter().enumerate() {
+        for (r, out) in out.take(ROWS).enumerate() {
             for i in 0..k {
                 out[i] = self.weight * simd.reduce_sum_f32s(by_mean[r][i]);
                 out[k + i] = self.weight * simd.reduce_sum_f32s(by_variance[r][i]);
             }
             let fit = simd.reduce_sum_f32s(fit[r]);
-            out[2 * k] = -0.5 * self.weight * (fit + logs[r].sum(simd));
+            let logs = if VARIES { logs[r].sum(simd) } else { self.noise_logs };
+            out[2 * k] = -0.5 * self.weight * (fit + logs);
         }
     }
 }
