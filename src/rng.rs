@@ -3,6 +3,8 @@
 //! whatever the workgroup, the number of threads or the order of pixels, and both backends draw
 //! the same integers. Twin: `shaders/shared/rng.wgsl`.
 
+use crate::math::Real;
+
 /// What a number is for; streams never share numbers.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
@@ -21,6 +23,7 @@ const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
 /// Philox4x32-10: four words from a 128-bit counter and a 64-bit key.
+#[inline(always)]
 pub fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     let [mut c0, mut c1, mut c2, mut c3] = counter;
     let [mut k0, mut k1] = key;
@@ -70,11 +73,18 @@ pub fn normal_at(
 /// the erfinv function", GPU Computing Gems 2011, single precision). The upper 23 bits give the
 /// midpoint of one of 2^23 equal intervals of (-1, 1), exactly representable, so the largest value
 /// is 5.3. Polynomials instead of sin, cos and log of the driver: those differ between drivers.
+#[inline(always)]
 pub fn normal(word: u32) -> f32 {
-    let x = (((word >> 9) << 1) | 1) as f32 * (1.0 / 8_388_608.0) - 1.0;
-    let w = -ln((1.0 - x) * (1.0 + x));
-    let (t, c) = if w < 5.0 { (w - 2.5, &CENTRE) } else { (w.sqrt() - 3.0, &TAIL) };
-    c.iter().skip(1).fold(c[0], |p, &c| p * t + c) * x * std::f32::consts::SQRT_2
+    let x = (((word >> 9) << 1) | 1) as i32 as f32 * (1.0 / 8_388_608.0) - 1.0;
+    let w = -((1.0 - x) * (1.0 + x)).quick_ln();
+    // Both polynomials, then one: no branch, so that sixteen are as dear as one.
+    let (t_centre, t_tail) = (w - 2.5, w.sqrt() - 3.0);
+    let (mut centre, mut tail) = (CENTRE[0], TAIL[0]);
+    for i in 1..CENTRE.len() {
+        centre = centre * t_centre + CENTRE[i];
+        tail = tail * t_tail + TAIL[i];
+    }
+    (if w < 5.0 { centre } else { tail }) * x * std::f32::consts::SQRT_2
 }
 
 // As published; the last digits say which f32 is meant.
@@ -104,21 +114,101 @@ const TAIL: [f32; 9] = [
     2.83297682,
 ];
 
-/// Natural logarithm of a positive normal number, in plain arithmetic (fdlibm's `logf`, without
-/// its special cases): relative error below 1e-7.
-fn ln(x: f32) -> f32 {
-    // Split x = 2^k * m with m in [sqrt(1/2), sqrt(2)).
-    let bits = x.to_bits().wrapping_add(0x3f80_0000 - 0x3f35_04f3);
-    let k = (bits >> 23) as i32 - 127;
-    let m = f32::from_bits((bits & 0x007f_ffff) + 0x3f35_04f3);
-    let f = m - 1.0;
-    let s = f / (2.0 + f);
-    let z = s * s;
-    let w = z * z;
-    let r = w * (0.400_000_1 + w * 0.242_790_79) + z * (0.666_666_6 + w * 0.284_987_87);
-    let half = 0.5 * f * f;
-    let k = k as f32;
-    s * (half + r) + k * 9.058_001e-6 - half + f + k * 0.693_138_1
+/// So many counters at a time: the widest vectors of a CPU. Inside code compiled for wide vectors
+/// the loops over lanes become single instructions.
+pub const LANES: usize = 16;
+
+#[inline(always)]
+fn philox_lanes(counter: [[u32; LANES]; 4], key: [u32; 2]) -> [[u32; LANES]; 4] {
+    let [mut c0, mut c1, mut c2, mut c3] = counter;
+    let [mut k0, mut k1] = key;
+    for _ in 0..10 {
+        for i in 0..LANES {
+            let p0 = u64::from(MULTIPLIER[0]) * u64::from(c0[i]);
+            let p1 = u64::from(MULTIPLIER[1]) * u64::from(c2[i]);
+            c0[i] = (p1 >> 32) as u32 ^ c1[i] ^ k0;
+            c1[i] = p1 as u32;
+            c2[i] = (p0 >> 32) as u32 ^ c3[i] ^ k1;
+            c3[i] = p0 as u32;
+        }
+        k0 = k0.wrapping_add(WEYL[0]);
+        k1 = k1.wrapping_add(WEYL[1]);
+    }
+    [c0, c1, c2, c3]
+}
+
+/// [`normals`] of several (index, block) pairs: four rows of one number for each.
+#[inline(always)]
+pub fn normals_lanes(
+    key: [u32; 2],
+    stream: Stream,
+    particle: u32,
+    step: u32,
+    index: [u32; LANES],
+    block: [u32; LANES],
+) -> [[f32; LANES]; 4] {
+    let last = stream as u32 | (particle / 2) << 8;
+    let words = philox_lanes([index, block, [step; LANES], [last; LANES]], key);
+    let sign = if particle.is_multiple_of(2) { 1.0 } else { -1.0 };
+    let mut normals = [[0.0; LANES]; 4];
+    for (normals, words) in normals.iter_mut().zip(&words) {
+        // Loops, not `map`: that is a call, and calls are not vectors.
+        for lane in 0..LANES {
+            normals[lane] = sign * normal(words[lane]);
+        }
+    }
+    normals
+}
+
+/// [`shuffled`] for the places from `first` on, as many as `out` holds. Lanes whose walk has landed
+/// inside take the next place.
+#[inline(always)]
+pub fn shuffled_lanes(
+    key: [u32; 2],
+    epoch: u32,
+    pixels: u32,
+    bits: u32,
+    first: u32,
+    out: &mut [u32],
+) {
+    let low_bits = bits / 2;
+    let (low_mask, high_mask) = ((1u32 << low_bits) - 1, (1u32 << (bits - low_bits)) - 1);
+    let mut place = [usize::MAX; LANES];
+    let mut at = [0u32; LANES];
+    let mut next = 0;
+    loop {
+        for lane in 0..LANES {
+            if place[lane] >= out.len() && next < out.len() {
+                (place[lane], at[lane]) = (next, first + next as u32);
+                next += 1;
+            }
+        }
+        if place.iter().all(|&place| place >= out.len()) {
+            return;
+        }
+        let (mut low, mut high) = ([0; LANES], [0; LANES]);
+        for i in 0..LANES {
+            (low[i], high[i]) = (at[i] & low_mask, at[i] >> low_bits);
+        }
+        let (epochs, stream) = ([epoch; LANES], [Stream::Shuffle as u32; LANES]);
+        for round in 0..2 {
+            let words = philox_lanes([high, [2 * round; LANES], epochs, stream], key)[0];
+            for i in 0..LANES {
+                low[i] ^= words[i] & low_mask;
+            }
+            let words = philox_lanes([low, [2 * round + 1; LANES], epochs, stream], key)[0];
+            for i in 0..LANES {
+                high[i] ^= words[i] & high_mask;
+            }
+        }
+        for lane in 0..LANES {
+            at[lane] = low[lane] | high[lane] << low_bits;
+            if at[lane] < pixels && place[lane] < out.len() {
+                out[place[lane]] = at[lane];
+                place[lane] = usize::MAX;
+            }
+        }
+    }
 }
 
 /// A place in a fresh pseudo-random order of `0 .. pixels`, without a table: an alternating Feistel
@@ -174,12 +264,22 @@ mod tests {
     }
 
     #[test]
-    fn logarithm_is_accurate() {
-        // The stated bound, 1e-7 relative, over the range that `normal` asks for.
-        for i in 1..100_000 {
-            let x = i as f32 / 100_000.0;
-            let exact = f64::from(x).ln();
-            assert!(((f64::from(ln(x)) - exact) / exact).abs() < 1.2e-7, "{x}");
+    fn lanes_are_the_numbers_that_one_at_a_time_gives() {
+        let (index, block) = (std::array::from_fn(|i| 7 * i as u32), std::array::from_fn(|i| i as u32 % 3));
+        for particle in 0..4 {
+            let lanes = normals_lanes(key(9), Stream::Pixel, particle, 5, index, block);
+            for lane in 0..LANES {
+                let one = normals(key(9), Stream::Pixel, particle, 5, index[lane], block[lane]);
+                assert_eq!(lanes.map(|word| word[lane]), one);
+            }
+        }
+        for (pixels, count) in [(1, 1), (3, 2), (64, 64), (9025, 501)] {
+            let bits = shuffle_bits(pixels);
+            let mut lanes = vec![u32::MAX; count];
+            shuffled_lanes(key(9), 2, pixels, bits, pixels - count as u32, &mut lanes);
+            for (i, lane) in lanes.into_iter().enumerate() {
+                assert_eq!(lane, shuffled(key(9), 2, pixels, bits, pixels - count as u32 + i as u32));
+            }
         }
     }
 

@@ -55,7 +55,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
             if view.padded(j) {
                 return;
             }
-            let scale = globals[g + j].exp();
+            let scale = globals[g + j].quick_exp();
             for particle in 0..p.particles as usize {
                 let e = eps[particle * g + j];
                 let (slope, prior) = view.latent(particle, j, globals[j] + scale * e);
@@ -113,7 +113,7 @@ impl<T: Real> View<'_, T> {
                 - precision * off;
             (sigmoid(x) * by_c + sigmoid(-x), -half * precision * off * off - softplus(-x))
         } else if j < p.mean_at() {
-            let square = (two * x).exp();
+            let square = (two * x).quick_exp();
             let off = x - of(p.noise_centre);
             let sum = if p.noises == 1 {
                 (0..p.bands as usize).map(|l| self.total(particle, p.k(), l)).sum()
@@ -136,7 +136,7 @@ impl<T: Real> View<'_, T> {
             let sum = self.regression_sums[(particle * p.stride() + l) * p.stride() + m];
             (of(p.scale) * sum - precision * x, -half * precision * x * x)
         } else {
-            let square = (two * x).exp();
+            let square = (two * x).quick_exp();
             let l = j - p.variability_at();
             let sum = self.total(particle, p.k() + 1 + l / p.stride(), l % p.stride());
             let quadratic = of(p.variability_quadratic);
@@ -163,7 +163,7 @@ impl<T: Real> View<'_, T> {
         let (a, concentration) = (&theta[..k], theta[k]);
         let prior_concentration = of(f64::from(p.mean_concentration));
         let precision = of(f64::from(p.concentration_precision));
-        let from_centre = x - of(f64::from(p.concentration)).ln();
+        let from_centre = x - of(f64::from(p.concentration)).quick_ln();
         let own = (j < p.concentration_at()).then(|| j - p.mean_at());
         let pi_j = own.map_or(-T::one(), |own| a[own] / concentration);
         let mut slope = match own {
@@ -180,7 +180,7 @@ impl<T: Real> View<'_, T> {
         if own.is_none() {
             return (slope, -of(0.5) * precision * from_centre * from_centre);
         }
-        let last = if own == Some(0) { (a[k - 1] / concentration).ln() } else { T::zero() };
-        (slope, prior_concentration * (pi_j.ln() + last))
+        let last = if own == Some(0) { (a[k - 1] / concentration).quick_ln() } else { T::zero() };
+        (slope, prior_concentration * (pi_j.quick_ln() + last))
     }
 }

@@ -71,7 +71,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
                             - T::of(f64::from(p.brightness_precision)) * draw[2 * k + 1]
                     };
                     grads[j] = grads[j] + by_z;
-                    let by_standard = by_z * guide[latents + j].exp();
+                    let by_standard = by_z * guide[latents + j].quick_exp();
                     let x = standard(p.has(FULL_RANK), guide, eps, j);
                     grads[latents + j] = grads[latents + j] + by_standard * x + T::one();
                     if p.has(FULL_RANK) {

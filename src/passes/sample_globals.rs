@@ -2,11 +2,13 @@
 //! regressions between bands.
 //! Equations 1, 3, 4, 5, 8, 19 and 21 of `docs/model.md`.
 
+use pulp::{Simd, WithSimd};
+
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
 use crate::layout::{Buf, CONCENTRATION, COVARIANCE, Params, VARIABILITY};
 use crate::math::{Real, softplus};
-use crate::rng::{self, Stream};
+use crate::rng::{self, LANES, Stream};
 
 /// One invocation a latent and particle, and one a particle for the Dirichlet parameters.
 pub static PASS: Pass = Pass {
@@ -30,44 +32,73 @@ const LEAST: f64 = 1e-6;
 /// Draws the scene latents on the CPU.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     b.status[0] = 0;
-    let (g, stride, k) = (p.globals as usize, p.stride(), p.k());
-    let bands = p.bands as usize;
-    for particle in 0..p.particles {
-        let eps = &mut b.global_eps[particle as usize * g..][..g];
-        let theta = &mut b.theta[particle as usize * p.theta_stride()..][..p.theta_stride()];
-        for (block, four) in eps.chunks_mut(4).enumerate() {
-            let normals = rng::normals(p.key(), Stream::Global, particle, p.step, block as u32, 0);
-            for (e, n) in four.iter_mut().zip(normals) {
-                *e = T::of(f64::from(n));
+    let g = p.globals as usize;
+    for (particle, (eps, theta)) in
+        (0..).zip(b.global_eps.chunks_exact_mut(g).zip(b.theta.chunks_exact_mut(p.theta_stride())))
+    {
+        pulp::Arch::new().dispatch(Particle { p, particle, globals: &b.globals, eps, theta });
+    }
+}
+
+/// One particle's draw.
+struct Particle<'a, T> {
+    p: &'a Params,
+    particle: u32,
+    /// As [`Buf::Globals`].
+    globals: &'a [T],
+    /// As [`Buf::GlobalEps`].
+    eps: &'a mut [T],
+    /// As [`Buf::Theta`].
+    theta: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Particle<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Particle { p, particle, globals, eps, theta } = self;
+        let (g, stride, k, bands) = (p.globals as usize, p.stride(), p.k(), p.bands as usize);
+        for (group, eps) in eps.chunks_mut(4 * LANES).enumerate() {
+            let index = std::array::from_fn(|lane| (group * LANES + lane) as u32);
+            let (key, stream) = (p.key(), Stream::Global);
+            let normals = rng::normals_lanes(key, stream, particle, p.step, index, [0; LANES]);
+            for (j, e) in eps.iter_mut().enumerate() {
+                *e = T::of(f64::from(normals[j % 4][j / 4]));
             }
         }
-        let x = |j: usize| b.globals[j] + b.globals[g + j].exp() * eps[j];
+        let eps = &*eps;
+        let x = |j: usize| globals[j] + globals[g + j].quick_exp() * eps[j];
         let two = T::of(2.0);
-        for j in (0..p.noise_at()).filter(|j| j % stride < bands) {
-            theta[j] = softplus(x(j));
+        let (locs, log_scales) = (&globals[..p.noise_at()], &globals[g..]);
+        for (((c, &loc), &log_scale), &e) in theta.iter_mut().zip(locs).zip(log_scales).zip(eps) {
+            *c = softplus(loc + log_scale.quick_exp() * e);
+        }
+        for row in theta[..p.noise_at()].chunks_exact_mut(stride) {
+            row[bands..].fill(T::zero());
         }
         for l in 0..stride {
             let j = p.noise_at() + if p.noises == 1 { 0 } else { l };
             let used = l < bands || p.noises == 1;
             theta[p.noise_at() + l] =
-                if used { T::of(f64::from(p.noise_floor)) + (two * x(j)).exp() } else { T::one() };
+                if used { T::of(f64::from(p.noise_floor)) + (two * x(j)).quick_exp() } else { T::one() };
         }
         if p.has(VARIABILITY) {
             for l in (0..k * stride).filter(|l| l % stride < bands) {
-                theta[p.noise_at() + stride + l] = (two * x(p.variability_at() + l)).exp();
+                theta[p.noise_at() + stride + l] = (two * x(p.variability_at() + l)).quick_exp();
             }
         }
         let logit = |i: usize| if i + 1 == k { T::zero() } else { x(p.mean_at() + i) };
         let top = (0..k).map(logit).fold(T::zero(), T::max);
-        let sum: T = (0..k).map(|i| (logit(i) - top).exp()).sum();
+        let sum: T = (0..k).map(|i| (logit(i) - top).quick_exp()).sum();
         let concentration = if p.has(CONCENTRATION) {
-            x(p.concentration_at()).exp()
+            x(p.concentration_at()).quick_exp()
         } else {
             T::of(f64::from(p.concentration))
         };
         for i in 0..k {
             theta[p.dirichlet_at() + i] =
-                (concentration * (logit(i) - top).exp() / sum).max(T::of(LEAST));
+                (concentration * (logit(i) - top).quick_exp() / sum).max(T::of(LEAST));
         }
         theta[p.dirichlet_at() + k] = concentration;
         if p.has(COVARIANCE) {

@@ -1,12 +1,13 @@
 //! Draws the latents of the minibatch's pixels and writes abundances and brightness. Equation 8.
 
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::{Access, Grid, Pass, rows_a_task, shader};
+use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
 use crate::layout::{Buf, FULL_RANK, Params};
 use crate::math::Real;
-use crate::rng::{self, Stream};
+use crate::rng::{self, LANES, Stream};
 
 /// One invocation a row.
 pub static PASS: Pass = Pass {
@@ -30,47 +31,96 @@ pub static PASS: Pass = Pass {
 
 /// Draws the pixel latents on the CPU.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
-    let batch = p.batch as usize;
-    let (latents, local_stride) = (p.latents as usize, p.local_stride as usize);
-    b.pixel_of[..batch].par_iter_mut().with_min_len(256).enumerate().for_each(|(place, pixel)| {
-        *pixel =
-            rng::shuffled(p.key(), p.epoch, p.pixels, p.shuffle_bits, p.batch_first + place as u32);
+    let arch = pulp::Arch::new();
+    let (batch, latents) = (p.batch as usize, p.latents as usize);
+    b.pixel_of[..batch].par_chunks_mut(SHUFFLE_ROWS).enumerate().for_each(|(chunk, pixels)| {
+        let first = p.batch_first + (chunk * SHUFFLE_ROWS) as u32;
+        arch.dispatch(Shuffle { p, first, pixels });
     });
-    let (locals, pixel_of) = (&b.locals, &b.pixel_of);
+    let (locals, pixel_of) = (&b.locals, &b.pixel_of[..batch]);
     // A pixel without latents (K = 1, no brightness) still has a row.
-    let eps_stride = latents.max(1);
     let mut none = vec![T::zero(); if latents == 0 { p.rows() } else { 0 }];
     let eps = if latents == 0 { &mut none[..] } else { &mut b.local_eps[..p.rows() * latents] };
-    b.draws[..p.rows() * p.draw_stride()]
-        .par_chunks_mut(p.draw_stride())
-        .zip(eps.par_chunks_mut(eps_stride))
-        .with_min_len(rows_a_task(p.draw_stride() * 16))
-        .enumerate()
-        .for_each(|(row, (draw, eps))| {
-            let pixel = pixel_of[row % batch];
+    for ((particle, draws), eps) in (0..)
+        .zip(b.draws[..p.rows() * p.draw_stride()].chunks_exact_mut(batch * p.draw_stride()))
+        .zip(eps.chunks_exact_mut(batch * latents.max(1)))
+    {
+        draws
+            .par_chunks_mut(LANES * p.draw_stride())
+            .zip(eps.par_chunks_mut(LANES * latents.max(1)))
+            .zip(pixel_of.par_chunks(LANES))
+            .with_min_len(2)
+            .for_each(|((draws, eps), pixels)| {
+                arch.dispatch(Rows { p, particle, pixels, locals, eps, draws });
+            });
+    }
+}
+
+/// Places of the minibatch that one thread looks up at a time.
+const SHUFFLE_ROWS: usize = 256;
+
+struct Shuffle<'a> {
+    p: &'a Params,
+    first: u32,
+    pixels: &'a mut [u32],
+}
+
+impl WithSimd for Shuffle<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let p = self.p;
+        rng::shuffled_lanes(p.key(), p.epoch, p.pixels, p.shuffle_bits, self.first, self.pixels);
+    }
+}
+
+/// Up to [`LANES`] rows of a particle, whose random numbers are drawn together.
+struct Rows<'a, T> {
+    p: &'a Params,
+    particle: u32,
+    pixels: &'a [u32],
+    locals: &'a [T],
+    /// As [`Buf::LocalEps`].
+    eps: &'a mut [T],
+    /// As [`Buf::Draws`].
+    draws: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Rows<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Rows { p, particle, pixels, locals, eps, draws } = self;
+        let (latents, local_stride) = (p.latents as usize, p.local_stride as usize);
+        let mut index = [0; LANES];
+        index[..pixels.len()].copy_from_slice(pixels);
+        for block in 0..latents.div_ceil(4) {
+            let (key, stream) = (p.key(), Stream::Pixel);
+            let normals =
+                rng::normals_lanes(key, stream, particle, p.step, index, [block as u32; LANES]);
+            for (lane, eps) in eps.chunks_exact_mut(latents).enumerate() {
+                for (e, normals) in eps[4 * block..].iter_mut().zip(&normals) {
+                    *e = T::of(f64::from(normals[lane]));
+                }
+            }
+        }
+        let eps = eps.chunks_exact(latents.max(1));
+        for ((&pixel, draw), eps) in pixels.iter().zip(draws.chunks_exact_mut(p.draw_stride())).zip(eps)
+        {
             let guide = locals
                 .get(pixel as usize * local_stride..)
                 .map_or(&[][..], |rest| &rest[..local_stride]);
-            draw_row(p, (row / batch) as u32, pixel, guide, &mut eps[..latents], draw);
-        });
-}
-
-/// Draws one row: `guide` as in [`Buf::Locals`], `eps` and `draw` as in [`Buf::LocalEps`], [`Buf::Draws`].
-fn draw_row<T: Real>(
-    p: &Params,
-    particle: u32,
-    pixel: u32,
-    guide: &[T],
-    eps: &mut [T],
-    draw: &mut [T],
-) {
-    let k = p.k();
-    for (block, four) in eps.chunks_mut(4).enumerate() {
-        let normals = rng::normals(p.key(), Stream::Pixel, particle, p.step, pixel, block as u32);
-        for (e, n) in four.iter_mut().zip(normals) {
-            *e = T::of(f64::from(n));
+            draw_row(p, guide, &eps[..latents], draw);
         }
     }
+}
+
+/// What one row's normals mean: `guide` as in [`Buf::Locals`].
+#[inline(always)]
+fn draw_row<T: Real>(p: &Params, guide: &[T], eps: &[T], draw: &mut [T]) {
+    let k = p.k();
     let log_weight = k..2 * k;
     let mut brightness = T::zero();
     for j in 0..eps.len() {
@@ -83,18 +133,19 @@ fn draw_row<T: Real>(
     }
     draw[2 * k - 1] = T::zero();
     let top = draw[log_weight.clone()].iter().copied().fold(T::zero(), T::max);
-    let log_sum = top + draw[log_weight].iter().map(|&z| (z - top).exp()).sum::<T>().ln();
+    let log_sum =
+        top + draw[log_weight].iter().map(|&z| (z - top).quick_exp()).sum::<T>().quick_ln();
     for i in 0..k {
         draw[k + i] = draw[k + i] - log_sum;
-        draw[i] = draw[k + i].exp();
+        draw[i] = draw[k + i].quick_exp();
     }
-    draw[2 * k] = brightness.exp();
+    draw[2 * k] = brightness.quick_exp();
     draw[2 * k + 1] = brightness;
 }
 
 /// Latent j of a pixel in units of its scale: `eps_j + sum_i T_ji eps_i`, equation 8. T in these
 /// units has the same range whatever the width of the posterior, so one learning rate serves.
-#[inline]
+#[inline(always)]
 pub fn standard<T: Real>(full_rank: bool, guide: &[T], eps: &[T], j: usize) -> T {
     let mut x = eps[j];
     if full_rank {
@@ -107,8 +158,8 @@ pub fn standard<T: Real>(full_rank: bool, guide: &[T], eps: &[T], j: usize) -> T
 }
 
 /// Latent j of a pixel from its guide and standard normals: equation 8.
-#[inline]
+#[inline(always)]
 pub fn latent<T: Real>(full_rank: bool, guide: &[T], eps: &[T], j: usize) -> T {
     let latents = eps.len();
-    guide[j] + guide[latents + j].exp() * standard(full_rank, guide, eps, j)
+    guide[j] + guide[latents + j].quick_exp() * standard(full_rank, guide, eps, j)
 }

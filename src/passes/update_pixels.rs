@@ -45,7 +45,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
         for d in 0..stride {
             (first[d], second[d]) = moments_after((first[d], second[d]), grads[d], decay);
             let share = match d < latents {
-                true => (T::of(LOC_STEP) * guide[latents + d].exp()).min(T::one()),
+                true => (T::of(LOC_STEP) * guide[latents + d].quick_exp()).min(T::one()),
                 false => T::one(),
             };
             guide[d] = guide[d] + rate * share * climb(first[d], second[d]);

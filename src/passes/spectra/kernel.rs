@@ -74,35 +74,37 @@ impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
                 *sum = logs.sum(simd);
             }
         }
+        let mut later = pixels.iter().skip(ROWS);
         for (place, (pixels, row_sums)) in
             pixels.chunks(ROWS).zip(row_sums.chunks_mut(ROWS * particles * per_row)).enumerate()
         {
             let place = first + place * ROWS;
+            for &pixel in later.by_ref().take(ROWS) {
+                prefetch(cube.spectrum_padded(pixel as usize));
+            }
             for (particle, band_sums) in
                 band_sums.chunks_exact_mut(p.columns() * stride).enumerate()
             {
                 let theta = &theta[particle * p.theta_stride()..][..p.theta_stride()];
                 let mut rows = Rows::<S, K, VARIES> {
                     simd,
-                    k: if K == MOST_FUSED { p.k() } else { K },
+                    endmembers: p.k(),
                     weight: p.weight,
                     vectors: stride / S::F32_LANES,
                     noise_logs: noise_logs[particle],
                     theta: S::as_simd_f32s(theta).0,
                     band_sums: S::as_mut_simd_f32s(band_sums).0,
                 };
-                let row = |i: usize| {
+                let mut block = [Row::default(); ROWS];
+                for (i, row) in block.iter_mut().enumerate() {
                     let at = i.min(pixels.len() - 1);
                     let draw = &draws[(particle * batch + place + at) * p.draw_stride()..];
-                    Row {
-                        y: &S::as_simd_f32s(cube.spectrum_padded(pixels[at] as usize)).0[..rows.vectors],
-                        abundances: &draw[..rows.k],
-                        brightness: draw[2 * rows.k],
-                        counts: i < pixels.len(),
-                    }
-                };
+                    row.y = S::as_simd_f32s(cube.spectrum_padded(pixels[at] as usize)).0;
+                    row.draw = draw;
+                    row.counts = i < pixels.len();
+                }
                 let out = row_sums.chunks_exact_mut(per_row).skip(particle).step_by(particles);
-                rows.add([row(0), row(1)], out);
+                rows.add(block, out);
             }
         }
         // Padding is no data.
@@ -115,26 +117,57 @@ impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
     }
 }
 
+/// Asks for a spectrum before its turn: minibatches are random places in memory.
+#[inline(always)]
+fn prefetch(spectrum: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in spectrum.chunks(16) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: SSE is part of x86-64, and the address is that of a slice.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = spectrum;
+}
+
 /// One pixel's spectrum and draw.
+#[derive(Clone, Copy)]
 struct Row<'a, V> {
     y: &'a [V],
-    abundances: &'a [f32],
-    brightness: f32,
+    /// As a row of [`crate::layout::Buf::Draws`].
+    draw: &'a [f32],
     /// False for a row that only fills up the last block.
     counts: bool,
+}
+
+impl<V> Default for Row<'_, V> {
+    fn default() -> Self {
+        Row { y: &[], draw: &[], counts: false }
+    }
 }
 
 /// What a particle's rows share. Slices of vectors: endmembers (K), noise variance and variability
 /// (K) of `theta`; sums over pixels of A (K), B and W^2 B (K).
 struct Rows<'a, S: Simd, const K: usize, const VARIES: bool> {
     simd: S,
-    k: usize,
+    /// The number of endmembers, where K is only the most there may be.
+    endmembers: usize,
     weight: f32,
     vectors: usize,
     /// Without variability: the sum of log variances, the same for all pixels.
     noise_logs: f32,
     theta: &'a [S::f32s],
     band_sums: &'a mut [S::f32s],
+}
+
+/// The first K rows of so many vectors, of equal length, which the compiler then knows.
+#[inline(always)]
+fn split<V, const K: usize>(rows: &[V], vectors: usize, k: usize) -> [&[V]; K] {
+    let mut split = [&rows[..0]; K];
+    for i in 0..k {
+        split[i] = &rows[i * vectors..][..vectors];
+    }
+    split
 }
 
 impl<S: Simd, const K: usize, const VARIES: bool> Rows<'_, S, K, VARIES> {
@@ -145,7 +178,8 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<'_, S, K, VARIES> {
         rows: [Row<'_, S::f32s>; ROWS],
         out: impl Iterator<Item = &'o mut [f32]>,
     ) {
-        let (simd, k, vectors) = (self.simd, self.k, self.vectors);
+        let (simd, vectors) = (self.simd, self.vectors);
+        let k = if K == MOST_FUSED { self.endmembers } else { K };
         let zero = simd.splat_f32s(0.0);
         let mut amounts = [[zero; K]; ROWS];
         let mut squares = [[zero; K]; ROWS];
@@ -153,8 +187,8 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<'_, S, K, VARIES> {
         for (r, row) in rows.iter().enumerate().filter(|(_, row)| row.counts) {
             half[r] = simd.splat_f32s(0.5);
             for i in 0..k {
-                let w = row.abundances[i];
-                amounts[r][i] = simd.splat_f32s(w * row.brightness);
+                let w = row.draw[i];
+                amounts[r][i] = simd.splat_f32s(w * row.draw[2 * k]);
                 squares[r][i] = simd.splat_f32s(w * w);
             }
         }
@@ -162,62 +196,54 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<'_, S, K, VARIES> {
         let mut by_variance = [[zero; K]; ROWS];
         let mut fit = [zero; ROWS];
         let mut logs = [Logs::new(simd); ROWS];
-        let theta = &self.theta[..if VARIES { 2 * k + 1 } else { k + 1 } * vectors];
-        let band_sums = &mut self.band_sums[..if VARIES { 2 * k + 1 } else { k + 1 } * vectors];
+        let endmembers: [&[S::f32s]; K] = split(self.theta, vectors, k);
+        let noise = &self.theta[k * vectors..][..vectors];
+        let vary: [&[S::f32s]; K] =
+            split(&self.theta[(k + 1) * vectors..], vectors, if VARIES { k } else { 0 });
+        let (sum_mean, rest) = self.band_sums.split_at_mut(k * vectors);
+        let (sum_variance, sum_vary) = rest.split_at_mut(vectors);
+        let y: [&[S::f32s]; ROWS] = [&rows[0].y[..vectors], &rows[1].y[..vectors]];
         for first in (0..vectors).step_by(MOST_FACTORS) {
             for v in first..vectors.min(first + MOST_FACTORS) {
-                let noise = theta[k * vectors + v];
-                let mut sum_variance = band_sums[k * vectors + v];
+                let mut variance_sum = sum_variance[v];
                 let mut a = [zero; ROWS];
                 let mut b = [zero; ROWS];
                 for r in 0..ROWS {
-                    let mut residual = rows[r].y[v];
+                    let mut residual = y[r][v];
                     for i in 0..k {
-                        residual = simd.negate_mul_add_e_f32s(
-                            amounts[r][i],
-                            theta[i * vectors + v],
-                            residual,
-                        );
+                        let c = endmembers[i][v];
+                        residual = simd.negate_mul_add_e_f32s(amounts[r][i], c, residual);
                     }
-                    let mut variance = noise;
+                    let mut variance = noise[v];
                     if VARIES {
                         for i in 0..k {
-                            let vary = theta[(k + 1 + i) * vectors + v];
-                            variance = simd.mul_add_e_f32s(squares[r][i], vary, variance);
+                            variance = simd.mul_add_e_f32s(squares[r][i], vary[i][v], variance);
                         }
+                        logs[r].multiply(simd, variance);
                     }
                     let precision = simd.div_f32s(simd.splat_f32s(1.0), variance);
                     a[r] = simd.mul_f32s(residual, precision);
-                    b[r] = simd.mul_f32s(
-                        half[r],
-                        simd.sub_f32s(simd.mul_f32s(a[r], a[r]), precision),
-                    );
+                    let excess = simd.sub_f32s(simd.mul_f32s(a[r], a[r]), precision);
+                    b[r] = simd.mul_f32s(half[r], excess);
                     fit[r] = simd.mul_add_e_f32s(residual, a[r], fit[r]);
-                    if VARIES {
-                        logs[r].multiply(simd, variance);
-                    }
-                    sum_variance = simd.add_f32s(sum_variance, b[r]);
+                    variance_sum = simd.add_f32s(variance_sum, b[r]);
                 }
-                band_sums[k * vectors + v] = sum_variance;
+                sum_variance[v] = variance_sum;
                 for i in 0..k {
-                    let endmember = theta[i * vectors + v];
-                    let mut sum = band_sums[i * vectors + v];
+                    let sum = &mut sum_mean[i * vectors + v];
                     for r in 0..ROWS {
-                        by_mean[r][i] = simd.mul_add_e_f32s(a[r], endmember, by_mean[r][i]);
-                        sum = simd.mul_add_e_f32s(amounts[r][i], a[r], sum);
+                        by_mean[r][i] = simd.mul_add_e_f32s(a[r], endmembers[i][v], by_mean[r][i]);
+                        *sum = simd.mul_add_e_f32s(amounts[r][i], a[r], *sum);
                     }
-                    band_sums[i * vectors + v] = sum;
                 }
                 if VARIES {
                     for i in 0..k {
-                        let at = (k + 1 + i) * vectors + v;
-                        let mut sum = band_sums[at];
+                        let sum = &mut sum_vary[i * vectors + v];
                         for r in 0..ROWS {
                             by_variance[r][i] =
-                                simd.mul_add_e_f32s(b[r], theta[at], by_variance[r][i]);
-                            sum = simd.mul_add_e_f32s(squares[r][i], b[r], sum);
+                                simd.mul_add_e_f32s(b[r], vary[i][v], by_variance[r][i]);
+                            *sum = simd.mul_add_e_f32s(squares[r][i], b[r], *sum);
                         }
-                        band_sums[at] = sum;
                     }
                 }
             }
