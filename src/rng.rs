@@ -265,7 +265,8 @@ mod tests {
 
     #[test]
     fn lanes_are_the_numbers_that_one_at_a_time_gives() {
-        let (index, block) = (std::array::from_fn(|i| 7 * i as u32), std::array::from_fn(|i| i as u32 % 3));
+        let (index, block) =
+            (std::array::from_fn(|i| 7 * i as u32), std::array::from_fn(|i| i as u32 % 3));
         for particle in 0..4 {
             let lanes = normals_lanes(key(9), Stream::Pixel, particle, 5, index, block);
             for lane in 0..LANES {
@@ -278,7 +279,10 @@ mod tests {
             let mut lanes = vec![u32::MAX; count];
             shuffled_lanes(key(9), 2, pixels, bits, pixels - count as u32, &mut lanes);
             for (i, lane) in lanes.into_iter().enumerate() {
-                assert_eq!(lane, shuffled(key(9), 2, pixels, bits, pixels - count as u32 + i as u32));
+                assert_eq!(
+                    lane,
+                    shuffled(key(9), 2, pixels, bits, pixels - count as u32 + i as u32)
+                );
             }
         }
     }

@@ -7,13 +7,13 @@ mod common;
 use std::sync::Arc;
 
 use common::{Problem, adapter};
+use unmixel::backend::Backend;
 use unmixel::backend::gpu::{Adapter, Gpu};
 use unmixel::buffers::Buffers;
 use unmixel::layout::{Buf, Params};
 use unmixel::model::Model;
 use unmixel::passes::{self, spectra};
 use unmixel::svi::Settings;
-use unmixel::backend::Backend;
 
 const SUMS: [Buf; 2] = [Buf::RowGrads, Buf::Partials];
 

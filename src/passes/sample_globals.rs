@@ -80,8 +80,11 @@ impl<T: Real> WithSimd for Particle<'_, T> {
         for l in 0..stride {
             let j = p.noise_at() + if p.noises == 1 { 0 } else { l };
             let used = l < bands || p.noises == 1;
-            theta[p.noise_at() + l] =
-                if used { T::of(f64::from(p.noise_floor)) + (two * x(j)).quick_exp() } else { T::one() };
+            theta[p.noise_at() + l] = if used {
+                T::of(f64::from(p.noise_floor)) + (two * x(j)).quick_exp()
+            } else {
+                T::one()
+            };
         }
         if p.has(VARIABILITY) {
             for l in (0..k * stride).filter(|l| l % stride < bands) {

@@ -107,7 +107,8 @@ impl<T: Real> WithSimd for Rows<'_, T> {
             }
         }
         let eps = eps.chunks_exact(latents.max(1));
-        for ((&pixel, draw), eps) in pixels.iter().zip(draws.chunks_exact_mut(p.draw_stride())).zip(eps)
+        for ((&pixel, draw), eps) in
+            pixels.iter().zip(draws.chunks_exact_mut(p.draw_stride())).zip(eps)
         {
             let guide = locals
                 .get(pixel as usize * local_stride..)

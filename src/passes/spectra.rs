@@ -27,7 +27,7 @@ pub static PASS: Pass = Pass {
     trips: |p| {
         let (k, rows) = (u64::from(p.endmembers), u64::from(p.chunk_rows));
         let slots = u64::from(p.quads.div_ceil(WORKGROUP));
-        let blocks = rows.div_ceil(MOST_SUMS / (2 * k + 1));
+        let blocks = rows.div_ceil((MOST_SUMS / (2 * k + 1)).max(1));
         let lanes = u64::from(WORKGROUP);
         u64::from(p.particles)
             * (1 + slots * (1 + 2 * k + blocks * (1 + lanes) + rows * (1 + 2 * k)))
@@ -52,8 +52,7 @@ pub fn run(p: &Params, b: &mut Buffers<f32>) {
         .enumerate()
         .for_each(|(chunk, ((row_sums, band_sums), pixels))| {
             let first = chunk * chunk_rows;
-            let chunk =
-                kernel::Chunk { p, cube, theta, draws, first, pixels, row_sums, band_sums };
+            let chunk = kernel::Chunk { p, cube, theta, draws, first, pixels, row_sums, band_sums };
             kernel::run(arch, chunk);
         });
 }

@@ -5,7 +5,9 @@
 
 use std::path::Path;
 
-use super::{BAND_GROUP, Band, Cube, CubeSource, Header, Scaling, Scene, Stated, choose, grow, scaling};
+use super::{
+    BAND_GROUP, Band, Cube, CubeSource, Header, Scaling, Scene, Stated, choose, grow, scaling,
+};
 use crate::error::{Error, Result};
 
 /// What the caller asks of [`load`].
@@ -110,7 +112,8 @@ fn check(name: &str, header: &Header) -> Result<()> {
     if rows == 0 || cols == 0 || bands == 0 {
         return fail(format!("{rows} rows x {cols} columns x {bands} bands are an empty scene."));
     }
-    if bands > MOST_BANDS || (rows * cols).checked_mul(bands.next_multiple_of(BAND_GROUP)).is_none() {
+    if bands > MOST_BANDS || (rows * cols).checked_mul(bands.next_multiple_of(BAND_GROUP)).is_none()
+    {
         return fail(format!("{bands} bands are more than the {MOST_BANDS} that are allowed."));
     }
     for (what, len) in [

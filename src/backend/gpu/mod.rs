@@ -52,7 +52,13 @@ const PATIENCE: Duration = Duration::from_secs(120);
 impl Gpu {
     /// Compiles the passes and uploads the run.
     pub fn new(adapter: &Adapter, params: &Params, cube: Arc<Cube>, state: State) -> Result<Self> {
-        Gpu::with_passes(adapter, params, cube, state, &passes::step(params).iter().map(|(pass, _)| *pass).collect::<Vec<_>>())
+        Gpu::with_passes(
+            adapter,
+            params,
+            cube,
+            state,
+            &passes::step(params).iter().map(|(pass, _)| *pass).collect::<Vec<_>>(),
+        )
     }
 
     /// As [`Gpu::new`], with a list of passes of one's own: tests run them one at a time.
@@ -83,8 +89,10 @@ impl Gpu {
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        let pipelines =
-            passes.iter().map(|pass| Pipeline::new(&device, pass, &buffers, &uniform, params.endmembers)).collect();
+        let pipelines = passes
+            .iter()
+            .map(|pass| Pipeline::new(&device, pass, &buffers, &uniform, params.endmembers))
+            .collect();
         let gpu = Gpu {
             device,
             queue,
