@@ -1,6 +1,6 @@
 //! Draws the scene latents and writes what they mean: endmembers, variances, Dirichlet parameters,
 //! regressions between bands.
-//! Equations 1, 3, 4, 5, 8, 19 and 21 of `docs/model.md`.
+//! Equations 1, 3, 4, 5, 8, 19, 21 and 26 of `docs/model.md`.
 
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
@@ -17,11 +17,16 @@ pub static PASS: Pass = Pass {
         (Buf::GlobalEps, Access::Write),
         (Buf::Theta, Access::Write),
         (Buf::Status, Access::Write),
+        (Buf::RankEps, Access::Read),
     ],
     grid: |p| Grid::Line(u64::from(p.particles) * (u64::from(p.globals) + 1)),
-    // Philox's rounds for each logit and the concentration, and three loops over endmembers; or one
-    // noise for all bands.
-    trips: |p| 13 * u64::from(p.endmembers) + 10 + 4 * u64::from(p.quads),
+    // Philox's rounds and the loadings for each logit and the concentration, and three loops over
+    // endmembers; or one noise for all bands.
+    trips: |p| {
+        let standard = 10 + u64::from(p.rank);
+        let endmembers = u64::from(p.endmembers);
+        (endmembers + 2) * standard + 3 * endmembers + 4 * u64::from(p.quads)
+    },
 };
 
 /// The least Dirichlet parameter: log-gamma and digamma have poles at zero.
@@ -41,6 +46,8 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
                 *e = T::of(f64::from(n));
             }
         }
+        let rank = p.rank as usize;
+        add_loadings(eps, &b.globals[2 * g..], &b.rank_eps[particle as usize * rank..][..rank]);
         let x = |j: usize| b.globals[j] + b.globals[g + j].exp() * eps[j];
         let two = T::of(2.0);
         for j in (0..p.noise_at()).filter(|j| j % stride < bands) {
@@ -78,5 +85,15 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
                 }
             }
         }
+    }
+}
+
+/// Adds `V eta` to the standard normals of latents, with a row of loadings V for each: equation 26.
+pub fn add_loadings<T: Real>(eps: &mut [T], loadings: &[T], eta: &[T]) {
+    if eta.is_empty() {
+        return;
+    }
+    for (e, row) in eps.iter_mut().zip(loadings.chunks_exact(eta.len())) {
+        *e = row.iter().zip(eta).fold(*e, |sum, (&v, &shared)| sum + v * shared);
     }
 }

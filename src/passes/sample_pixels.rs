@@ -1,7 +1,9 @@
-//! Draws the latents of the minibatch's pixels and writes abundances and brightness. Equation 8.
+//! Draws the latents of the minibatch's pixels and writes abundances and brightness. Equations
+//! 8 and 26.
 
 use rayon::prelude::*;
 
+use super::sample_globals::add_loadings;
 use super::{Access, Grid, Pass, rows_a_task, shader};
 use crate::buffers::Buffers;
 use crate::layout::{Buf, FULL_RANK, Params};
@@ -17,13 +19,14 @@ pub static PASS: Pass = Pass {
         (Buf::PixelOf, Access::Write),
         (Buf::LocalEps, Access::Write),
         (Buf::Draws, Access::Write),
+        (Buf::RankEps, Access::Read),
     ],
     grid: |p| Grid::Line(p.rows() as u64),
     // The walk of the shuffle, with two rounds of two Philox of ten; the latents, each with its
     // off-diagonals and Philox; two sums.
     trips: |p| {
         u64::from(rng::MAX_WALK) * (1 + 2 * 21)
-            + u64::from(p.latents) * (11 + u64::from(p.latents))
+            + u64::from(p.latents) * (11 + u64::from(p.latents) + u64::from(p.rank))
             + 2 * u64::from(p.endmembers)
     },
 };
@@ -36,7 +39,8 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
         *pixel =
             rng::shuffled(p.key(), p.epoch, p.pixels, p.shuffle_bits, p.batch_first + place as u32);
     });
-    let (locals, pixel_of) = (&b.locals, &b.pixel_of);
+    let (locals, pixel_of, rank) = (&b.locals, &b.pixel_of, p.rank as usize);
+    let rank_eps = &b.rank_eps;
     // A pixel without latents (K = 1, no brightness) still has a row.
     let eps_stride = latents.max(1);
     let mut none = vec![T::zero(); if latents == 0 { p.rows() } else { 0 }];
@@ -51,16 +55,19 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
             let guide = locals
                 .get(pixel as usize * local_stride..)
                 .map_or(&[][..], |rest| &rest[..local_stride]);
-            draw_row(p, (row / batch) as u32, pixel, guide, &mut eps[..latents], draw);
+            let particle = row / batch;
+            let eta = &rank_eps[particle * rank..][..rank];
+            draw_row(p, particle as u32, pixel, guide, eta, &mut eps[..latents], draw);
         });
 }
 
-/// Draws one row: `guide` as in [`Buf::Locals`], `eps` and `draw` as in [`Buf::LocalEps`], [`Buf::Draws`].
+/// Draws one row: `guide` as in [`Buf::Locals`], `eta` the normals that all latents share, `eps` and `draw` as in [`Buf::LocalEps`], [`Buf::Draws`].
 fn draw_row<T: Real>(
     p: &Params,
     particle: u32,
     pixel: u32,
     guide: &[T],
+    eta: &[T],
     eps: &mut [T],
     draw: &mut [T],
 ) {
@@ -71,6 +78,7 @@ fn draw_row<T: Real>(
             *e = T::of(f64::from(n));
         }
     }
+    add_loadings(eps, &guide[p.loadings_at()..], eta);
     let log_weight = k..2 * k;
     let mut brightness = T::zero();
     for j in 0..eps.len() {
