@@ -32,6 +32,8 @@ pub struct Params {
     /// G, latents of the scene: endmembers, noise, mean abundance, concentration, variability,
     /// regressions between bands, in this order.
     pub globals: u32,
+    /// Directions of the low-rank guide, 0 without it.
+    pub rank: u32,
     /// Noise latents: 1, or 4 * quads.
     pub noises: u32,
     /// [`BRIGHTNESS`], [`VARIABILITY`], [`FULL_RANK`], [`CONCENTRATION`], [`COVARIANCE`].
@@ -100,8 +102,6 @@ pub struct Params {
     pub decay_first_local: f32,
     /// Decay of the second moment, pixel latents.
     pub decay_second_local: f32,
-    /// R of the low-rank guide, 0 without it. The word also fills up the struct's 16 bytes.
-    pub rank: u32,
 }
 
 /// Flag: pixels have a brightness.
@@ -171,6 +171,7 @@ impl Params {
             latents: int(latents, "the number of endmembers")?,
             local_stride: int(2 * latents + off_diagonal + latents * rank, "the guide")?,
             globals: int(globals, "endmembers times bands")?,
+            rank: int(rank, "the rank")?,
             noises: int(noises, "the number of bands")?,
             flags: if model.brightness.is_some() { BRIGHTNESS } else { 0 }
                 | if variability { VARIABILITY } else { 0 }
@@ -197,7 +198,6 @@ impl Params {
             regression_precision: model.regression_sd.powi(-2) as f32,
             variability_quadratic: model.variability.map_or(0.0, |h| h.powi(-2)) as f32,
             per_pixel: (1.0 / pixels as f64) as f32,
-            rank: int(rank, "the rank")?,
             ..Params::zeroed()
         };
         // Shaders count in u32: the largest buffer must be addressable.

@@ -52,9 +52,22 @@ fn demanding_fits_stay_below_the_limit() {
         (20, Noise::Covariance, (1_000_000, 300, 60_000, 1)),
     ] {
         assert_eq!(cut_off(&everything(endmembers, noise), size), None, "{endmembers} {size:?}");
-        let guide = Guide::LowRank { rank: 64 };
+        let guide = Guide::LowRank { rank: 10 };
         let model = Model { guide, ..everything(endmembers, noise) };
         assert_eq!(cut_off(&model, size), None, "low rank, {endmembers} {size:?}");
+    }
+}
+
+#[test]
+fn the_highest_rank_stays_below_the_limit() {
+    for (endmembers, noise, size) in [
+        (32, Noise::Band, (100_000, 2000, 500, 16)),
+        (5, Noise::Band, (9025, 156, 9025, 64)),
+        (5, Noise::Covariance, (9025, 300, 9025, 16)),
+    ] {
+        let guide = Guide::LowRank { rank: 64 };
+        let model = Model { guide, ..everything(endmembers, noise) };
+        assert_eq!(cut_off(&model, size), None, "{endmembers} {size:?}");
     }
 }
 

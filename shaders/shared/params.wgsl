@@ -9,6 +9,7 @@ struct Params {
     latents: u32,
     local_stride: u32,
     globals: u32,
+    rank: u32,
     noises: u32,
     flags: u32,
     chunk_rows: u32,
@@ -43,7 +44,6 @@ struct Params {
     decay_second_global: f32,
     decay_first_local: f32,
     decay_second_local: f32,
-    rank: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use unmixel::backend::device::Device;
-use unmixel::backend::{Choice, device};
+use unmixel::backend::{Choice, check_memory, device};
 use unmixel::guide::State;
 use unmixel::model::{Guide, Model, Noise};
 use unmixel::output::{
@@ -128,8 +128,9 @@ pub fn run(
     let (mut model, settings) = (model(args, endmembers)?, settings(args));
     // Before sizes are computed from it: they would not hold just any number.
     starts::check_count(&scene.cube, endmembers)?;
-    svi::params(&model, &settings, &scene.cube)?;
+    let sizes = svi::params(&model, &settings, &scene.cube)?;
     let device = device::choose(&args.device.parse::<Choice>()?)?;
+    check_memory(&device, &sizes)?;
     tell!(
         "device: {} ({})",
         [&*device.info.name, &device.info.driver].join(" ").trim_end(),

@@ -18,7 +18,10 @@ pub static PASS: Pass = Pass {
         (Buf::RankPartials, Access::Write),
     ],
     grid: |p| Grid::Line(u64::from(p.chunks) * u64::from(p.rank).pow(2)),
-    trips: |p| u64::from(p.chunk_rows) * (1 + u64::from(p.latents)),
+    trips: |p| {
+        let rows = u64::from(p.chunk_rows) * (1 + u64::from(p.latents));
+        if p.rank > 0 { rows } else { 0 }
+    },
 };
 
 /// Takes the differences on the CPU. Where the step changed nothing both sums are the same to the

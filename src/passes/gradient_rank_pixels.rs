@@ -28,7 +28,7 @@ pub static PASS: Pass = Pass {
     },
     trips: |p| {
         let (rank, latents) = (u64::from(p.rank), u64::from(p.latents));
-        rank * (1 + rank) + u64::from(p.particles) * (1 + latents + rank)
+        rank * (2 + rank) + u64::from(p.particles) * (1 + latents + rank)
     },
 };
 

@@ -22,7 +22,10 @@ pub static PASS: Pass = Pass {
         let chunks = p.scene_chunks() as u64 + u64::from(p.chunks);
         Grid::Line(chunks * u64::from(p.rank).pow(2))
     },
-    trips: |p| p.scene_chunk() as u64 + u64::from(p.chunk_rows) * (1 + u64::from(p.latents)),
+    trips: |p| {
+        let rows = u64::from(p.chunk_rows) * (1 + u64::from(p.latents));
+        if p.rank > 0 { p.scene_chunk() as u64 + rows } else { 0 }
+    },
 };
 
 /// Sums on the CPU.
