@@ -5,7 +5,7 @@ use ndarray::{ArrayView1, ArrayView2};
 use crate::layout::{CONCENTRATION, COVARIANCE, Params, VARIABILITY};
 use crate::math::softplus_inverse;
 use crate::model::Model;
-use crate::passes::{add_products, gradient_globals::padded};
+use crate::passes::{add_products, gradient_globals::padded, update_pixels::loading_share};
 use crate::rng::{self, Stream};
 use crate::scene::Cube;
 
@@ -114,7 +114,7 @@ fn start_loadings(params: &Params, globals: &mut [f32], locals: &mut [f32]) -> V
     }
     let sd = LOADING / (rank as f32).sqrt();
     // The step of the counter tells scene latents (0) and pixels (1) apart.
-    let fill = |kind: u32, index: usize, loadings: &mut [f32]| {
+    let fill = |kind: u32, index: usize, sd: f32, loadings: &mut [f32]| {
         for (block, four) in loadings.chunks_mut(4).enumerate() {
             let (index, block) = (index as u32, block as u32);
             let normals = rng::normals(params.key(), Stream::Start, 0, kind, index, block);
@@ -123,13 +123,13 @@ fn start_loadings(params: &Params, globals: &mut [f32], locals: &mut [f32]) -> V
     };
     for (j, loadings) in globals[2 * g..].chunks_exact_mut(rank).enumerate() {
         if !padded(params, j) {
-            fill(0, j, loadings);
+            fill(0, j, sd, loadings);
         }
     }
     let mut sum = vec![0.0f64; rank * rank];
     for (n, guide) in locals.chunks_exact_mut((params.local_stride as usize).max(1)).enumerate() {
         let loadings = &mut guide[params.loadings_at()..];
-        fill(1, n, loadings);
+        fill(1, n, sd * loading_share(params) as f32, loadings);
         let exact: Vec<f64> = loadings.iter().map(|&v| f64::from(v)).collect();
         add_products(&mut sum, &exact, rank);
     }
