@@ -7,6 +7,7 @@
 @group(0) @binding(4) var<storage, read> grads: array<f32>;
 @group(0) @binding(5) var<storage, read_write> trace: array<f32>;
 @group(0) @binding(6) var<storage, read_write> status: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read> rank_inverse: array<f32>;
 
 var<workgroup> sums: array<f32, WORKGROUP>;
 
@@ -33,7 +34,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         for (var i = 0u; i < WORKGROUP; i++) {
             total += sums[i];
         }
-        total += f32(p.pixels) * dirichlet_constants();
+        // Half the log determinant of M, or zero without a low-rank guide.
+        total += f32(p.pixels) * dirichlet_constants() + rank_inverse[p.rank * p.rank];
         trace[p.trace_slot] = total;
         if (!finite(total)) {
             atomicOr(&status[0], 1u);

@@ -1,5 +1,5 @@
 // The chain from abundances to the guide of each pixel of the minibatch (equations 10 to 12), mean
-// over particles. No N / B: a pixel's own terms count once.
+// over particles. No N / B: a pixel's own terms count once. Loadings: see `gradient_rank_pixels`.
 // Grid: batch.
 @group(0) @binding(1) var<storage, read> theta: array<f32>;
 @group(0) @binding(2) var<storage, read> locals: array<f32>;
@@ -45,6 +45,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             }
             grads[out + j] += by_z;
             let by_standard = by_z * exp(locals[guide + p.latents + j]);
+            grads[p.batch * p.local_stride + (place * p.particles + particle) * p.latents + j] = by_standard;
             var standard = eps[row * p.latents + j];
             if (has(FULL_RANK)) {
                 for (var m = 0u; m < j; m++) {

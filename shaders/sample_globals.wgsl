@@ -1,11 +1,12 @@
-// Draws the scene latents x = loc + exp(log scale) * eps and writes what they mean (equations 1, 3,
-// 4, 5, 19, 21): endmembers, noise and variability variances, Dirichlet parameters and their total,
+// Draws the scene latents x = loc + exp(log scale) * (eps + V eta) and writes what they mean (equations 1, 3,
+// 4, 5, 19, 21, 26): endmembers, noise and variability variances, Dirichlet parameters and their total,
 // regressions between bands.
 // Grid: particles x (globals + 1); the last invocation of a particle does the Dirichlet parameters.
 @group(0) @binding(1) var<storage, read> globals: array<f32>;
 @group(0) @binding(2) var<storage, read_write> eps: array<f32>;
 @group(0) @binding(3) var<storage, read_write> theta: array<f32>;
 @group(0) @binding(4) var<storage, read_write> status: array<atomic<u32>>;
+@group(0) @binding(5) var<storage, read> eta: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -23,7 +24,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         dirichlet(particle, out + dirichlet_at());
         return;
     }
-    let e = normal_of(particle, j);
+    let e = standard(particle, j);
     eps[particle * p.globals + j] = e;
     let x = globals[j] + exp(globals[p.globals + j]) * e;
     if (j < noise_at()) {
@@ -48,12 +49,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
 }
 
-fn normal_of(particle: u32, j: u32) -> f32 {
-    return normals(STREAM_GLOBAL, particle, j / 4u, 0u)[j % 4u];
+fn standard(particle: u32, j: u32) -> f32 {
+    var sum = normals(STREAM_GLOBAL, particle, j / 4u, 0u)[j % 4u];
+    for (var r = 0u; r < p.rank; r++) {
+        sum += globals[2u * p.globals + j * p.rank + r] * eta[particle * p.rank + r];
+    }
+    return sum;
 }
 
 fn latent(particle: u32, j: u32) -> f32 {
-    return globals[j] + exp(globals[p.globals + j]) * normal_of(particle, j);
+    return globals[j] + exp(globals[p.globals + j]) * standard(particle, j);
 }
 
 // a = alpha softmax(logits, 0), kept away from zero, where log-gamma and digamma have poles; then alpha.

@@ -1,10 +1,11 @@
-// Draws the latents of the minibatch's pixels (equation 8) and writes what they mean: abundances,
+// Draws the latents of the minibatch's pixels (equations 8 and 26) and writes what they mean: abundances,
 // their logarithms, brightness, log brightness.
 // Grid: particles x batch.
 @group(0) @binding(1) var<storage, read> locals: array<f32>;
 @group(0) @binding(2) var<storage, read_write> pixel_of: array<u32>;
 @group(0) @binding(3) var<storage, read_write> eps: array<f32>;
 @group(0) @binding(4) var<storage, read_write> draws: array<f32>;
+@group(0) @binding(5) var<storage, read> eta: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -29,8 +30,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         if (j % 4u == 0u) {
             four = normals(STREAM_PIXEL, particle, pixel, j / 4u);
         }
-        eps[noise + j] = four[j % 4u];
         var standard = four[j % 4u];
+        for (var r = 0u; r < p.rank; r++) {
+            standard += locals[guide + loadings_at() + j * p.rank + r] * eta[particle * p.rank + r];
+        }
+        eps[noise + j] = standard;
         if (has(FULL_RANK)) {
             for (var m = 0u; m < j; m++) {
                 standard += locals[guide + 2u * p.latents + j * (j - 1u) / 2u + m] * eps[noise + m];

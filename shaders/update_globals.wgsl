@@ -1,5 +1,5 @@
 // Adam on the guide of the scene latents, with bias correction.
-// Grid: 2 x globals.
+// Grid: global_stride.
 @group(0) @binding(1) var<storage, read> grads: array<f32>;
 @group(0) @binding(2) var<storage, read_write> globals: array<f32>;
 @group(0) @binding(3) var<storage, read_write> moments: array<f32>;
@@ -8,7 +8,7 @@
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
     let j = invocation(group, lane);
-    let count = 2u * p.globals;
+    let count = global_stride();
     if (j >= count || status[0] != 0u) {
         return;
     }

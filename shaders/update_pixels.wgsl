@@ -9,6 +9,8 @@
 @group(0) @binding(5) var<storage, read> status: array<u32>;
 
 const LOC_STEP = 2.0;
+// Loadings of many pixels move less: see `src/passes/update_pixels.rs`.
+const LOADING_PIXELS = 6.25;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -30,6 +32,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         var rate = p.rate_local;
         if (d < p.latents) {
             rate *= min(1.0, LOC_STEP * exp(locals[guide + p.latents + d]));
+        } else if (d >= loadings_at()) {
+            rate *= min(1.0, sqrt(LOADING_PIXELS * p.per_pixel));
         }
         locals[guide + d] += rate * climb(after);
     }

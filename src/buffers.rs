@@ -35,6 +35,10 @@ pub struct Buffers<T> {
     pub totals: Vec<T>,
     pub global_grads: Vec<T>,
     pub global_terms: Vec<T>,
+    pub rank_eps: Vec<T>,
+    pub rank_partials: Vec<T>,
+    pub rank_sum: Vec<T>,
+    pub rank_inverse: Vec<T>,
     pub trace: Vec<T>,
     pub status: Vec<u32>,
 }
@@ -69,6 +73,10 @@ impl<T: Real> Buffers<T> {
             totals: zeros(Buf::Totals),
             global_grads: zeros(Buf::GlobalGrads),
             global_terms: zeros(Buf::GlobalTerms),
+            rank_eps: zeros(Buf::RankEps),
+            rank_partials: zeros(Buf::RankPartials),
+            rank_sum: zeros(Buf::RankSum),
+            rank_inverse: zeros(Buf::RankInverse),
             trace: zeros(Buf::Trace),
             status: vec![0; params.len(Buf::Status)],
         }
@@ -105,6 +113,10 @@ impl Buffers<f32> {
             Buf::Totals => &self.totals,
             Buf::GlobalGrads => &self.global_grads,
             Buf::GlobalTerms => &self.global_terms,
+            Buf::RankEps => &self.rank_eps,
+            Buf::RankPartials => &self.rank_partials,
+            Buf::RankSum => &self.rank_sum,
+            Buf::RankInverse => &self.rank_inverse,
             Buf::Trace => &self.trace,
         };
         bytemuck::cast_slice(floats)

@@ -2,6 +2,7 @@
 
 use ndarray::Array2;
 
+use crate::guide::marginal;
 use crate::layout::{COVARIANCE, Params};
 
 /// Standard deviations and correlations of the noise.
@@ -16,12 +17,13 @@ pub struct NoiseCovariance {
 
 impl NoiseCovariance {
     /// The mean noise covariance under the guide of the scene latents `globals`, as
-    /// [`crate::layout::Buf::Globals`] lays them out: exact, since the guide's regressions are
-    /// independent of each other and of the innovations' variances. Without
+    /// [`crate::layout::Buf::Globals`] lays them out: exact where the guide's regressions are
+    /// independent of each other and of the innovations' variances; of a low-rank guide it takes the
+    /// marginals and leaves out how they correlate. Without
     /// [`crate::model::Noise::Covariance`] the bands do not correlate.
     pub fn new(params: &Params, globals: &[f32]) -> Self {
-        let (bands, g) = (params.bands as usize, params.globals as usize);
-        let guide_of = |j: usize| (f64::from(globals[j]), f64::from(globals[g + j]).exp());
+        let bands = params.bands as usize;
+        let guide_of = |j: usize| marginal(params, globals, j);
         let mut covariance = Array2::<f64>::zeros((bands, bands));
         for l in 0..bands {
             let (loc, scale) = guide_of(params.noise_at() + if params.noises > 1 { l } else { 0 });

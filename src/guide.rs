@@ -1,21 +1,25 @@
-//! The variational families (equation 8): where they start, and what is constant in their ELBO.
+//! The variational families (equations 8 and 26): where they start, and what is constant in their ELBO.
 
 use ndarray::{ArrayView1, ArrayView2};
 
 use crate::layout::{CONCENTRATION, COVARIANCE, Params, VARIABILITY};
 use crate::math::softplus_inverse;
 use crate::model::Model;
+use crate::passes::{add_products, gradient_globals::padded, update_pixels::loading_share};
+use crate::rng::{self, Stream};
 use crate::scene::Cube;
 
 /// Guide parameters and optimiser moments at the start of a run, as in [`crate::layout::Buf`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
-    /// Guide of the scene latents: G locs, G log scales.
+    /// Guide of the scene latents, (global_stride).
     pub globals: Vec<f32>,
     /// Guide of the pixel latents, (N, local_stride).
     pub locals: Vec<f32>,
     /// Centre of the endmembers' prior, (K, stride).
     pub prior_centre: Vec<f32>,
+    /// Sum over all pixels of products of loadings, a lower triangle (rank, rank).
+    pub rank_sum: Vec<f32>,
 }
 
 /// Least endmember value and abundance at the start: the transforms have no slope at zero.
@@ -33,6 +37,8 @@ const LOG_SCALE_CONCENTRATION: f32 = -3.0;
 const LOG_SCALE_REGRESSION: f32 = -5.0;
 const LOG_SCALE_PIXEL: f32 = -1.0;
 const LOG_SCALE_BRIGHTNESS: f32 = -3.0;
+/// Root mean square of the loadings of a latent at the start, in units of its scale.
+const LOADING: f32 = 0.1;
 
 impl State {
     /// The guide around a start: endmembers (K, L), abundances (N, K) on the simplex, and log
@@ -46,7 +52,7 @@ impl State {
         log_brightness: Option<ArrayView1<f32>>,
     ) -> Self {
         let (k, stride, g) = (params.k(), params.stride(), params.globals as usize);
-        let mut globals = vec![0.0; 2 * g];
+        let mut globals = vec![0.0; params.global_stride()];
         let mut prior_centre = vec![0.0; k * stride];
         for ((i, l), &c) in endmembers.indexed_iter() {
             prior_centre[i * stride + l] = c.max(0.0) as f32;
@@ -79,7 +85,7 @@ impl State {
             globals[g + params.variability_at()..g + params.regression_at()].fill(LOG_SCALE_NOISE);
         }
         // Bands begin on their own: regressions of zero.
-        globals[g + params.regression_at()..].fill(LOG_SCALE_REGRESSION);
+        globals[g + params.regression_at()..2 * g].fill(LOG_SCALE_REGRESSION);
 
         let (latents, local_stride) = (params.latents as usize, params.local_stride as usize);
         let mut locals = vec![0.0; abundances.nrows() * local_stride];
@@ -94,8 +100,54 @@ impl State {
                 guide[latents + k - 1] = LOG_SCALE_BRIGHTNESS;
             }
         }
-        State { globals, locals, prior_centre }
+        let rank_sum = start_loadings(params, &mut globals, &mut locals);
+        State { globals, locals, prior_centre, rank_sum }
     }
+}
+
+/// Fills in the loadings of the low-rank guide, small and random, and sums the pixels' products. At
+/// zero the gradient by them is zero but for its noise, as nothing then depends on what they load.
+fn start_loadings(params: &Params, globals: &mut [f32], locals: &mut [f32]) -> Vec<f32> {
+    let (g, rank) = (params.globals as usize, params.rank as usize);
+    if rank == 0 {
+        return Vec::new();
+    }
+    let sd = LOADING / (rank as f32).sqrt();
+    // The step of the counter tells scene latents (0) and pixels (1) apart.
+    let fill = |kind: u32, index: usize, sd: f32, loadings: &mut [f32]| {
+        for (block, four) in loadings.chunks_mut(4).enumerate() {
+            let (index, block) = (index as u32, block as u32);
+            let normals = rng::normals(params.key(), Stream::Start, 0, kind, index, block);
+            four.iter_mut().zip(normals).for_each(|(v, normal)| *v = sd * normal);
+        }
+    };
+    for (j, loadings) in globals[2 * g..].chunks_exact_mut(rank).enumerate() {
+        if !padded(params, j) {
+            fill(0, j, sd, loadings);
+        }
+    }
+    let mut sum = vec![0.0f64; rank * rank];
+    for (n, guide) in locals.chunks_exact_mut((params.local_stride as usize).max(1)).enumerate() {
+        let loadings = &mut guide[params.loadings_at()..];
+        fill(1, n, sd * loading_share(params) as f32, loadings);
+        let exact: Vec<f64> = loadings.iter().map(|&v| f64::from(v)).collect();
+        add_products(&mut sum, &exact, rank);
+    }
+    sum.into_iter().map(|s| s as f32).collect()
+}
+
+/// Loc and standard deviation of scene latent j under a guide as [`crate::layout::Buf::Globals`] lays
+/// it out: `m` and `e^lambda sqrt(1 + |v|^2)` (equation 26).
+pub fn marginal(params: &Params, globals: &[f32], j: usize) -> (f64, f64) {
+    let (g, rank) = (params.globals as usize, params.rank as usize);
+    let loadings = &globals[2 * g + j * rank..][..rank];
+    let shared: f64 = loadings.iter().map(|&v| f64::from(v).powi(2)).sum();
+    (f64::from(globals[j]), f64::from(globals[g + j]).exp() * (1.0 + shared).sqrt())
+}
+
+/// Scene latents without those that only fill up.
+pub fn scene_latents(params: &Params) -> usize {
+    (0..params.globals as usize).filter(|&j| !padded(params, j)).count()
 }
 
 fn mean_of(column: ArrayView1<f32>) -> f64 {
@@ -160,11 +212,6 @@ pub fn elbo_constant(params: &Params, model: &Model, prior_centre: &[f32]) -> f6
         .sum();
     let regressions = lags - pairs * (0.5 * two_pi.ln() + model.regression_sd.ln());
 
-    let globals = k as f64 * l * if model.variability.is_some() { 2.0 } else { 1.0 }
-        + noises
-        + (k - 1) as f64
-        + f64::from(u8::from(model.concentration_sd.is_some()))
-        + pairs;
     likelihood
         + brightness
         + endmembers
@@ -173,7 +220,7 @@ pub fn elbo_constant(params: &Params, model: &Model, prior_centre: &[f32]) -> f6
         + mean_abundance
         + concentration
         + regressions
-        + entropy_of(globals)
+        + entropy_of(scene_latents(params) as f64)
         + entropy_of(n * f64::from(params.latents))
 }
 

@@ -28,11 +28,14 @@ pub struct Params {
     pub particles: u32,
     /// P, latents of a pixel.
     pub latents: u32,
-    /// Guide parameters of a pixel: P locs, P log scales, P (P - 1) / 2 off-diagonals if full-rank.
+    /// Guide parameters of a pixel: P locs, P log scales, P (P - 1) / 2 off-diagonals if full-rank,
+    /// P rows of `rank` loadings.
     pub local_stride: u32,
     /// G, latents of the scene: endmembers, noise, mean abundance, concentration, variability,
     /// regressions between bands, in this order.
     pub globals: u32,
+    /// Directions of the low-rank guide, 0 without it.
+    pub rank: u32,
     /// Noise latents: 1, or 4 * quads.
     pub noises: u32,
     /// [`BRIGHTNESS`], [`VARIABILITY`], [`FULL_RANK`], [`CONCENTRATION`], [`COVARIANCE`], [`SEPARATE`].
@@ -101,15 +104,13 @@ pub struct Params {
     pub decay_first_local: f32,
     /// Decay of the second moment, pixel latents.
     pub decay_second_local: f32,
-    /// Uniform structs come in multiples of 16 bytes.
-    pub padding: u32,
 }
 
 /// Flag: pixels have a brightness.
 pub const BRIGHTNESS: u32 = 1;
 /// Flag: endmembers vary between pixels.
 pub const VARIABILITY: u32 = 2;
-/// Flag: a pixel's latents share a Cholesky factor.
+/// Flag: a pixel's latents share a Cholesky factor (full-rank and low-rank guides).
 pub const FULL_RANK: u32 = 4;
 /// Flag: the concentration is learned.
 pub const CONCENTRATION: u32 = 8;
@@ -125,6 +126,10 @@ pub const MOST_PARTICLES: usize = 64;
 const MAX_CHUNKS: u32 = 1024;
 /// The fewest rows worth a partial sum of their own.
 const MIN_CHUNK_ROWS: u32 = 16;
+
+/// The fewest scene latents worth a partial sum of their own, and the most such sums.
+const MIN_SCENE_CHUNK: usize = 64;
+const MOST_SCENE_CHUNKS: usize = 256;
 
 /// Steps whose ELBO the trace buffer holds: the longest block between two reads.
 pub const TRACE_LEN: u32 = 1024;
@@ -151,11 +156,9 @@ impl Params {
         let noises = if model.noise == Noise::Isotropic { 1 } else { 4 * quads };
         let covariance = model.noise == Noise::Covariance;
         let latents = model.pixel_latents();
-        let off_diagonal = if model.guide == Guide::FullRank {
-            latents * latents.saturating_sub(1) / 2
-        } else {
-            0
-        };
+        let rank = model.guide.rank();
+        let full_rank = model.guide != Guide::MeanField;
+        let off_diagonal = if full_rank { latents * latents.saturating_sub(1) / 2 } else { 0 };
         let globals = 4 * quads * k * (1 + usize::from(variability))
             + noises
             + (k - 1)
@@ -173,12 +176,13 @@ impl Params {
             batch: batch_u32,
             particles: int(particles, "the number of particles")?,
             latents: int(latents, "the number of endmembers")?,
-            local_stride: int(2 * latents + off_diagonal, "the guide")?,
+            local_stride: int(2 * latents + off_diagonal + latents * rank, "the guide")?,
             globals: int(globals, "endmembers times bands")?,
+            rank: int(rank, "the rank")?,
             noises: int(noises, "the number of bands")?,
             flags: if model.brightness.is_some() { BRIGHTNESS } else { 0 }
                 | if variability { VARIABILITY } else { 0 }
-                | if model.guide == Guide::FullRank { FULL_RANK } else { 0 }
+                | if full_rank { FULL_RANK } else { 0 }
                 | if model.concentration_sd.is_some() { CONCENTRATION } else { 0 }
                 | if covariance { COVARIANCE } else { 0 }
                 | if covariance || k > MOST_FUSED { SEPARATE } else { 0 },
@@ -263,6 +267,27 @@ impl Params {
         self.variability_at() + variability
     }
 
+    /// Guide parameters of the scene latents: G locs, G log scales, G rows of `rank` loadings.
+    pub fn global_stride(&self) -> usize {
+        (self.globals as usize).saturating_mul(2 + self.rank as usize)
+    }
+
+    /// First loading of a pixel in its guide.
+    pub fn loadings_at(&self) -> usize {
+        self.local_stride as usize - self.latents as usize * self.rank as usize
+    }
+
+    /// Scene latents whose loadings one partial sum takes: at most 256 sums, so that one workgroup can
+    /// add them.
+    pub fn scene_chunk(&self) -> usize {
+        (self.globals as usize).div_ceil(MOST_SCENE_CHUNKS).max(MIN_SCENE_CHUNK)
+    }
+
+    /// Partial sums over the loadings of scene latents.
+    pub fn scene_chunks(&self) -> usize {
+        (self.globals as usize).div_ceil(self.scene_chunk())
+    }
+
     /// What one particle's scene draw means, in floats: endmembers (K rows of bands), noise variance
     /// (a row), variability variance (K rows, used when it is on), Dirichlet parameters a (K), alpha;
     /// with covariance the regressions between bands (a row for each band, zero from the diagonal on).
@@ -308,12 +333,13 @@ impl Params {
     pub fn len(&self, buf: Buf) -> usize {
         let (s, g) = (self.particles as usize, self.globals as usize);
         let wide = self.rows().saturating_mul(self.stride());
+        let square = (self.rank as usize).pow(2);
         let if_covariance = |len: usize| if self.has(COVARIANCE) { len } else { 0 };
         let if_separate = |len: usize| if self.has(SEPARATE) { len } else { 0 };
         let len = match buf {
             Buf::Cube => (self.pixels as usize).saturating_mul(self.stride()),
-            Buf::Globals => 2 * g,
-            Buf::GlobalMoments => 4 * g,
+            Buf::Globals | Buf::GlobalGrads => self.global_stride(),
+            Buf::GlobalMoments => self.global_stride().saturating_mul(2),
             Buf::PriorCentre => self.k() * self.stride(),
             Buf::GlobalEps => s.saturating_mul(g),
             Buf::Theta => s.saturating_mul(self.theta_stride()),
@@ -328,7 +354,9 @@ impl Params {
             Buf::Residuals | Buf::ScoreInnovation => if_covariance(wide),
             Buf::LogDensity => if_separate(self.rows().saturating_mul(self.quads as usize)),
             Buf::RowGrads => self.rows().saturating_mul(self.row_grad_stride()),
-            Buf::LocalGrads => self.batch as usize * self.local_stride as usize,
+            Buf::LocalGrads => (self.batch as usize)
+                .saturating_mul(self.local_stride as usize)
+                .saturating_add(self.rows().saturating_mul(self.latents as usize)),
             Buf::Partials => {
                 (s * self.chunks as usize).saturating_mul(self.columns() * self.stride())
             }
@@ -337,8 +365,11 @@ impl Params {
             }
             Buf::RowSums => s * self.chunks as usize * (self.k() + 1),
             Buf::Totals => s.saturating_mul(self.totals_stride()),
-            Buf::GlobalGrads => 2 * g,
-            Buf::GlobalTerms => g,
+            Buf::GlobalTerms => g.saturating_mul(1 + s),
+            Buf::RankEps => s * self.rank as usize,
+            Buf::RankPartials => (self.scene_chunks() + self.chunks as usize) * square,
+            Buf::RankSum => square,
+            Buf::RankInverse => square + 1,
             Buf::Trace => TRACE_LEN as usize,
             Buf::Status => 4,
         };
@@ -351,13 +382,13 @@ impl Params {
 pub enum Buf {
     /// Reflectance, (N, stride).
     Cube,
-    /// Guide of the scene latents: G locs, G log scales.
+    /// Guide of the scene latents, (global_stride): G locs, G log scales, loadings (G, rank).
     Globals,
-    /// Adam's moments of those: first (2 G), second (2 G).
+    /// Adam's moments of those, (2, global_stride).
     GlobalMoments,
     /// Centre of the endmembers' prior, (K, stride).
     PriorCentre,
-    /// Standard normals behind the scene draw, (S, G).
+    /// What stands behind the scene draw, (S, G): standard normals, with the loadings' share (26).
     GlobalEps,
     /// What the scene draw means, (S, theta_stride).
     Theta,
@@ -367,7 +398,7 @@ pub enum Buf {
     LocalMoments,
     /// The pixel at each place of the minibatch, (B), u32.
     PixelOf,
-    /// Standard normals behind the pixel draws, (R, P).
+    /// The same for the pixel draws, (R, P).
     LocalEps,
     /// What the pixel draws mean, (R, draw_stride).
     Draws,
@@ -385,7 +416,8 @@ pub enum Buf {
     LogDensity,
     /// Sums over bands, (B, S, row_grad_stride): what concerns a pixel lies together.
     RowGrads,
-    /// Gradient of the guide of the minibatch's pixels, (B, local_stride).
+    /// Gradient of the guide of the minibatch's pixels, (B, local_stride), then of the log density by
+    /// each latent in units of its scale, (B, S, P).
     LocalGrads,
     /// Partial sums over pixels of what each band gives the scene latents, (chunks, S, columns, stride).
     Partials,
@@ -396,10 +428,20 @@ pub enum Buf {
     RowSums,
     /// Both summed over chunks, (S, totals_stride).
     Totals,
-    /// Gradient of the guide of the scene latents, (2 G).
+    /// Gradient of the guide of the scene latents, (global_stride).
     GlobalGrads,
-    /// What each scene latent gives the ELBO, (G).
+    /// What each scene latent gives the ELBO, (G), then the gradient of the log joint by each in units
+    /// of its scale, (G, S).
     GlobalTerms,
+    /// Low-rank guide: standard normals that all latents share, (S, rank).
+    RankEps,
+    /// Low-rank guide: partial sums of loadings' products, lower triangles, (scene_chunks + chunks,
+    /// rank, rank): scene latents, then the minibatch's.
+    RankPartials,
+    /// Low-rank guide: sum over all pixels of their loadings' products, a lower triangle, (rank, rank).
+    RankSum,
+    /// Low-rank guide: inverse of M (rank, rank), then half its log determinant (equation 28).
+    RankInverse,
     /// ELBO of each step, (TRACE_LEN).
     Trace,
     /// Not-finite flag of the step, steps skipped so far, (4), u32.
@@ -408,7 +450,7 @@ pub enum Buf {
 
 impl Buf {
     /// Every buffer.
-    pub const ALL: [Buf; 27] = [
+    pub const ALL: [Buf; 31] = [
         Buf::Cube,
         Buf::Globals,
         Buf::GlobalMoments,
@@ -434,6 +476,10 @@ impl Buf {
         Buf::Totals,
         Buf::GlobalGrads,
         Buf::GlobalTerms,
+        Buf::RankEps,
+        Buf::RankPartials,
+        Buf::RankSum,
+        Buf::RankInverse,
         Buf::Trace,
         Buf::Status,
     ];

@@ -16,7 +16,7 @@ pub enum Noise {
 /// The most bands whose covariance is learned: a step takes their square a pixel.
 pub const MOST_COVARIANCE_BANDS: usize = 300;
 
-/// Variational family of a pixel's latents (equation 8).
+/// Variational family (equations 8 and 26).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Guide {
@@ -24,6 +24,27 @@ pub enum Guide {
     MeanField,
     /// One multivariate normal a pixel, by its Cholesky factor.
     FullRank,
+    /// One multivariate normal of all latents, those of the scene and of every pixel: full-rank within
+    /// a pixel, and `rank` directions that move them all together (equation 26; after Pyro's
+    /// `AutoLowRankMultivariateNormal`).
+    LowRank {
+        /// R, 1 to [`MOST_RANK`], at most the number of latents.
+        rank: usize,
+    },
+}
+
+/// The highest rank: one workgroup inverts the R x R matrix of equation 28 in its 16 KiB of memory,
+/// a column a lane.
+pub const MOST_RANK: usize = 64;
+
+impl Guide {
+    /// R, or 0 where the latents have no directions in common.
+    pub fn rank(self) -> usize {
+        match self {
+            Guide::LowRank { rank } => rank,
+            _ => 0,
+        }
+    }
 }
 
 /// The prior of a standard deviation, as terms of `x = log sd`:
@@ -92,7 +113,7 @@ pub struct Model {
     pub variability: Option<f64>,
     /// Weight of the likelihood, in (0, 1]: independent bands over bands. 1 is the plain model.
     pub likelihood_weight: f64,
-    /// Variational family of a pixel's latents.
+    /// Variational family.
     pub guide: Guide,
 }
 

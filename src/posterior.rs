@@ -4,8 +4,10 @@ use ndarray::{Array1, Array2, ArrayViewMut1, Axis, Zip};
 use rayon::prelude::*;
 
 use crate::covariance::NoiseCovariance;
+use crate::guide::marginal;
 use crate::layout::{BRIGHTNESS, CONCENTRATION, COVARIANCE, FULL_RANK, Params, VARIABILITY};
 use crate::math::softplus;
+use crate::passes::sample_globals::add_loadings;
 use crate::passes::sample_pixels::latent;
 use crate::rng::{self, Stream};
 use crate::scene::Cube;
@@ -47,6 +49,9 @@ pub struct Posterior {
 
 /// Draws of a pixel's latents behind its mean and sd: half of them points, half their mirror images.
 const DRAWS: usize = 64;
+/// The same where scene and pixels are drawn together from a low-rank guide: what they share is then
+/// random, not low-discrepancy points.
+const JOINT_DRAWS: usize = 256;
 
 /// Draws of the endmembers behind moments and quantiles that have no closed form.
 const ENDMEMBER_DRAWS: usize = 500;
@@ -71,11 +76,15 @@ impl Posterior {
             Convention::Reflectance => scene.reflectance(),
             Convention::Peak => scene.relative_to_peak(),
         };
+        // Peaks and abundances of one draw belong together where the guide lets them correlate.
+        let joint = params.rank > 0 && convention == Convention::Peak;
+        let draws = if joint { JOINT_DRAWS } else { DRAWS };
         let peaks = match convention {
-            Convention::Reflectance => vec![vec![1.0; params.k()]; DRAWS],
-            Convention::Peak => (0..DRAWS as u32).map(|draw| scene.peaks(draw)).collect(),
+            Convention::Reflectance => vec![vec![1.0; params.k()]; draws],
+            Convention::Peak => (0..draws as u32).map(|draw| scene.peaks(draw)).collect(),
         };
-        let (abundance_mean, abundance_sd, brightness) = pixels(params, locals, &peaks);
+        let shared = joint.then(|| (0..draws as u32).map(|draw| shared(params, draw)).collect());
+        let (abundance_mean, abundance_sd, brightness) = pixels(params, locals, &peaks, shared);
         let mean_of =
             |k: usize| abundance_mean.column(k).iter().map(|&w| f64::from(w)).sum::<f64>();
         let noise = NoiseCovariance::new(params, globals);
@@ -138,10 +147,9 @@ struct SceneGuide<'a> {
 }
 
 impl SceneGuide<'_> {
-    /// Loc and scale of latent j.
+    /// Loc and standard deviation of latent j.
     fn of(&self, j: usize) -> (f64, f64) {
-        let g = self.params.globals as usize;
-        (f64::from(self.globals[j]), f64::from(self.globals[g + j]).exp())
+        marginal(self.params, self.globals, j)
     }
 
     fn endmember_table(&self, f: impl Fn(f64, f64) -> f64) -> Array2<f64> {
@@ -193,15 +201,19 @@ impl SceneGuide<'_> {
 
     /// One draw of spectrum k, reflectance.
     fn spectrum(&self, k: usize, draw: u32) -> Vec<f64> {
-        let key = self.params.key();
+        let (key, g, rank) =
+            (self.params.key(), self.params.globals as usize, self.params.rank as usize);
+        let shared = shared(self.params, draw);
         // Rows begin at multiples of four, so each four bands share the words of one counter.
         (0..self.params.quads as usize)
             .flat_map(|quad| {
                 let first = k * self.params.stride() + 4 * quad;
                 let four = rng::normals(key, Stream::Posterior, 0, draw, (first / 4) as u32, 0);
-                (first..).zip(four).map(|(j, eps)| {
-                    let (loc, scale) = self.of(j);
-                    softplus(loc + scale * f64::from(eps))
+                let mut standard = four;
+                add_loadings(&mut standard, &self.globals[2 * g + first * rank..], &shared);
+                (first..).zip(standard).map(move |(j, standard)| {
+                    let (loc, log_scale) = (self.globals[j], self.globals[g + j]);
+                    softplus(f64::from(loc) + f64::from(log_scale).exp() * f64::from(standard))
                 })
             })
             .take(self.params.bands as usize)
@@ -254,13 +266,20 @@ fn expectation(loc: f64, scale: f64, f: impl Fn(f64) -> f64) -> f64 {
     sum / total
 }
 
+/// What all latents share in one draw: normals in pairs of mirror images.
+fn shared(params: &Params, draw: u32) -> Vec<f32> {
+    (0..params.rank)
+        .map(|r| rng::normal_at(params.key(), Stream::Posterior, draw, u32::MAX, r / 4, r % 4))
+        .collect()
+}
+
 /// Standard normal points in `dimensions`, the same for every pixel: Roberts' additive recurrence
 /// (the generalised golden ratio), through the inverse normal, and their mirror images.
-fn points(dimensions: usize) -> Vec<Vec<f32>> {
+fn points(dimensions: usize, draws: usize) -> Vec<Vec<f32>> {
     // phi solves x^(d + 1) = x + 1; the iteration contracts.
     let power = 1.0 / (dimensions as f64 + 1.0);
     let phi = (0..64).fold(2.0_f64, |x, _| (1.0 + x).powf(power));
-    let half: Vec<Vec<f32>> = (0..DRAWS / 2)
+    let half: Vec<Vec<f32>> = (0..draws / 2)
         .map(|i| {
             (0..dimensions)
                 .map(|d| {
@@ -276,23 +295,36 @@ fn points(dimensions: usize) -> Vec<Vec<f32>> {
 
 /// Mean and sd of the abundances, and mean brightness, of every pixel. With h the `peaks` of a draw,
 /// abundances become `W_k h_k / sum_j W_j h_j` and brightness takes the factor: the mixture stays.
+/// With `shared` the draws of a low-rank guide are those of the peaks, without it each pixel's own.
 fn pixels(
     params: &Params,
     locals: &[f32],
     peaks: &[Vec<f32>],
+    shared: Option<Vec<Vec<f32>>>,
 ) -> (Array2<f32>, Array2<f32>, Array1<f32>) {
     let (n, k, latents) = (params.pixels as usize, params.k(), params.latents as usize);
     let mut mean = Array2::<f32>::zeros((n, k));
     let mut sd = Array2::<f32>::zeros((n, k));
     let mut brightness = Array1::<f32>::ones(n);
-    let points = points(latents);
+    let points = points(latents, peaks.len());
     let share = 1.0 / points.len() as f32;
     let one_pixel = |n: usize, mut mean: ArrayViewMut1<f32>, mut sd: ArrayViewMut1<f32>| {
         let guide = &locals[n * params.local_stride as usize..][..params.local_stride as usize];
         let mut w = vec![0.0; k];
         let mut bright = 0.0;
-        for (eps, peaks) in points.iter().zip(peaks) {
-            let z = |j: usize| latent(params.has(FULL_RANK), guide, eps, j);
+        let loadings = &guide[params.loadings_at()..];
+        let factor = Factor::new(loadings, params.rank as usize, latents);
+        let mut eps = vec![0.0; latents];
+        for (draw, (point, peaks)) in points.iter().zip(peaks).enumerate() {
+            match &shared {
+                Some(shared) => {
+                    eps.copy_from_slice(point);
+                    add_loadings(&mut eps, loadings, &shared[draw]);
+                }
+                None if params.rank == 0 => eps.copy_from_slice(point),
+                None => factor.times(point, &mut eps),
+            }
+            let z = |j: usize| latent(params.has(FULL_RANK), guide, &eps, j);
             for (j, w) in w.iter_mut().enumerate() {
                 *w = if j + 1 < k { z(j) } else { 0.0 };
             }
@@ -316,4 +348,39 @@ fn pixels(
         .and(&mut brightness)
         .par_for_each(|n, mean, sd, brightness| *brightness = one_pixel(n, mean, sd));
     (mean, sd, brightness)
+}
+
+/// Lower Cholesky factor of `I + V V'`: what a pixel's loadings make of standard normals, when nothing
+/// else is drawn with them.
+struct Factor {
+    rows: Vec<f32>,
+    latents: usize,
+}
+
+impl Factor {
+    fn new(loadings: &[f32], rank: usize, latents: usize) -> Self {
+        let mut rows = vec![0.0f32; latents * latents];
+        for j in 0..latents {
+            for i in 0..=j {
+                let product: f32 =
+                    (0..rank).map(|r| loadings[j * rank + r] * loadings[i * rank + r]).sum();
+                let known: f32 =
+                    (0..i).map(|m| rows[j * latents + m] * rows[i * latents + m]).sum();
+                let rest = product - known;
+                rows[j * latents + i] = if i == j {
+                    (1.0 + rest).max(1.0).sqrt()
+                } else {
+                    rest / rows[i * latents + i]
+                };
+            }
+        }
+        Factor { rows, latents }
+    }
+
+    fn times(&self, point: &[f32], to: &mut [f32]) {
+        for (j, to) in to.iter_mut().enumerate() {
+            let row = &self.rows[j * self.latents..][..=j];
+            *to = row.iter().zip(point).map(|(f, x)| f * x).sum();
+        }
+    }
 }

@@ -17,6 +17,10 @@ pub enum Stream {
     Shuffle = 3,
     /// Draws from the fitted guide.
     Posterior = 4,
+    /// What all latents have in common in the low-rank guide.
+    Rank = 5,
+    /// Where the low-rank guide begins.
+    Start = 6,
 }
 
 const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];

@@ -7,7 +7,7 @@ use crate::backend::{self, device::Device};
 use crate::error::{Error, Result};
 use crate::guide::{self, State};
 use crate::layout::{MOST_PARTICLES, Params};
-use crate::model::{MOST_COVARIANCE_BANDS, Model, Noise};
+use crate::model::{Guide, MOST_COVARIANCE_BANDS, MOST_RANK, Model, Noise};
 use crate::scene::Cube;
 use crate::schedule::{Plateau, Schedule};
 
@@ -128,6 +128,7 @@ pub fn params(model: &Model, settings: &Settings, cube: &Cube) -> Result<Params>
     let batch = settings.batch_size.min(cube.pixels());
     let mut params =
         Params::new(model, cube.pixels(), cube.bands(), batch, settings.particles, settings.seed)?;
+    check_rank(model, &params)?;
     params.decay_first_global = DECAY_GLOBAL.0 as f32;
     params.decay_second_global = DECAY_GLOBAL.1 as f32;
     params.decay_first_local = DECAY_LOCAL.0 as f32;
@@ -160,11 +161,37 @@ fn check(model: &Model, settings: &Settings) -> Result<()> {
             format!("at most {MOST_PARTICLES}"),
         ));
     }
+    if let Guide::LowRank { rank } = model.guide {
+        at_least_one("--rank", rank)?;
+        if rank > MOST_RANK {
+            return Err(Error::option(
+                format!("--rank {rank}"),
+                format!(
+                    "at most {MOST_RANK}: one workgroup of a GPU inverts a matrix of this size each step, and holds no larger one"
+                ),
+            ));
+        }
+    }
     positive("--learning-rate", settings.learning_rate)?;
     positive("--concentration", model.concentration)?;
     model
         .concentration_sd
         .map_or(Ok(()), |sd| positive("--concentration learned, with prior sd", sd))
+}
+
+/// Refuses more directions than there are latents to move.
+fn check_rank(model: &Model, params: &Params) -> Result<()> {
+    let latents = guide::scene_latents(params) + params.pixels as usize * params.latents as usize;
+    let rank = model.guide.rank();
+    if rank <= latents {
+        return Ok(());
+    }
+    Err(Error::option(
+        format!("--rank {rank}"),
+        format!(
+            "the scene and its pixels have {latents} latents together, and that is the highest rank; give less, or use --guide full-rank"
+        ),
+    ))
 }
 
 fn check_covariance(model: &Model, bands: usize) -> Result<()> {

@@ -8,6 +8,7 @@ mod common;
 use common::{Problem, run_to, variants};
 use unmixel::buffers::Buffers;
 use unmixel::guide::elbo_constant;
+use unmixel::layout::Params;
 use unmixel::math::{ln_gamma, softplus};
 use unmixel::model::Noise;
 
@@ -30,7 +31,51 @@ fn roughened(problem: &Problem) -> Buffers<f64> {
         *x += 0.2 * common::normal(11, index);
         index += 1;
     }
+    let p = problem.params;
+    for at in (2 * p.globals as usize..p.global_stride()).filter(|&at| padded(&p, at)) {
+        buffers.globals[at] = 0.0;
+    }
+    buffers.rank_sum = common::rank_sum(&p, &buffers.locals);
     buffers
+}
+
+/// True for parameters of scene latents that only fill up.
+fn padded(p: &Params, at: usize) -> bool {
+    let g = p.globals as usize;
+    let j = if at < 2 * g { at % g } else { (at - 2 * g) / p.rank as usize };
+    if j >= p.regression_at() {
+        let (l, m) = ((j - p.regression_at()) / p.stride(), (j - p.regression_at()) % p.stride());
+        return m >= l || l >= p.bands as usize;
+    }
+    let in_rows = j < p.noise_at() || (j < p.mean_at() && p.noises > 1) || j >= p.variability_at();
+    let row_start = if j < p.noise_at() {
+        0
+    } else if j < p.mean_at() {
+        p.noise_at()
+    } else {
+        p.variability_at()
+    };
+    in_rows && (j - row_start) % p.stride() >= p.bands as usize
+}
+
+/// Half the log determinant of `I + sum V'V` over all latents, scene and pixels, by its Cholesky factor.
+fn half_log_det(p: &Params, b: &Buffers<f64>) -> f64 {
+    let rank = p.rank as usize;
+    let scene = b.globals[2 * p.globals as usize..p.global_stride()].chunks(rank.max(1));
+    let pixels = (0..p.pixels as usize).flat_map(|n| {
+        let guide = &b.locals[n * p.local_stride as usize..][..p.local_stride as usize];
+        guide[p.loadings_at()..].chunks(rank.max(1))
+    });
+    let mut m: Vec<Vec<f64>> =
+        (0..rank).map(|l| (0..rank).map(|k| f64::from(u8::from(l == k))).collect()).collect();
+    for row in scene.chain(pixels) {
+        for l in 0..rank {
+            for k in 0..rank {
+                m[l][k] += row[l] * row[k];
+            }
+        }
+    }
+    cholesky(&m).iter().enumerate().map(|(l, row)| row[l].ln()).sum()
 }
 
 fn difference(
@@ -58,26 +103,8 @@ fn global_pairs(problem: &Problem) -> Vec<(f64, f64)> {
     let mut done = buffers.clone();
     elbo(problem, &mut done);
     let p = problem.params;
-    let padded = |j: usize| {
-        let j = j % p.globals as usize;
-        let in_rows =
-            j < p.noise_at() || (j < p.mean_at() && p.noises > 1) || j >= p.variability_at();
-        if j >= p.regression_at() {
-            let (l, m) =
-                ((j - p.regression_at()) / p.stride(), (j - p.regression_at()) % p.stride());
-            return m >= l || l >= p.bands as usize;
-        }
-        let row_start = if j < p.noise_at() {
-            0
-        } else if j < p.mean_at() {
-            p.noise_at()
-        } else {
-            p.variability_at()
-        };
-        in_rows && (j - row_start) % p.stride() >= p.bands as usize
-    };
-    (0..2 * p.globals as usize)
-        .filter(|&j| !padded(j))
+    (0..p.global_stride())
+        .filter(|&j| !padded(&p, j))
         .map(|j| {
             (
                 done.global_grads[j],
@@ -100,9 +127,18 @@ fn local_pairs(problem: &Problem) -> Vec<(f64, f64)> {
         .flat_map(|place| (0..stride).map(move |d| (place, d)))
         .map(|(place, d)| {
             let at = done.pixel_of[place] as usize * stride + d;
+            // The step takes the sum over all pixels of products of loadings as given, and N / B times
+            // what its own pixels say; the entropy counts once.
+            let shared = |h: f64| {
+                let mut moved = buffers.clone();
+                moved.locals[at] += h;
+                half_log_det(&p, &moved)
+            };
+            let entropy =
+                if d < p.loadings_at() { 0.0 } else { (shared(H) - shared(-H)) / (2.0 * H) };
             (
                 done.local_grads[place * stride + d],
-                difference(problem, &buffers, |b| &mut b.locals[at]) / scale,
+                difference(problem, &buffers, |b| &mut b.locals[at]) / scale + entropy,
             )
         })
         .collect()
@@ -308,7 +344,7 @@ fn elbo_by_densities(problem: &Problem, b: &Buffers<f64>) -> f64 {
             let mut off_diagonal = 2 * latents;
             for j in 0..latents {
                 let mut x = eps[j];
-                if model.guide == unmixel::model::Guide::FullRank {
+                if model.guide != unmixel::model::Guide::MeanField {
                     for m in 0..j {
                         x += guide[off_diagonal] * eps[m];
                         off_diagonal += 1;
@@ -342,7 +378,7 @@ fn elbo_by_densities(problem: &Problem, b: &Buffers<f64>) -> f64 {
         sum += (0..g).filter(|&j| in_use(j)).map(|j| entropy(b.globals[g + j])).sum::<f64>();
         total += sum / f64::from(p.particles);
     }
-    total
+    total + half_log_det(&p, b)
 }
 
 #[test]

@@ -15,7 +15,7 @@ use unmixel::model::{Guide, Model, Noise};
 use unmixel::passes::{self, Access, Pass};
 use unmixel::svi::Settings;
 
-/// All that makes loops longer.
+/// All that makes loops longer, but for the low-rank guide.
 fn everything(endmembers: usize, noise: Noise) -> Model {
     Model {
         brightness: Some(0.3),
@@ -52,6 +52,22 @@ fn demanding_fits_stay_below_the_limit() {
         (20, Noise::Covariance, (1_000_000, 300, 60_000, 1)),
     ] {
         assert_eq!(cut_off(&everything(endmembers, noise), size), None, "{endmembers} {size:?}");
+        let guide = Guide::LowRank { rank: 10 };
+        let model = Model { guide, ..everything(endmembers, noise) };
+        assert_eq!(cut_off(&model, size), None, "low rank, {endmembers} {size:?}");
+    }
+}
+
+#[test]
+fn the_highest_rank_stays_below_the_limit() {
+    for (endmembers, noise, size) in [
+        (32, Noise::Band, (100_000, 2000, 500, 16)),
+        (5, Noise::Band, (9025, 156, 9025, 64)),
+        (5, Noise::Covariance, (9025, 300, 9025, 16)),
+    ] {
+        let guide = Guide::LowRank { rank: 64 };
+        let model = Model { guide, ..everything(endmembers, noise) };
+        assert_eq!(cut_off(&model, size), None, "{endmembers} {size:?}");
     }
 }
 
@@ -184,7 +200,7 @@ fn no_invocation_makes_more_iterations_than_its_pass_says() {
     let Some(adapter) = adapter() else { return };
     let mut most = std::collections::BTreeMap::new();
     for (name, problem) in variants() {
-        if !["plain", "isotropic", "concentration", "covariance", "everything"]
+        if !["plain", "isotropic", "concentration", "covariance", "everything", "low rank"]
             .iter()
             .any(|start| name.starts_with(start))
         {
@@ -203,7 +219,7 @@ fn no_invocation_makes_more_iterations_than_its_pass_says() {
             *most = made.max(*most);
         }
     }
-    assert_eq!(most.len(), 16);
+    assert_eq!(most.len(), 23);
     assert!(most.values().all(|&made| made > 0), "counts nothing: {most:?}");
 }
 
@@ -211,7 +227,7 @@ fn no_invocation_makes_more_iterations_than_its_pass_says() {
 fn a_longer_loop_is_counted() {
     let Some(adapter) = adapter() else { return };
     let (_, problem) = variants().swap_remove(0);
-    let (mix, _) = passes::all::<f32>()[2];
+    let mix = passes::all::<f32>().map(|(p, _)| p).into_iter().find(|p| p.name == "mix").unwrap();
     let once = counting(mix).unwrap();
     assert_eq!(count(&adapter, &problem, once), 3);
     let shader = mix.shader.replace("k < p.endmembers", "k < p.endmembers + 4u").leak();

@@ -9,6 +9,7 @@ struct Params {
     latents: u32,
     local_stride: u32,
     globals: u32,
+    rank: u32,
     noises: u32,
     flags: u32,
     chunk_rows: u32,
@@ -43,7 +44,6 @@ struct Params {
     decay_second_global: f32,
     decay_first_local: f32,
     decay_second_local: f32,
-    padding: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -73,4 +73,8 @@ fn draw_stride() -> u32 { return 2u * p.endmembers + 2u; }
 fn row_grad_stride() -> u32 { return 2u * p.endmembers + 1u; }
 fn columns() -> u32 { return select(p.endmembers + 1u, 2u * p.endmembers + 1u, has(VARIABILITY)); }
 fn totals_stride() -> u32 { return columns() * stride() + p.endmembers + 1u; }
+fn global_stride() -> u32 { return p.globals * (2u + p.rank); }
+fn loadings_at() -> u32 { return p.local_stride - p.latents * p.rank; }
+fn scene_chunk() -> u32 { return max((p.globals + 255u) / 256u, 64u); }
+fn scene_chunks() -> u32 { return (p.globals + scene_chunk() - 1u) / scene_chunk(); }
 fn rows() -> u32 { return p.particles * p.batch; }

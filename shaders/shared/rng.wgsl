@@ -2,6 +2,7 @@
 const STREAM_PIXEL = 1u;
 const STREAM_GLOBAL = 2u;
 const STREAM_SHUFFLE = 3u;
+const STREAM_RANK = 5u;
 const MAX_WALK = 512u;
 
 // The high word of a 32 x 32 bit product; WGSL has no 64-bit integers.

@@ -23,6 +23,7 @@ impl Cpu {
         put(&mut buffers.globals, &state.globals);
         put(&mut buffers.locals, &state.locals);
         put(&mut buffers.prior_centre, &state.prior_centre);
+        put(&mut buffers.rank_sum, &state.rank_sum);
         Cpu { buffers, passes: passes::step(params) }
     }
 }

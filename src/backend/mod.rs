@@ -12,6 +12,7 @@ pub mod cpu;
 pub mod device;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+mod memory;
 
 pub use device::{Choice, DeviceInfo};
 
@@ -32,6 +33,16 @@ pub struct Block {
     pub elbo: Vec<f32>,
     /// Steps of the run so far that were not finite and so changed nothing.
     pub skipped: u32,
+}
+
+/// Refuses a run that the chosen device has no memory for: before any work, as far as that is known
+/// without taking it.
+pub fn check_memory(device: &device::Device, params: &Params) -> Result<()> {
+    match &device.place {
+        device::Place::Cpu => memory::check(params),
+        #[cfg(feature = "gpu")]
+        device::Place::Gpu(adapter) => adapter.check(params),
+    }
 }
 
 /// Puts a run on the chosen device.

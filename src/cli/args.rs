@@ -121,9 +121,13 @@ pub struct RunArgs {
     /// [default: 16, or all with covariance noise, which answers the same question]
     #[arg(long, value_name = "N|auto|all")]
     pub effective_bands: Option<EffectiveBands>,
-    /// Variational family of a pixel's latents: mean-field, or full-rank with their correlations
+    /// Variational family: mean-field; full-rank, with the correlations of each pixel's latents; or
+    /// low-rank, which adds directions that move scene and pixels together
     #[arg(long, value_enum, default_value = "full-rank")]
     pub guide: GuideArg,
+    /// Directions of the low-rank guide, at most 64 [default: 10]
+    #[arg(long, value_name = "R", allow_negative_numbers = true)]
+    pub rank: Option<usize>,
     /// Abundances as shares of area (reflectance) or of peak-normalised spectra (peak); peak is what
     /// a fit with brightness can tell, and its default
     #[arg(long, value_enum)]
@@ -151,6 +155,7 @@ pub enum Switch {
 pub enum GuideArg {
     MeanField,
     FullRank,
+    LowRank,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use unmixel::backend::device::Device;
-use unmixel::backend::{Choice, device};
+use unmixel::backend::{Choice, check_memory, device};
 use unmixel::guide::State;
 use unmixel::model::{Guide, Model, Noise};
 use unmixel::output::{
@@ -62,14 +62,14 @@ pub fn convention(args: &RunArgs) -> Result<Convention> {
 }
 
 /// The model that the arguments describe.
-pub fn model(args: &RunArgs, endmembers: usize) -> Model {
+pub fn model(args: &RunArgs, endmembers: usize) -> Result<Model> {
     let default = Model::new(endmembers);
     // A pixel's own variances and shared covariances have no product form together.
     let variability = match args.variability {
         Some(switch) => switch == Switch::On,
         None => args.noise != NoiseArg::Covariance,
     };
-    Model {
+    Ok(Model {
         noise: match args.noise {
             NoiseArg::Isotropic => Noise::Isotropic,
             NoiseArg::Band => Noise::Band,
@@ -83,11 +83,23 @@ pub fn model(args: &RunArgs, endmembers: usize) -> Model {
             .then_some(CONCENTRATION_SD),
         brightness: (args.brightness == Switch::On).then_some(BRIGHTNESS_SD),
         variability: variability.then_some(VARIABILITY_SCALE),
-        guide: match args.guide {
-            GuideArg::MeanField => Guide::MeanField,
-            GuideArg::FullRank => Guide::FullRank,
-        },
+        guide: guide(args)?,
         ..default
+    })
+}
+
+/// Directions of the low-rank guide if nobody says otherwise: docs/model.md has the evidence.
+const RANK: usize = 10;
+
+fn guide(args: &RunArgs) -> Result<Guide> {
+    match (args.guide, args.rank) {
+        (GuideArg::LowRank, rank) => Ok(Guide::LowRank { rank: rank.unwrap_or(RANK) }),
+        (_, Some(rank)) => Err(Error::option(
+            format!("--rank {rank}"),
+            "only the low-rank guide has a rank; add --guide low-rank, or leave it out",
+        )),
+        (GuideArg::MeanField, None) => Ok(Guide::MeanField),
+        (GuideArg::FullRank, None) => Ok(Guide::FullRank),
     }
 }
 
@@ -113,11 +125,12 @@ pub fn run(
     let Job { mut scene, path, endmembers, init, names, truth, mut seconds } = job;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|t| t.as_secs());
     let convention = convention(args)?;
-    let (mut model, settings) = (model(args, endmembers), settings(args));
+    let (mut model, settings) = (model(args, endmembers)?, settings(args));
     // Before sizes are computed from it: they would not hold just any number.
     starts::check_count(&scene.cube, endmembers)?;
-    svi::params(&model, &settings, &scene.cube)?;
+    let sizes = svi::params(&model, &settings, &scene.cube)?;
     let device = device::choose(&args.device.parse::<Choice>()?)?;
+    check_memory(&device, &sizes)?;
     tell!(
         "device: {} ({})",
         [&*device.info.name, &device.info.driver].join(" ").trim_end(),

@@ -1,5 +1,5 @@
 //! The step's ELBO, constants left to the host, and its verdict: a step whose ELBO or gradient is
-//! not finite changes nothing and is counted. Equation 14.
+//! not finite changes nothing and is counted. Equations 14 and 28.
 
 use super::{Access, Grid, Pass, WORKGROUP, shader};
 use crate::buffers::Buffers;
@@ -17,6 +17,7 @@ pub static PASS: Pass = Pass {
         (Buf::GlobalGrads, Access::Read),
         (Buf::Trace, Access::Write),
         (Buf::Status, Access::Write),
+        (Buf::RankInverse, Access::Read),
     ],
     grid: |_| Grid::OneGroup,
     trips: |p| {
@@ -39,8 +40,11 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
         })
         .sum();
     let share = T::one() / T::of(f64::from(p.particles));
-    let total =
-        (rows * T::of(f64::from(p.scale)) + constants * T::of(f64::from(p.pixels))) * share + terms;
+    // Half the log determinant of M, or zero without a low-rank guide.
+    let shared = b.rank_inverse[(p.rank * p.rank) as usize];
+    let total = (rows * T::of(f64::from(p.scale)) + constants * T::of(f64::from(p.pixels))) * share
+        + terms
+        + shared;
     b.trace[p.trace_slot as usize] = total;
     let finite = total.is_finite() && b.global_grads[..2 * g].iter().all(|x| x.is_finite());
     b.status[0] |= u32::from(!finite);

@@ -27,7 +27,8 @@ pub static PASS: Pass = Pass {
         // Two digammas of six steps for each logit; isotropic noise sums all bands.
         let mean = 7 * u64::from(p.endmembers) + 6;
         let noise = if p.noises == 1 { u64::from(p.bands) } else { 0 };
-        u64::from(p.particles) * (1 + mean + noise)
+        // Padding beside latents in use: both loop over particles.
+        u64::from(p.particles) * (2 + mean + noise)
     },
 };
 
@@ -44,15 +45,18 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let (globals, eps) = (&b.globals, &b.global_eps);
     let share = T::of(f64::from(p.per_pixel) / f64::from(p.particles));
     let (by_loc, by_log_scale) = b.global_grads[..2 * g].split_at_mut(g);
+    let (terms, by_standards) = b.global_terms.split_at_mut(g);
     by_loc
         .par_iter_mut()
         .zip(by_log_scale)
-        .zip(&mut b.global_terms[..g])
+        .zip(terms)
+        .zip(by_standards.par_chunks_mut(p.particles as usize))
         .with_min_len(128)
         .enumerate()
-        .for_each(|(j, ((by_loc, by_log_scale), term))| {
+        .for_each(|(j, (((by_loc, by_log_scale), term), by_standards))| {
             (*by_loc, *by_log_scale, *term) = (T::zero(), T::zero(), T::zero());
-            if view.padded(j) {
+            by_standards.fill(T::zero());
+            if padded(p, j) {
                 return;
             }
             let scale = globals[g + j].quick_exp();
@@ -60,6 +64,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
                 let e = eps[particle * g + j];
                 let (slope, prior) = view.latent(particle, j, globals[j] + scale * e);
                 *by_loc = *by_loc + slope;
+                by_standards[particle] = slope * scale;
                 *by_log_scale = *by_log_scale + slope * e * scale;
                 *term = *term + prior;
             }
@@ -67,6 +72,28 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
             *by_log_scale = *by_log_scale * share + T::of(f64::from(p.per_pixel));
             *term = *term / T::of(f64::from(p.particles)) + globals[g + j];
         });
+}
+
+/// True for scene latents that only fill up: bands of a last group of four, and regressions that are
+/// not below the diagonal.
+pub fn padded(p: &Params, j: usize) -> bool {
+    let bands = p.bands as usize;
+    if j < p.noise_at() {
+        j % p.stride() >= bands
+    } else if j < p.mean_at() {
+        p.noises > 1 && j - p.noise_at() >= bands
+    } else if j >= p.regression_at() {
+        let (l, m) = pair(p, j);
+        l >= bands || m >= l
+    } else {
+        j >= p.variability_at() && (j - p.variability_at()) % p.stride() >= bands
+    }
+}
+
+/// The band that the regression at j is of, and the band that it is on.
+fn pair(p: &Params, j: usize) -> (usize, usize) {
+    let i = j - p.regression_at();
+    (i / p.stride(), i % p.stride())
 }
 
 /// What the latents of a step see.
@@ -79,27 +106,6 @@ struct View<'a, T> {
 }
 
 impl<T: Real> View<'_, T> {
-    /// True for latents of bands that only fill up a group of four.
-    fn padded(&self, j: usize) -> bool {
-        let (p, bands) = (self.p, self.p.bands as usize);
-        if j < p.noise_at() {
-            j % p.stride() >= bands
-        } else if j < p.mean_at() {
-            p.noises > 1 && j - p.noise_at() >= bands
-        } else if j >= p.regression_at() {
-            let (l, m) = self.pair(j);
-            l >= bands || m >= l
-        } else {
-            j >= p.variability_at() && (j - p.variability_at()) % p.stride() >= bands
-        }
-    }
-
-    /// The band that the regression at j is of, and the band that it is on.
-    fn pair(&self, j: usize) -> (usize, usize) {
-        let i = j - self.p.regression_at();
-        (i / self.p.stride(), i % self.p.stride())
-    }
-
     /// Slope of the log joint by latent j at x, and the latent's log prior with its Jacobian.
     fn latent(&self, particle: usize, j: usize, x: T) -> (T, T) {
         let p = self.p;
@@ -130,7 +136,7 @@ impl<T: Real> View<'_, T> {
         } else if j < p.variability_at() {
             self.dirichlet(particle, j, x)
         } else if j >= p.regression_at() {
-            let (l, m) = self.pair(j);
+            let (l, m) = pair(p, j);
             let lag = T::of((l - m) as f64);
             let precision = of(p.regression_precision) * lag * lag;
             let sum = self.regression_sums[(particle * p.stride() + l) * p.stride() + m];

@@ -44,14 +44,17 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
         (&b.theta, &b.locals, &b.pixel_of, &b.local_eps, &b.draws, &b.row_grads);
     let bad = AtomicBool::new(false);
     let two = T::of(2.0);
-    b.local_grads[..batch * local_stride]
+    let particles = p.particles as usize;
+    let (grads, by_standards) = b.local_grads.split_at_mut(batch * local_stride);
+    grads
         .par_chunks_mut(local_stride)
+        .zip(by_standards.par_chunks_mut(particles * latents))
         .with_min_len(rows_a_task(local_stride * 8))
         .enumerate()
-        .for_each(|(place, grads)| {
+        .for_each(|(place, (grads, by_standards))| {
             let guide = &locals[pixel_of[place] as usize * local_stride..][..local_stride];
             grads.fill(T::zero());
-            for particle in 0..p.particles as usize {
+            for particle in 0..particles {
                 let row = particle * batch + place;
                 let draw = &draws[row * p.draw_stride()..][..p.draw_stride()];
                 let eps = &local_eps[row * latents..][..latents];
@@ -72,6 +75,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
                     };
                     grads[j] = grads[j] + by_z;
                     let by_standard = by_z * guide[latents + j].quick_exp();
+                    by_standards[particle * latents + j] = by_standard;
                     let x = standard(p.has(FULL_RANK), guide, eps, j);
                     grads[latents + j] = grads[latents + j] + by_standard * x + T::one();
                     if p.has(FULL_RANK) {

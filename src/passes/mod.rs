@@ -6,24 +6,31 @@ use crate::buffers::Buffers;
 use crate::layout::{Buf, COVARIANCE, Params, SEPARATE};
 use crate::math::Real;
 
+pub mod change_rank;
 pub mod elbo;
+pub mod factor_rank;
 pub mod gradient_abundances;
 pub mod gradient_bands;
 pub mod gradient_covariance;
 pub mod gradient_globals;
 pub mod gradient_mean;
 pub mod gradient_pixels;
+pub mod gradient_rank_globals;
+pub mod gradient_rank_pixels;
 pub mod likelihood;
 pub mod likelihood_covariance;
 pub mod mix;
 pub mod residuals;
 pub mod sample_globals;
 pub mod sample_pixels;
+pub mod sample_rank;
 pub mod spectra;
 pub mod sum_chunks;
 pub mod sum_pixels;
+pub mod sum_rank;
 pub mod update_globals;
 pub mod update_pixels;
+pub mod update_rank;
 
 /// What the backends need to know of a pass.
 #[derive(Debug)]
@@ -73,10 +80,13 @@ pub type Twin<T> = (&'static Pass, fn(&Params, &mut Buffers<T>));
 
 /// The passes in the order of a step, each with its CPU twin. Those that a model has no use for have
 /// no invocations.
-pub fn all<T: Real>() -> [Twin<T>; 17] {
+pub fn all<T: Real>() -> [Twin<T>; 24] {
     [
+        (&sample_rank::PASS, sample_rank::run),
         (&sample_globals::PASS, sample_globals::run),
         (&sample_pixels::PASS, sample_pixels::run),
+        (&sum_rank::PASS, sum_rank::run),
+        (&factor_rank::PASS, factor_rank::run),
         (&mix::PASS, mix::run),
         (&likelihood::PASS, likelihood::run),
         (&residuals::PASS, residuals::run),
@@ -85,13 +95,17 @@ pub fn all<T: Real>() -> [Twin<T>; 17] {
         (&gradient_covariance::PASS, gradient_covariance::run),
         (&gradient_abundances::PASS, gradient_abundances::run),
         (&gradient_pixels::PASS, gradient_pixels::run),
+        (&gradient_rank_pixels::PASS, gradient_rank_pixels::run),
         (&gradient_bands::PASS, gradient_bands::run),
         (&sum_pixels::PASS, sum_pixels::run),
         (&sum_chunks::PASS, sum_chunks::run),
         (&gradient_globals::PASS, gradient_globals::run),
+        (&gradient_rank_globals::PASS, gradient_rank_globals::run),
         (&elbo::PASS, elbo::run),
         (&update_pixels::PASS, update_pixels::run),
         (&update_globals::PASS, update_globals::run),
+        (&change_rank::PASS, change_rank::run),
+        (&update_rank::PASS, update_rank::run),
     ]
 }
 
@@ -132,6 +146,17 @@ pub const MOST_TRIPS: u64 = 65_535;
 /// The first pass with more loop iterations than [`MOST_TRIPS`].
 pub fn too_long(params: &Params, passes: &[&'static Pass]) -> Option<&'static Pass> {
     passes.iter().copied().find(|pass| (pass.trips)(params) > MOST_TRIPS)
+}
+
+/// A lower triangle of products of loadings, summed over rows of `rank`: `to_lm += V_l V_m`.
+pub(crate) fn add_products<T: Real>(to: &mut [T], loadings: &[T], rank: usize) {
+    for row in loadings.chunks_exact(rank) {
+        for l in 0..rank {
+            for m in 0..=l {
+                to[l * rank + m] = to[l * rank + m] + row[l] * row[m];
+            }
+        }
+    }
 }
 
 /// The text of a pass followed by the shared texts it needs.

@@ -1,6 +1,6 @@
 //! Draws the scene latents and writes what they mean: endmembers, variances, Dirichlet parameters,
 //! regressions between bands.
-//! Equations 1, 3, 4, 5, 8, 19 and 21 of `docs/model.md`.
+//! Equations 1, 3, 4, 5, 8, 19, 21 and 26 of `docs/model.md`.
 
 use pulp::{Simd, WithSimd};
 
@@ -19,11 +19,16 @@ pub static PASS: Pass = Pass {
         (Buf::GlobalEps, Access::Write),
         (Buf::Theta, Access::Write),
         (Buf::Status, Access::Write),
+        (Buf::RankEps, Access::Read),
     ],
     grid: |p| Grid::Line(u64::from(p.particles) * (u64::from(p.globals) + 1)),
-    // Philox's rounds for each logit and the concentration, and three loops over endmembers; or one
-    // noise for all bands.
-    trips: |p| 13 * u64::from(p.endmembers) + 10 + 4 * u64::from(p.quads),
+    // Philox's rounds and the loadings for each logit and the concentration, and three loops over
+    // endmembers; or one noise for all bands.
+    trips: |p| {
+        let standard = 10 + u64::from(p.rank);
+        let endmembers = u64::from(p.endmembers);
+        (endmembers + 2) * standard + 3 * endmembers + 4 * u64::from(p.quads)
+    },
 };
 
 /// The least Dirichlet parameter: log-gamma and digamma have poles at zero.
@@ -36,7 +41,9 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     for (particle, (eps, theta)) in
         (0..).zip(b.global_eps.chunks_exact_mut(g).zip(b.theta.chunks_exact_mut(p.theta_stride())))
     {
-        pulp::Arch::new().dispatch(Particle { p, particle, globals: &b.globals, eps, theta });
+        let rank = p.rank as usize;
+        let eta = &b.rank_eps[particle as usize * rank..][..rank];
+        pulp::Arch::new().dispatch(Particle { p, particle, globals: &b.globals, eta, eps, theta });
     }
 }
 
@@ -46,6 +53,8 @@ struct Particle<'a, T> {
     particle: u32,
     /// As [`Buf::Globals`].
     globals: &'a [T],
+    /// The normals that all latents share, as [`Buf::RankEps`].
+    eta: &'a [T],
     /// As [`Buf::GlobalEps`].
     eps: &'a mut [T],
     /// As [`Buf::Theta`].
@@ -57,7 +66,7 @@ impl<T: Real> WithSimd for Particle<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Particle { p, particle, globals, eps, theta } = self;
+        let Particle { p, particle, globals, eta, eps, theta } = self;
         let (g, stride, k, bands) = (p.globals as usize, p.stride(), p.k(), p.bands as usize);
         for (group, eps) in eps.chunks_mut(4 * LANES).enumerate() {
             let index = std::array::from_fn(|lane| (group * LANES + lane) as u32);
@@ -67,6 +76,7 @@ impl<T: Real> WithSimd for Particle<'_, T> {
                 *e = T::of(f64::from(normals[j % 4][j / 4]));
             }
         }
+        add_loadings(eps, &globals[2 * g..], eta);
         let eps = &*eps;
         let x = |j: usize| globals[j] + globals[g + j].quick_exp() * eps[j];
         let two = T::of(2.0);
@@ -112,5 +122,15 @@ impl<T: Real> WithSimd for Particle<'_, T> {
                 }
             }
         }
+    }
+}
+
+/// Adds `V eta` to the standard normals of latents, with a row of loadings V for each: equation 26.
+pub fn add_loadings<T: Real>(eps: &mut [T], loadings: &[T], eta: &[T]) {
+    if eta.is_empty() {
+        return;
+    }
+    for (e, row) in eps.iter_mut().zip(loadings.chunks_exact(eta.len())) {
+        *e = row.iter().zip(eta).fold(*e, |sum, (&v, &shared)| sum + v * shared);
     }
 }

@@ -1,8 +1,10 @@
-//! Draws the latents of the minibatch's pixels and writes abundances and brightness. Equation 8.
+//! Draws the latents of the minibatch's pixels and writes abundances and brightness. Equations
+//! 8 and 26.
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::sample_globals::add_loadings;
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
 use crate::layout::{Buf, FULL_RANK, Params};
@@ -18,13 +20,14 @@ pub static PASS: Pass = Pass {
         (Buf::PixelOf, Access::Write),
         (Buf::LocalEps, Access::Write),
         (Buf::Draws, Access::Write),
+        (Buf::RankEps, Access::Read),
     ],
     grid: |p| Grid::Line(p.rows() as u64),
     // The walk of the shuffle, with two rounds of two Philox of ten; the latents, each with its
     // off-diagonals and Philox; two sums.
     trips: |p| {
         u64::from(rng::MAX_WALK) * (1 + 2 * 21)
-            + u64::from(p.latents) * (11 + u64::from(p.latents))
+            + u64::from(p.latents) * (11 + u64::from(p.latents) + u64::from(p.rank))
             + 2 * u64::from(p.endmembers)
     },
 };
@@ -37,7 +40,8 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
         let first = p.batch_first + (chunk * SHUFFLE_ROWS) as u32;
         arch.dispatch(Shuffle { p, first, pixels });
     });
-    let (locals, pixel_of) = (&b.locals, &b.pixel_of[..batch]);
+    let (locals, pixel_of, rank) = (&b.locals, &b.pixel_of[..batch], p.rank as usize);
+    let rank_eps = &b.rank_eps;
     // A pixel without latents (K = 1, no brightness) still has a row.
     let mut none = vec![T::zero(); if latents == 0 { p.rows() } else { 0 }];
     let eps = if latents == 0 { &mut none[..] } else { &mut b.local_eps[..p.rows() * latents] };
@@ -51,7 +55,8 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
             .zip(pixel_of.par_chunks(LANES))
             .with_min_len(2)
             .for_each(|((draws, eps), pixels)| {
-                arch.dispatch(Rows { p, particle, pixels, locals, eps, draws });
+                let eta = &rank_eps[particle as usize * rank..][..rank];
+                arch.dispatch(Rows { p, particle, pixels, locals, eta, eps, draws });
             });
     }
 }
@@ -81,6 +86,8 @@ struct Rows<'a, T> {
     particle: u32,
     pixels: &'a [u32],
     locals: &'a [T],
+    /// The normals that all latents share, as [`Buf::RankEps`].
+    eta: &'a [T],
     /// As [`Buf::LocalEps`].
     eps: &'a mut [T],
     /// As [`Buf::Draws`].
@@ -92,7 +99,7 @@ impl<T: Real> WithSimd for Rows<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Rows { p, particle, pixels, locals, eps, draws } = self;
+        let Rows { p, particle, pixels, locals, eta, eps, draws } = self;
         let (latents, local_stride) = (p.latents as usize, p.local_stride as usize);
         let mut index = [0; LANES];
         index[..pixels.len()].copy_from_slice(pixels);
@@ -106,14 +113,16 @@ impl<T: Real> WithSimd for Rows<'_, T> {
                 }
             }
         }
-        let eps = eps.chunks_exact(latents.max(1));
+        let eps = eps.chunks_exact_mut(latents.max(1));
         for ((&pixel, draw), eps) in
             pixels.iter().zip(draws.chunks_exact_mut(p.draw_stride())).zip(eps)
         {
             let guide = locals
                 .get(pixel as usize * local_stride..)
                 .map_or(&[][..], |rest| &rest[..local_stride]);
-            draw_row(p, guide, &eps[..latents], draw);
+            let eps = &mut eps[..latents];
+            add_loadings(eps, &guide[p.loadings_at()..], eta);
+            draw_row(p, guide, eps, draw);
         }
     }
 }

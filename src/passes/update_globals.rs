@@ -15,7 +15,7 @@ pub static PASS: Pass = Pass {
         (Buf::GlobalMoments, Access::Write),
         (Buf::Status, Access::Read),
     ],
-    grid: |p| Grid::Line(2 * u64::from(p.globals)),
+    grid: |p| Grid::Line(p.global_stride() as u64),
     trips: |_| 0,
 };
 
@@ -40,7 +40,7 @@ pub fn climb<T: Real>(first: T, second: T) -> T {
 
 /// Updates on the CPU.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
-    let count = 2 * p.globals as usize;
+    let count = p.global_stride();
     if b.status[0] != 0 {
         return;
     }

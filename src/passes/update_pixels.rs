@@ -26,6 +26,16 @@ pub static PASS: Pass = Pass {
 /// longer steps, and their noise would stay in the answer.
 const LOC_STEP: f64 = 2.0;
 
+/// Pixels up to which loadings move at the full rate. What a pixel has in common with the scene is of
+/// the order of `1 / sqrt(N)` in units of its scale, and so must be the noise of its steps: a pixel of
+/// a large scene sees too few of them to average it out.
+const LOADING_PIXELS: f64 = 6.25;
+
+/// Rate of a pixel's loadings over that of its other parameters.
+pub fn loading_share(p: &Params) -> f64 {
+    (LOADING_PIXELS * f64::from(p.per_pixel)).sqrt().min(1.0)
+}
+
 /// Updates on the CPU. No bias correction: with decays 0.8 and 0.95 the first step has 0.9 of its
 /// length. One thread: a few multiplications a pixel, scattered over memory.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
@@ -34,7 +44,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
         return;
     }
     let decay = (T::of(f64::from(p.decay_first_local)), T::of(f64::from(p.decay_second_local)));
-    let rate = T::of(f64::from(p.rate_local));
+    let (rate, of_loadings) = (T::of(f64::from(p.rate_local)), T::of(loading_share(p)));
     for (&pixel, grads) in b.pixel_of[..batch].iter().zip(b.local_grads.chunks_exact(stride)) {
         let pixel = pixel as usize;
         let guide = &mut b.locals[pixel * stride..][..stride];
@@ -46,6 +56,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
             (first[d], second[d]) = moments_after((first[d], second[d]), grads[d], decay);
             let share = match d < latents {
                 true => (T::of(LOC_STEP) * guide[latents + d].quick_exp()).min(T::one()),
+                false if d >= p.loadings_at() => of_loadings,
                 false => T::one(),
             };
             guide[d] = guide[d] + rate * share * climb(first[d], second[d]);

@@ -55,6 +55,26 @@ fn what_is_learned_is_reported() {
 }
 
 #[test]
+fn the_low_rank_guide_is_recorded() {
+    let bench = Bench::new();
+    bench.ok(SCENE);
+    let fit = "fit s/scene.npz -k 2 --device cpu --steps 60 --guide low-rank";
+    for (flags, rank) in [("", 10), (" --rank 4", 4)] {
+        bench.ok(&format!("{fit} --out o --force{flags}"));
+        let guide = &bench.report("o")["settings"]["model"]["guide"];
+        assert_eq!(guide["low-rank"]["rank"], rank, "{guide}");
+    }
+    // Two pixels of two bands have 9 latents without variability and brightness: two endmembers of two
+    // bands, two noises, a mean abundance, and an abundance each.
+    let one: ndarray::Array3<f32> = ndarray::array![[[0.3, 0.4]], [[0.2, 0.6]]];
+    bench.save("two.npz", one.view());
+    let fit = "fit two.npz -k 2 --device cpu --steps 5 --variability off --brightness off --guide low-rank";
+    bench.ok(&format!("{fit} --out few --rank 9"));
+    let line = format!("{fit} --out more --rank 10");
+    bench.refuses(line.split_whitespace(), &["--rank 10", "9 latents", "full-rank"]);
+}
+
+#[test]
 fn effective_bands_weigh_the_likelihood() {
     let bench = Bench::new();
     bench.ok(SCENE);
@@ -98,6 +118,11 @@ fn contradictions_are_refused() {
         ("--effective-bands some", ["'some'", "auto or all"]),
         ("--concentration learnt", ["'learnt'", "learn"]),
         ("--guide rank-one", ["rank-one", "full-rank"]),
+        ("--rank 3", ["--rank 3", "--guide low-rank"]),
+        ("--rank 3 --guide mean-field", ["--rank 3", "--guide low-rank"]),
+        ("--rank 0 --guide low-rank", ["--rank 0", "at least 1"]),
+        ("--rank 65 --guide low-rank", ["--rank 65", "at most 64"]),
+        ("--rank 18446744073709551615 --guide low-rank", ["--rank 1844", "at most 64"]),
         ("--brightness maybe", ["maybe", "on, off"]),
     ] {
         let line = format!("fit s/scene.npz --out o/new -k 3 --device cpu --steps 5 {flags}");

@@ -88,6 +88,7 @@ impl Problem {
         put(&mut buffers.globals, &self.state.globals);
         put(&mut buffers.locals, &self.state.locals);
         put(&mut buffers.prior_centre, &self.state.prior_centre);
+        put(&mut buffers.rank_sum, &self.state.rank_sum);
         buffers
     }
 
@@ -109,6 +110,23 @@ impl Problem {
             ..self.separate()
         }
     }
+}
+
+/// The sum over all pixels of products of loadings, a lower triangle, from a guide of the pixels.
+pub fn rank_sum<T: Real>(p: &Params, locals: &[T]) -> Vec<T> {
+    let (rank, stride) = (p.rank as usize, p.local_stride as usize);
+    let mut sum = vec![T::zero(); p.len(unmixel::layout::Buf::RankSum)];
+    for n in 0..p.pixels as usize {
+        for j in 0..p.latents as usize {
+            let row = &locals[n * stride + p.loadings_at() + j * rank..][..rank];
+            for l in 0..rank {
+                for m in 0..=l {
+                    sum[l * rank + m] = sum[l * rank + m] + row[l] * row[m];
+                }
+            }
+        }
+    }
+    sum
 }
 
 /// Runs the passes up to and with `last` on the CPU.
@@ -195,6 +213,40 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
                 full,
                 40,
                 9,
+            ),
+        ),
+        (
+            "low rank, everything",
+            Problem::new(
+                Model {
+                    brightness: Some(0.4),
+                    variability: Some(0.03),
+                    guide: Guide::LowRank { rank: 5 },
+                    likelihood_weight: 0.3,
+                    concentration_sd: Some(0.8),
+                    ..base(3)
+                },
+                two.clone(),
+                40,
+                7,
+            ),
+        ),
+        (
+            "low rank, K = 1, one draw",
+            Problem::new(
+                Model { guide: Guide::LowRank { rank: 1 }, ..base(1) },
+                settings.clone(),
+                40,
+                5,
+            ),
+        ),
+        (
+            "low rank, whole scene, covariance",
+            Problem::new(
+                Model { noise: Noise::Covariance, guide: Guide::LowRank { rank: 9 }, ..base(3) },
+                Settings { batch_size: 40, ..settings.clone() },
+                40,
+                5,
             ),
         ),
     ]

@@ -85,20 +85,30 @@ impl Adapter {
         ]
     }
 
+    /// Refuses a run with a buffer that is larger than the device allows.
+    pub(crate) fn check(&self, params: &Params) -> Result<()> {
+        let (largest, allowed) = (largest(params), self.largest_buffer());
+        if largest <= allowed {
+            return Ok(());
+        }
+        Err(Error::Device(format!(
+            "{}: the largest buffer of this fit takes {} MiB and the device allows {} MiB; use --device cpu, a smaller --batch-size or a part of the scene",
+            self.info.name,
+            largest.div_ceil(1 << 20),
+            allowed >> 20
+        )))
+    }
+
+    fn largest_buffer(&self) -> u64 {
+        let offered = self.adapter.limits();
+        offered.max_storage_buffer_binding_size.min(offered.max_buffer_size)
+    }
+
     /// Opens the device with the limits every WebGPU device has; only the sizes of buffers are
     /// raised, and only as far as this run needs.
     pub(super) fn open(&self, params: &Params) -> Result<(wgpu::Device, wgpu::Queue)> {
-        let largest = Buf::ALL.map(|buf| 4 * params.len(buf) as u64).into_iter().max().unwrap_or(0);
-        let offered = self.adapter.limits();
-        let (binding, buffer) = (offered.max_storage_buffer_binding_size, offered.max_buffer_size);
-        if largest > binding.min(buffer) {
-            return Err(Error::Device(format!(
-                "{}: the largest buffer of this fit takes {} MiB and the device allows {} MiB; use --device cpu, a smaller --batch-size or a part of the scene",
-                self.info.name,
-                largest.div_ceil(1 << 20),
-                binding.min(buffer) >> 20
-            )));
-        }
+        self.check(params)?;
+        let largest = largest(params);
         let mut limits = wgpu::Limits::default();
         limits.max_storage_buffer_binding_size =
             limits.max_storage_buffer_binding_size.max(largest);
@@ -115,4 +125,9 @@ impl Adapter {
             Error::Device(format!("{}: the device could not be opened: {e}", self.info.name))
         })
     }
+}
+
+/// Bytes of a run's largest buffer.
+fn largest(params: &Params) -> u64 {
+    Buf::ALL.map(|buf| 4 * params.len(buf) as u64).into_iter().max().unwrap_or(0)
 }

@@ -108,6 +108,7 @@ impl Gpu {
             (Buf::Globals, &state.globals),
             (Buf::Locals, &state.locals),
             (Buf::PriorCentre, &state.prior_centre),
+            (Buf::RankSum, &state.rank_sum),
         ] {
             gpu.upload(buf, bytemuck::cast_slice(values))?;
         }

@@ -1,0 +1,72 @@
+//! Partial sums of the products of loadings, in a fixed order: over scene latents, which M needs, and
+//! over the minibatch's pixels as they stand before the update, which `change_rank` needs. Equation 28.
+
+use rayon::prelude::*;
+
+use super::{Access, Grid, Pass, add_products, shader};
+use crate::buffers::Buffers;
+use crate::layout::{Buf, Params};
+use crate::math::Real;
+
+/// One invocation a partial sum and pair of directions; those above the diagonal have nothing to do.
+pub static PASS: Pass = Pass {
+    name: "sum_rank",
+    shader: shader!("sum_rank"),
+    bindings: &[
+        (Buf::Globals, Access::Read),
+        (Buf::Locals, Access::Read),
+        (Buf::PixelOf, Access::Read),
+        (Buf::RankPartials, Access::Write),
+    ],
+    grid: |p| {
+        let chunks = p.scene_chunks() as u64 + u64::from(p.chunks);
+        Grid::Line(chunks * u64::from(p.rank).pow(2))
+    },
+    trips: |p| {
+        let rows = u64::from(p.chunk_rows) * (1 + u64::from(p.latents));
+        if p.rank > 0 { p.scene_chunk() as u64 + rows } else { 0 }
+    },
+};
+
+/// Sums on the CPU.
+pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
+    let (rank, scene_chunks) = (p.rank as usize, p.scene_chunks());
+    if rank == 0 {
+        return;
+    }
+    let (scene, pixels) = b.rank_partials.split_at_mut(scene_chunks * rank * rank);
+    let loadings = &b.globals[2 * p.globals as usize..p.global_stride()];
+    scene.par_chunks_mut(rank * rank).zip(loadings.par_chunks(p.scene_chunk() * rank)).for_each(
+        |(sums, rows)| {
+            sums.fill(T::zero());
+            add_products(sums, rows, rank);
+        },
+    );
+    let (locals, pixel_of) = (&b.locals, &b.pixel_of);
+    pixels.par_chunks_mut(rank * rank).take(p.chunks as usize).enumerate().for_each(
+        |(chunk, sums)| {
+            sums.fill(T::zero());
+            add_pixels(p, locals, pixel_of, chunk, sums);
+        },
+    );
+}
+
+/// Adds the products of a chunk of the minibatch's places, `chunk < p.chunks`, to a lower triangle.
+pub fn add_pixels<T: Real>(
+    p: &Params,
+    locals: &[T],
+    pixel_of: &[u32],
+    chunk: usize,
+    sums: &mut [T],
+) {
+    let (rank, stride) = (p.rank as usize, p.local_stride as usize);
+    if stride == 0 {
+        return;
+    }
+    let first = chunk * p.chunk_rows as usize;
+    let last = (first + p.chunk_rows as usize).min(p.batch as usize);
+    for &pixel in &pixel_of[first..last] {
+        let guide = &locals[pixel as usize * stride..][..stride];
+        add_products(sums, &guide[p.loadings_at()..], rank);
+    }
+}
