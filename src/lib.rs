@@ -43,6 +43,7 @@ pub mod guide;
 pub mod layout;
 pub mod math;
 pub mod model;
+mod moments;
 pub mod output;
 pub mod passes;
 pub mod posterior;

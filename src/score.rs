@@ -66,6 +66,23 @@ fn direction(spectrum: ArrayView1<f64>) -> Option<Vec<f64>> {
     Some(spectrum.iter().map(|v| v / peak / length).collect())
 }
 
+/// Pairs two sets of spectra, (K, L) each, one to one with the smallest sum of spectral angles: for
+/// each of `a` the row of `b`, and their angle in radians.
+///
+/// # Errors
+///
+/// [`Error::Scene`] when their numbers differ or there is none.
+pub fn match_spectra(a: ArrayView2<f64>, b: ArrayView2<f64>) -> Result<Vec<(usize, f64)>> {
+    let (k, other) = (a.nrows(), b.nrows());
+    if k == 0 || k != other {
+        return Err(Error::Scene(format!(
+            "{k} and {other} spectra cannot be paired; give as many of one as of the other."
+        )));
+    }
+    let angles = Array2::from_shape_fn((k, k), |(i, j)| sad(a.row(i), b.row(j)));
+    Ok(assign(&angles).into_iter().enumerate().map(|(i, j)| (j, angles[[i, j]])).collect())
+}
+
 /// Endmembers (K, L) and abundances (N, K) in another convention, from `reflectance`.
 ///
 /// `Peak` divides each spectrum by its largest value h_k and gives abundances

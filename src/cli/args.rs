@@ -57,8 +57,9 @@ pub struct FitArgs {
     pub endmembers: usize,
     #[command(flatten)]
     pub run: RunArgs,
-    /// Where the endmembers begin: vca, random, or a file of K spectra (.csv, .mat, .npz, ENVI library)
-    #[arg(long, value_name = "vca|random|FILE", default_value = "vca")]
+    /// Where the endmembers begin: vca, vca-normalised, nfindr, clusters, random, or a file of spectra
+    /// (.csv, .mat, .npz, ENVI library); of more than K, those K are taken that explain the scene best
+    #[arg(long, value_name = "FAMILY|FILE", default_value = "vca")]
     pub init: String,
     /// Names of the endmembers, for files and titles; in the truth's order where there is a truth
     #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
@@ -249,6 +250,12 @@ pub struct SimulateArgs {
     /// Share of the pixels without data
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
     pub no_data: f64,
+    /// Share of the pixels that the last endmember fills; it is mixed around them and absent elsewhere
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub rare: f64,
+    /// Spectral angle of the last endmember to the first, radians; 0 leaves it as it is
+    #[arg(long, value_name = "ANGLE", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub close: f64,
     /// Seed of the scene
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,

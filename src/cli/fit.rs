@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use unmixel::output::OutputFolder;
 use unmixel::scene::{Header, LoadOptions, OpenOptions, Scene, load, open};
-use unmixel::starts::Init;
+use unmixel::starts::{self, Init};
 use unmixel::{Error, Result, spectra, truth};
 
 use super::Done;
@@ -84,24 +84,36 @@ fn describe(scene: &Scene) {
 
 /// The start that `--init` asks for, and the names that come with a file of spectra.
 fn init(args: &FitArgs, scene: &Scene) -> Result<(Init, Vec<String>)> {
-    match args.init.as_str() {
-        "vca" => Ok((Init::Vca, Vec::new())),
-        "random" => Ok((Init::Random, Vec::new())),
-        file => {
-            if !std::path::Path::new(file).exists() {
-                return Err(Error::option(
-                    format!("--init {file}"),
-                    "give vca, random, or a file of spectra; there is no such file",
-                ));
-            }
-            let spectra = spectra::read(file)?;
-            let values = spectra.for_scene(scene).map_err(|error| match error {
-                Error::Scene(why) => Error::option(format!("--init {file}"), why),
-                other => other,
-            })?;
-            Ok((Init::Spectra(values), spectra.names.unwrap_or_default()))
-        }
+    let given = args.init.as_str();
+    if let Some(family) = Init::FAMILIES.into_iter().find(|family| family.name() == given) {
+        return Ok((family, Vec::new()));
     }
+    let option = || format!("--init {given}");
+    if !std::path::Path::new(given).exists() {
+        let names = Init::FAMILIES.map(|family| family.name()).join(", ");
+        return Err(Error::option(
+            option(),
+            format!("give {names}, or a file of spectra; there is no such file"),
+        ));
+    }
+    let spectra = spectra::read(given)?;
+    let values = spectra.for_scene(scene).map_err(|error| match error {
+        Error::Scene(why) => Error::option(option(), why),
+        other => other,
+    })?;
+    let names = spectra.names.unwrap_or_default();
+    if values.nrows() <= args.endmembers {
+        return Ok((Init::Spectra(values), names));
+    }
+    let (k, seed) = (args.endmembers, args.run.seed);
+    let chosen = starts::choose_from_library(&scene.cube, k, &values, seed)?;
+    let names: Vec<String> = chosen.iter().filter_map(|&i| names.get(i).cloned()).collect();
+    let told = match names.is_empty() {
+        true => chosen.iter().map(|i| format!("number {}", i + 1)).collect::<Vec<_>>().join(", "),
+        false => names.join(", "),
+    };
+    tell!("library: {told} of {} spectra", values.nrows());
+    Ok((Init::Spectra(values.select(ndarray::Axis(0), &chosen)), names))
 }
 
 fn read_truth(path: &std::path::Path, scene: &Scene, endmembers: usize) -> Result<truth::Truth> {

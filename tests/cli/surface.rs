@@ -81,7 +81,7 @@ const RUN: [&str; 16] = [
 ];
 const FIT: [&str; 7] =
     ["--endmembers", "--init", "--names", "--truth", "--rows", "--cols", "--scale"];
-const SIMULATE: [&str; 13] = [
+const SIMULATE: [&str; 15] = [
     "--out",
     "--force",
     "--rows",
@@ -94,6 +94,8 @@ const SIMULATE: [&str; 13] = [
     "--variability",
     "--band-correlation",
     "--no-data",
+    "--rare",
+    "--close",
     "--seed",
 ];
 
