@@ -27,6 +27,10 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Score the results of a fit against a truth
     Score(ScoreArgs),
+    /// Estimate how many endmembers a scene has
+    Rank(RankArgs),
+    /// Compare a fit with the usual methods on a scene whose truth is known
+    Compare(CompareArgs),
     /// List the devices that a fit can run on
     Devices(DevicesArgs),
     /// Write a completion script for a shell to stdout
@@ -52,9 +56,9 @@ Ctrl-C ends the fit and writes what there is (exit code 130). Exit code 2: bad i
 pub struct FitArgs {
     /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
     pub scene: PathBuf,
-    /// Number of endmembers K: at most the bands and the pixels in use
-    #[arg(short = 'k', long, value_name = "K", allow_negative_numbers = true)]
-    pub endmembers: usize,
+    /// Number of endmembers K, at most the bands and the pixels in use; or auto, as `unmixel rank` says
+    #[arg(short = 'k', long, value_name = "K|auto", allow_negative_numbers = true)]
+    pub endmembers: Endmembers,
     #[command(flatten)]
     pub run: RunArgs,
     /// Where the endmembers begin: vca, vca-normalised, nfindr, clusters, random, or a file of spectra
@@ -67,6 +71,13 @@ pub struct FitArgs {
     /// Known endmembers and abundances to score against (.mat with M and A, or .npz)
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
+    #[command(flatten)]
+    pub layout: LayoutArgs,
+}
+
+/// How a file holds its scene.
+#[derive(Debug, Args)]
+pub struct LayoutArgs {
     /// Height of the image in pixels, where the file does not say
     #[arg(long, allow_negative_numbers = true)]
     pub rows: Option<usize>,
@@ -158,6 +169,27 @@ pub enum GuideArg {
 pub enum ConventionArg {
     Reflectance,
     Peak,
+}
+
+/// How many endmembers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Endmembers {
+    Count(usize),
+    Auto,
+}
+
+impl std::str::FromStr for Endmembers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Endmembers::Auto),
+            _ => text
+                .parse()
+                .map(Endmembers::Count)
+                .map_err(|error| format!("{error}; give a whole number of at least 1, or auto")),
+        }
+    }
 }
 
 /// Total concentration of the abundances' Dirichlet.
@@ -262,12 +294,78 @@ pub struct SimulateArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "Writes rank.json and rank.png to --out, where that is given.")]
+pub struct RankArgs {
+    /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
+    pub scene: PathBuf,
+    /// Folder for rank.json and rank.png
+    #[arg(short, long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Write into a folder that has files in it
+    #[arg(long)]
+    pub force: bool,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub layout: LayoutArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = "Compares VCA + FCLS, N-FINDR + FCLS, VCA + NNLS and a fit as of `unmixel fit`.
+Writes to the folder:
+  comparison.md, comparison.json    the table
+  comparison.png                    maps: truth on top, a row a method, a column an endmember
+  fit/                              all results of the fit"
+)]
+pub struct CompareArgs {
+    /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
+    pub scene: PathBuf,
+    /// Number of endmembers K: that of the truth
+    #[arg(short = 'k', long, value_name = "K", allow_negative_numbers = true)]
+    pub endmembers: usize,
+    /// Known endmembers and abundances (.mat with M and A, or .npz)
+    #[arg(long, value_name = "FILE")]
+    pub truth: PathBuf,
+    /// Names of the truth's endmembers, in its order
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub run: RunArgs,
+    #[command(flatten)]
+    pub layout: LayoutArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct ScoreArgs {
-    /// A folder that `unmixel fit` has written
+    /// A folder that `unmixel fit` has written, or results of any program: .npz or .mat with abundances,
+    /// endmembers or both; .npy or ENVI with abundances
     pub results: PathBuf,
     /// Known endmembers and abundances (.mat with M and A, or .npz)
     #[arg(long, value_name = "FILE")]
     pub truth: PathBuf,
+    /// Spectra that go with abundances from a file (.csv, .mat, .npz, ENVI library)
+    #[arg(long, value_name = "FILE")]
+    pub endmembers: Option<PathBuf>,
+    /// What abundances from a file are shares of [default: reflectance]
+    #[arg(long, value_enum)]
+    pub convention: Option<ConventionArg>,
+    /// Names of the truth's endmembers, in its order: results that have these names are matched by them
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    pub names: Vec<String>,
+    /// Height of the image in pixels, where the file does not say
+    #[arg(long, allow_negative_numbers = true)]
+    pub rows: Option<usize>,
+    /// Width of the image in pixels, where the file does not say
+    #[arg(long, allow_negative_numbers = true)]
+    pub cols: Option<usize>,
+    /// Folder for scores.json and maps of truth, results and difference
+    #[arg(short, long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Write into a folder that has files in it
+    #[arg(long)]
+    pub force: bool,
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,

@@ -23,8 +23,8 @@ use unmixel::{Error, Result};
 use super::args::{
     Concentration, ConventionArg, EffectiveBands, GuideArg, NoiseArg, RunArgs, Switch,
 };
-use super::compare::{Reference, Scores};
 use super::progress::Display;
+use super::reference::{Reference, Scores};
 use super::{Done, print, tables};
 
 /// What a run starts from.
