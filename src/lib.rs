@@ -37,6 +37,7 @@
 pub mod backend;
 pub mod buffers;
 pub mod covariance;
+pub mod doubts;
 pub mod effective;
 pub mod error;
 pub mod estimate;

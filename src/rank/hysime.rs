@@ -4,23 +4,18 @@ use ndarray::Array2;
 
 use crate::moments::eigen;
 
-/// Number of directions with the least error, from the correlation matrix (L, L) and the noise
-/// variances (L), and the error of 1, 2, ... L of them.
+/// Number of directions with the least error, from the correlation matrix R (L, L) and the noise
+/// covariance N (L, L), and the error of 1, 2, ... L of them.
 ///
-/// Along eigenvector e of the signal's correlation, R - N with N diagonal, leaving the direction out
+/// Along eigenvector e of the signal's correlation, R - N, leaving the direction out
 /// costs e'Re and keeping it twice e'Ne (equation 24): it belongs to the signal where the first is
 /// more. Directions are taken in the order of that difference.
-pub(super) fn subspace(correlation: &Array2<f64>, noise: &[f64]) -> (usize, Vec<f64>) {
-    let mut signal = correlation.clone();
-    signal.diag_mut().iter_mut().zip(noise).for_each(|(r, n)| *r -= n);
-    let (_, vectors) = eigen(&signal);
+pub(super) fn subspace(correlation: &Array2<f64>, noise: &Array2<f64>) -> (usize, Vec<f64>) {
+    let (_, vectors) = eigen(&(correlation - noise));
     let mut costs: Vec<f64> = vectors
         .columns()
         .into_iter()
-        .map(|e| {
-            let kept: f64 = e.iter().zip(noise).map(|(e, n)| e * e * n).sum();
-            2.0 * kept - e.dot(&correlation.dot(&e))
-        })
+        .map(|e| 2.0 * e.dot(&noise.dot(&e)) - e.dot(&correlation.dot(&e)))
         .collect();
     costs.sort_by(f64::total_cmp);
     let count = costs.iter().filter(|&&cost| cost < 0.0).count();

@@ -1,8 +1,8 @@
 //! How many endmembers a scene has, from the second moments of its spectra.
 //!
-//! Both methods ask how many directions rise above the noise, so what else does (variability between
-//! pixels, light that is reflected twice, noise common to bands) counts too: on real scenes take
-//! them as upper ends.
+//! All methods ask how many directions rise above the noise, so what else does (pixels at an edge,
+//! light that is reflected twice, noise that is neither of bands nor of neighbours) counts too: on
+//! real scenes take them as upper ends.
 
 mod hfc;
 mod hysime;
@@ -16,9 +16,6 @@ use crate::moments::{mean_spectrum, second_moment};
 use crate::scene::Cube;
 
 pub use hfc::FALSE_ALARMS;
-
-/// The false-alarm rate of the recommendation.
-const RATE: f64 = 1e-4;
 
 /// What one method says.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,8 +40,8 @@ pub struct Rank {
     /// Eigenvalues of the noise-whitened correlation matrix, descending, (L): a direction of nothing
     /// but noise has 1.
     pub eigenvalues: Vec<f64>,
-    /// HySime's error of a subspace of 1, 2, ... L directions: squared projection error and twice the
-    /// noise inside, summed over bands, up to a constant.
+    /// HySime's error, with noise from neighbours, of 1, 2, ... L directions: squared projection error
+    /// and twice the noise inside, summed over bands.
     pub hysime_error: Vec<f64>,
 }
 
@@ -52,9 +49,12 @@ pub struct Rank {
 ///
 /// HFC with noise whitening (Chang and Du 2004, "Estimation of number of spectrally distinct signal
 /// sources in hyperspectral imagery", IEEE TGRS 42) at five false-alarm rates, and HySime
-/// (Bioucas-Dias and Nascimento 2008, "Hyperspectral subspace identification", IEEE TGRS 46). Noise
-/// is what a regression of each band on all others leaves (the latter paper): noise that
-/// neighbouring bands share is taken for signal. One band has one endmember.
+/// (Bioucas-Dias and Nascimento 2008, "Hyperspectral subspace identification", IEEE TGRS 46) with noise
+/// from two sources: what a regression of each band on all others leaves, as in the paper, which
+/// takes noise that bands share, and variability between pixels, for signal; and what
+/// neighbouring pixels do not share, which takes the slopes of the scene for noise. Recommended is the
+/// smaller of the latter two. Neighbours are pixels that follow each other in the cube. One band has
+/// one endmember.
 ///
 /// # Errors
 ///
@@ -85,22 +85,25 @@ pub fn rank(cube: &Cube) -> Result<Rank> {
     let whitened = hfc::Spectra::new(&whiten(&correlation), &whiten(&covariance));
     let most = bands.min(pixels);
     let mut estimates = Vec::new();
-    let mut virtual_dimension = 1;
     for (rate, quantile) in FALSE_ALARMS {
         let endmembers = whitened.count(quantile, pixels).clamp(1, most);
-        if rate == RATE {
-            virtual_dimension = endmembers;
-        }
         let method = format!("NWHFC, false alarms {rate:.0e}");
         estimates.push(Estimate { method, endmembers });
     }
-    let (subspace, hysime_error) = hysime::subspace(&correlation, &noise);
-    let subspace = subspace.clamp(1, most);
-    estimates.push(Estimate { method: "HySime".into(), endmembers: subspace });
-    let recommended = subspace.min(virtual_dimension);
+    let diagonal = Array2::from_diag(&ndarray::Array1::from(noise.clone()));
+    let (upper, _) = hysime::subspace(&correlation, &diagonal);
+    let (subspace, hysime_error) = hysime::subspace(&correlation, &noise::of_neighbours(cube));
+    let (upper, subspace) = (upper.clamp(1, most), subspace.clamp(1, most));
+    for (method, endmembers) in [
+        ("HySime, noise by regression of bands", upper),
+        ("HySime, noise by neighbouring pixels", subspace),
+    ] {
+        estimates.push(Estimate { method: method.into(), endmembers });
+    }
+    let recommended = subspace.min(upper);
     let reason = format!(
-        "the smaller of HySime ({subspace}) and NWHFC at a false-alarm rate of {RATE:.0e} \
-         ({virtual_dimension}): what is no endmember raises either."
+        "the smaller of HySime with noise from bands ({upper}) and from neighbours ({subspace}); on \
+         real scenes an upper end."
     );
     Ok(Rank {
         estimates,

@@ -81,6 +81,17 @@ const RUN: [&str; 16] = [
 ];
 const FIT: [&str; 7] =
     ["--endmembers", "--init", "--names", "--truth", "--rows", "--cols", "--scale"];
+const SCORE: [&str; 9] = [
+    "--truth",
+    "--endmembers",
+    "--convention",
+    "--names",
+    "--rows",
+    "--cols",
+    "--out",
+    "--force",
+    "--json",
+];
 const SIMULATE: [&str; 15] = [
     "--out",
     "--force",
@@ -126,7 +137,16 @@ fn help_has_a_text_for_every_flag() {
         ("fit", vec![&FIT[..], &RUN, &own]),
         ("demo", vec![&RUN[..], &own]),
         ("simulate", vec![&SIMULATE[..], &own]),
-        ("score", vec![&["--truth", "--json"][..], &own]),
+        ("score", vec![&SCORE[..], &own]),
+        ("rank", vec![&["--out", "--force", "--json", "--rows", "--cols", "--scale"][..], &own]),
+        (
+            "compare",
+            vec![
+                &["--endmembers", "--truth", "--names", "--rows", "--cols", "--scale"][..],
+                &RUN,
+                &own,
+            ],
+        ),
         ("devices", vec![&["--json"][..], &own]),
         ("completions", vec![&own[..]]),
         ("", vec![&["--version"][..], &own]),
@@ -144,7 +164,8 @@ fn help_has_a_text_for_every_flag() {
         assert_eq!(found, wanted, "{command}");
     }
     let help = bench.ok("--help").stdout;
-    for command in ["fit", "demo", "simulate", "score", "devices", "completions"] {
+    for command in ["fit", "demo", "simulate", "score", "rank", "compare", "devices", "completions"]
+    {
         let text = help.lines().find_map(|l| l.trim().strip_prefix(command));
         assert!(text.is_some_and(|t| t.trim().len() > 10), "{command}: {help}");
     }
