@@ -2,6 +2,7 @@
 //! of endmembers that both need.
 
 use crate::error::{Error, Result};
+use crate::scene::Cube;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use pathfinding::{kuhn_munkres::kuhn_munkres_min, matrix::Matrix};
 use serde::Serialize;
@@ -66,6 +67,53 @@ fn direction(spectrum: ArrayView1<f64>) -> Option<Vec<f64>> {
     Some(spectrum.iter().map(|v| v / peak / length).collect())
 }
 
+/// Root of the mean square over pixels and bands of what mixtures leave of a cube (N, L):
+/// y - sum_k amount_k c_k, reflectance, for endmembers (K, L) and amounts (N, K) of any sum.
+///
+/// # Errors
+///
+/// [`Error::Scene`] when sizes differ.
+pub fn reconstruction_rmse(
+    cube: &Cube,
+    endmembers: ArrayView2<f64>,
+    amounts: ArrayView2<f32>,
+) -> Result<f64> {
+    let (k, bands) = endmembers.dim();
+    if amounts.dim() != (cube.pixels(), k) || bands != cube.bands() {
+        return Err(Error::Scene(format!(
+            "Amounts are {:?}, endmembers {:?} and the cube {:?}; they must be (pixels, \
+             endmembers), (endmembers, bands) and (pixels, bands).",
+            amounts.dim(),
+            endmembers.dim(),
+            (cube.pixels(), cube.bands())
+        )));
+    }
+    let mut squares = 0.0;
+    for (n, row) in amounts.rows().into_iter().enumerate() {
+        let mix = row.mapv(f64::from).dot(&endmembers);
+        let left = cube.spectrum(n).iter().zip(&mix).map(|(&y, m)| (f64::from(y) - m).powi(2));
+        squares += left.sum::<f64>();
+    }
+    Ok((squares / (cube.pixels() * bands).max(1) as f64).sqrt())
+}
+
+/// Pairs two sets of spectra, (K, L) each, one to one with the smallest sum of spectral angles: for
+/// each of `a` the row of `b`, and their angle in radians.
+///
+/// # Errors
+///
+/// [`Error::Scene`] when their numbers differ or there is none.
+pub fn match_spectra(a: ArrayView2<f64>, b: ArrayView2<f64>) -> Result<Vec<(usize, f64)>> {
+    let (k, other) = (a.nrows(), b.nrows());
+    if k == 0 || k != other {
+        return Err(Error::Scene(format!(
+            "{k} and {other} spectra cannot be paired; give as many of one as of the other."
+        )));
+    }
+    let angles = Array2::from_shape_fn((k, k), |(i, j)| sad(a.row(i), b.row(j)));
+    Ok(assign(&angles).into_iter().enumerate().map(|(i, j)| (j, angles[[i, j]])).collect())
+}
+
 /// Endmembers (K, L) and abundances (N, K) in another convention, from `reflectance`.
 ///
 /// `Peak` divides each spectrum by its largest value h_k and gives abundances
@@ -120,8 +168,28 @@ pub fn score(
     true_endmembers: Option<ArrayView2<f64>>,
     true_abundances: Option<ArrayView2<f32>>,
 ) -> Result<Score> {
+    score_matched(endmembers, abundances, true_endmembers, true_abundances, None)
+}
+
+/// As [`score`], with the estimated endmember of each true one given, where it is known.
+///
+/// # Errors
+///
+/// As [`score`], and [`Error::Scene`] when `matching` does not name each endmember once.
+pub fn score_matched(
+    endmembers: ArrayView2<f64>,
+    abundances: ArrayView2<f32>,
+    true_endmembers: Option<ArrayView2<f64>>,
+    true_abundances: Option<ArrayView2<f32>>,
+    matching: Option<&[usize]>,
+) -> Result<Score> {
     check_estimate(endmembers, abundances)?;
     let k = endmembers.nrows();
+    if matching.is_some_and(|m| m.len() != k || !(0..k).all(|j| m.contains(&j))) {
+        return Err(Error::Scene(format!(
+            "The matching {matching:?} must name each of the {k} endmembers once, from 0."
+        )));
+    }
     if let Some(truth) = true_endmembers {
         check_true_endmembers(endmembers, truth)?;
     }
@@ -131,10 +199,11 @@ pub fn score(
     };
     let angles = true_endmembers
         .map(|truth| Array2::from_shape_fn((k, k), |(t, e)| sad(truth.row(t), endmembers.row(e))));
-    let matching = match (&angles, &errors) {
-        (Some(angles), _) => assign(angles),
-        (None, Some((errors, _))) => assign(errors),
-        (None, None) => {
+    let matching = match (matching, &angles, &errors) {
+        (Some(known), ..) if angles.is_some() || errors.is_some() => known.to_vec(),
+        (_, Some(angles), _) => assign(angles),
+        (_, None, Some((errors, _))) => assign(errors),
+        (_, None, None) => {
             return Err(Error::Scene(
                 "There is no truth to score against; give true spectra, true abundances or both."
                     .into(),

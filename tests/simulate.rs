@@ -279,3 +279,46 @@ fn a_single_band_has_its_wavelength() {
     assert_eq!(scene.wavelengths, [1450.0]);
     assert_eq!(Array1::from(scene.cube.into_raw_vec_and_offset().0).len(), 1);
 }
+
+#[test]
+fn a_rare_and_close_material_is_planted() {
+    let plain = Settings { endmembers: 4, rows: 40, cols: 50, bands: 30, ..plain() };
+    let settings = Settings { rare_share: 0.003, close_angle: 0.1, ..plain.clone() };
+    let scene = simulate(&settings).unwrap();
+    let angle = sad(scene.endmembers.row(0), scene.endmembers.row(3));
+    // Round-off of a rotation.
+    assert!((angle - 0.1).abs() < 1e-12, "{angle}");
+    assert!(scene.endmembers.iter().all(|c| (0.0..=1.0).contains(c)));
+    let held = |least: f32| {
+        let rare = scene.abundances.slice(s![.., .., 3]);
+        rare.iter().filter(|&&w| w >= least).count()
+    };
+    // 0.3 % of 2,000 pixels alone, twice as many mixed, and none elsewhere.
+    assert_eq!((held(1.0), held(1e-9)), (6, 18));
+    for pixel in scene.abundances.lanes(Axis(2)) {
+        // Rounded from f64 to f32, four times.
+        assert!((pixel.sum() - 1.0).abs() < 1e-6);
+    }
+    for k in 0..3 {
+        assert_eq!(largest_abundance(&scene, k), 1.0, "endmember {k} has no pure pixel");
+    }
+    // Other draws stay as they are without it.
+    let other = simulate(&plain).unwrap();
+    assert_eq!(other.endmembers.slice(s![..3, ..]), scene.endmembers.slice(s![..3, ..]));
+    assert_eq!(other.brightness, scene.brightness);
+    for (wrong, says) in [
+        (Settings { rare_share: 0.5, ..plain.clone() }, "--rare 0.5"),
+        (Settings { rare_share: f64::NAN, ..plain.clone() }, "--rare NaN"),
+        (Settings { rare_share: 0.01, endmembers: 1, ..plain.clone() }, "--rare 0.01"),
+        (Settings { rare_share: 0.01, pure_pixels: false, ..plain.clone() }, "--no-pure-pixels"),
+        (Settings { close_angle: 1.5, ..plain.clone() }, "rad apart"),
+        (Settings { close_angle: -0.1, ..plain.clone() }, "--close -0.1"),
+        (Settings { close_angle: 0.1, endmembers: 1, ..plain.clone() }, "--close 0.1"),
+    ] {
+        let said = simulate(&wrong).unwrap_err().to_string();
+        assert!(said.contains(says), "{said}");
+    }
+    // One pixel is all rare; sizes that hold nothing else are sound.
+    let one = Settings { rows: 1, cols: 1, rare_share: 0.1, ..plain };
+    assert_eq!(simulate(&one).unwrap().abundances.dim(), (1, 1, 4));
+}

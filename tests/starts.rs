@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use unmixel::scene::Cube;
 use unmixel::score::score;
 use unmixel::simulate::{Settings, simulate};
-use unmixel::starts::{Init, fcls, purest, random, start, vca};
+use unmixel::starts::{Init, fcls, nfindr, nnls, purest, random, start, vca};
 
 fn cube_of(spectra: &Array2<f64>) -> Cube {
     let mut cube = Cube::zeros(spectra.nrows(), spectra.ncols());
@@ -112,6 +112,58 @@ fn fcls_agrees_with_the_enumeration_of_all_supports() {
 }
 
 #[test]
+fn nnls_agrees_with_the_enumeration_of_all_supports() {
+    let rng = &mut ChaCha8Rng::seed_from_u64(7);
+    let (mut bound, mut apart) = (0, 0);
+    for trial in 0..60 {
+        let k = 1 + trial % 5;
+        let endmembers = uniform(k, 7, rng);
+        // Half of the pixels have every kind of sign, the others are mixtures of any total.
+        let spectra = uniform(20, 7, rng) * 3.0 - 1.0;
+        let inside = uniform(20, k, rng).dot(&endmembers);
+        for cube in [cube_of(&spectra), cube_of(&inside)] {
+            let amounts = nnls(&cube, &endmembers).unwrap();
+            for pixel in 0..cube.pixels() {
+                let mut best = (f64::INFINITY, vec![0.0; k]);
+                for mask in 0..1_u32 << k {
+                    let support: Vec<usize> = (0..k).filter(|j| mask >> j & 1 == 1).collect();
+                    let n = support.len();
+                    let matrix = DMatrix::from_fn(7, n, |l, a| endmembers[[support[a], l]]);
+                    let y = DVector::from_fn(7, |l, _| f64::from(cube.spectrum(pixel)[l]));
+                    // By singular values: no normal equations as in the solver.
+                    let solution = match n {
+                        0 => DVector::zeros(0),
+                        _ => matrix.svd(true, true).solve(&y, 1e-12).unwrap(),
+                    };
+                    if solution.iter().any(|&w| w < 0.0) {
+                        continue;
+                    }
+                    let mut shares = vec![0.0; k];
+                    support.iter().enumerate().for_each(|(a, &j)| shares[j] = solution[a]);
+                    let here = cost(cube.spectrum(pixel), &endmembers, &shares);
+                    if here < best.0 {
+                        best = (here, shares);
+                    }
+                }
+                for (w, e) in amounts.row(pixel).iter().zip(&best.1) {
+                    // Rounded to f32, 6e-8 of amounts up to 4; the rest is conditioning.
+                    assert!((f64::from(*w) - e).abs() < 1e-6, "{amounts:?} {:?}", best.1);
+                }
+                bound += usize::from(best.1.contains(&0.0));
+                apart += usize::from((best.1.iter().sum::<f64>() - 1.0).abs() > 0.1);
+            }
+        }
+    }
+    // The comparison means something only if the signs bind, and the sum is not one.
+    assert!(bound > 500 && apart > 1000, "{bound} {apart}");
+    assert!(nnls(&Cube::zeros(3, 4), &Array2::zeros((2, 5))).is_err());
+    assert_eq!(
+        nnls(&Cube::zeros(2, 4), &Array2::ones((2, 4))).unwrap(),
+        Array2::<f32>::zeros((2, 2))
+    );
+}
+
+#[test]
 fn fcls_recovers_mixtures_of_similar_spectra() {
     // Spectra that differ by 1e-3: what is stored in f32 at 0.5 (3e-8) moves shares by about 1e-4.
     let rng = &mut ChaCha8Rng::seed_from_u64(2);
@@ -195,6 +247,8 @@ proptest! {
             endmembers[[0, 0]] = f64::NAN;
         }
         let cube = cube_of(&Array2::from_shape_simple_fn((9, bands), || next.next().unwrap()));
+        let amounts = nnls(&cube, &endmembers).unwrap();
+        prop_assert!(amounts.iter().all(|&w| w >= 0.0), "{}", amounts);
         let shares = fcls(&cube, &endmembers).unwrap();
         for row in shares.rows() {
             prop_assert!(row.iter().all(|&w| (0.0..=1.0).contains(&w)), "{}", row);
@@ -213,7 +267,8 @@ proptest! {
         let mut next = values.into_iter().cycle();
         let cube = cube_of(&Array2::from_shape_simple_fn((n, bands), || next.next().unwrap()));
         let k = k.min(n).min(bands);
-        for picked in [vca(&cube, k, seed).unwrap(), random(&cube, k, seed).unwrap()] {
+        let found = [vca(&cube, k, seed), random(&cube, k, seed), nfindr(&cube, k, seed)];
+        for picked in found.map(Result::unwrap) {
             prop_assert_eq!(picked.len(), k);
             prop_assert!(picked.iter().all(|&pixel| pixel < n));
             prop_assert_eq!(picked.iter().collect::<HashSet<_>>().len(), k);
@@ -327,6 +382,11 @@ fn purest_takes_one_percent_of_a_large_scene_and_not_more_than_there_are() {
     // The last 10 of 1000 are 991 to 1000; of 2 pixels both count. Exact in f64.
     assert_eq!(mean(1000), 995.5);
     assert_eq!(mean(2), 1.5);
+    // Six pure pixels of value 7 in a scene where 1 % are 10: the mixtures of value 1 stay out.
+    let rare = |pixel: usize| if pixel < 6 { (1.0, 7.0) } else { (0.3, 1.0) };
+    let shares = Array2::from_shape_fn((1000, 1), |(pixel, _)| rare(pixel).0 as f32);
+    let cube = cube_of(&Array2::from_shape_fn((1000, 1), |(pixel, _)| rare(pixel).1));
+    assert_eq!(purest(&cube, &shares, &Array2::zeros((1, 1))).unwrap()[[0, 0]], 7.0);
 }
 
 #[test]
@@ -394,7 +454,8 @@ fn refusals_name_the_option_and_the_way_out() {
 
     let mut holed = cube.clone();
     holed.spectrum_mut(2)[1] = f32::NAN;
-    for init in [Init::Vca, Init::Random, Init::Spectra(Array2::zeros((1, 3)))] {
+    let given = Init::Spectra(Array2::zeros((1, 3)));
+    for init in Init::FAMILIES.into_iter().chain([given]) {
         let wrong = start(&holed, 1, &init, true, 0).unwrap_err().to_string();
         assert!(wrong.starts_with("Pixel 2 of the cube holds NaN in band 1"), "{wrong}");
     }
@@ -402,7 +463,8 @@ fn refusals_name_the_option_and_the_way_out() {
 
 #[test]
 fn a_start_of_nothing_but_zeros_is_finite() {
-    for init in [Init::Vca, Init::Random, Init::Spectra(Array2::zeros((3, 5)))] {
+    let given = Init::Spectra(Array2::zeros((3, 5)));
+    for init in Init::FAMILIES.into_iter().chain([given]) {
         let start = start(&Cube::zeros(6, 5), 3, &init, true, 0).unwrap();
         assert!(start.endmembers.iter().all(|&v| v == 0.0));
         assert!(start.abundances.rows().into_iter().all(|row| row.sum() == 1.0));

@@ -27,6 +27,10 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Score the results of a fit against a truth
     Score(ScoreArgs),
+    /// Estimate how many endmembers a scene has
+    Rank(RankArgs),
+    /// Compare a fit with the usual methods on a scene whose truth is known
+    Compare(CompareArgs),
     /// List the devices that a fit can run on
     Devices(DevicesArgs),
     /// Write a completion script for a shell to stdout
@@ -52,13 +56,14 @@ Ctrl-C ends the fit and writes what there is (exit code 130). Exit code 2: bad i
 pub struct FitArgs {
     /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
     pub scene: PathBuf,
-    /// Number of endmembers K: at most the bands and the pixels in use
-    #[arg(short = 'k', long, value_name = "K", allow_negative_numbers = true)]
-    pub endmembers: usize,
+    /// Number of endmembers K, at most the bands and the pixels in use; or auto, as `unmixel rank` says
+    #[arg(short = 'k', long, value_name = "K|auto", allow_negative_numbers = true)]
+    pub endmembers: Endmembers,
     #[command(flatten)]
     pub run: RunArgs,
-    /// Where the endmembers begin: vca, random, or a file of K spectra (.csv, .mat, .npz, ENVI library)
-    #[arg(long, value_name = "vca|random|FILE", default_value = "vca")]
+    /// Where the endmembers begin: vca, vca-normalised, nfindr, clusters, random, or a file of spectra
+    /// (.csv, .mat, .npz, ENVI library); of more than K, those K are taken that explain the scene best
+    #[arg(long, value_name = "FAMILY|FILE", default_value = "vca")]
     pub init: String,
     /// Names of the endmembers, for files and titles; in the truth's order where there is a truth
     #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
@@ -66,6 +71,13 @@ pub struct FitArgs {
     /// Known endmembers and abundances to score against (.mat with M and A, or .npz)
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
+    #[command(flatten)]
+    pub layout: LayoutArgs,
+}
+
+/// How a file holds its scene.
+#[derive(Debug, Args)]
+pub struct LayoutArgs {
     /// Height of the image in pixels, where the file does not say
     #[arg(long, allow_negative_numbers = true)]
     pub rows: Option<usize>,
@@ -164,6 +176,27 @@ pub enum ConventionArg {
     Peak,
 }
 
+/// How many endmembers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Endmembers {
+    Count(usize),
+    Auto,
+}
+
+impl std::str::FromStr for Endmembers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Endmembers::Auto),
+            _ => text
+                .parse()
+                .map(Endmembers::Count)
+                .map_err(|error| format!("{error}; give a whole number of at least 1, or auto")),
+        }
+    }
+}
+
 /// Total concentration of the abundances' Dirichlet.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Concentration {
@@ -254,18 +287,90 @@ pub struct SimulateArgs {
     /// Share of the pixels without data
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
     pub no_data: f64,
+    /// Share of the pixels that the last endmember fills; it is mixed around them and absent elsewhere
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub rare: f64,
+    /// Spectral angle of the last endmember to the first, radians; 0 leaves it as it is
+    #[arg(long, value_name = "ANGLE", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub close: f64,
     /// Seed of the scene
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "Writes rank.json and rank.png to --out, where that is given.")]
+pub struct RankArgs {
+    /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
+    pub scene: PathBuf,
+    /// Folder for rank.json and rank.png
+    #[arg(short, long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Write into a folder that has files in it
+    #[arg(long)]
+    pub force: bool,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub layout: LayoutArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = "Compares VCA + FCLS, N-FINDR + FCLS, VCA + NNLS and a fit as of `unmixel fit`.
+Writes to the folder:
+  comparison.md, comparison.json    the table
+  comparison.png                    maps: truth on top, a row a method, a column an endmember
+  fit/                              all results of the fit"
+)]
+pub struct CompareArgs {
+    /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
+    pub scene: PathBuf,
+    /// Number of endmembers K: that of the truth
+    #[arg(short = 'k', long, value_name = "K", allow_negative_numbers = true)]
+    pub endmembers: usize,
+    /// Known endmembers and abundances (.mat with M and A, or .npz)
+    #[arg(long, value_name = "FILE")]
+    pub truth: PathBuf,
+    /// Names of the truth's endmembers, in its order
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub run: RunArgs,
+    #[command(flatten)]
+    pub layout: LayoutArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct ScoreArgs {
-    /// A folder that `unmixel fit` has written
+    /// A folder that `unmixel fit` has written, or results of any program: .npz or .mat with abundances,
+    /// endmembers or both; .npy or ENVI with abundances
     pub results: PathBuf,
     /// Known endmembers and abundances (.mat with M and A, or .npz)
     #[arg(long, value_name = "FILE")]
     pub truth: PathBuf,
+    /// Spectra that go with abundances from a file (.csv, .mat, .npz, ENVI library)
+    #[arg(long, value_name = "FILE")]
+    pub endmembers: Option<PathBuf>,
+    /// What abundances from a file are shares of [default: reflectance]
+    #[arg(long, value_enum)]
+    pub convention: Option<ConventionArg>,
+    /// Names of the truth's endmembers, in its order: results that have these names are matched by them
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    pub names: Vec<String>,
+    /// Height of the image in pixels, where the file does not say
+    #[arg(long, allow_negative_numbers = true)]
+    pub rows: Option<usize>,
+    /// Width of the image in pixels, where the file does not say
+    #[arg(long, allow_negative_numbers = true)]
+    pub cols: Option<usize>,
+    /// Folder for scores.json and maps of truth, results and difference
+    #[arg(short, long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Write into a folder that has files in it
+    #[arg(long)]
+    pub force: bool,
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,

@@ -20,7 +20,10 @@ mod demo;
 mod devices;
 mod fit;
 mod progress;
+mod rank;
+mod reference;
 mod run;
+mod scene;
 mod score;
 mod simulate;
 mod tables;
@@ -61,6 +64,8 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args, &interruption()),
         Command::Simulate(args) => simulate::run(&args),
         Command::Score(args) => score::run(&args),
+        Command::Rank(args) => rank::run(&args),
+        Command::Compare(args) => compare::run(&args, &interruption()),
         Command::Devices(args) => devices::run(&args),
         Command::Completions(args) => completions::run(&args),
     };

@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use unmixel::backend::device::Device;
 use unmixel::backend::{Choice, check_memory, device};
+use unmixel::doubts::{Doubt, doubts};
 use unmixel::guide::State;
 use unmixel::model::{Guide, Model, Noise};
 use unmixel::output::{
@@ -23,8 +24,8 @@ use unmixel::{Error, Result};
 use super::args::{
     Concentration, ConventionArg, EffectiveBands, GuideArg, NoiseArg, RunArgs, Switch,
 };
-use super::compare::{Reference, Scores};
 use super::progress::Display;
+use super::reference::{Reference, Scores};
 use super::{Done, print, tables};
 
 /// What a run starts from.
@@ -304,23 +305,19 @@ fn effective_bands(
 
 /// What a user should know before trusting the maps.
 fn warnings(posterior: &Posterior, names: &[String]) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for (k, name) in names.iter().enumerate() {
-        let largest = posterior.abundance_mean.column(k).iter().copied().fold(0.0, f32::max);
-        if largest < 0.05 {
-            warnings.push(format!("{name} is nearly empty: no pixel has more than {:.1} % of it; try fewer endmembers.", 100.0 * largest));
-        }
-        for (j, other) in names.iter().enumerate().take(k) {
-            let angle = unmixel::score::sad(
-                posterior.endmember_mean.row(j),
-                posterior.endmember_mean.row(k),
-            );
-            if angle < 0.02 {
-                warnings.push(format!("{other} and {name} have nearly the same spectrum ({angle:.3} rad); try fewer endmembers."));
-            }
-        }
-    }
-    warnings
+    let sentence = |doubt| match doubt {
+        Doubt::Empty { endmember, largest } => format!(
+            "{} is nearly empty: no pixel has more than {:.1} % of it; try fewer endmembers.",
+            names[endmember],
+            100.0 * largest
+        ),
+        Doubt::Alike { one, other, angle } => format!(
+            "{} and {} have nearly the same spectrum ({angle:.3} rad); try fewer endmembers.",
+            names[one], names[other]
+        ),
+    };
+    let found = doubts(posterior.endmember_mean.view(), posterior.abundance_mean.view());
+    found.into_iter().map(sentence).collect()
 }
 
 /// A fit against a truth, in the truth's order.

@@ -24,6 +24,8 @@ pub fn run(args: &SimulateArgs) -> Result<Done> {
         variability_sd: args.variability,
         band_correlation: args.band_correlation,
         no_data_fraction: args.no_data,
+        rare_share: args.rare,
+        close_angle: args.close,
         seed: args.seed,
     };
     let simulated = simulate(&settings)?;

@@ -3,7 +3,7 @@
 use comfy_table::{ContentArrangement, Table, presets};
 use unmixel::score::Score;
 
-use super::compare::Scores;
+use super::reference::Scores;
 
 /// An empty table with a header.
 pub fn table(header: &[&str]) -> Table {

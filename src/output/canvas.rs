@@ -130,6 +130,12 @@ impl Canvas {
         }
     }
 
+    /// Lays a sheet of the same size over this one: the darker of both shows.
+    pub fn overlay(&mut self, other: &Canvas) {
+        let pairs = self.pixmap.data_mut().iter_mut().zip(other.pixmap.data());
+        pairs.for_each(|(under, over)| *under = (*under).min(*over));
+    }
+
     /// A line through `points`; a single point becomes a dot.
     pub fn line(&mut self, points: &[(f32, f32)], pen: Pen) {
         let stroke = Stroke {

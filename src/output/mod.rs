@@ -10,8 +10,10 @@ mod figure;
 mod folder;
 mod grid;
 mod labels;
+mod map_grid;
 mod maps;
 mod npy;
+mod rank;
 mod report;
 mod spectra;
 mod table;
@@ -24,8 +26,10 @@ pub use color::{Colormap, NO_DATA, Rgb, endmember_color};
 pub use folder::OutputFolder;
 pub use grid::to_image;
 pub use labels::Labels;
+pub use map_grid::map_grid_png;
 pub use maps::{MapText, auto_range, composite_png, map_png, side_by_side_png};
 pub use npy::write_npy;
+pub use rank::rank_png;
 pub use report::{
     DeviceReport, ElboPoint, ElboReport, HostReport, REPORT_FILE, Report, RunReport, SceneReport,
     Stages, peak_memory_bytes,

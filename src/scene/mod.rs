@@ -80,6 +80,15 @@ impl Cube {
         &mut self.data[pixel * stride..][..self.bands]
     }
 
+    /// The cube of these pixels, in this order.
+    pub fn select(&self, pixels: &[usize]) -> Cube {
+        let mut chosen = Cube::zeros(pixels.len(), self.bands);
+        for (to, &from) in pixels.iter().enumerate() {
+            chosen.spectrum_mut(to).copy_from_slice(self.spectrum(from));
+        }
+        chosen
+    }
+
     /// All values with the padding, `pixels * stride`.
     pub fn padded(&self) -> &[f32] {
         &self.data

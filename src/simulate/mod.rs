@@ -5,6 +5,7 @@
 
 mod maps;
 mod materials;
+mod rare;
 
 use crate::error::{Error, Result};
 use crate::scene::{self, LoadOptions, Memory, Scene};
@@ -44,6 +45,12 @@ pub struct Settings {
     pub band_correlation: f64,
     /// Share of the pixels without data, in blobs, 0 to below 1; one pixel always stays.
     pub no_data_fraction: f64,
+    /// Share of the pixels that the last endmember fills alone, 0 (no such rule) to 0.2; it is mixed
+    /// in twice as many around them and absent elsewhere. Needs two endmembers and pure pixels.
+    pub rare_share: f64,
+    /// Spectral angle in radians to which the last endmember is brought to the first, 0 (left as it
+    /// is) to below their own angle. Needs two endmembers.
+    pub close_angle: f64,
     /// The same seed gives the same scene, with any number of threads.
     pub seed: u64,
 }
@@ -62,6 +69,8 @@ impl Default for Settings {
             variability_sd: 0.0,
             band_correlation: 0.0,
             no_data_fraction: 0.0,
+            rare_share: 0.0,
+            close_angle: 0.0,
             seed: 0,
         }
     }
@@ -109,12 +118,14 @@ impl Simulated {
 /// Streams of the generator, so that one setting does not shift the draws of another. Rows of
 /// noise follow the last.
 #[derive(Clone, Copy)]
+#[repr(u64)]
 enum Stream {
     Materials,
     Abundances,
     Brightness,
     Holes,
     Rows,
+    Rare = u64::MAX,
 }
 
 fn generator(seed: u64, stream: Stream, offset: usize) -> ChaCha8Rng {
@@ -134,14 +145,21 @@ pub fn simulate(settings: &Settings) -> Result<Simulated> {
     settings.check()?;
     let &Settings { rows, cols, bands, endmembers: k, seed, .. } = settings;
     let wavelengths = wavelengths(bands);
-    let (names, endmembers) =
+    let (names, mut endmembers) =
         materials::spectra(k, &wavelengths, &mut generator(seed, Stream::Materials, 0));
-    let (abundances, cores) = maps::abundances(
+    if settings.close_angle > 0.0 {
+        rare::close(&mut endmembers, settings.close_angle)?;
+    }
+    let (mut abundances, mut cores) = maps::abundances(
         (rows, cols),
         k,
         settings.pure_pixels,
         &mut generator(seed, Stream::Abundances, 0),
     );
+    if settings.rare_share > 0.0 {
+        let rng = &mut generator(seed, Stream::Rare, 0);
+        rare::rare(&mut abundances, &mut cores, settings.rare_share, rng);
+    }
     let brightness = brightness(settings);
     let missing = holes(
         &Field::draw((rows, cols), &mut generator(seed, Stream::Holes, 0)),
@@ -276,6 +294,37 @@ impl Settings {
                     "a number from 0 to below 1 is needed.",
                 ));
             }
+        }
+        self.check_rare()
+    }
+
+    fn check_rare(&self) -> Result<()> {
+        let (rare, close) = (self.rare_share, self.close_angle);
+        if !(0.0..=0.2).contains(&rare) {
+            return Err(Error::option(
+                format!("--rare {rare}"),
+                "a share of the pixels from 0 to 0.2 is needed.",
+            ));
+        }
+        if !(0.0..std::f64::consts::FRAC_PI_2).contains(&close) {
+            return Err(Error::option(
+                format!("--close {close}"),
+                "an angle in radians from 0 to below 1.57 is needed.",
+            ));
+        }
+        for (flag, value) in [("--rare", rare), ("--close", close)] {
+            if value > 0.0 && self.endmembers < 2 {
+                return Err(Error::option(
+                    format!("{flag} {value}"),
+                    "needs another endmember to be told from; give --endmembers 2 or more.",
+                ));
+            }
+        }
+        if rare > 0.0 && !self.pure_pixels {
+            return Err(Error::option(
+                format!("--rare {rare}"),
+                "is a share of pure pixels; leave out --no-pure-pixels.",
+            ));
         }
         Ok(())
     }

@@ -30,16 +30,8 @@ pub(super) fn fcls_scaled(
     endmembers: &Array2<f64>,
     factor: impl Fn(usize) -> f64 + Sync,
 ) -> Result<Array2<f32>> {
+    check_bands(cube, endmembers)?;
     let (k, bands) = endmembers.dim();
-    if k == 0 {
-        return Err(Error::Scene("Abundances need at least 1 endmember; none was given.".into()));
-    }
-    if bands != cube.bands() {
-        return Err(Error::Scene(format!(
-            "The endmembers have {bands} bands and the cube has {}; give both at the same bands.",
-            cube.bands()
-        )));
-    }
     let problem = Problem::new(endmembers, cube.stride());
     let mut abundances = Array2::zeros((cube.pixels(), k));
     if bands == 0 {
@@ -60,6 +52,21 @@ pub(super) fn fcls_scaled(
             },
         );
     Ok(abundances)
+}
+
+/// Refuses endmembers that the cube cannot be made of.
+pub(super) fn check_bands(cube: &Cube, endmembers: &Array2<f64>) -> Result<()> {
+    let (k, bands) = endmembers.dim();
+    if k == 0 {
+        return Err(Error::Scene("Abundances need at least 1 endmember; none was given.".into()));
+    }
+    if bands != cube.bands() {
+        return Err(Error::Scene(format!(
+            "The endmembers have {bands} bands and the cube has {}; give both at the same bands.",
+            cube.bands()
+        )));
+    }
+    Ok(())
 }
 
 /// What all pixels share. The endmembers are taken relative to their mean m: on the simplex

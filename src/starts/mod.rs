@@ -1,23 +1,41 @@
 //! Where a fit begins: endmember spectra and the abundances that go with them.
 //!
-//! Spectra come from [`vca`], from [`random`] pixels or from the caller; [`fcls`] gives their
-//! abundances; [`purest`] replaces extreme single pixels with the mean of the purest ones, which
-//! carries less noise and fewer outliers.
+//! Families of starts fail in different ways, so a search takes several: corners of the data cloud
+//! ([`vca`], on spectra or on their shapes), the largest simplex ([`nfindr`]), clusters of shapes of
+//! which the others are mixtures, [`random`] pixels, or spectra from the caller. [`purest`] replaces
+//! extreme single pixels with the mean of the purest ones, which carries less noise and fewer
+//! outliers; [`fcls`] gives abundances.
 
 mod brightness;
+mod candidates;
+mod clusters;
+mod explain;
+mod families;
 mod fcls;
+mod finder;
+mod kmeans;
+mod library;
+mod nfindr;
+mod nnls;
 mod purest;
 mod random;
+mod sample;
 mod vca;
 
 pub use brightness::fcls_with_brightness;
+pub use candidates::{Candidate, cluster_candidates, residual_candidates};
+pub use families::{Proposal, families};
 pub use fcls::fcls;
+pub use library::choose_from_library;
+pub use nfindr::nfindr;
+pub use nnls::nnls;
 pub use purest::purest;
 pub use random::random;
 pub use vca::vca;
 
 use crate::error::{Error, Result};
 use crate::scene::Cube;
+use finder::Finder;
 use ndarray::{Array1, Array2, Axis};
 use rayon::prelude::*;
 
@@ -26,10 +44,47 @@ use rayon::prelude::*;
 pub enum Init {
     /// Vertex component analysis: pixels at the corners of the data cloud.
     Vca,
+    /// The same on spectra divided by their sums over bands, so that shade is no direction.
+    VcaNormalised,
+    /// The pixels that span the largest simplex, on such spectra where the model has brightness.
+    NFindr,
+    /// Clusters of spectral shape of which the other clusters are mixtures.
+    Clusters,
     /// Pixels drawn at random.
     Random,
     /// These spectra, (K, L), in the reflectance and the bands of the cube.
     Spectra(Array2<f64>),
+}
+
+impl Init {
+    /// All that need no spectra.
+    pub const FAMILIES: [Init; 5] =
+        [Init::Vca, Init::VcaNormalised, Init::NFindr, Init::Clusters, Init::Random];
+
+    /// A short name, as options take it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Init::Vca => "vca",
+            Init::VcaNormalised => "vca-normalised",
+            Init::NFindr => "nfindr",
+            Init::Clusters => "clusters",
+            Init::Random => "random",
+            Init::Spectra(_) => "spectra",
+        }
+    }
+
+    fn phrase(&self) -> &'static str {
+        match self {
+            Init::Vca => "vertex component analysis, means of the purest pixels",
+            Init::VcaNormalised => {
+                "vertex component analysis of normalised spectra, means of the purest pixels"
+            }
+            Init::NFindr => "the simplex of largest volume, means of the purest pixels",
+            Init::Clusters => "clusters of spectral shape",
+            Init::Random => "random pixels, means of the purest pixels",
+            Init::Spectra(_) => "given spectra",
+        }
+    }
 }
 
 /// A place to begin.
@@ -47,11 +102,13 @@ pub struct Start {
 
 /// Finds a start of `k` endmembers for a cube of N pixels and L bands.
 ///
-/// `Vca` and `Random` take pixels, invert the cube with them (FCLS), replace each spectrum with the
-/// mean of its purest pixels and invert again; `Spectra` are inverted as they are. `Vca` does so
-/// with the pixels of both projections of the paper, where the second is due, and keeps what fits
-/// best: in scenes with water the second alone often takes two corners in the water's noise. The
-/// same seed gives the same start with any number of threads; `Spectra` use no seed.
+/// `Vca`, `VcaNormalised`, `NFindr` and `Random` take pixels, invert the cube with them (FCLS), replace
+/// each spectrum with the mean of its purest pixels and invert again; `Clusters` are means already, and
+/// `Spectra` are inverted as they are. The two VCA do so with the pixels of both projections of the
+/// paper, where the second is due, and keep what fits best: in scenes with water the second alone
+/// often takes two corners in the water's noise. Scenes of more than 20,000 pixels are searched in
+/// some 20,000 of them, the extreme and ill-explained ones included; abundances are of all pixels.
+/// The same seed gives the same start with any number of threads; `Spectra` use no seed.
 ///
 /// With `brightness`, the abundances that go with the spectra are those of the shapes of the
 /// spectra, and the factor between the two is the brightness ([`fcls_with_brightness`]).
@@ -61,33 +118,31 @@ pub struct Start {
 /// [`Error::Option`] when `k` is 0 or more than L or N, or when the given spectra are not finite or
 /// not `k` by L; [`Error::Scene`] when the cube holds a value that is not finite.
 pub fn start(cube: &Cube, k: usize, init: &Init, brightness: bool, seed: u64) -> Result<Start> {
-    check_count(cube, k)?;
-    check_finite(cube)?;
-    let (candidates, how) = match init {
+    let endmembers = match init {
         Init::Spectra(spectra) => {
+            check_count(cube, k)?;
+            check_finite(cube)?;
             check_spectra(cube, k, spectra)?;
-            return Start::around(cube, spectra.clone(), brightness, "given spectra");
+            spectra.clone()
         }
-        Init::Vca => (vca::candidates(cube, k, seed)?, "vertex component analysis"),
-        Init::Random => (vec![random(cube, k, seed)?], "random pixels"),
+        _ => Finder::new(cube, k, brightness, seed)?.spectra(init, seed, 0)?,
     };
-    let how = format!("{how}, means of the purest pixels");
-    let mut best: Option<(f64, Start)> = None;
-    for pixels in candidates {
-        let extremes = spectra_of(cube, &pixels);
-        let endmembers = purest(cube, &fcls(cube, &extremes)?, &extremes)?;
-        let start = Start::around(cube, endmembers, brightness, &how)?;
-        let misfit = start.misfit(cube);
-        if best.as_ref().is_none_or(|(least, _)| misfit < *least) {
-            best = Some((misfit, start));
-        }
-    }
-    best.map(|(_, start)| start).ok_or_else(|| Error::Fit("No start was found.".into()))
+    Start::around(cube, endmembers, brightness, init.phrase())
 }
 
 impl Start {
-    /// The start with these spectra, (K, L).
-    fn around(cube: &Cube, endmembers: Array2<f64>, brightness: bool, how: &str) -> Result<Start> {
+    /// The start with these spectra, (K, L) in the cube's reflectance and bands; `how` says where
+    /// they come from.
+    ///
+    /// # Errors
+    ///
+    /// As [`fcls()`].
+    pub fn around(
+        cube: &Cube,
+        endmembers: Array2<f64>,
+        brightness: bool,
+        how: &str,
+    ) -> Result<Start> {
         let (abundances, log_brightness, by) = if brightness {
             let (abundances, log_brightness) = fcls_with_brightness(cube, &endmembers)?;
             (abundances, Some(log_brightness), "FCLS on the shapes of spectra")
@@ -98,20 +153,19 @@ impl Start {
         Ok(Start { endmembers, abundances, log_brightness, description })
     }
 
-    /// Sum of squares of what the mixtures leave unexplained.
-    fn misfit(&self, cube: &Cube) -> f64 {
-        let of_pixel = |pixel: usize| {
+    /// Squares of what the mixtures leave of each pixel, summed over bands, (N).
+    fn misfits(&self, cube: &Cube) -> Vec<f64> {
+        let of_pixel = |mix: &mut Vec<f64>, pixel: usize| {
             let bright = self.log_brightness.as_ref().map_or(1.0, |g| f64::from(g[pixel]).exp());
-            let amounts = self.abundances.row(pixel).mapv(|w| bright * f64::from(w));
-            let residual = |(&y, mix): (&f32, &f64)| (f64::from(y) - mix).powi(2);
-            cube.spectrum(pixel)
-                .iter()
-                .zip(&amounts.dot(&self.endmembers))
-                .map(residual)
-                .sum::<f64>()
+            mix.clear();
+            mix.extend(cube.spectrum(pixel).iter().map(|&y| f64::from(y)));
+            for (&w, endmember) in self.abundances.row(pixel).iter().zip(self.endmembers.rows()) {
+                let amount = bright * f64::from(w);
+                mix.iter_mut().zip(endmember).for_each(|(left, c)| *left -= amount * c);
+            }
+            mix.iter().map(|left| left * left).sum::<f64>()
         };
-        // Collected before they are summed: the order of a parallel sum is not fixed.
-        (0..cube.pixels()).into_par_iter().map(of_pixel).collect::<Vec<f64>>().iter().sum()
+        (0..cube.pixels()).into_par_iter().map_init(Vec::new, of_pixel).collect()
     }
 }
 

@@ -9,9 +9,13 @@ use rayon::prelude::*;
 const FRACTION: f64 = 0.01;
 /// Fewest pixels in a mean, where the scene has so many.
 const FEWEST: usize = 5;
+/// A pixel with less than this share of the fifth highest abundance is not pure: a material that
+/// fills three pixels in a thousand would else be a mean over mixtures.
+const NEAR_PUREST: f64 = 0.8;
 
 /// Mean spectra (K, L) of the 1 % of the pixels, at least 5 and at most all, in which each
-/// endmember is most abundant, given abundances (N, K) for a cube of N pixels and L bands.
+/// endmember is most abundant, given abundances (N, K) for a cube of N pixels and L bands; fewer,
+/// where the abundance falls below 0.8 of the fifth highest before.
 ///
 /// All pixels that tie with the last one are in (many can have an abundance of exactly 1), so that
 /// the order of the pixels does not matter; pixels without the endmember are out. An endmember that
@@ -56,5 +60,10 @@ fn least_abundance(abundance: ArrayView1<f32>) -> Option<f32> {
     let mut held: Vec<f32> = abundance.iter().copied().filter(|&a| a > 0.0).collect();
     let wanted = ((FRACTION * abundance.len() as f64) as usize).max(FEWEST).min(held.len());
     let last = wanted.checked_sub(1)?;
-    Some(*held.select_nth_unstable_by(last, |a, b| b.total_cmp(a)).1)
+    let (higher, &mut least, _) = held.select_nth_unstable_by(last, |a, b| b.total_cmp(a));
+    if higher.len() < FEWEST {
+        return Some(least);
+    }
+    let (_, fifth, _) = higher.select_nth_unstable_by(FEWEST - 1, |a, b| b.total_cmp(a));
+    Some(least.max((NEAR_PUREST * f64::from(*fifth)) as f32))
 }

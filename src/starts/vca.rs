@@ -6,18 +6,13 @@
 
 use super::{check_count, check_finite};
 use crate::error::Result;
+use crate::moments::{leading_eigenvectors, mean_spectrum, products, second_moment};
 use crate::scene::Cube;
-use nalgebra::{DMatrix, SymmetricEigen};
-use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, Axis, s};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
-/// Sums over pixels are made in this many parts, whatever the number of threads, so that their
-/// rounding is the same everywhere.
-const PARTS: usize = 16;
-/// Pixels held in f64 at a time.
-const TILE: usize = 256;
 /// A pixel this much darker than the mean, along the mean, carries no shape: the perspective
 /// projection would blow its noise up into a corner.
 const DARK: f64 = 1e-3;
@@ -51,18 +46,46 @@ pub fn vca(cube: &Cube, k: usize, seed: u64) -> Result<Vec<usize>> {
 pub(super) fn candidates(cube: &Cube, k: usize, seed: u64) -> Result<Vec<Vec<usize>>> {
     check_count(cube, k)?;
     check_finite(cube)?;
-    if k == 1 {
-        return Ok(vec![vec![nearest_to_mean(cube)]]);
+    Ok(Projections::new(cube, k).corners(cube, seed))
+}
+
+/// The cloud of pixels in K dimensions: what searches with several seeds share.
+pub(super) struct Projections {
+    k: usize,
+    /// One, or two where the paper takes the perspective one; none for K = 1.
+    points: Vec<Points>,
+}
+
+impl Projections {
+    /// For a cube of finite values with at least `k` pixels and bands.
+    pub(super) fn new(cube: &Cube, k: usize) -> Self {
+        if k == 1 {
+            return Projections { k, points: Vec::new() };
+        }
+        let mean = mean_spectrum(cube);
+        let covariance = second_moment(cube, &mean);
+        let components = leading_eigenvectors(&covariance, k);
+        let mut points = vec![affine(cube, &mean, &components)];
+        if signal_to_noise(&mean, &covariance, &components) >= 15.0 + 10.0 * (k as f64).log10() {
+            points.push(perspective(cube, &mean, covariance, k));
+        }
+        Projections { k, points }
     }
-    let mean = mean_spectrum(cube);
-    let covariance = second_moment(cube, &mean);
-    let components = leading_eigenvectors(&covariance, k);
-    let take = |points| corners(cube, &points, &mut ChaCha8Rng::seed_from_u64(seed));
-    let mut found = vec![take(affine(cube, &mean, &components))];
-    if signal_to_noise(&mean, &covariance, &components) >= 15.0 + 10.0 * (k as f64).log10() {
-        found.push(take(perspective(cube, &mean, covariance, k)));
+
+    /// K pixels a projection.
+    pub(super) fn corners(&self, cube: &Cube, seed: u64) -> Vec<Vec<usize>> {
+        if self.k == 1 {
+            return vec![vec![nearest_to_mean(cube)]];
+        }
+        let take = |points| corners(cube, points, &mut ChaCha8Rng::seed_from_u64(seed));
+        self.points.iter().map(take).collect()
     }
-    Ok(found)
+
+    /// Coordinates along the K - 1 leading principal components and a last one that all pixels have
+    /// in common, (N, K); none for K = 1.
+    pub(super) fn affine(&self) -> Option<&Array2<f64>> {
+        self.points.first().map(|points| &points.at)
+    }
 }
 
 /// The pixel with the smallest angle to the mean spectrum; the first of equals.
@@ -219,76 +242,4 @@ fn farthest(pixels: usize, score: impl Fn(usize) -> f64 + Sync) -> Option<(usize
         .with_min_len(1024)
         .map(|pixel| (pixel, score(pixel)))
         .reduce_with(|a, b| if b.1 > a.1 || (b.1 == a.1 && b.0 < a.0) { b } else { a })
-}
-
-/// Pixel ranges that do not depend on the number of threads.
-fn parts(pixels: usize) -> impl IndexedParallelIterator<Item = std::ops::Range<usize>> {
-    let length = pixels.div_ceil(PARTS);
-    (0..PARTS)
-        .into_par_iter()
-        .map(move |part| (part * length).min(pixels)..((part + 1) * length).min(pixels))
-}
-
-fn mean_spectrum(cube: &Cube) -> Array1<f64> {
-    let sums: Vec<Array1<f64>> = parts(cube.pixels())
-        .map(|range| {
-            let mut sum = Array1::zeros(cube.bands());
-            for pixel in range {
-                sum.iter_mut().zip(cube.spectrum(pixel)).for_each(|(s, &y)| *s += f64::from(y));
-            }
-            sum
-        })
-        .collect();
-    sums.iter().fold(Array1::zeros(cube.bands()), |total, sum| total + sum)
-        / cube.pixels().max(1) as f64
-}
-
-/// Mean of (y - mean)(y - mean)' over the pixels, (L, L).
-fn second_moment(cube: &Cube, mean: &Array1<f64>) -> Array2<f64> {
-    let bands = cube.bands();
-    let sums: Vec<Array2<f64>> = parts(cube.pixels())
-        .map(|range| {
-            let mut sum = Array2::zeros((bands, bands));
-            let mut tile = Array2::zeros((TILE, bands));
-            for first in range.clone().step_by(TILE) {
-                let count = TILE.min(range.end - first);
-                for (mut row, pixel) in tile.rows_mut().into_iter().zip(first..first + count) {
-                    let values = cube.spectrum(pixel).iter().zip(mean);
-                    row.iter_mut().zip(values).for_each(|(to, (&y, m))| *to = f64::from(y) - m);
-                }
-                let filled = tile.slice(s![..count, ..]);
-                ndarray::linalg::general_mat_mul(1.0, &filled.t(), &filled, 1.0, &mut sum);
-            }
-            sum
-        })
-        .collect();
-    sums.iter().fold(Array2::zeros((bands, bands)), |total, sum| total + sum)
-        / cube.pixels().max(1) as f64
-}
-
-/// The cube times `columns` (L, J), (N, J).
-fn products(cube: &Cube, columns: ArrayView2<f64>) -> Array2<f64> {
-    let mut at = Array2::zeros((cube.pixels(), columns.ncols()));
-    at.axis_chunks_iter_mut(Axis(0), TILE).into_par_iter().enumerate().for_each(
-        |(tile, mut rows)| {
-            let spectra = Array2::from_shape_fn((rows.nrows(), cube.bands()), |(row, band)| {
-                f64::from(cube.spectrum(tile * TILE + row)[band])
-            });
-            rows.assign(&spectra.dot(&columns));
-        },
-    );
-    at
-}
-
-/// Eigenvectors of the `k` largest eigenvalues of a symmetric matrix (L, L), as columns (L, k).
-fn leading_eigenvectors(matrix: &Array2<f64>, k: usize) -> Array2<f64> {
-    let bands = matrix.nrows();
-    let dense = DMatrix::from_fn(bands, bands, |i, j| matrix[[i, j]]);
-    // Far more sweeps than QR needs on any symmetric matrix; axes are a poor but sound fallback.
-    let Some(eigen) = SymmetricEigen::try_new(dense, f64::EPSILON, 1000 * bands.max(1)) else {
-        return Array2::from_shape_fn((bands, k), |(i, j)| f64::from(u8::from(i == j)));
-    };
-    let mut order: Vec<usize> = (0..bands).collect();
-    order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]).then(a.cmp(&b)));
-    Array2::from_shape_fn((bands, k), |(i, j)| eigen.eigenvectors[(i, order[j])])
 }

@@ -141,7 +141,7 @@ fn spectra_to_start_from() {
         text
     };
     for (name, content, says) in [
-        ("count.csv", text(3, BANDS), vec!["--init", "3 spectra", "2"]),
+        ("count.csv", text(1, BANDS), vec!["--init", "1 spectra", "2"]),
         ("bands.csv", text(2, BANDS + 3), vec!["--init bands.csv", "11 bands", "8"]),
         ("words.csv", "band,a,b\n1,x,y\n".to_owned(), vec!["words.csv: ", "`x`"]),
         ("empty.csv", String::new(), vec!["empty.csv: ", "empty"]),
@@ -149,7 +149,7 @@ fn spectra_to_start_from() {
         std::fs::write(bench.at(name), content).unwrap();
         refuses(&bench, "s/scene.npz", &format!("--init {name}"), &says);
     }
-    refuses(&bench, "s/scene.npz", "--init nosuch.csv", &["--init nosuch.csv", "vca, random"]);
+    refuses(&bench, "s/scene.npz", "--init nosuch.csv", &["--init nosuch.csv", "clusters, random"]);
     refuses(&bench, "s/scene.npz", "--init s", &["s: is a folder"]);
 }
 

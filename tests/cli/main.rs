@@ -9,6 +9,7 @@ mod bad_files;
 mod bad_options;
 mod bench;
 mod chain;
+mod compare;
 mod interrupt;
 mod model;
 mod odd_scenes;

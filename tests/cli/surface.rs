@@ -82,7 +82,18 @@ const RUN: [&str; 17] = [
 ];
 const FIT: [&str; 7] =
     ["--endmembers", "--init", "--names", "--truth", "--rows", "--cols", "--scale"];
-const SIMULATE: [&str; 13] = [
+const SCORE: [&str; 9] = [
+    "--truth",
+    "--endmembers",
+    "--convention",
+    "--names",
+    "--rows",
+    "--cols",
+    "--out",
+    "--force",
+    "--json",
+];
+const SIMULATE: [&str; 15] = [
     "--out",
     "--force",
     "--rows",
@@ -95,6 +106,8 @@ const SIMULATE: [&str; 13] = [
     "--variability",
     "--band-correlation",
     "--no-data",
+    "--rare",
+    "--close",
     "--seed",
 ];
 
@@ -125,7 +138,16 @@ fn help_has_a_text_for_every_flag() {
         ("fit", vec![&FIT[..], &RUN, &own]),
         ("demo", vec![&RUN[..], &own]),
         ("simulate", vec![&SIMULATE[..], &own]),
-        ("score", vec![&["--truth", "--json"][..], &own]),
+        ("score", vec![&SCORE[..], &own]),
+        ("rank", vec![&["--out", "--force", "--json", "--rows", "--cols", "--scale"][..], &own]),
+        (
+            "compare",
+            vec![
+                &["--endmembers", "--truth", "--names", "--rows", "--cols", "--scale"][..],
+                &RUN,
+                &own,
+            ],
+        ),
         ("devices", vec![&["--json"][..], &own]),
         ("completions", vec![&own[..]]),
         ("", vec![&["--version"][..], &own]),
@@ -143,7 +165,8 @@ fn help_has_a_text_for_every_flag() {
         assert_eq!(found, wanted, "{command}");
     }
     let help = bench.ok("--help").stdout;
-    for command in ["fit", "demo", "simulate", "score", "devices", "completions"] {
+    for command in ["fit", "demo", "simulate", "score", "rank", "compare", "devices", "completions"]
+    {
         let text = help.lines().find_map(|l| l.trim().strip_prefix(command));
         assert!(text.is_some_and(|t| t.trim().len() > 10), "{command}: {help}");
     }

@@ -1,0 +1,57 @@
+//! Scenes from files, as several commands read them.
+
+use std::path::Path;
+
+use unmixel::scene::{Header, LoadOptions, OpenOptions, Scene, load, open};
+use unmixel::{Error, Result};
+
+use super::args::LayoutArgs;
+
+/// Reads a scene and tells what it is.
+pub fn read(path: &Path, layout: &LayoutArgs) -> Result<Scene> {
+    let mut source = open(path, &OpenOptions { rows: layout.rows, cols: layout.cols })?;
+    check_size(layout, source.header())?;
+    let name =
+        path.file_stem().map_or_else(|| "scene".into(), |s| s.to_string_lossy().into_owned());
+    let scene = load(source.as_mut(), &name, &LoadOptions { scale: layout.scale })?;
+    describe(&scene);
+    Ok(scene)
+}
+
+/// Refuses a height or width other than the file's own, where that is no matter of reading it.
+fn check_size(layout: &LayoutArgs, header: &Header) -> Result<()> {
+    for (flag, given, own) in
+        [("--rows", layout.rows, header.rows), ("--cols", layout.cols, header.cols)]
+    {
+        if let Some(given) = given.filter(|given| *given != own) {
+            return Err(Error::option(
+                format!("{flag} {given}"),
+                format!("the cube in the file has {own}; leave the flag out"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn describe(scene: &Scene) {
+    let wavelengths = match (
+        scene.bands.first().and_then(|b| b.wavelength),
+        scene.bands.last().and_then(|b| b.wavelength),
+    ) {
+        (Some(first), Some(last)) => format!(", {first:.0} to {last:.0} nm"),
+        _ => String::new(),
+    };
+    tell!(
+        "scene: {} x {} pixels ({} in use), {} of {} bands{wavelengths}",
+        scene.rows,
+        scene.cols,
+        scene.pixel_index.len(),
+        scene.bands.len(),
+        scene.file_bands
+    );
+    tell!("scale: {}", scene.scaling.rule);
+    // The rule is among the notes, too.
+    for note in scene.notes.iter().filter(|note| **note != scene.scaling.rule) {
+        tell!("note: {note}");
+    }
+}

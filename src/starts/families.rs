@@ -1,0 +1,84 @@
+//! Several starts of several families.
+
+use ndarray::Array2;
+
+use super::finder::Finder;
+use super::{Init, check_spectra};
+use crate::error::Result;
+use crate::scene::Cube;
+use crate::score::match_spectra;
+
+/// Two sets of spectra are one start when no pair is farther apart, radians: far below what tells
+/// materials apart, far above round-off.
+const SAME: f64 = 0.005;
+/// Seeds tried for each start that is wanted, before there are taken to be no more.
+const TRIES: u64 = 3;
+
+/// Spectra to start from. [`Start::around`](super::Start::around) gives the abundances that go with
+/// them, which for a large scene is the dearer part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposal {
+    /// Name of the family ([`Init::name`]).
+    pub family: &'static str,
+    /// The seed that it came from.
+    pub seed: u64,
+    /// Endmember spectra, (K, L), reflectance.
+    pub endmembers: Array2<f64>,
+    /// Root of the mean square that their mixtures leave, reflectance, over some 2,000 to 4,000 of
+    /// the pixels (all of a smaller scene).
+    pub misfit: f64,
+}
+
+/// Up to `count` different starts of `k` endmembers: one of each of `inits` in turn with the given
+/// seed, then with the next, and so on. Starts whose spectra all lie within 0.005 rad of those of an
+/// earlier one are left out, and a family that gives nothing new with three seeds in a row is left
+/// aside. Families and `brightness` are those of [`start`](super::start).
+///
+/// # Errors
+///
+/// As [`start`](super::start).
+pub fn families(
+    cube: &Cube,
+    k: usize,
+    inits: &[Init],
+    count: usize,
+    brightness: bool,
+    seed: u64,
+) -> Result<Vec<Proposal>> {
+    let finder = Finder::new(cube, k, brightness, seed)?;
+    for init in inits {
+        if let Init::Spectra(spectra) = init {
+            check_spectra(cube, k, spectra)?;
+        }
+    }
+    let mut found: Vec<Proposal> = Vec::new();
+    let mut fruitless = vec![0; inits.len()];
+    for round in 0_usize.. {
+        if found.len() >= count || fruitless.iter().all(|&tries| tries >= TRIES) {
+            break;
+        }
+        let seed = seed.wrapping_add(round as u64);
+        for (init, fruitless) in inits.iter().zip(&mut fruitless) {
+            if found.len() >= count || *fruitless >= TRIES {
+                continue;
+            }
+            let endmembers = finder.spectra(init, seed, round)?;
+            if found.iter().any(|before| same(&before.endmembers, &endmembers)) {
+                // Given spectra are the same with every seed.
+                *fruitless = if let Init::Spectra(_) = init { TRIES } else { *fruitless + 1 };
+                continue;
+            }
+            *fruitless = 0;
+            let misfit = finder.misfit(&endmembers)?;
+            found.push(Proposal { family: init.name(), seed, endmembers, misfit });
+        }
+    }
+    Ok(found)
+}
+
+fn same(a: &Array2<f64>, b: &Array2<f64>) -> bool {
+    // Black spectra have no angle, not even to themselves.
+    a == b
+        || match_spectra(a.view(), b.view())
+            .is_ok_and(|pairs| pairs.iter().all(|&(_, angle)| angle <= SAME))
+}

@@ -1,0 +1,101 @@
+//! The number of endmembers, on scenes where it is known.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use unmixel::rank::{Rank, rank};
+use unmixel::scene::Cube;
+use unmixel::simulate::{Settings, simulate};
+
+fn of(settings: &Settings) -> Rank {
+    rank(&simulate(settings).unwrap().scene("rank").unwrap().cube).unwrap()
+}
+
+fn settings(k: usize, seed: u64) -> Settings {
+    Settings {
+        rows: 50,
+        cols: 60,
+        bands: 60,
+        endmembers: k,
+        noise_sd: 0.004,
+        seed,
+        ..Settings::default()
+    }
+}
+
+/// What a method of this name says.
+fn said(rank: &Rank, name: &str) -> usize {
+    rank.estimates.iter().find(|e| e.method.contains(name)).unwrap().endmembers
+}
+
+#[test]
+fn independent_noise_gives_the_number_by_both_hysime() {
+    for k in 3..=8 {
+        let found = of(&settings(k, k as u64));
+        assert_eq!(said(&found, "regression"), k, "{:?}", found.estimates);
+        assert_eq!(found.recommended, k, "{:?}", found.estimates);
+        // Virtual dimension sees a signal by its part in the mean, and misses weak ones; it has no
+        // reason to see more than there are, but for its false alarms.
+        assert!(said(&found, "1e-5") <= k, "{:?}", found.estimates);
+        assert!(found.estimates.windows(2).take(4).all(|w| w[0].endmembers >= w[1].endmembers));
+    }
+}
+
+#[test]
+fn noise_that_bands_share_misleads_regression_and_not_neighbours() {
+    for k in [3, 5, 8] {
+        let shared = Settings {
+            band_correlation: 0.7,
+            variability_sd: 0.03,
+            brightness_sd: 0.3,
+            ..settings(k, 1)
+        };
+        let found = of(&shared);
+        assert!(said(&found, "regression") > k + 3, "{:?}", found.estimates);
+        // The slopes of the scene count as noise: of eight, the weakest may be lost.
+        assert!(k - found.recommended.min(k) <= k / 8, "{:?}", found.estimates);
+        assert!(found.recommended <= k, "{:?}", found.estimates);
+    }
+}
+
+#[test]
+fn the_noise_is_estimated() {
+    let found = of(&Settings { bands: 40, ..settings(3, 0) });
+    for sd in &found.noise_sd {
+        // 3,000 pixels leave 1.3 % of error each, of which 4 sd are 5 %. The bands that a band is
+        // regressed on are noisy too: the variance comes out at 1 + sum of squared coefficients, for
+        // three signals in 40 bands up to about 1.3.
+        assert!((0.95..1.2).contains(&(sd / 0.004)), "{sd}");
+    }
+    // Beyond the signal the whitened eigenvalues are around 1: with 40 bands in 3,000 pixels within
+    // (1 +- sqrt(40 / 3000))^2 (Marchenko and Pastur 1967), and some for its edges.
+    assert!(found.eigenvalues[2] > 2.0);
+    assert!(
+        found.eigenvalues[3..].iter().all(|v| (0.7..1.35).contains(v)),
+        "{:?}",
+        found.eigenvalues
+    );
+    assert_eq!(found.hysime_error.len(), 40);
+}
+
+#[test]
+fn odd_scenes_have_a_defined_answer() {
+    // Without noise the f32 of the cube is all there is.
+    let found = of(&Settings { noise_sd: 0.0, brightness_sd: 0.0, ..settings(4, 0) });
+    assert_eq!(found.recommended, 4, "{:?}", found.estimates);
+
+    let mut one_band = Cube::zeros(50, 1);
+    (0..50).for_each(|n| one_band.spectrum_mut(n)[0] = 0.1 + 0.01 * n as f32);
+    assert_eq!(rank(&one_band).unwrap().recommended, 1);
+    for constant in [0.0, 0.3] {
+        let mut cube = Cube::zeros(30, 5);
+        (0..30).for_each(|n| cube.spectrum_mut(n).fill(constant));
+        let found = rank(&cube).unwrap();
+        assert_eq!(found.recommended, 1, "{found:?}");
+        assert!(found.noise_sd.iter().all(|v| v.is_finite()));
+    }
+    let few = rank(&Cube::zeros(6, 5)).unwrap_err().to_string();
+    assert!(few.contains("6 valid pixels and 5 bands") && few.contains("7 pixels"), "{few}");
+    assert!(rank(&Cube::zeros(0, 0)).is_err());
+    let mut holed = Cube::zeros(30, 5);
+    holed.spectrum_mut(3)[2] = f32::NAN;
+    assert!(rank(&holed).is_err());
+}
