@@ -36,7 +36,9 @@
 
 pub mod backend;
 pub mod buffers;
+pub mod calibration;
 pub mod covariance;
+pub mod draws;
 pub mod effective;
 pub mod error;
 pub mod guide;

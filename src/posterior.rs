@@ -132,9 +132,9 @@ impl Posterior {
 }
 
 /// The guide of the scene latents, as distributions.
-struct SceneGuide<'a> {
-    params: &'a Params,
-    globals: &'a [f32],
+pub(crate) struct SceneGuide<'a> {
+    pub(crate) params: &'a Params,
+    pub(crate) globals: &'a [f32],
 }
 
 impl SceneGuide<'_> {
@@ -192,7 +192,7 @@ impl SceneGuide<'_> {
     }
 
     /// One draw of spectrum k, reflectance.
-    fn spectrum(&self, k: usize, draw: u32) -> Vec<f64> {
+    pub(crate) fn spectrum(&self, k: usize, draw: u32) -> Vec<f64> {
         let key = self.params.key();
         // Rows begin at multiples of four, so each four bands share the words of one counter.
         (0..self.params.quads as usize)
@@ -237,7 +237,7 @@ impl SceneGuide<'_> {
 }
 
 /// The largest value of a spectrum; softplus keeps it above zero.
-fn peak(spectrum: &[f64]) -> f64 {
+pub(crate) fn peak(spectrum: &[f64]) -> f64 {
     spectrum.iter().copied().fold(f64::MIN_POSITIVE, f64::max)
 }
 

@@ -42,11 +42,11 @@ pub struct Job {
 }
 
 /// Prior sd of log brightness: a pixel may well be three times as bright as another.
-const BRIGHTNESS_SD: f64 = 1.0;
+pub const BRIGHTNESS_SD: f64 = 1.0;
 /// Prior sd of the log concentration, where it is learned.
 const CONCENTRATION_SD: f64 = 1.0;
 /// Prior scale of an endmember's sd between pixels, reflectance.
-const VARIABILITY_SCALE: f64 = 0.02;
+pub const VARIABILITY_SCALE: f64 = 0.02;
 
 /// The convention that the arguments ask for, or the one that a fit with or without brightness can
 /// tell.
@@ -83,11 +83,16 @@ pub fn model(args: &RunArgs, endmembers: usize) -> Model {
             .then_some(CONCENTRATION_SD),
         brightness: (args.brightness == Switch::On).then_some(BRIGHTNESS_SD),
         variability: variability.then_some(VARIABILITY_SCALE),
-        guide: match args.guide {
-            GuideArg::MeanField => Guide::MeanField,
-            GuideArg::FullRank => Guide::FullRank,
-        },
+        guide: guide(args.guide),
         ..default
+    }
+}
+
+/// The guide of that name.
+pub fn guide(name: GuideArg) -> Guide {
+    match name {
+        GuideArg::MeanField => Guide::MeanField,
+        GuideArg::FullRank => Guide::FullRank,
     }
 }
 
@@ -246,7 +251,7 @@ fn summary(outcome: &Outcome, settings: &Settings) {
 }
 
 /// The guide around a start.
-fn around(model: &Model, settings: &Settings, cube: &Arc<Cube>, start: &Start) -> Result<State> {
+pub fn around(model: &Model, settings: &Settings, cube: &Arc<Cube>, start: &Start) -> Result<State> {
     let sizes = svi::params(model, settings, cube)?;
     let log_brightness = start.log_brightness.as_ref().map(|g| g.view());
     let (endmembers, abundances) = (start.endmembers.view(), start.abundances.view());
@@ -254,7 +259,7 @@ fn around(model: &Model, settings: &Settings, cube: &Arc<Cube>, start: &Start) -
 }
 
 /// Bands that count as independent if nobody says otherwise: docs/model.md has the evidence.
-const EFFECTIVE_BANDS: f64 = 16.0;
+pub const EFFECTIVE_BANDS: f64 = 16.0;
 /// Steps of the fit whose residuals tell, for `auto`.
 const PROBE_STEPS: u32 = 300;
 
