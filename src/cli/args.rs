@@ -25,10 +25,10 @@ pub enum Command {
     Demo(DemoArgs),
     /// Write a simulated scene with its truth
     Simulate(SimulateArgs),
-    /// Simulate scenes, fit them, and report how many truths lie inside posterior intervals
-    Calibrate(CalibrateArgs),
     /// Score the results of a fit against a truth
     Score(ScoreArgs),
+    /// Simulate scenes, fit them, and report how many truths lie inside posterior intervals
+    Calibrate(CalibrateArgs),
     /// List the devices that a fit can run on
     Devices(DevicesArgs),
     /// Write a completion script for a shell to stdout
@@ -267,11 +267,13 @@ pub enum MapsArg {
 }
 
 #[derive(Debug, Args)]
-#[command(after_long_help = "Simulates scenes of 20 x 25 pixels and 64 bands with brightness and variability, K = 3 and 5, with
+#[command(
+    after_long_help = "Simulates scenes of 20 x 25 pixels and 64 bands with brightness and variability, K = 3 and 5, with
 and without pure pixels, with errors of the bands independent and correlated; fits each with all bands
 and with the default number of effective bands, with every guide; and counts the true abundances and
 endmember values inside central 50, 80, 90 and 95 % intervals. Writes calibration.json and
-calibration.png to the folder.")]
+calibration.png to the folder."
+)]
 pub struct CalibrateArgs {
     /// Folder for calibration.json and calibration.png
     #[arg(short, long, value_name = "FOLDER", default_value = "unmixel-calibration")]

@@ -132,7 +132,8 @@ impl Row {
     }
 
     fn cells(&self, ranks: &[f64]) -> Vec<String> {
-        let share = |level| coverage(ranks, level).map_or("-".into(), |s| format!("{:.0}", 100.0 * s));
+        let share =
+            |level| coverage(ranks, level).map_or("-".into(), |s| format!("{:.0}", 100.0 * s));
         LEVELS.into_iter().map(share).collect()
     }
 
@@ -208,7 +209,8 @@ pub fn run(args: &CalibrateArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> 
     let total = cases.len() * guides.len();
     'all: for case in &cases {
         for &guide_arg in guides {
-            let guide = guide_arg.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned());
+            let guide =
+                guide_arg.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned());
             let mut row = Row { case: *case, guide, fits: Vec::new() };
             for scene in 0..args.scenes {
                 let seed = args.seed.wrapping_mul(MOST_SCENES).wrapping_add(scene);
@@ -247,7 +249,8 @@ fn fit(
     let cube = Arc::new(simulated.scene("simulated")?.cube);
     let model = case.model(guide_arg, cube.bands());
     let settings = Settings { seed, ..settings.clone() };
-    let start = starts::start(&cube, case.endmembers, &Init::Vca, model.brightness.is_some(), seed)?;
+    let start =
+        starts::start(&cube, case.endmembers, &Init::Vca, model.brightness.is_some(), seed)?;
     let state = around(&model, &settings, &cube, &start)?;
     let stop = || interrupted.load(Ordering::Relaxed);
     let outcome = svi::fit(device, &model, &settings, &cube, state, &mut |_| (), &stop)?;
@@ -256,19 +259,18 @@ fn fit(
     }
     // With brightness the data do not tell the scale of a spectrum: all in relation to peaks.
     let convention = Convention::Peak;
-    let (true_c, true_w) = convert(
-        simulated.endmembers.view(),
-        flat(&simulated.abundances).view(),
-        convention,
-    )?;
-    let posterior = Posterior::new(&outcome.params, &cube, &outcome.globals, &outcome.locals, convention);
+    let (true_c, true_w) =
+        convert(simulated.endmembers.view(), flat(&simulated.abundances).view(), convention)?;
+    let posterior =
+        Posterior::new(&outcome.params, &cube, &outcome.globals, &outcome.locals, convention);
     let score = score(
         posterior.endmember_mean.view(),
         posterior.abundance_mean.view(),
         Some(true_c.view()),
         Some(true_w.view()),
     )?;
-    let ranks = calibration::ranks(&outcome, convention, true_c.view(), true_w.view(), &score.matching)?;
+    let ranks =
+        calibration::ranks(&outcome, convention, true_c.view(), true_w.view(), &score.matching)?;
     Ok(Some(Fit {
         seed,
         steps: outcome.trace.len(),

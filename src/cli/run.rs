@@ -251,7 +251,12 @@ fn summary(outcome: &Outcome, settings: &Settings) {
 }
 
 /// The guide around a start.
-pub fn around(model: &Model, settings: &Settings, cube: &Arc<Cube>, start: &Start) -> Result<State> {
+pub fn around(
+    model: &Model,
+    settings: &Settings,
+    cube: &Arc<Cube>,
+    start: &Start,
+) -> Result<State> {
     let sizes = svi::params(model, settings, cube)?;
     let log_brightness = start.log_brightness.as_ref().map(|g| g.view());
     let (endmembers, abundances) = (start.endmembers.view(), start.abundances.view());

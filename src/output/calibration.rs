@@ -46,10 +46,8 @@ pub fn calibration_png(panels: &[CalibrationPanel]) -> Result<Vec<u8>> {
     canvas.text(title, TITLE, (MARGIN, 26.0), Align::Start, INK);
     legend(&mut canvas, panels);
     for (i, panel) in panels.iter().enumerate() {
-        let corner = (
-            MARGIN + (i % columns) as f32 * PANEL.0,
-            HEAD + (i / columns) as f32 * PANEL.1,
-        );
+        let corner =
+            (MARGIN + (i % columns) as f32 * PANEL.0, HEAD + (i / columns) as f32 * PANEL.1);
         draw(&mut canvas, panel, corner);
     }
     canvas.png()

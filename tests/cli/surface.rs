@@ -81,7 +81,9 @@ const RUN: [&str; 16] = [
 ];
 const FIT: [&str; 7] =
     ["--endmembers", "--init", "--names", "--truth", "--rows", "--cols", "--scale"];
-const SIMULATE: [&str; 13] = [
+const CALIBRATE: [&str; 7] =
+    ["--out", "--force", "--device", "--seed", "--scenes", "--steps", "--guide"];
+const SIMULATE: [&str; 14] = [
     "--out",
     "--force",
     "--rows",
@@ -89,6 +91,7 @@ const SIMULATE: [&str; 13] = [
     "--bands",
     "--endmembers",
     "--noise",
+    "--maps",
     "--no-pure-pixels",
     "--brightness",
     "--variability",
@@ -124,6 +127,7 @@ fn help_has_a_text_for_every_flag() {
         ("fit", vec![&FIT[..], &RUN, &own]),
         ("demo", vec![&RUN[..], &own]),
         ("simulate", vec![&SIMULATE[..], &own]),
+        ("calibrate", vec![&CALIBRATE[..], &own]),
         ("score", vec![&["--truth", "--json"][..], &own]),
         ("devices", vec![&["--json"][..], &own]),
         ("completions", vec![&own[..]]),
@@ -142,7 +146,7 @@ fn help_has_a_text_for_every_flag() {
         assert_eq!(found, wanted, "{command}");
     }
     let help = bench.ok("--help").stdout;
-    for command in ["fit", "demo", "simulate", "score", "devices", "completions"] {
+    for command in ["fit", "demo", "simulate", "score", "calibrate", "devices", "completions"] {
         let text = help.lines().find_map(|l| l.trim().strip_prefix(command));
         assert!(text.is_some_and(|t| t.trim().len() > 10), "{command}: {help}");
     }
