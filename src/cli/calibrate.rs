@@ -29,6 +29,9 @@ const CURVE: usize = 19;
 const OTHER_MODE: f64 = 0.1;
 /// Correlation of adjacent bands' errors where they err together: 64 bands then tell as much as 7.
 const CORRELATION: f64 = 0.8;
+/// Abundances from here on are counted once more by themselves: a normal in the logit is a poor
+/// likeness of the posterior of a smaller one.
+const LARGE: f32 = 0.1;
 /// Most scenes a setting: their seeds must not meet those of other runs' scenes.
 const MOST_SCENES: u64 = 1000;
 
@@ -107,6 +110,8 @@ struct Fit {
     mean_sad: f64,
     rmse: f64,
     ranks: Ranks,
+    /// Ranks of abundances of at least [`LARGE`].
+    large: Vec<f64>,
 }
 
 impl Fit {
@@ -126,9 +131,9 @@ struct Row {
 type Curve = Vec<(f64, f64)>;
 
 impl Row {
-    fn pooled<'a>(&'a self, of: impl Fn(&'a Ranks) -> &'a [f64], matched: bool) -> Vec<f64> {
+    fn pooled<'a>(&'a self, of: impl Fn(&'a Fit) -> &'a [f64], matched: bool) -> Vec<f64> {
         let counted = self.fits.iter().filter(|fit| !(matched && fit.is_other_mode()));
-        counted.flat_map(|fit| of(&fit.ranks).iter().copied()).collect()
+        counted.flat_map(|fit| of(fit).iter().copied()).collect()
     }
 
     fn cells(&self, ranks: &[f64]) -> Vec<String> {
@@ -147,10 +152,12 @@ impl Row {
 
     fn json(&self) -> serde_json::Value {
         let of = |matched| {
-            let abundances = self.pooled(|r| &r.abundances, matched);
-            let endmembers = self.pooled(|r| &r.endmembers, matched);
+            let abundances = self.pooled(|fit| &fit.ranks.abundances, matched);
+            let endmembers = self.pooled(|fit| &fit.ranks.endmembers, matched);
+            let large = self.pooled(|fit| &fit.large, matched);
             serde_json::json!({
                 "abundances": curve(&abundances),
+                "large_abundances": curve(&large),
                 "endmembers": curve(&endmembers),
             })
         };
@@ -224,8 +231,8 @@ pub fn run(args: &CalibrateArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> 
                 rows.len() + 1,
                 case.name(),
                 row.guide,
-                row.cells(&row.pooled(|r| &r.abundances, false))[2],
-                row.cells(&row.pooled(|r| &r.endmembers, false))[2],
+                row.cells(&row.pooled(|fit| &fit.ranks.abundances, false))[2],
+                row.cells(&row.pooled(|fit| &fit.ranks.endmembers, false))[2],
             );
             rows.push(row);
         }
@@ -276,6 +283,12 @@ fn fit(
         steps: outcome.trace.len(),
         mean_sad: score.mean_sad.unwrap_or(f64::NAN),
         rmse: score.abundance_rmse.unwrap_or(f64::NAN),
+        large: true_w
+            .iter()
+            .zip(&ranks.abundances)
+            .filter(|(w, _)| **w >= LARGE)
+            .map(|(_, rank)| *rank)
+            .collect(),
         ranks,
     }))
 }
@@ -291,6 +304,7 @@ fn table(rows: &[Row]) -> comfy_table::Table {
         "setting",
         "guide",
         "abundances inside 50, 80, 90, 95 %",
+        "from 0.1 on",
         "endmember values inside",
         "RMSE",
         "other mode",
@@ -299,9 +313,10 @@ fn table(rows: &[Row]) -> comfy_table::Table {
         table.add_row([
             row.case.name(),
             row.guide.clone(),
-            row.cells(&row.pooled(|r| &r.abundances, false)).join("  "),
-            row.cells(&row.pooled(|r| &r.endmembers, false)).join("  "),
-            format!("{:.4}", row.mean(|fit| fit.rmse)),
+            row.cells(&row.pooled(|fit| &fit.ranks.abundances, false)).join("  "),
+            row.cells(&row.pooled(|fit| &fit.large, false)).join("  "),
+            row.cells(&row.pooled(|fit| &fit.ranks.endmembers, false)).join("  "),
+            format!("{:.3}", row.mean(|fit| fit.rmse)),
             format!("{} of {}", row.other_modes(), row.fits.len()),
         ]);
     }
@@ -322,6 +337,7 @@ fn write(
         "svi": settings,
         "draws": calibration::DRAWS,
         "other_mode_from_mean_sad": OTHER_MODE,
+        "large_abundances_from": LARGE,
         "rows": rows.iter().map(Row::json).collect::<Vec<_>>(),
     });
     folder.write("calibration.json", |to| writeln!(to, "{json:#}"))?;
@@ -334,8 +350,8 @@ fn write(
                 .filter(|row| row.case.name() == case.name())
                 .map(|row| CalibrationCurve {
                     name: row.guide.clone(),
-                    abundances: curve(&row.pooled(|r| &r.abundances, false)),
-                    endmembers: curve(&row.pooled(|r| &r.endmembers, false)),
+                    abundances: curve(&row.pooled(|fit| &fit.ranks.abundances, false)),
+                    endmembers: curve(&row.pooled(|fit| &fit.ranks.endmembers, false)),
                 })
                 .collect(),
         })
