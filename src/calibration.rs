@@ -1,37 +1,43 @@
 //! Whether intervals hold what they promise: where known truths lie among posterior draws (Talts et
 //! al. 2018, "Validating Bayesian inference algorithms with simulation-based calibration").
 
-use ndarray::{ArrayView2, s};
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 
 use crate::draws::Draws;
 use crate::error::{Error, Result};
+use crate::reweight::{self, Reweighting};
+use crate::scene::Cube;
 use crate::score::Convention;
 use crate::svi::Outcome;
 
 /// Draws a truth is ranked among. 400 possible ranks: every level that is a multiple of 1/200 is met
 /// exactly, no quantile has to be interpolated.
-pub const DRAWS: u32 = 399;
+pub const DRAWS: u32 = reweight::DRAWS;
 
 /// Ranks of known truths: 0 below all draws, 1 above, uniform where intervals hold what they promise.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Ranks {
     /// One for each pixel and endmember, N K numbers.
     pub abundances: Vec<f64>,
+    /// The same among weighted draws ([`Reweighting`]); empty with covariance noise.
+    pub reweighted: Vec<f64>,
     /// One for each endmember and band, K L numbers.
     pub endmembers: Vec<f64>,
 }
 
 /// The rank of a truth among draws, 0 to 1: the middle of its place. Draws that equal it count half
-/// on either side.
-pub fn rank<T: PartialOrd>(truth: &T, draws: impl Iterator<Item = T>) -> f64 {
-    let (mut below, mut equal, mut count) = (0_u32, 0_u32, 0_u32);
-    for draw in draws {
-        count += 1;
-        below += u32::from(draw < *truth);
-        equal += u32::from(draw == *truth);
+/// on either side. The truth's own weight is that of an average draw.
+pub fn rank<T: PartialOrd>(truth: &T, draws: impl Iterator<Item = (T, f64)>) -> f64 {
+    let (mut below, mut equal, mut total, mut count) = (0.0, 0.0, 0.0, 0.0);
+    for (draw, weight) in draws {
+        count += 1.0;
+        total += weight;
+        below += if draw < *truth { weight } else { 0.0 };
+        equal += if draw == *truth { weight } else { 0.0 };
     }
-    (f64::from(below) + 0.5 * f64::from(equal + 1)) / f64::from(count + 1)
+    let own = total / count;
+    (below + 0.5 * (equal + own)) / (total + own)
 }
 
 /// The share of ranks that lie inside the central interval of a probability `level`, 0 to 1; none
@@ -41,7 +47,7 @@ pub fn coverage(ranks: &[f64], level: f64) -> Option<f64> {
     (!ranks.is_empty()).then(|| inside as f64 / ranks.len() as f64)
 }
 
-/// Ranks of the truth under a fitted guide. The truth, endmembers (K, L) and abundances (N, K), is in
+/// Ranks of the truth under a fitted guide of a cube. The truth, endmembers (K, L) and abundances (N, K), is in
 /// the `convention`; `matching[t]` is the estimated endmember that stands for the true one t.
 ///
 /// # Errors
@@ -49,6 +55,7 @@ pub fn coverage(ranks: &[f64], level: f64) -> Option<f64> {
 /// [`Error::Scene`] when sizes differ.
 pub fn ranks(
     outcome: &Outcome,
+    cube: &Cube,
     convention: Convention,
     endmembers: ArrayView2<f64>,
     abundances: ArrayView2<f32>,
@@ -67,20 +74,31 @@ pub fn ranks(
         )));
     }
     let draws = Draws::new(p, &outcome.globals, &outcome.locals, convention, DRAWS);
-    let of_pixel = |n: usize| -> Vec<f64> {
-        let drawn = draws.abundances(n);
-        let truth = abundances.slice(s![n, ..]);
-        truth
-            .iter()
-            .zip(matching)
-            .map(|(truth, &e)| rank(truth, drawn.iter().map(|w| w[e])))
-            .collect()
+    let among = |n: usize, drawn: &[Vec<f32>], weights: &[f64]| -> Vec<f64> {
+        let of = |(truth, &e): (&f32, &usize)| {
+            rank(truth, drawn.iter().map(|w| w[e]).zip(weights.iter().copied()))
+        };
+        abundances.row(n).iter().zip(matching).map(of).collect()
     };
-    let of_abundances: Vec<Vec<f64>> = (0..pixels).into_par_iter().map(of_pixel).collect();
-    let of_endmembers = endmembers.indexed_iter().map(|((t, band), truth)| {
-        rank(truth, draws.spectra().iter().map(|spectra| spectra[matching[t]][band]))
+    let equal = vec![1.0; DRAWS as usize];
+    let plain: Vec<Vec<f64>> =
+        (0..pixels).into_par_iter().map(|n| among(n, &draws.abundances(n), &equal)).collect();
+    let reweighting = Reweighting::new(p, cube, &outcome.globals, &outcome.locals);
+    let reweighted = reweighting.map(|reweighting| -> Vec<Vec<f64>> {
+        let one = |n| {
+            let (drawn, weights) = draws.weighted(&reweighting, n);
+            among(n, &drawn, &weights)
+        };
+        (0..pixels).into_par_iter().map(one).collect()
     });
-    Ok(Ranks { abundances: of_abundances.concat(), endmembers: of_endmembers.collect() })
+    let of_endmembers = endmembers.indexed_iter().map(|((t, band), truth)| {
+        rank(truth, draws.spectra().iter().map(|spectra| (spectra[matching[t]][band], 1.0)))
+    });
+    Ok(Ranks {
+        abundances: plain.concat(),
+        reweighted: reweighted.unwrap_or_default().concat(),
+        endmembers: of_endmembers.collect(),
+    })
 }
 
 #[cfg(test)]
@@ -89,10 +107,13 @@ mod tests {
 
     #[test]
     fn places_among_draws() {
-        let draws = || [1.0, 2.0, 3.0].into_iter();
+        let draws = || [1.0, 2.0, 3.0].into_iter().map(|x| (x, 1.0));
         assert_eq!([0.0, 1.5, 4.0].map(|x| rank(&x, draws())), [0.125, 0.375, 0.875]);
         // A constant that is met exactly lies in the middle.
-        assert_eq!(rank(&1.0, [1.0; 3].into_iter()), 0.5);
+        assert_eq!(rank(&1.0, [(1.0, 1.0); 3].into_iter()), 0.5);
+        // A weight of two counts as two draws, of an average weight of 4/3.
+        let weighted = [(1.0, 2.0), (2.0, 1.0), (3.0, 1.0)].into_iter();
+        assert_eq!(rank(&1.5, weighted), (2.0 + 0.5 * 4.0 / 3.0) / (4.0 + 4.0 / 3.0));
         assert_eq!(coverage(&[], 0.9), None);
     }
 }

@@ -3,6 +3,7 @@
 use crate::layout::{FULL_RANK, Params};
 use crate::passes::sample_pixels::latent;
 use crate::posterior::{SceneGuide, peak};
+use crate::reweight::Reweighting;
 use crate::rng::{self, Stream};
 use crate::score::Convention;
 
@@ -56,28 +57,37 @@ impl<'a> Draws<'a> {
     /// pixel meets the draw of the scene with the same number.
     pub fn abundances(&self, pixel: usize) -> Vec<Vec<f32>> {
         let p = self.params;
-        let (k, latents, stride) = (p.k(), p.latents as usize, p.local_stride as usize);
+        let (latents, stride) = (p.latents as usize, p.local_stride as usize);
         let guide: Vec<f64> =
             self.locals[pixel * stride..][..stride].iter().map(|&x| f64::from(x)).collect();
         let mut eps = vec![0.0; latents];
-        (0..)
-            .zip(&self.heights)
-            .map(|(draw, heights)| {
-                for (block, four) in (1..).zip(eps.chunks_mut(4)) {
-                    // Block 0 belongs to the spectra.
-                    let fresh =
-                        rng::normals(p.key(), Stream::Posterior, 0, draw, pixel as u32, block);
-                    four.iter_mut().zip(fresh).for_each(|(e, x)| *e = f64::from(x));
-                }
-                let logit = |j: usize| {
-                    if j + 1 < k { latent(p.has(FULL_RANK), &guide, &eps, j) } else { 0.0 }
-                };
-                let mut w: Vec<f64> = (0..k).map(logit).collect();
-                let top = w.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                w.iter_mut().zip(heights).for_each(|(w, h)| *w = h * (*w - top).exp());
-                let sum: f64 = w.iter().sum();
-                w.iter().map(|w| (w / sum) as f32).collect()
-            })
-            .collect()
+        let one = |(draw, heights): (u32, &Vec<f64>)| {
+            for (block, four) in (1..).zip(eps.chunks_mut(4)) {
+                // Block 0 belongs to the spectra.
+                let fresh = rng::normals(p.key(), Stream::Posterior, 0, draw, pixel as u32, block);
+                four.iter_mut().zip(fresh).for_each(|(e, x)| *e = f64::from(x));
+            }
+            let z: Vec<f64> =
+                (0..p.k() - 1).map(|j| latent(p.has(FULL_RANK), &guide, &eps, j)).collect();
+            shares(&z, heights)
+        };
+        (0..).zip(&self.heights).map(one).collect()
     }
+
+    /// Weighted draws of a pixel's abundances, a row of K a draw, and the weights, with sum 1.
+    pub fn weighted(&self, reweighting: &Reweighting, pixel: usize) -> (Vec<Vec<f32>>, Vec<f64>) {
+        let weighted = reweighting.pixel(pixel);
+        let k = self.params.k();
+        let rows = weighted.latents.iter().zip(self.heights.iter().cycle());
+        (rows.map(|(z, heights)| shares(&z[..k - 1], heights)).collect(), weighted.weights)
+    }
+}
+
+/// Abundances from logits, the last one fixed at 0, in the convention that `heights` stand for.
+fn shares(logits: &[f64], heights: &[f64]) -> Vec<f32> {
+    let top = logits.iter().copied().fold(0.0, f64::max);
+    let exp = logits.iter().chain([&0.0]).map(|z| (z - top).exp());
+    let w: Vec<f64> = exp.zip(heights).map(|(w, h)| w * h).collect();
+    let sum: f64 = w.iter().sum();
+    w.iter().map(|w| (w / sum) as f32).collect()
 }

@@ -48,6 +48,7 @@ pub mod model;
 pub mod output;
 pub mod passes;
 pub mod posterior;
+pub mod reweight;
 pub mod rng;
 pub mod scene;
 pub mod schedule;

@@ -7,6 +7,7 @@ use crate::covariance::NoiseCovariance;
 use crate::layout::{BRIGHTNESS, CONCENTRATION, COVARIANCE, FULL_RANK, Params, VARIABILITY};
 use crate::math::softplus;
 use crate::passes::sample_pixels::latent;
+use crate::reweight::Reweighting;
 use crate::rng::{self, Stream};
 use crate::scene::Cube;
 use crate::score::Convention;
@@ -66,6 +67,30 @@ impl Posterior {
         locals: &[f32],
         convention: Convention,
     ) -> Self {
+        Self::of(params, cube, globals, locals, convention, None)
+    }
+
+    /// The same with abundances and brightness from weighted draws ([`Reweighting`]): pixels are then
+    /// no normals in the logit. With covariance noise there are none, and this is [`Posterior::new`].
+    pub fn reweighted(
+        params: &Params,
+        cube: &Cube,
+        globals: &[f32],
+        locals: &[f32],
+        convention: Convention,
+    ) -> Self {
+        let reweighting = Reweighting::new(params, cube, globals, locals);
+        Self::of(params, cube, globals, locals, convention, reweighting.as_ref())
+    }
+
+    fn of(
+        params: &Params,
+        cube: &Cube,
+        globals: &[f32],
+        locals: &[f32],
+        convention: Convention,
+        reweighting: Option<&Reweighting>,
+    ) -> Self {
         let scene = SceneGuide { params, globals };
         let [mean, sd, q05, q95] = match convention {
             Convention::Reflectance => scene.reflectance(),
@@ -75,7 +100,8 @@ impl Posterior {
             Convention::Reflectance => vec![vec![1.0; params.k()]; DRAWS],
             Convention::Peak => (0..DRAWS as u32).map(|draw| scene.peaks(draw)).collect(),
         };
-        let (abundance_mean, abundance_sd, brightness) = pixels(params, locals, &peaks);
+        let (abundance_mean, abundance_sd, brightness) =
+            pixels(params, locals, &peaks, reweighting);
         let mean_of =
             |k: usize| abundance_mean.column(k).iter().map(|&w| f64::from(w)).sum::<f64>();
         let noise = NoiseCovariance::new(params, globals);
@@ -280,6 +306,7 @@ fn pixels(
     params: &Params,
     locals: &[f32],
     peaks: &[Vec<f32>],
+    reweighting: Option<&Reweighting>,
 ) -> (Array2<f32>, Array2<f32>, Array1<f32>) {
     let (n, k, latents) = (params.pixels as usize, params.k(), params.latents as usize);
     let mut mean = Array2::<f32>::zeros((n, k));
@@ -291,10 +318,9 @@ fn pixels(
         let guide = &locals[n * params.local_stride as usize..][..params.local_stride as usize];
         let mut w = vec![0.0; k];
         let mut bright = 0.0;
-        for (eps, peaks) in points.iter().zip(peaks) {
-            let z = |j: usize| latent(params.has(FULL_RANK), guide, eps, j);
+        let mut add = |z: &[f32], share: f32, peaks: &[f32]| {
             for (j, w) in w.iter_mut().enumerate() {
-                *w = if j + 1 < k { z(j) } else { 0.0 };
+                *w = if j + 1 < k { z[j] } else { 0.0 };
             }
             let top = w.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             w.iter_mut().for_each(|w| *w = (*w - top).exp());
@@ -305,8 +331,26 @@ fn pixels(
                 *m += share * w / sum;
                 *s += share * (w / sum).powi(2);
             }
-            let bare = if params.has(BRIGHTNESS) { z(k - 1).exp() } else { 1.0 };
+            let bare = if params.has(BRIGHTNESS) { z[k - 1].exp() } else { 1.0 };
             bright += share * bare * sum / plain;
+        };
+        let mut z = vec![0.0; latents];
+        match reweighting.map(|reweighting| reweighting.pixel(n)) {
+            Some(weighted) => {
+                let draws = weighted.latents.iter().zip(&weighted.weights);
+                for ((draw, &weight), peaks) in draws.zip(peaks.iter().cycle()) {
+                    z.iter_mut().zip(draw).for_each(|(z, x)| *z = *x as f32);
+                    add(&z, weight as f32, peaks);
+                }
+            }
+            None => {
+                for (eps, peaks) in points.iter().zip(peaks) {
+                    for (j, z) in z.iter_mut().enumerate() {
+                        *z = latent(params.has(FULL_RANK), guide, eps, j);
+                    }
+                    add(&z, share, peaks);
+                }
+            }
         }
         sd.zip_mut_with(&mean, |s, m| *s = (*s - m * m).max(0.0).sqrt());
         bright

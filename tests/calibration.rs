@@ -28,7 +28,8 @@ fn intervals_of_a_known_normal_are_nominal_and_half_as_wide_ones_are_not() {
     let with = |width: f64| -> Vec<f64> {
         (0..count)
             .map(|i| {
-                let draws = (0..399).map(|d| 3.0 + width * 2.0 * normal(8, i * 399 + d));
+                let draws =
+                    (0..399).map(|d| 3.0 + width * 2.0 * normal(8, i * 399 + d)).map(|x| (x, 1.0));
                 rank(&(3.0 + 2.0 * normal(9, i)), draws)
             })
             .collect()
@@ -84,7 +85,7 @@ fn drawn(guide: Guide, convention: Convention, wider: f64) -> (Vec<f64>, Vec<f64
     // The estimate has its endmembers in another order than the truth.
     let order = [2, 0, 1];
     let (c, w) = (c.select(ndarray::Axis(0), &order), w.select(ndarray::Axis(1), &order));
-    let ranks = ranks(&outcome, convention, c.view(), w.view(), &order).unwrap();
+    let ranks = ranks(&outcome, &problem.cube, convention, c.view(), w.view(), &order).unwrap();
     (ranks.abundances, ranks.endmembers)
 }
 
@@ -120,7 +121,9 @@ fn sizes_that_do_not_agree_are_refused() {
         seconds: (0.0, 0.0),
     };
     let (c, w) = (problem.endmembers.view(), problem.abundances.view());
-    let with = |c, w, matching: &[usize]| ranks(&outcome, Convention::Reflectance, c, w, matching);
+    let with = |c, w, matching: &[usize]| {
+        ranks(&outcome, &problem.cube, Convention::Reflectance, c, w, matching)
+    };
     assert!(with(c, w, &[0, 1, 2]).is_ok());
     for refused in [
         with(c.slice(ndarray::s![.., 1..]), w, &[0, 1, 2]),

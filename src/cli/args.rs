@@ -126,6 +126,10 @@ pub struct RunArgs {
     /// Variational family of a pixel's latents: mean-field, or full-rank with their correlations
     #[arg(long, value_enum, default_value = "full-rank")]
     pub guide: GuideArg,
+    /// Whether abundances are weighted draws of each pixel's posterior, not the guide's own: nearer to
+    /// it where abundances are small, at the cost of some hundred steps; not with covariance noise
+    #[arg(long, value_enum, default_value = "off")]
+    pub reweight: Switch,
     /// Abundances as shares of area (reflectance) or of peak-normalised spectra (peak); peak is what
     /// a fit with brightness can tell, and its default
     #[arg(long, value_enum)]

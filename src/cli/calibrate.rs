@@ -154,9 +154,11 @@ impl Row {
         let of = |matched| {
             let abundances = self.pooled(|fit| &fit.ranks.abundances, matched);
             let endmembers = self.pooled(|fit| &fit.ranks.endmembers, matched);
+            let reweighted = self.pooled(|fit| &fit.ranks.reweighted, matched);
             let large = self.pooled(|fit| &fit.large, matched);
             serde_json::json!({
                 "abundances": curve(&abundances),
+                "reweighted_abundances": curve(&reweighted),
                 "large_abundances": curve(&large),
                 "endmembers": curve(&endmembers),
             })
@@ -276,8 +278,14 @@ fn fit(
         Some(true_c.view()),
         Some(true_w.view()),
     )?;
-    let ranks =
-        calibration::ranks(&outcome, convention, true_c.view(), true_w.view(), &score.matching)?;
+    let ranks = calibration::ranks(
+        &outcome,
+        &cube,
+        convention,
+        true_c.view(),
+        true_w.view(),
+        &score.matching,
+    )?;
     Ok(Some(Fit {
         seed,
         steps: outcome.trace.len(),
@@ -303,9 +311,10 @@ fn table(rows: &[Row]) -> comfy_table::Table {
     let mut table = tables::table(&[
         "setting",
         "guide",
-        "abundances inside 50, 80, 90, 95 %",
+        "abundances in 50, 80, 90, 95 %",
+        "reweighted",
         "from 0.1 on",
-        "endmember values inside",
+        "endmember values",
         "RMSE",
         "other mode",
     ]);
@@ -314,6 +323,7 @@ fn table(rows: &[Row]) -> comfy_table::Table {
             row.case.name(),
             row.guide.clone(),
             row.cells(&row.pooled(|fit| &fit.ranks.abundances, false)).join("  "),
+            row.cells(&row.pooled(|fit| &fit.ranks.reweighted, false)).join("  "),
             row.cells(&row.pooled(|fit| &fit.large, false)).join("  "),
             row.cells(&row.pooled(|fit| &fit.ranks.endmembers, false)).join("  "),
             format!("{:.3}", row.mean(|fit| fit.rmse)),
@@ -350,6 +360,7 @@ fn write(
                 .filter(|row| row.case.name() == case.name())
                 .map(|row| CalibrationCurve {
                     name: row.guide.clone(),
+                    reweighted: curve(&row.pooled(|fit| &fit.ranks.reweighted, false)),
                     abundances: curve(&row.pooled(|fit| &fit.ranks.abundances, false)),
                     endmembers: curve(&row.pooled(|fit| &fit.ranks.endmembers, false)),
                 })

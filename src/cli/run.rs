@@ -118,6 +118,12 @@ pub fn run(
     let Job { mut scene, path, endmembers, init, names, truth, mut seconds } = job;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|t| t.as_secs());
     let convention = convention(args)?;
+    if args.reweight == Switch::On && args.noise == NoiseArg::Covariance {
+        return Err(Error::option(
+            "--reweight on",
+            "does not go with --noise covariance: weights need bands that stand for themselves",
+        ));
+    }
     let (mut model, settings) = (model(args, endmembers), settings(args));
     // Before sizes are computed from it: they would not hold just any number.
     starts::check_count(&scene.cube, endmembers)?;
@@ -167,8 +173,11 @@ pub fn run(
     }
     summary(&outcome, &settings);
 
-    let posterior =
-        Posterior::new(&outcome.params, &cube, &outcome.globals, &outcome.locals, convention);
+    let reported = match args.reweight {
+        Switch::On => Posterior::reweighted,
+        Switch::Off => Posterior::new,
+    };
+    let posterior = reported(&outcome.params, &cube, &outcome.globals, &outcome.locals, convention);
     scene.cube = Arc::unwrap_or_clone(cube);
     let (posterior, scored) = match &truth {
         Some(truth) => compare(&scene, posterior, truth)?,
@@ -203,7 +212,7 @@ pub fn run(
     let mut report = Report {
         unmixel: env!("CARGO_PKG_VERSION"),
         scene: SceneReport::new(&scene, path),
-        settings: serde_json::json!({ "model": model, "convention": convention, "effective_bands": bands, "svi": settings, "start": start.description }),
+        settings: serde_json::json!({ "model": model, "convention": convention, "reweighted": args.reweight == Switch::On, "effective_bands": bands, "svi": settings, "start": start.description }),
         seed: args.seed,
         device: DeviceReport {
             name: device.info.name,

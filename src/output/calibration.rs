@@ -28,12 +28,14 @@ pub struct CalibrationCurve {
     pub name: String,
     /// For abundances.
     pub abundances: Vec<(f64, f64)>,
+    /// For abundances from weighted draws; may be empty.
+    pub reweighted: Vec<(f64, f64)>,
     /// For endmember values.
     pub endmembers: Vec<(f64, f64)>,
 }
 
-/// Draws the panels, four a row, as a PNG: abundances in full lines, endmember values in broken
-/// ones, the promise as a diagonal. Below it intervals are too narrow, above too wide.
+/// Draws the panels, four a row, as a PNG: abundances in full lines (faint: from weighted draws),
+/// endmember values in broken ones, the promise as a diagonal. Below it intervals are too narrow, above too wide.
 ///
 /// # Errors
 /// When there is not enough memory for the picture.
@@ -58,6 +60,7 @@ fn legend(canvas: &mut Canvas, panels: &[CalibrationPanel]) {
     let names = panels.iter().map(|panel| &panel.curves).max_by_key(|curves| curves.len());
     for (i, curve) in names.into_iter().flatten().enumerate() {
         entries.push((pen(i, false), format!("{}, abundances", curve.name)));
+        entries.push((faint(i), format!("{}, reweighted", curve.name)));
         entries.push((pen(i, true), format!("{}, endmembers", curve.name)));
     }
     let mut x = MARGIN;
@@ -76,10 +79,14 @@ fn draw(canvas: &mut Canvas, panel: &CalibrationPanel, (left, top): (f32, f32)) 
     axes.grid(canvas);
     canvas.line(&[axes.place(0.0, 0.0), axes.place(1.0, 1.0)], promise());
     for (i, curve) in panel.curves.iter().enumerate() {
-        for (points, dashed) in [(&curve.endmembers, true), (&curve.abundances, false)] {
+        for (points, pen) in [
+            (&curve.endmembers, pen(i, true)),
+            (&curve.reweighted, faint(i)),
+            (&curve.abundances, pen(i, false)),
+        ] {
             let places: Vec<_> = points.iter().map(|&(x, y)| axes.place(x, y)).collect();
             if !places.is_empty() {
-                canvas.line(&places, pen(i, dashed));
+                canvas.line(&places, pen);
             }
         }
     }
@@ -88,6 +95,10 @@ fn draw(canvas: &mut Canvas, panel: &CalibrationPanel, (left, top): (f32, f32)) 
 
 fn pen(curve: usize, dashed: bool) -> Pen {
     Pen { color: endmember_color(curve), alpha: 1.0, width: 2.2, dashed }
+}
+
+fn faint(curve: usize) -> Pen {
+    Pen { alpha: 0.45, width: 4.0, ..pen(curve, false) }
 }
 
 fn promise() -> Pen {

@@ -61,7 +61,7 @@ fn devices_lists_one_that_auto_takes() {
     }
 }
 
-const RUN: [&str; 16] = [
+const RUN: [&str; 17] = [
     "--out",
     "--force",
     "--device",
@@ -77,6 +77,7 @@ const RUN: [&str; 16] = [
     "--variability",
     "--effective-bands",
     "--guide",
+    "--reweight",
     "--convention",
 ];
 const FIT: [&str; 7] =
