@@ -36,8 +36,10 @@
 
 pub mod backend;
 pub mod buffers;
+pub mod calibration;
 pub mod covariance;
 pub mod doubts;
+pub mod draws;
 pub mod effective;
 pub mod error;
 pub mod estimate;
@@ -50,6 +52,7 @@ pub mod output;
 pub mod passes;
 pub mod posterior;
 pub mod rank;
+pub mod reweight;
 pub mod rng;
 pub mod scene;
 pub mod schedule;

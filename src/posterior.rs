@@ -9,6 +9,7 @@ use crate::layout::{BRIGHTNESS, CONCENTRATION, COVARIANCE, FULL_RANK, Params, VA
 use crate::math::softplus;
 use crate::passes::sample_globals::add_loadings;
 use crate::passes::sample_pixels::latent;
+use crate::reweight::Reweighting;
 use crate::rng::{self, Stream};
 use crate::scene::Cube;
 use crate::score::Convention;
@@ -71,6 +72,30 @@ impl Posterior {
         locals: &[f32],
         convention: Convention,
     ) -> Self {
+        Self::of(params, cube, globals, locals, convention, None)
+    }
+
+    /// The same with abundances and brightness from weighted draws ([`Reweighting`]): pixels are then
+    /// no normals in the logit. With covariance noise there are none, and this is [`Posterior::new`].
+    pub fn reweighted(
+        params: &Params,
+        cube: &Cube,
+        globals: &[f32],
+        locals: &[f32],
+        convention: Convention,
+    ) -> Self {
+        let reweighting = Reweighting::new(params, cube, globals, locals);
+        Self::of(params, cube, globals, locals, convention, reweighting.as_ref())
+    }
+
+    fn of(
+        params: &Params,
+        cube: &Cube,
+        globals: &[f32],
+        locals: &[f32],
+        convention: Convention,
+        reweighting: Option<&Reweighting>,
+    ) -> Self {
         let scene = SceneGuide { params, globals };
         let [mean, sd, q05, q95] = match convention {
             Convention::Reflectance => scene.reflectance(),
@@ -84,7 +109,8 @@ impl Posterior {
             Convention::Peak => (0..draws as u32).map(|draw| scene.peaks(draw)).collect(),
         };
         let shared = joint.then(|| (0..draws as u32).map(|draw| shared(params, draw)).collect());
-        let (abundance_mean, abundance_sd, brightness) = pixels(params, locals, &peaks, shared);
+        let (abundance_mean, abundance_sd, brightness) =
+            pixels(params, locals, &peaks, shared, reweighting);
         let mean_of =
             |k: usize| abundance_mean.column(k).iter().map(|&w| f64::from(w)).sum::<f64>();
         let noise = NoiseCovariance::new(params, globals);
@@ -141,9 +167,9 @@ impl Posterior {
 }
 
 /// The guide of the scene latents, as distributions.
-struct SceneGuide<'a> {
-    params: &'a Params,
-    globals: &'a [f32],
+pub(crate) struct SceneGuide<'a> {
+    pub(crate) params: &'a Params,
+    pub(crate) globals: &'a [f32],
 }
 
 impl SceneGuide<'_> {
@@ -200,7 +226,7 @@ impl SceneGuide<'_> {
     }
 
     /// One draw of spectrum k, reflectance.
-    fn spectrum(&self, k: usize, draw: u32) -> Vec<f64> {
+    pub(crate) fn spectrum(&self, k: usize, draw: u32) -> Vec<f64> {
         let (key, g, rank) =
             (self.params.key(), self.params.globals as usize, self.params.rank as usize);
         let shared = shared(self.params, draw);
@@ -249,7 +275,7 @@ impl SceneGuide<'_> {
 }
 
 /// The largest value of a spectrum; softplus keeps it above zero.
-fn peak(spectrum: &[f64]) -> f64 {
+pub(crate) fn peak(spectrum: &[f64]) -> f64 {
     spectrum.iter().copied().fold(f64::MIN_POSITIVE, f64::max)
 }
 
@@ -267,7 +293,7 @@ fn expectation(loc: f64, scale: f64, f: impl Fn(f64) -> f64) -> f64 {
 }
 
 /// What all latents share in one draw: normals in pairs of mirror images.
-fn shared(params: &Params, draw: u32) -> Vec<f32> {
+pub(crate) fn shared(params: &Params, draw: u32) -> Vec<f32> {
     (0..params.rank)
         .map(|r| rng::normal_at(params.key(), Stream::Posterior, draw, u32::MAX, r / 4, r % 4))
         .collect()
@@ -301,6 +327,7 @@ fn pixels(
     locals: &[f32],
     peaks: &[Vec<f32>],
     shared: Option<Vec<Vec<f32>>>,
+    reweighting: Option<&Reweighting>,
 ) -> (Array2<f32>, Array2<f32>, Array1<f32>) {
     let (n, k, latents) = (params.pixels as usize, params.k(), params.latents as usize);
     let mut mean = Array2::<f32>::zeros((n, k));
@@ -312,21 +339,9 @@ fn pixels(
         let guide = &locals[n * params.local_stride as usize..][..params.local_stride as usize];
         let mut w = vec![0.0; k];
         let mut bright = 0.0;
-        let loadings = &guide[params.loadings_at()..];
-        let factor = Factor::new(loadings, params.rank as usize, latents);
-        let mut eps = vec![0.0; latents];
-        for (draw, (point, peaks)) in points.iter().zip(peaks).enumerate() {
-            match &shared {
-                Some(shared) => {
-                    eps.copy_from_slice(point);
-                    add_loadings(&mut eps, loadings, &shared[draw]);
-                }
-                None if params.rank == 0 => eps.copy_from_slice(point),
-                None => factor.times(point, &mut eps),
-            }
-            let z = |j: usize| latent(params.has(FULL_RANK), guide, &eps, j);
+        let mut add = |z: &[f32], share: f32, peaks: &[f32]| {
             for (j, w) in w.iter_mut().enumerate() {
-                *w = if j + 1 < k { z(j) } else { 0.0 };
+                *w = if j + 1 < k { z[j] } else { 0.0 };
             }
             let top = w.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             w.iter_mut().for_each(|w| *w = (*w - top).exp());
@@ -337,8 +352,37 @@ fn pixels(
                 *m += share * w / sum;
                 *s += share * (w / sum).powi(2);
             }
-            let bare = if params.has(BRIGHTNESS) { z(k - 1).exp() } else { 1.0 };
+            let bare = if params.has(BRIGHTNESS) { z[k - 1].exp() } else { 1.0 };
             bright += share * bare * sum / plain;
+        };
+        let mut z = vec![0.0; latents];
+        match reweighting.map(|reweighting| reweighting.pixel(n)) {
+            Some(weighted) => {
+                let draws = weighted.latents.iter().zip(&weighted.weights);
+                for ((draw, &weight), peaks) in draws.zip(peaks.iter().cycle()) {
+                    z.iter_mut().zip(draw).for_each(|(z, x)| *z = *x as f32);
+                    add(&z, weight as f32, peaks);
+                }
+            }
+            None => {
+                let loadings = &guide[params.loadings_at()..];
+                let factor = Factor::new(loadings, params.rank as usize, latents);
+                let mut eps = vec![0.0; latents];
+                for (draw, (point, peaks)) in points.iter().zip(peaks).enumerate() {
+                    match &shared {
+                        Some(shared) => {
+                            eps.copy_from_slice(point);
+                            add_loadings(&mut eps, loadings, &shared[draw]);
+                        }
+                        None if params.rank == 0 => eps.copy_from_slice(point),
+                        None => factor.times(point, &mut eps),
+                    }
+                    for (j, z) in z.iter_mut().enumerate() {
+                        *z = latent(params.has(FULL_RANK), guide, &eps, j);
+                    }
+                    add(&z, share, peaks);
+                }
+            }
         }
         sd.zip_mut_with(&mean, |s, m| *s = (*s - m * m).max(0.0).sqrt());
         bright

@@ -136,7 +136,12 @@ pub fn params(model: &Model, settings: &Settings, cube: &Cube) -> Result<Params>
     Ok(params)
 }
 
-fn check(model: &Model, settings: &Settings) -> Result<()> {
+/// Refuses settings that no scene could be fitted with.
+///
+/// # Errors
+///
+/// [`Error::Option`] for the first setting outside its range.
+pub fn check(model: &Model, settings: &Settings) -> Result<()> {
     let positive = |option: &str, value: f64| {
         if value.is_finite() && value > 0.0 {
             Ok(())

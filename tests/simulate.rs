@@ -3,7 +3,7 @@
 use ndarray::{Array1, Axis, s};
 use proptest::prelude::*;
 use unmixel::score::sad;
-use unmixel::simulate::{Settings, Simulated, simulate};
+use unmixel::simulate::{Maps, Settings, Simulated, simulate};
 
 /// No noise, no shade: the mixture alone.
 fn plain() -> Settings {
@@ -33,12 +33,14 @@ proptest! {
         (rows, cols, bands) in (1_usize..14, 1_usize..14, 1_usize..14),
         k in 1_usize..14,
         pure in any::<bool>(),
+        smooth in any::<bool>(),
         holes in 0.0..0.99_f64,
         seed in any::<u64>(),
     ) {
         let k = k.min(bands);
         let settings = Settings {
-            rows, cols, bands, endmembers: k, pure_pixels: pure, no_data_fraction: holes,
+            rows, cols, bands, endmembers: k, pure_pixels: pure,
+            maps: if smooth { Maps::Smooth } else { Maps::Dirichlet }, no_data_fraction: holes,
             variability_sd: 0.1, band_correlation: 0.9, seed, ..Settings::default()
         };
         let scene = simulate(&settings).unwrap();
@@ -62,9 +64,9 @@ proptest! {
             missing += usize::from(nan > 0);
         }
         let pixels = rows * cols;
-        let kept = if pure { k.min(pixels) } else { 1 };
+        let kept = if pure && smooth { k.min(pixels) } else { 1 };
         prop_assert_eq!(missing, ((holes * pixels as f64).round() as usize).min(pixels - kept));
-        if pure && pixels >= k {
+        if pure && smooth && pixels >= k {
             for j in 0..k {
                 let found = scene.abundances.lanes(Axis(2)).into_iter().zip(scene.cube.lanes(Axis(2)))
                     .any(|(w, y)| w[j] == 1.0 && !y[0].is_nan());
@@ -162,6 +164,34 @@ fn pure_pixels_are_there_when_asked_for_and_only_then() {
             let largest = largest_abundance(&mixed, j);
             assert!((0.5..0.8 + 1e-6).contains(&largest), "{largest}");
         }
+    }
+}
+
+#[test]
+fn abundances_from_the_dirichlet_have_its_moments() {
+    for k in [1, 2, 3, 5] {
+        let settings = Settings { maps: Maps::Dirichlet, endmembers: k, bands: 6, ..plain() };
+        let scene = simulate(&settings).unwrap();
+        let (pixels, k) = (10_000.0, k as f64);
+        let (mean, alpha) = (1.0 / k, 0.2 * k);
+        let variance = mean * (1.0 - mean) / (alpha + 1.0);
+        for map in scene.abundances.mapv(f64::from).axis_iter(Axis(2)) {
+            // Five standard errors; a variance of values in 0 to 1 is known to 0.5 / sqrt(pixels).
+            let found = map.mean().unwrap();
+            assert!((found - mean).abs() <= 5.0 * (variance / pixels).sqrt() + 1e-9, "{found}");
+            assert!((map.var(0.0) - variance).abs() <= 2.5 / pixels.sqrt(), "{}", map.var(0.0));
+            // P(w < 0.001) of a Beta(0.2, 0.2 (K - 1)) is near 0.001^0.2 / (0.2 B): small ones occur.
+            let small = map.iter().filter(|&&w| w < 1e-3).count() as f64 / pixels;
+            assert!(k == 1.0 || (0.1..0.4).contains(&small), "{small}");
+        }
+        for pixel in scene.abundances.lanes(Axis(2)) {
+            assert!((pixel.sum() - 1.0).abs() < 1e-6 && pixel.iter().all(|w| *w >= 0.0));
+        }
+        let limit = 0.8_f32.max(1.0 / k as f32);
+        let mixed = simulate(&Settings { pure_pixels: false, ..settings }).unwrap();
+        assert!(mixed.abundances.iter().all(|&w| w <= limit));
+        let mean = mixed.abundances.mean().unwrap();
+        assert!((f64::from(mean) - 1.0 / k).abs() < 1e-6);
     }
 }
 

@@ -14,6 +14,7 @@ macro_rules! tell {
 }
 
 mod args;
+mod calibrate;
 mod compare;
 mod completions;
 mod demo;
@@ -63,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Fit(args) => fit::run(&args, &interruption()),
         Command::Demo(args) => demo::run(&args, &interruption()),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args, &interruption()),
         Command::Score(args) => score::run(&args),
         Command::Rank(args) => rank::run(&args),
         Command::Compare(args) => compare::run(&args, &interruption()),

@@ -43,11 +43,11 @@ pub struct Job {
 }
 
 /// Prior sd of log brightness: a pixel may well be three times as bright as another.
-const BRIGHTNESS_SD: f64 = 1.0;
+pub const BRIGHTNESS_SD: f64 = 1.0;
 /// Prior sd of the log concentration, where it is learned.
 const CONCENTRATION_SD: f64 = 1.0;
 /// Prior scale of an endmember's sd between pixels, reflectance.
-const VARIABILITY_SCALE: f64 = 0.02;
+pub const VARIABILITY_SCALE: f64 = 0.02;
 
 /// The convention that the arguments ask for, or the one that a fit with or without brightness can
 /// tell.
@@ -94,13 +94,21 @@ const RANK: usize = 10;
 
 fn guide(args: &RunArgs) -> Result<Guide> {
     match (args.guide, args.rank) {
-        (GuideArg::LowRank, rank) => Ok(Guide::LowRank { rank: rank.unwrap_or(RANK) }),
+        (GuideArg::LowRank, Some(rank)) => Ok(Guide::LowRank { rank }),
         (_, Some(rank)) => Err(Error::option(
             format!("--rank {rank}"),
             "only the low-rank guide has a rank; add --guide low-rank, or leave it out",
         )),
-        (GuideArg::MeanField, None) => Ok(Guide::MeanField),
-        (GuideArg::FullRank, None) => Ok(Guide::FullRank),
+        (name, None) => Ok(guide_of(name)),
+    }
+}
+
+/// The guide of that name, at its default.
+pub fn guide_of(name: GuideArg) -> Guide {
+    match name {
+        GuideArg::MeanField => Guide::MeanField,
+        GuideArg::FullRank => Guide::FullRank,
+        GuideArg::LowRank => Guide::LowRank { rank: RANK },
     }
 }
 
@@ -126,6 +134,12 @@ pub fn run(
     let Job { mut scene, path, endmembers, init, names, truth, mut seconds } = job;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|t| t.as_secs());
     let convention = convention(args)?;
+    if args.reweight == Switch::On && args.noise == NoiseArg::Covariance {
+        return Err(Error::option(
+            "--reweight on",
+            "does not go with --noise covariance: weights need bands that stand for themselves",
+        ));
+    }
     let (mut model, settings) = (model(args, endmembers)?, settings(args));
     // Before sizes are computed from it: they would not hold just any number.
     starts::check_count(&scene.cube, endmembers)?;
@@ -176,8 +190,11 @@ pub fn run(
     }
     summary(&outcome, &settings);
 
-    let posterior =
-        Posterior::new(&outcome.params, &cube, &outcome.globals, &outcome.locals, convention);
+    let reported = match args.reweight {
+        Switch::On => Posterior::reweighted,
+        Switch::Off => Posterior::new,
+    };
+    let posterior = reported(&outcome.params, &cube, &outcome.globals, &outcome.locals, convention);
     scene.cube = Arc::unwrap_or_clone(cube);
     let (posterior, scored) = match &truth {
         Some(truth) => compare(&scene, posterior, truth)?,
@@ -212,7 +229,7 @@ pub fn run(
     let mut report = Report {
         unmixel: env!("CARGO_PKG_VERSION"),
         scene: SceneReport::new(&scene, path),
-        settings: serde_json::json!({ "model": model, "convention": convention, "effective_bands": bands, "svi": settings, "start": start.description }),
+        settings: serde_json::json!({ "model": model, "convention": convention, "reweighted": args.reweight == Switch::On, "effective_bands": bands, "svi": settings, "start": start.description }),
         seed: args.seed,
         device: DeviceReport {
             name: device.info.name,
@@ -260,7 +277,12 @@ fn summary(outcome: &Outcome, settings: &Settings) {
 }
 
 /// The guide around a start.
-fn around(model: &Model, settings: &Settings, cube: &Arc<Cube>, start: &Start) -> Result<State> {
+pub fn around(
+    model: &Model,
+    settings: &Settings,
+    cube: &Arc<Cube>,
+    start: &Start,
+) -> Result<State> {
     let sizes = svi::params(model, settings, cube)?;
     let log_brightness = start.log_brightness.as_ref().map(|g| g.view());
     let (endmembers, abundances) = (start.endmembers.view(), start.abundances.view());
@@ -268,7 +290,7 @@ fn around(model: &Model, settings: &Settings, cube: &Arc<Cube>, start: &Start) -
 }
 
 /// Bands that count as independent if nobody says otherwise: docs/model.md has the evidence.
-const EFFECTIVE_BANDS: f64 = 16.0;
+pub const EFFECTIVE_BANDS: f64 = 16.0;
 /// Steps of the fit whose residuals tell, for `auto`.
 const PROBE_STEPS: u32 = 300;
 

@@ -3,9 +3,9 @@
 use unmixel::Result;
 use unmixel::output::OutputFolder;
 use unmixel::scene::{write_envi, write_npz, write_truth};
-use unmixel::simulate::{Settings, simulate};
+use unmixel::simulate::{Maps, Settings, simulate};
 
-use super::args::SimulateArgs;
+use super::args::{MapsArg, SimulateArgs};
 use super::{Done, print};
 
 /// What stands for no data in the ENVI file; NPZ has NaN.
@@ -19,6 +19,10 @@ pub fn run(args: &SimulateArgs) -> Result<Done> {
         bands: args.bands,
         endmembers: args.endmembers,
         noise_sd: args.noise,
+        maps: match args.maps {
+            MapsArg::Smooth => Maps::Smooth,
+            MapsArg::Dirichlet => Maps::Dirichlet,
+        },
         pure_pixels: !args.no_pure_pixels,
         brightness_sd: args.brightness,
         variability_sd: args.variability,

@@ -70,6 +70,13 @@ impl Axes {
         canvas.rectangle(0, bottom as i32, whole_width, whole_height, WHITE);
         canvas.rectangle(0, 0, left as i32, whole_height, WHITE);
         canvas.rectangle(right as i32, 0, whole_width, whole_height, WHITE);
+        self.labels(canvas, x_title, y_title);
+    }
+
+    /// The frame, tick labels and axis titles, for curves that stay within the area.
+    pub fn labels(&self, canvas: &mut Canvas, x_title: &str, y_title: &str) {
+        let (left, top, width, height) = self.area;
+        let bottom = top + height;
         canvas.frame(left as i32, top as i32, width as i32, height as i32, INK);
 
         for (value, label) in self.x_ticks() {

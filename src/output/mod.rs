@@ -4,6 +4,7 @@
 //! [`Report::write`] the record of it.
 
 mod axes;
+mod calibration;
 mod canvas;
 mod color;
 mod figure;
@@ -22,6 +23,7 @@ mod ticks;
 mod trace;
 mod write;
 
+pub use calibration::{CalibrationCurve, CalibrationPanel, calibration_png};
 pub use color::{Colormap, NO_DATA, Rgb, endmember_color};
 pub use folder::OutputFolder;
 pub use grid::to_image;

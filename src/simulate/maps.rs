@@ -10,7 +10,7 @@ const WAVES: usize = 32;
 /// Logits are fields of unit variance times this: most pixels hold one or two materials.
 const SHARPNESS: f64 = 6.0;
 /// Largest abundance in a scene without pure pixels.
-const MOST_WITHOUT_PURE: f64 = 0.8;
+pub const MOST_WITHOUT_PURE: f64 = 0.8;
 
 /// A smooth random field of mean 0 and variance 1 on a grid: a sum of cosines of random direction
 /// and phase, with wavelengths from a sixth of the longer side to twice it.

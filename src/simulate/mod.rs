@@ -3,11 +3,13 @@
 //! The program makes everything itself: `materials` draws spectra, `maps` draws smooth fields,
 //! and [`simulate`] mixes them by the model that is fitted.
 
+mod dirichlet;
 mod maps;
 mod materials;
 mod rare;
 
 use crate::error::{Error, Result};
+use crate::model::Model;
 use crate::scene::{self, LoadOptions, Memory, Scene};
 use crate::truth::Truth;
 use maps::{Field, holes};
@@ -18,6 +20,16 @@ use rayon::prelude::*;
 
 /// Greatest number of values in a cube: 8 GiB of them.
 const MOST_VALUES: usize = 1 << 31;
+
+/// How abundances lie in the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Maps {
+    /// Smooth fields with cores of pure pixels, as land looks.
+    Smooth,
+    /// Each pixel for itself from Dirichlet(0.2, ..., 0.2), as the model has it by default.
+    Dirichlet,
+}
 
 /// What to simulate.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -32,8 +44,11 @@ pub struct Settings {
     pub endmembers: usize,
     /// Standard deviation of the noise, reflectance, 0 to 1.
     pub noise_sd: f64,
-    /// True: each endmember fills at least one valid pixel, as far as there are pixels. False: no
-    /// abundance exceeds 0.8 (or 1 / K, where that is more).
+    /// How abundances lie in the image.
+    pub maps: Maps,
+    /// True: each endmember fills at least one valid pixel, as far as there are pixels; with
+    /// [`Maps::Dirichlet`] some pixels are all but pure. False: no abundance exceeds 0.8 (or 1 / K,
+    /// where that is more).
     pub pure_pixels: bool,
     /// Standard deviation of log brightness over the image, 0 (all pixels equally bright) to 2.
     pub brightness_sd: f64,
@@ -64,6 +79,7 @@ impl Default for Settings {
             bands: 156,
             endmembers: 3,
             noise_sd: 0.01,
+            maps: Maps::Smooth,
             pure_pixels: true,
             brightness_sd: 0.2,
             variability_sd: 0.0,
@@ -150,12 +166,14 @@ pub fn simulate(settings: &Settings) -> Result<Simulated> {
     if settings.close_angle > 0.0 {
         rare::close(&mut endmembers, settings.close_angle)?;
     }
-    let (mut abundances, mut cores) = maps::abundances(
-        (rows, cols),
-        k,
-        settings.pure_pixels,
-        &mut generator(seed, Stream::Abundances, 0),
-    );
+    let (size, pure) = ((rows, cols), settings.pure_pixels);
+    let rng = &mut generator(seed, Stream::Abundances, 0);
+    let (mut abundances, mut cores) = match settings.maps {
+        Maps::Smooth => maps::abundances(size, k, pure, rng),
+        Maps::Dirichlet => {
+            (dirichlet::abundances(size, k, Model::new(k).concentration, pure, rng), Vec::new())
+        }
+    };
     if settings.rare_share > 0.0 {
         let rng = &mut generator(seed, Stream::Rare, 0);
         rare::rare(&mut abundances, &mut cores, settings.rare_share, rng);

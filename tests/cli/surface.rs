@@ -61,7 +61,7 @@ fn devices_lists_one_that_auto_takes() {
     }
 }
 
-const RUN: [&str; 17] = [
+const RUN: [&str; 18] = [
     "--out",
     "--force",
     "--device",
@@ -78,6 +78,7 @@ const RUN: [&str; 17] = [
     "--effective-bands",
     "--guide",
     "--rank",
+    "--reweight",
     "--convention",
 ];
 const FIT: [&str; 7] =
@@ -93,7 +94,9 @@ const SCORE: [&str; 9] = [
     "--force",
     "--json",
 ];
-const SIMULATE: [&str; 15] = [
+const CALIBRATE: [&str; 7] =
+    ["--out", "--force", "--device", "--seed", "--scenes", "--steps", "--guide"];
+const SIMULATE: [&str; 16] = [
     "--out",
     "--force",
     "--rows",
@@ -101,6 +104,7 @@ const SIMULATE: [&str; 15] = [
     "--bands",
     "--endmembers",
     "--noise",
+    "--maps",
     "--no-pure-pixels",
     "--brightness",
     "--variability",
@@ -148,6 +152,8 @@ fn help_has_a_text_for_every_flag() {
                 &own,
             ],
         ),
+        ("calibrate", vec![&CALIBRATE[..], &own]),
+        ("score", vec![&["--truth", "--json"][..], &own]),
         ("devices", vec![&["--json"][..], &own]),
         ("completions", vec![&own[..]]),
         ("", vec![&["--version"][..], &own]),
@@ -167,6 +173,7 @@ fn help_has_a_text_for_every_flag() {
     let help = bench.ok("--help").stdout;
     for command in ["fit", "demo", "simulate", "score", "rank", "compare", "devices", "completions"]
     {
+    for command in ["fit", "demo", "simulate", "score", "calibrate", "devices", "completions"] {
         let text = help.lines().find_map(|l| l.trim().strip_prefix(command));
         assert!(text.is_some_and(|t| t.trim().len() > 10), "{command}: {help}");
     }

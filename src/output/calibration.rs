@@ -1,0 +1,106 @@
+//! The picture of a calibration: the share of truths that intervals hold against what they promise.
+
+use super::axes::{Axes, BODY};
+use super::canvas::{Align, Canvas, Pen};
+use super::color::{INK, MUTED, endmember_color};
+use super::text;
+use crate::error::Result;
+
+const PANEL: (f32, f32) = (400.0, 410.0);
+const COLUMNS: usize = 4;
+const MARGIN: f32 = 20.0;
+const HEAD: f32 = 80.0;
+const TITLE: f32 = 20.0;
+
+/// One setting.
+#[derive(Debug, Clone)]
+pub struct CalibrationPanel {
+    /// Above it.
+    pub title: String,
+    /// One for each guide; the same guides in the same order in every panel.
+    pub curves: Vec<CalibrationCurve>,
+}
+
+/// One guide: probabilities of intervals with the shares of truths inside, both 0 to 1.
+#[derive(Debug, Clone)]
+pub struct CalibrationCurve {
+    /// Name of the guide.
+    pub name: String,
+    /// For abundances.
+    pub abundances: Vec<(f64, f64)>,
+    /// For abundances from weighted draws; may be empty.
+    pub reweighted: Vec<(f64, f64)>,
+    /// For endmember values.
+    pub endmembers: Vec<(f64, f64)>,
+}
+
+/// Draws the panels, four a row, as a PNG: abundances in full lines (faint: from weighted draws),
+/// endmember values in broken ones, the promise as a diagonal. Below it intervals are too narrow, above too wide.
+///
+/// # Errors
+/// When there is not enough memory for the picture.
+pub fn calibration_png(panels: &[CalibrationPanel]) -> Result<Vec<u8>> {
+    let columns = COLUMNS.min(panels.len()).max(2);
+    let rows = panels.len().div_ceil(columns).max(1);
+    let width = 2.0 * MARGIN + columns as f32 * PANEL.0;
+    let mut canvas = Canvas::new(width as usize, (HEAD + rows as f32 * PANEL.1) as usize)?;
+    let title = "Share of truths inside central posterior intervals";
+    canvas.text(title, TITLE, (MARGIN, 26.0), Align::Start, INK);
+    legend(&mut canvas, panels);
+    for (i, panel) in panels.iter().enumerate() {
+        let corner =
+            (MARGIN + (i % columns) as f32 * PANEL.0, HEAD + (i / columns) as f32 * PANEL.1);
+        draw(&mut canvas, panel, corner);
+    }
+    canvas.png()
+}
+
+fn legend(canvas: &mut Canvas, panels: &[CalibrationPanel]) {
+    let mut entries = vec![(promise(), "promised".to_owned())];
+    let names = panels.iter().map(|panel| &panel.curves).max_by_key(|curves| curves.len());
+    for (i, curve) in names.into_iter().flatten().enumerate() {
+        entries.push((pen(i, false), format!("{}, abundances", curve.name)));
+        entries.push((faint(i), format!("{}, reweighted", curve.name)));
+        entries.push((pen(i, true), format!("{}, endmembers", curve.name)));
+    }
+    let mut x = MARGIN;
+    for (pen, name) in entries {
+        canvas.line(&[(x, 56.0), (x + 30.0, 56.0)], pen);
+        canvas.text(&name, BODY, (x + 38.0, 56.0), Align::Start, INK);
+        x += 38.0 + text::width(&name, BODY) + 24.0;
+    }
+}
+
+fn draw(canvas: &mut Canvas, panel: &CalibrationPanel, (left, top): (f32, f32)) {
+    let title = text::shorten(&panel.title, BODY, PANEL.0 - 8.0);
+    canvas.text(&title, BODY, (left + 8.0, top + 12.0), Align::Start, INK);
+    let outer = (left, top + 28.0, PANEL.0, PANEL.1 - 44.0);
+    let axes = Axes::within(outer, (0.0, 1.0), (0.0, 1.0));
+    axes.grid(canvas);
+    canvas.line(&[axes.place(0.0, 0.0), axes.place(1.0, 1.0)], promise());
+    for (i, curve) in panel.curves.iter().enumerate() {
+        for (points, pen) in [
+            (&curve.endmembers, pen(i, true)),
+            (&curve.reweighted, faint(i)),
+            (&curve.abundances, pen(i, false)),
+        ] {
+            let places: Vec<_> = points.iter().map(|&(x, y)| axes.place(x, y)).collect();
+            if !places.is_empty() {
+                canvas.line(&places, pen);
+            }
+        }
+    }
+    axes.labels(canvas, "promised", "observed");
+}
+
+fn pen(curve: usize, dashed: bool) -> Pen {
+    Pen { color: endmember_color(curve), alpha: 1.0, width: 2.2, dashed }
+}
+
+fn faint(curve: usize) -> Pen {
+    Pen { alpha: 0.45, width: 4.0, ..pen(curve, false) }
+}
+
+fn promise() -> Pen {
+    Pen { color: MUTED, alpha: 0.8, width: 1.2, dashed: false }
+}
