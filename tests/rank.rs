@@ -66,10 +66,10 @@ fn the_noise_is_estimated() {
         assert!((0.95..1.2).contains(&(sd / 0.004)), "{sd}");
     }
     // Beyond the signal the whitened eigenvalues are around 1: with 40 bands in 3,000 pixels within
-    // (1 +- sqrt(40 / 3000))^2 (Marchenko and Pastur 1967), and some for its edges.
+    // (1 +- sqrt(40 / 3000))^2 (Marchenko and Pastur 1967), over variances that are up to 1.4 too large.
     assert!(found.eigenvalues[2] > 2.0);
     assert!(
-        found.eigenvalues[3..].iter().all(|v| (0.7..1.35).contains(v)),
+        found.eigenvalues[3..].iter().all(|v| (0.5..1.35).contains(v)),
         "{:?}",
         found.eigenvalues
     );

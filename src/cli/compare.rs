@@ -70,7 +70,7 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     found.push(fitted(&results, &scene, reported)?);
 
     let mut rows = Vec::new();
-    if let (_, Some(maps)) = in_convention(&reference, reported)? {
+    if let Some(maps) = reference.in_convention(reported)?.abundances {
         rows.push(("truth".to_owned(), to_image(&scene, maps.view())?));
     }
     let mut lines = Vec::new();
@@ -167,14 +167,6 @@ fn fitted(results: &OutputFolder, scene: &Scene, convention: Convention) -> Resu
     }
     let reconstruction = reconstruction_rmse(&scene.cube, endmembers.view(), amounts.view())?;
     Ok(Found { method: "unmixel fit", convention, endmembers, abundances, reconstruction, seconds })
-}
-
-fn in_convention(
-    reference: &Reference,
-    convention: Convention,
-) -> Result<(Option<Array2<f64>>, Option<Array2<f32>>)> {
-    let Reference { endmembers, abundances } = reference.in_convention(convention)?;
-    Ok((endmembers, abundances))
 }
 
 /// Maps in the convention of the fit, in the truth's order.

@@ -24,7 +24,7 @@ pub fn rank_png(rank: &Rank, title: &str) -> Result<Vec<u8>> {
     // The frame of an axis wipes all around it: the second picture is drawn apart and laid below.
     let half = (HEIGHT - MARGIN) / 2.0;
     let curves: [(&[f64], &str, Rgb); 2] = [
-        (&rank.eigenvalues, "log10 eigenvalue (1 is noise)", endmember_color(0)),
+        (&rank.eigenvalues, "log10 eigenvalue (0 is noise)", endmember_color(0)),
         (&rank.hysime_error, "log10 HySime error", endmember_color(1)),
     ];
     let mut placed = Vec::new();

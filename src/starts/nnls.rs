@@ -146,8 +146,8 @@ impl Solver {
         for a in 0..n {
             let i = support[a];
             let mut rhs = target[i];
-            for b in 0..=a {
-                let mut value = gram(i, support[b]);
+            for (b, &j) in support[..=a].iter().enumerate() {
+                let mut value = gram(i, j);
                 for c in 0..b {
                     value -= self.factor[a * n + c] * self.factor[b * n + c];
                 }
