@@ -1,8 +1,8 @@
 //! Draws from a fitted guide: the scene's latents and the pixels' together.
 
 use crate::layout::{FULL_RANK, Params};
-use crate::passes::sample_pixels::latent;
 use crate::passes::sample_globals::add_loadings;
+use crate::passes::sample_pixels::latent;
 use crate::posterior::{SceneGuide, peak, shared};
 use crate::reweight::Reweighting;
 use crate::rng::{self, Stream};
