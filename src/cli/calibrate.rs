@@ -86,6 +86,8 @@ impl Case {
             variability_sd: 0.05,
             band_correlation: self.band_correlation,
             no_data_fraction: 0.0,
+            rare_share: 0.0,
+            close_angle: 0.0,
             seed,
         }
     }
