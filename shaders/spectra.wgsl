@@ -81,8 +81,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                     let place = start + lane / sums;
                     let out = (place * p.particles + particle) * sums + lane % sums;
                     var sum = 0.0;
-                    for (var i = 0u; i < min(WORKGROUP, p.quads - slot); i++) {
-                        sum += terms[lane * PITCH + i];
+                    // Bands come in groups of four quads.
+                    for (var i = 0u; i < min(WORKGROUP, p.quads - slot); i += 4u) {
+                        let four = lane * PITCH + i;
+                        sum += terms[four] + terms[four + 1u] + terms[four + 2u] + terms[four + 3u];
                     }
                     if (slot > 0u) {
                         sum += row_grads[out];

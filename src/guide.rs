@@ -10,7 +10,7 @@ use crate::rng::{self, Stream};
 use crate::scene::Cube;
 
 /// Guide parameters and optimiser moments at the start of a run, as in [`crate::layout::Buf`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
     /// Guide of the scene latents, (global_stride).
     pub globals: Vec<f32>,

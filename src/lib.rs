@@ -57,6 +57,7 @@ pub mod rng;
 pub mod scene;
 pub mod schedule;
 pub mod score;
+pub mod search;
 pub mod simulate;
 pub mod spectra;
 pub mod starts;

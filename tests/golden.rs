@@ -10,7 +10,7 @@ use common::run_to;
 use serde_json::Value;
 use unmixel::buffers::Buffers;
 use unmixel::guide::elbo_constant;
-use unmixel::layout::Params;
+use unmixel::layout::{Params, SEPARATE};
 use unmixel::math::Real;
 use unmixel::model::{Model, ScalePrior};
 use unmixel::scene::Cube;
@@ -73,7 +73,7 @@ fn elbo<T: Real>(model: &Model, centre: &[f64], case: &Value, moved: f64) -> f64
     let (pixels, bands) = (rows.len(), flat(&rows[0]).len());
     let settings = Settings { batch_size: batch.len(), particles: 1, ..Settings::default() };
     let sizes = svi::params(model, &settings, &Cube::zeros(pixels, bands)).unwrap();
-    let p = Params { step: 2, ..sizes };
+    let p = Params { step: 2, flags: sizes.flags | SEPARATE, ..sizes };
 
     // The passes choose pixels and draw normals by their own counters. Pixels take the places that
     // the passes choose; a loc moves by scale (given - own), so that the latent is the given one.

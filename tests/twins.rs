@@ -181,9 +181,9 @@ fn whole_runs_agree_and_repeat_to_the_bit() {
 #[test]
 fn more_workgroups_than_a_dimension_holds() {
     let Some(adapter) = adapter() else { return };
-    // 30,000 rows of 75 quads are 35,157 workgroups of 64: more than one row of the grid.
+    // 30,000 rows of 76 quads are 35,625 workgroups of 64: more than one row of the grid.
     let settings = Settings { batch_size: 30_000, ..Settings::default() };
-    let problem = Problem::new(Model::new(2), settings, 30_000, 300);
+    let problem = Problem::new(Model::new(2), settings, 30_000, 304);
     let step = Params { batch_first: 0, ..problem.step() };
     let mut twin = problem.buffers::<f32>();
     run_to(&step, &mut twin, "sample_pixels");

@@ -59,6 +59,13 @@ pub struct Device {
     pub(crate) place: Place,
 }
 
+impl Device {
+    /// Whether it is the CPU backend.
+    pub fn is_cpu(&self) -> bool {
+        matches!(self.place, Place::Cpu)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Place {
     Cpu,

@@ -14,7 +14,7 @@ pub mod device;
 pub mod gpu;
 mod memory;
 
-pub use device::{Choice, DeviceInfo};
+pub use device::{Choice, Device, DeviceInfo};
 
 /// A run's state on a device.
 pub trait Backend: Send {

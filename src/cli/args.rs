@@ -63,9 +63,9 @@ pub struct FitArgs {
     pub endmembers: Endmembers,
     #[command(flatten)]
     pub run: RunArgs,
-    /// Where the endmembers begin: vca, vca-normalised, nfindr, clusters, random, or a file of spectra
+    /// Where the endmembers begin: auto (a search over all families, by ELBO), vca, vca-normalised, nfindr, clusters, random, or a file of spectra
     /// (.csv, .mat, .npz, ENVI library); of more than K, those K are taken that explain the scene best
-    #[arg(long, value_name = "FAMILY|FILE", default_value = "vca")]
+    #[arg(long, value_name = "auto|FAMILY|FILE", default_value = "auto")]
     pub init: String,
     /// Names of the endmembers, for files and titles; in the truth's order where there is a truth
     #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
@@ -109,6 +109,14 @@ pub struct RunArgs {
     /// Most steps; the stopping rule usually ends the fit before
     #[arg(long, default_value_t = unmixel::svi::Settings::default().steps, allow_negative_numbers = true)]
     pub steps: u32,
+    /// Starts that the search tries, of five families; its choice never sees a truth [default: 8; with
+    /// fewer than 1,000 steps no search, and vca]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub restarts: Option<usize>,
+    /// Moves that the search tries from the best start, a round: another spectrum for one endmember;
+    /// 0 for none [default: 6]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub search: Option<usize>,
     /// Pixels in a minibatch
     #[arg(long, value_name = "PIXELS", default_value_t = unmixel::svi::Settings::default().batch_size, allow_negative_numbers = true)]
     pub batch_size: usize,

@@ -9,7 +9,7 @@ use ndarray::{Array2, Array3, Axis};
 use unmixel::output::{Labels, OutputFolder, map_grid_png, to_image};
 use unmixel::scene::{Cube, Scene};
 use unmixel::score::{Convention, convert, reconstruction_rmse};
-use unmixel::starts::{Init, check_count, fcls, nfindr, nnls, vca};
+use unmixel::starts::{check_count, fcls, nfindr, nnls, vca};
 use unmixel::{Error, Result, spectra};
 
 use super::args::CompareArgs;
@@ -61,7 +61,7 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         scene: scene.clone(),
         path: args.scene.display().to_string(),
         endmembers: k,
-        init: Init::Vca,
+        init: None,
         names: Vec::new(),
         truth: None,
         seconds: Vec::new(),

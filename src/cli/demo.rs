@@ -7,7 +7,6 @@ use std::time::Instant;
 use unmixel::Result;
 use unmixel::output::OutputFolder;
 use unmixel::simulate::{self, simulate};
-use unmixel::starts::Init;
 
 use super::Done;
 use super::args::DemoArgs;
@@ -43,7 +42,7 @@ pub fn run(args: &DemoArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         scene,
         path: "simulated".into(),
         endmembers: k,
-        init: Init::Vca,
+        init: None,
         names,
         truth: Some(truth),
         seconds,

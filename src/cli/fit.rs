@@ -12,6 +12,7 @@ use unmixel::{Error, Result, spectra, truth};
 
 use super::args::{Endmembers, FitArgs};
 use super::run::{Job, check_names, run as run_job};
+use super::search;
 use super::{Done, scene};
 
 /// Fits a scene from a file.
@@ -48,17 +49,21 @@ pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
 }
 
 /// The start that `--init` asks for, and the names that come with a file of spectra.
-fn init(args: &FitArgs, k: usize, scene: &Scene) -> Result<(Init, Vec<String>)> {
+fn init(args: &FitArgs, k: usize, scene: &Scene) -> Result<(Option<Init>, Vec<String>)> {
     let given = args.init.as_str();
+    if given == "auto" {
+        return Ok((None, Vec::new()));
+    }
+    search::refuse(&args.run, given)?;
     if let Some(family) = Init::FAMILIES.into_iter().find(|family| family.name() == given) {
-        return Ok((family, Vec::new()));
+        return Ok((Some(family), Vec::new()));
     }
     let option = || format!("--init {given}");
     if !std::path::Path::new(given).exists() {
         let names = Init::FAMILIES.map(|family| family.name()).join(", ");
         return Err(Error::option(
             option(),
-            format!("give {names}, or a file of spectra; there is no such file"),
+            format!("give auto, {names}, or a file of spectra; there is no such file"),
         ));
     }
     let spectra = spectra::read(given)?;
@@ -68,7 +73,7 @@ fn init(args: &FitArgs, k: usize, scene: &Scene) -> Result<(Init, Vec<String>)> 
     })?;
     let names = spectra.names.unwrap_or_default();
     if values.nrows() <= k {
-        return Ok((Init::Spectra(values), names));
+        return Ok((Some(Init::Spectra(values)), names));
     }
     let chosen = starts::choose_from_library(&scene.cube, k, &values, args.run.seed)?;
     let names: Vec<String> = chosen.iter().filter_map(|&i| names.get(i).cloned()).collect();
@@ -77,7 +82,7 @@ fn init(args: &FitArgs, k: usize, scene: &Scene) -> Result<(Init, Vec<String>)> 
         false => names.join(", "),
     };
     tell!("library: {told} of {} spectra", values.nrows());
-    Ok((Init::Spectra(values.select(ndarray::Axis(0), &chosen)), names))
+    Ok((Some(Init::Spectra(values.select(ndarray::Axis(0), &chosen))), names))
 }
 
 pub fn read_truth(

@@ -26,6 +26,7 @@ mod reference;
 mod run;
 mod scene;
 mod score;
+mod search;
 mod simulate;
 mod tables;
 

@@ -51,6 +51,23 @@ impl Display {
         }
     }
 
+    /// Takes the steps of a search, all its fits together.
+    pub fn searched(&mut self, done: u64, total: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(total);
+            bar.set_position(done);
+            bar.set_message("search");
+        }
+    }
+
+    /// A line above the bar, or in the log.
+    pub fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => tell!("{text}"),
+        }
+    }
+
     /// Clears the bar; what it said last is in the summary.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {

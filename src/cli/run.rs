@@ -26,7 +26,7 @@ use super::args::{
 };
 use super::progress::Display;
 use super::reference::{Reference, Scores};
-use super::{Done, print, tables};
+use super::{Done, print, search, tables};
 
 /// What a run starts from.
 pub struct Job {
@@ -34,7 +34,8 @@ pub struct Job {
     /// The scene as the user named it.
     pub path: String,
     pub endmembers: usize,
-    pub init: Init,
+    /// A given start; none: the search finds one.
+    pub init: Option<Init>,
     /// Names of the endmembers; may be empty.
     pub names: Vec<String>,
     pub truth: Option<Truth>,
@@ -157,21 +158,37 @@ pub fn run(
         seconds.push((stage.to_owned(), clock.elapsed().as_secs_f64()));
         clock = Instant::now();
     };
-    let start =
-        starts::start(&scene.cube, endmembers, &init, model.brightness.is_some(), args.seed)?;
-    tell!("start: {}", start.description);
+    let init = init.or_else(|| search::quick(args).then_some(Init::Vca));
+    let given = init.as_ref();
+    let start = |cube: &Cube| {
+        let init = given.unwrap_or(&Init::Vca);
+        starts::start(cube, endmembers, init, model.brightness.is_some(), args.seed)
+    };
+    // `auto` looks at the residuals of a fit, whichever.
+    let auto = args.effective_bands == Some(EffectiveBands::Auto);
+    let start = (given.is_some() || auto).then(|| start(&scene.cube)).transpose()?;
     lap("start", &mut seconds);
 
     // The backend shares the cube instead of copying it; the scene gets it back below.
     let cube = Arc::new(std::mem::replace(&mut scene.cube, Cube::zeros(0, 0)));
-    let (bands, how) = effective_bands(args, &device, &model, &settings, &cube, &start)?;
+    let (bands, how) = effective_bands(args, &device, &model, &settings, &cube, start.as_ref())?;
     tell!("effective bands: {bands:.1} of {} ({how})", cube.bands());
     model.likelihood_weight = bands / cube.bands() as f64;
     lap("effective bands", &mut seconds);
 
-    let state = around(&model, &settings, &cube, &start)?;
-    let mut display = Display::new();
     let stop = || interrupted.load(Ordering::Relaxed);
+    let (state, description, found) = match start.filter(|_| given.is_some()) {
+        Some(start) => {
+            tell!("start: {}", start.description);
+            (around(&model, &settings, &cube, &start)?, start.description, None)
+        }
+        None => {
+            let mut found = search::run(args, &device, &model, &settings, &cube, &stop)?;
+            (std::mem::take(&mut found.state), found.description.clone(), Some(found))
+        }
+    };
+    lap("search", &mut seconds);
+    let mut display = Display::new();
     let outcome = svi::fit(
         &device,
         &model,
@@ -222,14 +239,18 @@ pub fn run(
         trace_window: 50,
         stopped_at,
     };
-    let files = write_all(folder, &results)?;
+    let mut files = write_all(folder, &results)?;
+    if let Some(found) = &found {
+        let shown = posterior.endmember_mean.view();
+        files.extend(search::picture(folder, &scene, found, &names, shown)?);
+    }
     lap("pictures and tables", &mut seconds);
 
     scene.notes.extend(warnings);
     let mut report = Report {
         unmixel: env!("CARGO_PKG_VERSION"),
         scene: SceneReport::new(&scene, path),
-        settings: serde_json::json!({ "model": model, "convention": convention, "reweighted": args.reweight == Switch::On, "effective_bands": bands, "svi": settings, "start": start.description }),
+        settings: serde_json::json!({ "model": model, "convention": convention, "reweighted": args.reweight == Switch::On, "effective_bands": bands, "svi": settings, "start": description }),
         seed: args.seed,
         device: DeviceReport {
             name: device.info.name,
@@ -248,6 +269,7 @@ pub fn run(
             "noise_sd": posterior.noise_sd,
             "concentration": posterior.concentration,
         }),
+        search: found.as_ref().map(search::record),
         scores: scored.as_ref().map(|scored| serde_json::json!(scored.scores)),
         files,
         run: RunReport::current(std::env::args().collect(), started, Stages(seconds)),
@@ -301,7 +323,7 @@ fn effective_bands(
     model: &Model,
     settings: &Settings,
     cube: &Arc<Cube>,
-    start: &Start,
+    start: Option<&Start>,
 ) -> Result<(f64, &'static str)> {
     let all = cube.bands() as f64;
     match args.effective_bands {
@@ -312,6 +334,7 @@ fn effective_bands(
         Some(EffectiveBands::Count(count)) => Ok((count.min(all), "as asked")),
         Some(EffectiveBands::All) => Ok((all, "all, as asked")),
         Some(EffectiveBands::Auto) => {
+            let Some(start) = start else { return Ok((EFFECTIVE_BANDS.min(all), "the default")) };
             let likelihood_weight = (EFFECTIVE_BANDS / all).min(1.0);
             let model = Model { likelihood_weight, guide: Guide::MeanField, ..model.clone() };
             let settings = Settings { steps: PROBE_STEPS, early_stop: false, ..settings.clone() };

@@ -40,6 +40,8 @@ pub struct Report {
     /// What was found, other than maps and spectra: mean abundance (K), noise sd (bands in use),
     /// total concentration.
     pub estimates: serde_json::Value,
+    /// The starts that were tried, where there was a search.
+    pub search: Option<serde_json::Value>,
     /// Comparison with a reference, where one was given.
     pub scores: Option<serde_json::Value>,
     /// Files written, this one included.

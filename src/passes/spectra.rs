@@ -28,7 +28,7 @@ pub static PASS: Pass = Pass {
         let (k, rows) = (u64::from(p.endmembers), u64::from(p.chunk_rows));
         let slots = u64::from(p.quads.div_ceil(WORKGROUP));
         let blocks = rows.div_ceil((MOST_SUMS / (2 * k + 1)).max(1));
-        let lanes = u64::from(WORKGROUP);
+        let lanes = u64::from(WORKGROUP / 4);
         u64::from(p.particles)
             * (1 + slots * (1 + 2 * k + blocks * (1 + lanes) + rows * (1 + 2 * k)))
     },

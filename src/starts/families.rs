@@ -1,6 +1,7 @@
 //! Several starts of several families.
 
 use ndarray::Array2;
+use rayon::prelude::*;
 
 use super::finder::Finder;
 use super::{Init, check_spectra};
@@ -74,6 +75,18 @@ pub fn families(
         }
     }
     Ok(found)
+}
+
+/// How badly mixtures of each of these sets of spectra, (K, L) each, fit: root of the mean square they
+/// leave, reflectance, over some 2,000 to 4,000 of the pixels, with brightness free or not.
+///
+/// # Errors
+///
+/// As [`start`](super::start).
+pub fn misfits(cube: &Cube, sets: &[Array2<f64>], brightness: bool, seed: u64) -> Result<Vec<f64>> {
+    let Some(first) = sets.first() else { return Ok(Vec::new()) };
+    let finder = Finder::new(cube, first.nrows(), brightness, seed)?;
+    sets.par_iter().map(|set| finder.misfit(set)).collect()
 }
 
 fn same(a: &Array2<f64>, b: &Array2<f64>) -> bool {

@@ -24,7 +24,7 @@ mod vca;
 
 pub use brightness::fcls_with_brightness;
 pub use candidates::{Candidate, cluster_candidates, residual_candidates};
-pub use families::{Proposal, families};
+pub use families::{Proposal, families, misfits};
 pub use fcls::fcls;
 pub use library::choose_from_library;
 pub use nfindr::nfindr;

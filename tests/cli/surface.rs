@@ -61,7 +61,9 @@ fn devices_lists_one_that_auto_takes() {
     }
 }
 
-const RUN: [&str; 18] = [
+const RUN: [&str; 20] = [
+    "--restarts",
+    "--search",
     "--out",
     "--force",
     "--device",
