@@ -140,13 +140,14 @@ pub fn search(
     let proposals = families(&part, k, &Init::FAMILIES, settings.starts, brightness, fit.seed)?;
     let total = most_steps(settings, proposals.len());
     let judge = Judge::new(device, model, fit, &part, total, observe, interrupted);
-    let begin = |family: &str, endmembers: &Array2<f64>| {
-        Start::around(&part, endmembers.clone(), brightness, family)
+    let begin = |origin: String, endmembers: &Array2<f64>| {
+        let start = Start::around(&part, endmembers.clone(), brightness, "")?;
+        Ok((origin, start))
     };
     let starts = proposals
         .iter()
-        .map(|p| begin(&format!("{}, seed {}", p.family, p.seed), &p.endmembers))
-        .collect::<Result<Vec<Start>>>()?;
+        .map(|p| begin(format!("{}, seed {}", p.family, p.seed), &p.endmembers))
+        .collect::<Result<Vec<(String, Start)>>>()?;
 
     let mut table: Vec<Fitted> = judge.probe(starts);
     let kept = distinct(&table, &by_elbo(&table), KEPT);
@@ -164,18 +165,21 @@ pub fn search(
         let moves = moves::propose(&part, &table[best], brightness, settings.moves, fit.seed)?;
         let starts = moves
             .iter()
-            .map(|m| begin(&format!("{}, round {}", m.what, round + 1), &m.endmembers))
-            .collect::<Result<Vec<Start>>>()?;
+            .map(|m| begin(format!("{}, round {}", m.what, round + 1), &m.endmembers))
+            .collect::<Result<Vec<(String, Start)>>>()?;
         let first = table.len();
         table.extend(judge.probe(starts));
-        let order: Vec<usize> = by_elbo(&table).into_iter().filter(|&i| i >= first).collect();
+        // What came back to where it started from is no other mode.
+        let mut order = by_elbo(&table);
+        order.retain(|&i| i >= first && !same(&table[i], &table[best]));
         let kept = distinct(&table, &order, MOVES_KEPT);
         judge.polish(&mut table, &kept);
         let gain = |i: usize| {
             let (new, old) = (table[i].elbo?, table[best].elbo?);
             (new - old > GAIN * old.abs().max(1.0)).then_some(new)
         };
-        let better = kept.into_iter().filter(|&i| gain(i).is_some());
+        let other = |&i: &usize| gain(i).is_some() && !same(&table[i], &table[best]);
+        let better = kept.into_iter().filter(other);
         match better
             .max_by(|&a, &b| gain(a).partial_cmp(&gain(b)).unwrap_or(std::cmp::Ordering::Equal))
         {
@@ -264,7 +268,7 @@ fn finish(
         (true, Some(state)) => state,
         _ => {
             let brightness = model.brightness.is_some();
-            let start = Start::around(cube, chosen.endmembers.clone(), brightness, &chosen.origin)?;
+            let start = Start::around(cube, chosen.endmembers.clone(), brightness, "")?;
             let sizes = svi::params(model, fit, cube)?;
             let log_brightness = start.log_brightness.as_ref().map(|g| g.view());
             let (c, w) = (start.endmembers.view(), start.abundances.view());

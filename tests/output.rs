@@ -633,6 +633,7 @@ fn reports_of_the_same_run_differ_in_the_run_alone() {
             skipped_steps: 0,
             elbo: ElboReport::new(&trace, Some(f64::NEG_INFINITY)),
             estimates: serde_json::Value::Null,
+            search: None,
             scores: None,
             files: names(&["elbo.png"]),
             run: RunReport::current(names(&["unmixel", "fit"]), Some(1), stages),

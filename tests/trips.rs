@@ -78,7 +78,9 @@ fn what_is_too_long_is_known() {
         // The full-rank guide has K^2 / 2 off-diagonals, and each particle adds to them.
         (64, Noise::Band, (9025, 156, 500, 64), "gradient_pixels"),
         // One noise for the scene: a single invocation sums all bands.
-        (5, Noise::Isotropic, (9025, 1100, 500, 64), "gradient_globals"),
+        (32, Noise::Isotropic, (9025, 1100, 500, 64), "gradient_globals"),
+        // Each draw goes over the bands once for every 256 of them.
+        (5, Noise::Band, (9025, 1100, 500, 64), "spectra"),
         // The regressions between bands sum the whole batch.
         (5, Noise::Covariance, (100_000, 200, 100_000, 1), "gradient_covariance"),
         // No more than 1024 chunks: those of a very large batch have many rows.

@@ -98,15 +98,15 @@ impl<'a> Judge<'a> {
     }
 
     /// Fits each start for [`PROBE_STEPS`].
-    pub fn probe(&self, starts: Vec<Start>) -> Vec<Fitted> {
-        self.each(starts, |start| {
+    pub fn probe(&self, starts: Vec<(String, Start)>) -> Vec<Fitted> {
+        self.each(starts, |(origin, start)| {
             let state = svi::params(&self.model, self.fit, self.cube).map(|sizes| {
                 let log_brightness = start.log_brightness.as_ref().map(|g| g.view());
                 let (c, w) = (start.endmembers.view(), start.abundances.view());
                 State::around(&sizes, &self.model, self.cube, c, w, log_brightness)
             });
             let mut fitted = Fitted {
-                origin: start.description,
+                origin,
                 probe_elbo: None,
                 elbo: None,
                 endmembers: start.endmembers,

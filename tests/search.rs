@@ -1,0 +1,145 @@
+//! The search for the right mode: on scenes where single starts fail, and at its edges.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use unmixel::Error;
+use unmixel::backend::{Choice, Device, device};
+use unmixel::model::{Guide, Model};
+use unmixel::scene::Cube;
+use unmixel::score::match_spectra;
+use unmixel::search::{self, Event, Found, Settings};
+use unmixel::simulate::{self, Simulated, simulate};
+use unmixel::svi;
+
+fn cpu() -> Device {
+    device::choose(&Choice::Cpu).unwrap()
+}
+
+/// A material pure in 1 % of the pixels, 0.12 rad from another one.
+fn hard() -> Simulated {
+    simulate(&simulate::Settings {
+        rows: 40,
+        cols: 40,
+        bands: 32,
+        endmembers: 4,
+        brightness_sd: 0.3,
+        rare_share: 0.01,
+        close_angle: 0.12,
+        seed: 3,
+        ..Default::default()
+    })
+    .unwrap()
+}
+
+fn model(k: usize) -> Model {
+    Model {
+        brightness: Some(1.0),
+        variability: Some(0.02),
+        likelihood_weight: 0.5,
+        guide: Guide::FullRank,
+        ..Model::new(k)
+    }
+}
+
+fn run(
+    cube: &Arc<Cube>,
+    k: usize,
+    settings: &Settings,
+    observe: &(dyn Fn(&Event) + Sync),
+) -> Found {
+    let fit = svi::Settings { batch_size: 400, ..Default::default() };
+    search::search(&cpu(), &model(k), &fit, settings, cube, observe, &|| false).unwrap()
+}
+
+#[test]
+fn it_finds_what_single_starts_miss_and_keeps_its_word_on_cost() {
+    let simulation = hard();
+    let scene = simulation.scene("hard").unwrap();
+    let cube = Arc::new(scene.cube);
+    let settings = Settings { starts: 5, moves: 2 };
+    let (done, judged) = (AtomicU64::new(0), AtomicUsize::new(0));
+    let found = run(&cube, 4, &settings, &|event| match event {
+        Event::Steps(so_far, total) => {
+            assert!(so_far <= total, "{so_far} of {total}");
+            done.fetch_max(*so_far, Ordering::Relaxed);
+        }
+        Event::Judged(_) => {
+            judged.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    assert!(done.into_inner() > 5 * u64::from(search::PROBE_STEPS));
+    assert!(judged.into_inner() > found.solutions.len(), "those that went on are told twice");
+    let worst = |endmembers: &ndarray::Array2<f64>| {
+        let pairs = match_spectra(simulation.endmembers.view(), endmembers.view()).unwrap();
+        pairs.iter().map(|&(_, angle)| angle).fold(0.0, f64::max)
+    };
+    // Half of what separates the rare material from its neighbour.
+    let chosen = worst(&found.modes[0].endmembers);
+    assert!(chosen < 0.06, "{chosen}: {:#?}", found.solutions);
+    let start = unmixel::starts::start(&cube, 4, &unmixel::starts::Init::Vca, true, 0).unwrap();
+    assert!(worst(&start.endmembers) > 0.06, "too easy: VCA alone finds it");
+
+    let rows = &found.solutions;
+    assert_eq!(rows.iter().filter(|row| row.chosen).count(), 1);
+    let best = rows.iter().find(|row| row.chosen).unwrap();
+    for row in rows.iter().filter(|row| row.elbo.is_some()) {
+        // A move must gain a fifth of a percent to count.
+        assert!(best.elbo.unwrap() > row.elbo.unwrap() - 0.003 * row.elbo.unwrap().abs());
+    }
+    assert!(found.agreement.0 >= 1 && found.agreement.1 == 5);
+    assert_eq!(found.modes[0].abundances.as_ref().unwrap().dim(), (cube.pixels(), 4));
+}
+
+#[test]
+fn the_same_seed_finds_the_same() {
+    let scene = hard().scene("hard").unwrap();
+    let cube = Arc::new(scene.cube);
+    let settings = Settings { starts: 2, moves: 0 };
+    let (a, b) = (run(&cube, 3, &settings, &|_| ()), run(&cube, 3, &settings, &|_| ()));
+    assert_eq!((a.solutions, a.state), (b.solutions, b.state));
+}
+
+#[test]
+fn an_interrupted_search_has_a_result() {
+    let cube = Arc::new(hard().scene("hard").unwrap().cube);
+    let fit = svi::Settings::default();
+    let asked = AtomicUsize::new(0);
+    let soon = || asked.fetch_add(1, Ordering::Relaxed) > 700;
+    let settings = Settings { starts: 3, moves: 2 };
+    let found = search::search(&cpu(), &model(3), &fit, &settings, &cube, &|_| (), &soon).unwrap();
+    assert!(!found.state.globals.is_empty());
+    assert!(found.solutions.len() == 3, "no moves after the interruption");
+}
+
+#[test]
+fn small_and_odd_scenes_have_an_outcome() {
+    let settings = Settings { starts: 3, moves: 2 };
+    for (pixels, bands, k) in [(1, 1, 1), (5, 3, 1), (9, 4, 2)] {
+        let mut cube = Cube::zeros(pixels, bands);
+        for n in 0..pixels {
+            for (l, y) in cube.spectrum_mut(n).iter_mut().enumerate() {
+                *y = 0.1 + 0.05 * ((n * 7 + l * 3) % 5) as f32;
+            }
+        }
+        let found = run(&Arc::new(cube), k, &settings, &|_| ());
+        assert!(found.agreement.0 >= 1, "{pixels} x {bands}");
+    }
+    let cube = Arc::new(Cube::zeros(4, 2));
+    let fit = svi::Settings::default();
+    let none = Settings { starts: 0, moves: 0 };
+    let refused = search::search(&cpu(), &model(2), &fit, &none, &cube, &|_| (), &|| false);
+    assert!(matches!(refused, Err(Error::Option { .. })), "{refused:?}");
+}
+
+#[test]
+fn a_large_scene_is_searched_in_part_and_fitted_whole() {
+    let settings = simulate::Settings { rows: 250, cols: 250, bands: 5, ..Default::default() };
+    let cube = Arc::new(simulate(&settings).unwrap().scene("large").unwrap().cube);
+    let found = run(&cube, 3, &Settings { starts: 1, moves: 0 }, &|_| ());
+    assert!(found.pixels <= search::MOST_PIXELS && found.pixels > search::MOST_PIXELS / 2);
+    assert!(found.modes[0].abundances.is_none());
+    let latents = 3 * 2 + 3;
+    assert_eq!(found.state.locals.len(), cube.pixels() * latents);
+}
