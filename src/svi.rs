@@ -31,7 +31,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
-            steps: 4000,
+            steps: 5000,
             batch_size: 500,
             particles: 2,
             learning_rate: 0.02,
