@@ -15,8 +15,7 @@ use crate::svi::Outcome;
 /// exactly, no quantile has to be interpolated.
 pub const DRAWS: u32 = reweight::DRAWS;
 
-/// Where known truths lie. Of endmember values the rank: 0 below all draws, 1 above. Of abundances,
-/// which crowd at 0 and 1, the folded level of the shortest interval ([`shortest`]). [`coverage`] reads both.
+/// Ranks of known truths: 0 below all draws, 1 above, uniform where intervals hold what they promise.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Ranks {
     /// One for each pixel and endmember, N K numbers.
@@ -39,43 +38,6 @@ pub fn rank<T: PartialOrd>(truth: &T, draws: impl Iterator<Item = (T, f64)>) -> 
     }
     let own = total / count;
     (below + 0.5 * (equal + own)) / (total + own)
-}
-
-/// Levels that are reported.
-pub const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
-
-/// The lowest level, of every twentieth, whose shortest interval of weighted draws holds the truth, or
-/// 1 if none does, as `(1 + level) / 2`, which [`coverage`] counts like a rank. Draws and truth are from 0 to 1; an
-/// interval from the lowest draw on begins at 0, where an abundance has its bound, and one up to the
-/// highest ends at 1 (highest-density interval: Hyndman 1996, "Computing and graphing highest density
-/// regions").
-pub fn shortest(truth: f32, draws: impl Iterator<Item = (f32, f64)>) -> f64 {
-    let mut draws: Vec<(f32, f64)> = draws.collect();
-    draws.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    let total: f64 = draws.iter().map(|draw| draw.1).sum();
-    let last = draws.len().saturating_sub(1);
-    let holds = |level: f64| {
-        let (mut best, mut inside) = (f32::INFINITY, false);
-        let (mut end, mut held) = (0, 0.0);
-        for start in 0..draws.len() {
-            while end < draws.len() && held < level * total {
-                held += draws[end].1;
-                end += 1;
-            }
-            if held < level * total {
-                break;
-            }
-            let low = if start == 0 { 0.0 } else { draws[start].0 };
-            let high = if end > last { 1.0 } else { draws[end - 1].0 };
-            if high - low < best {
-                (best, inside) = (high - low, (low..=high).contains(&truth));
-            }
-            held -= draws[start].1;
-        }
-        inside
-    };
-    let level = (1..20).map(|twentieths| f64::from(twentieths) / 20.0).find(|&level| holds(level));
-    0.5 + 0.5 * level.unwrap_or(1.0)
 }
 
 /// The share of ranks that lie inside the central interval of a probability `level`, 0 to 1; none
@@ -114,7 +76,7 @@ pub fn ranks(
     let draws = Draws::new(p, &outcome.globals, &outcome.locals, convention, DRAWS);
     let among = |n: usize, drawn: &[Vec<f32>], weights: &[f64]| -> Vec<f64> {
         let of = |(truth, &e): (&f32, &usize)| {
-            shortest(*truth, drawn.iter().map(|w| w[e]).zip(weights.iter().copied()))
+            rank(truth, drawn.iter().map(|w| w[e]).zip(weights.iter().copied()))
         };
         abundances.row(n).iter().zip(matching).map(of).collect()
     };
@@ -142,24 +104,6 @@ pub fn ranks(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shortest_intervals_hold_what_they_say() {
-        // Denser towards 0, where the shortest interval of any level is.
-        let draws = || (0..400).map(|i| ((i as f32 / 400.0).powi(2), 1.0));
-        assert_eq!(shortest(0.0, draws()), 0.525);
-        // 0.5 is the 283rd of 400: between 70 and 75 %.
-        assert_eq!(shortest(0.5, draws()), 0.875);
-        assert_eq!(shortest(1.0, draws()), 1.0);
-        // Draws that crowd at 0.001: the bound belongs to their interval, what is far does not.
-        let low = || (0..400).map(|i| (0.001 + 1e-6 * (i * i) as f32, 1.0));
-        assert_eq!(shortest(1e-9, low()), 0.525);
-        assert_eq!(shortest(0.5, low()), 1.0);
-        // Weight moves the interval.
-        let heavy = || (0..400).map(|i| (i as f32 / 400.0, if i > 360 { 100.0 } else { 1.0 }));
-        assert_eq!(shortest(0.1, heavy()), 1.0);
-        assert!(shortest(0.95, heavy()) < 0.9);
-    }
 
     #[test]
     fn places_among_draws() {

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use ndarray::{Array2, Array3};
 use unmixel::backend::device::Device;
 use unmixel::backend::{Choice, device};
-use unmixel::calibration::{self, LEVELS, Ranks, coverage};
+use unmixel::calibration::{self, Ranks, coverage};
 use unmixel::model::Model;
 use unmixel::output::{CalibrationCurve, CalibrationPanel, OutputFolder, calibration_png};
 use unmixel::posterior::Posterior;
@@ -21,7 +21,9 @@ use super::args::{CalibrateArgs, GuideArg};
 use super::run::{BRIGHTNESS_SD, EFFECTIVE_BANDS, VARIABILITY_SCALE, around, guide_of};
 use super::{Done, print, tables};
 
-/// Probabilities in the file and the picture: every twentieth.
+/// Probabilities of the central intervals in the table.
+const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
+/// Those in the file and the picture: every twentieth.
 const CURVE: usize = 19;
 /// Mean spectral angle in radians, about 6 degrees, beyond which a fit has found other endmembers.
 const OTHER_MODE: f64 = 0.1;
