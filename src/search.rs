@@ -45,7 +45,7 @@ pub const KEPT: usize = 3;
 /// Moves of a round that go on.
 pub const MOVES_KEPT: usize = 2;
 /// Rounds of moves; a round that gains nothing is the last.
-pub const ROUNDS: usize = 3;
+pub const ROUNDS: usize = 2;
 /// Pixels of the search, at most; of a larger scene, every so many.
 pub const MOST_PIXELS: usize = 30_000;
 
@@ -169,17 +169,14 @@ pub fn search(
             .collect::<Result<Vec<(String, Start)>>>()?;
         let first = table.len();
         table.extend(judge.probe(starts));
-        // What came back to where it started from is no other mode.
-        let mut order = by_elbo(&table);
-        order.retain(|&i| i >= first && !same(&table[i], &table[best]));
+        let order: Vec<usize> = by_elbo(&table).into_iter().filter(|&i| i >= first).collect();
         let kept = distinct(&table, &order, MOVES_KEPT);
         judge.polish(&mut table, &kept);
         let gain = |i: usize| {
             let (new, old) = (table[i].elbo?, table[best].elbo?);
             (new - old > GAIN * old.abs().max(1.0)).then_some(new)
         };
-        let other = |&i: &usize| gain(i).is_some() && !same(&table[i], &table[best]);
-        let better = kept.into_iter().filter(other);
+        let better = kept.into_iter().filter(|&i| gain(i).is_some());
         match better
             .max_by(|&a, &b| gain(a).partial_cmp(&gain(b)).unwrap_or(std::cmp::Ordering::Equal))
         {
