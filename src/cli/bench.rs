@@ -8,14 +8,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use comfy_table::{ContentArrangement, Table, presets};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 use unmixel::backend::{Choice, device};
-use unmixel::bench::{self, Case, DeviceReport, Host, Options, Report, SCENES};
+use unmixel::bench::{self, Case, DeviceReport, Host, Options, PassReport, Report, SCENES};
 use unmixel::output::{BenchBar, BenchGroup, OutputFolder, bench_png};
 use unmixel::{Error, Result};
 
 use super::args::BenchArgs;
 use super::{Done, print, tables};
 
-const UNIT: &str = "pixel-steps/s, quartiles of steps/s in words";
+const UNIT: &str = "pixel-steps/s (bars, a scale of powers of ten)";
 
 /// Measures or compares.
 pub fn run(args: &BenchArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
@@ -145,23 +145,24 @@ fn print_device(report: &DeviceReport) -> Result<()> {
     for case in timed {
         let Some(m) = &case.measured else { continue };
         let sum: f64 = m.passes.iter().map(|pass| pass.seconds.median).sum();
-        for (i, pass) in m.passes.iter().enumerate() {
-            let rate = |count: Option<u64>| {
-                count
-                    .map_or("-".into(), |n| format!("{:.2}", 1e-9 * n as f64 / pass.seconds.median))
-            };
-            table.add_row([
-                if i == 0 { case.name() } else { String::new() },
-                pass.name.clone(),
-                time(pass.seconds.median),
-                format!("{:.1} %", 100.0 * pass.seconds.median / sum.max(1e-12)),
-                rate(pass.bytes),
-                rate(pass.operations),
-                pass.limit().map_or("-".into(), |(what, share)| {
-                    format!("{:.0} % of {what}", 100.0 * share)
-                }),
-            ]);
-        }
+        let column = |cell: &dyn Fn(&PassReport) -> String| {
+            m.passes.iter().map(cell).collect::<Vec<_>>().join("\n")
+        };
+        let rate = |pass: &PassReport, count: Option<u64>| {
+            count.map_or("-".into(), |n| format!("{:.2}", 1e-9 * n as f64 / pass.seconds.median))
+        };
+        table.add_row([
+            case.name().replace(", ", "\n"),
+            column(&|pass| pass.name.clone()),
+            column(&|pass| time(pass.seconds.median)),
+            column(&|pass| format!("{:.1} %", 100.0 * pass.seconds.median / sum.max(1e-12))),
+            column(&|pass| rate(pass, pass.bytes)),
+            column(&|pass| rate(pass, pass.operations)),
+            column(&|pass| {
+                pass.limit()
+                    .map_or("-".into(), |(what, share)| format!("{:.0} % of {what}", 100.0 * share))
+            }),
+        ]);
     }
     print(&table.to_string())
 }
@@ -242,7 +243,7 @@ fn groups(columns: &[(String, &DeviceReport)]) -> Vec<BenchGroup> {
             device: at,
             name: title.to_owned(),
             speed: case.measured.as_ref()?.pixel_steps_per_second,
-            label: speed(case),
+            label: format!("{} steps/s", speed(case)),
         })
     };
     let group = |name: &String| {

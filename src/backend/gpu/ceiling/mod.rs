@@ -13,13 +13,14 @@ const FMA: &str = include_str!("fma.wgsl");
 /// Time of one submit; systems reset a device at 2 s.
 const SECONDS: f64 = 0.05;
 /// Measurements of which the median counts.
-const REPEATS: usize = 7;
+const REPEATS: usize = 5;
 /// Dispatches a submit at most.
 const MOST_DISPATCHES: u32 = 4096;
 /// Invocations of the arithmetic kernel: several times what the largest devices hold at once.
 const FMA_INVOCATIONS: u32 = 1 << 20;
-/// Rounds of an invocation, each of [`FMA_OPERATIONS`].
-const FMA_ROUNDS: u32 = 128;
+/// Rounds of an invocation, each of [`FMA_OPERATIONS`]: few for a software driver, whose submit must stay
+/// short, up to as many as hide what a dispatch costs the largest device.
+const FMA_ROUNDS: (u32, u32) = (4, 8192);
 const FMA_OPERATIONS: u32 = 64;
 const WORKGROUP: u32 = 64;
 
@@ -42,9 +43,16 @@ pub fn measure(adapter: &Adapter, sizes: &[usize]) -> Result<Ceilings> {
         ceilings.copy.push(32.0 * f64::from(vectors) * rate);
     }
     let vectors = (fma_bytes / 16) as u32;
-    let rate = kernels.rate(&kernels.fma, [vectors, FMA_ROUNDS], FMA_INVOCATIONS)?;
+    let mut rounds = FMA_ROUNDS.0;
+    kernels.seconds(&kernels.fma, [vectors, rounds], FMA_INVOCATIONS, 1)?;
+    while rounds < FMA_ROUNDS.1
+        && kernels.seconds(&kernels.fma, [vectors, rounds], FMA_INVOCATIONS, 1)? < SECONDS
+    {
+        rounds *= 2;
+    }
+    let rate = kernels.rate(&kernels.fma, [vectors, rounds], FMA_INVOCATIONS)?;
     ceilings.fma =
-        f64::from(FMA_INVOCATIONS) * f64::from(FMA_ROUNDS) * f64::from(FMA_OPERATIONS) * rate;
+        f64::from(FMA_INVOCATIONS) * f64::from(rounds) * f64::from(FMA_OPERATIONS) * rate;
     if failed.happened.load(std::sync::atomic::Ordering::Acquire) {
         let said = failed.message.lock().map(|m| m.clone()).unwrap_or_default();
         return Err(Error::DeviceLost(format!("{}: {said}", adapter.info().name)));
@@ -103,29 +111,37 @@ impl Kernels {
         Kernels { device: device.clone(), queue, copy, fma, size }
     }
 
-    /// Dispatches a second of so many invocations, the median.
-    fn rate(&self, kernel: &Kernel, size: [u32; 2], invocations: u32) -> Result<f64> {
+    /// Seconds of so many dispatches, each of so many invocations.
+    fn seconds(
+        &self,
+        kernel: &Kernel,
+        size: [u32; 2],
+        invocations: u32,
+        dispatches: u32,
+    ) -> Result<f64> {
         let words = [size[0], size[1], 0, 0];
         self.queue.write_buffer(&self.size, 0, bytemuck::cast_slice(&words));
         let groups = invocations.div_ceil(WORKGROUP);
         let (x, y) = (groups.min(GROUPS_X), groups.div_ceil(GROUPS_X));
-        let timed = |dispatches: u32| -> Result<f64> {
-            let mut encoder = self.device.create_command_encoder(&Default::default());
-            {
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                pass.set_pipeline(&kernel.0);
-                pass.set_bind_group(0, &kernel.1, &[]);
-                for _ in 0..dispatches {
-                    pass.dispatch_workgroups(x, y, 1);
-                }
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            pass.set_pipeline(&kernel.0);
+            pass.set_bind_group(0, &kernel.1, &[]);
+            for _ in 0..dispatches {
+                pass.dispatch_workgroups(x, y, 1);
             }
-            let begin = Instant::now();
-            let index = self.queue.submit([encoder.finish()]);
-            let wait =
-                wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(PATIENCE) };
-            self.device.poll(wait).map_err(|e| Error::DeviceLost(e.to_string()))?;
-            Ok(begin.elapsed().as_secs_f64().max(1e-9))
-        };
+        }
+        let begin = Instant::now();
+        let index = self.queue.submit([encoder.finish()]);
+        let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(PATIENCE) };
+        self.device.poll(wait).map_err(|e| Error::DeviceLost(e.to_string()))?;
+        Ok(begin.elapsed().as_secs_f64().max(1e-9))
+    }
+
+    /// Dispatches a second, the median.
+    fn rate(&self, kernel: &Kernel, size: [u32; 2], invocations: u32) -> Result<f64> {
+        let timed = |dispatches: u32| self.seconds(kernel, size, invocations, dispatches);
         // The first one pays for what drivers do late.
         timed(1)?;
         let mut dispatches = 1;
