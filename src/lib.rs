@@ -35,6 +35,7 @@
 //! ```
 
 pub mod backend;
+pub mod bench;
 pub mod buffers;
 pub mod calibration;
 pub mod covariance;

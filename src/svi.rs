@@ -291,7 +291,13 @@ pub fn fit(
 }
 
 /// The parameters of one step.
-fn at_step(sizes: &Params, settings: &Settings, step: u32, slot: u32, rate: f64) -> Params {
+pub(crate) fn at_step(
+    sizes: &Params,
+    settings: &Settings,
+    step: u32,
+    slot: u32,
+    rate: f64,
+) -> Params {
     // What does not fill a last minibatch waits for the next epoch, in another order.
     let batches = sizes.pixels / sizes.batch;
     let correction = |decay: f64| (1.0 / (1.0 - decay.powf(f64::from(step) + 1.0))) as f32;

@@ -1,8 +1,9 @@
 //! The passes on the CPU, all cores.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::{Backend, Block};
+use super::{Backend, Block, Laps};
 use crate::buffers::Buffers;
 use crate::error::Result;
 use crate::guide::State;
@@ -48,6 +49,25 @@ impl Backend for Cpu {
         let elbo =
             steps[..done].iter().map(|p| self.buffers.trace[p.trace_slot as usize]).collect();
         Ok(Block { elbo, skipped: self.buffers.status[1] })
+    }
+
+    fn profile(&mut self, steps: &[Params]) -> Result<Option<Laps>> {
+        let mut laps: Laps = self.passes.iter().map(|(pass, _)| (pass.name, 0.0)).collect();
+        for params in steps {
+            let mut before = Instant::now();
+            for ((_, run), (_, seconds)) in self.passes.iter().zip(&mut laps) {
+                run(params, &mut self.buffers);
+                let now = Instant::now();
+                *seconds += (now - before).as_secs_f64() / steps.len() as f64;
+                before = now;
+            }
+        }
+        let idle = |name| {
+            let pass = self.passes.iter().find(|(pass, _)| pass.name == name);
+            steps.iter().all(|p| pass.is_none_or(|(pass, _)| (pass.grid)(p).is_empty()))
+        };
+        laps.retain(|(name, _)| !idle(*name));
+        Ok(Some(laps))
     }
 
     fn guide(&mut self) -> Result<(Vec<f32>, Vec<f32>)> {

@@ -37,7 +37,7 @@ impl FromStr for Choice {
 }
 
 /// A device as it is printed and recorded.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct DeviceInfo {
     /// Name, as the driver gives it.
     pub name: String,
@@ -84,6 +84,19 @@ pub fn choose(choice: &Choice) -> Result<Device> {
         #[cfg(not(feature = "gpu"))]
         _ => Err(Error::Device("--device: this program was built without GPU support; use --device cpu, or build with the feature gpu".into())),
     }
+}
+
+/// Every device there is: the CPU, then all adapters.
+pub fn all() -> Vec<Device> {
+    let cpu = std::iter::once(cpu("every device"));
+    #[cfg(feature = "gpu")]
+    let gpus = super::gpu::adapters().into_iter().map(|adapter| {
+        let info = DeviceInfo { reason: "every device".into(), ..adapter.info().clone() };
+        Device { info, place: Place::Gpu(Box::new(adapter)) }
+    });
+    #[cfg(not(feature = "gpu"))]
+    let gpus = std::iter::empty();
+    cpu.chain(gpus).collect()
 }
 
 /// The CPU as a device.

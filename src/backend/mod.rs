@@ -9,6 +9,7 @@ use crate::layout::Params;
 use crate::scene::Cube;
 
 pub mod cpu;
+mod cpu_ceiling;
 pub mod device;
 #[cfg(feature = "gpu")]
 pub mod gpu;
@@ -22,8 +23,40 @@ pub trait Backend: Send {
     /// then and stops early when it says so. At most [`crate::layout::TRACE_LEN`] steps a call.
     fn run(&mut self, steps: &[Params], interrupted: &(dyn Fn() -> bool + Sync)) -> Result<Block>;
 
+    /// Does `steps` with a clock around every pass: the seconds that each took of a step on average,
+    /// in order, passes without work left out. None where the device has no clock of its own. Slower
+    /// than [`Backend::run`], since passes wait for each other.
+    fn profile(&mut self, steps: &[Params]) -> Result<Option<Laps>>;
+
     /// The guide as it stands: scene latents, pixel latents.
     fn guide(&mut self) -> Result<(Vec<f32>, Vec<f32>)>;
+}
+
+/// The vectors that the CPU backend uses here.
+pub fn vectors() -> &'static str {
+    cpu_ceiling::vectors()
+}
+
+/// Names of passes with the seconds that they take of a step.
+pub type Laps = Vec<(&'static str, f64)>;
+
+/// What a device reaches at the two things that bound every pass: moving memory and arithmetic.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Ceilings {
+    /// Bytes a second, read and written together, of a plain copy; one for each size asked for.
+    pub copy: Vec<f64>,
+    /// Operations a second of fused multiply-adds in f32, each counted as two.
+    pub fma: f64,
+}
+
+/// Measures what a device reaches, with the whole of it. `sizes` are bytes that a copy touches, half
+/// of them read and half written: what fits a cache is copied faster. Takes about half a second each.
+pub fn ceilings(device: &device::Device, sizes: &[usize]) -> Result<Ceilings> {
+    match &device.place {
+        device::Place::Cpu => Ok(cpu_ceiling::measure(sizes)),
+        #[cfg(feature = "gpu")]
+        device::Place::Gpu(adapter) => gpu::ceilings(adapter, sizes),
+    }
 }
 
 /// What a block of steps did.

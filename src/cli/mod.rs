@@ -14,6 +14,7 @@ macro_rules! tell {
 }
 
 mod args;
+mod bench;
 mod calibrate;
 mod compare;
 mod completions;
@@ -69,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Score(args) => score::run(&args),
         Command::Rank(args) => rank::run(&args),
         Command::Compare(args) => compare::run(&args, &interruption()),
+        Command::Bench(args) => bench::run(&args, &interruption()),
         Command::Devices(args) => devices::run(&args),
         Command::Completions(args) => completions::run(&args),
     };

@@ -4,6 +4,7 @@
 //! [`Report::write`] the record of it.
 
 mod axes;
+mod bench;
 mod calibration;
 mod canvas;
 mod color;
@@ -23,6 +24,7 @@ mod ticks;
 mod trace;
 mod write;
 
+pub use bench::{BenchBar, BenchGroup, bench_png};
 pub use calibration::{CalibrationCurve, CalibrationPanel, calibration_png};
 pub use color::{Colormap, NO_DATA, Rgb, endmember_color};
 pub use folder::OutputFolder;

@@ -69,6 +69,11 @@ pub enum Grid {
 }
 
 impl Grid {
+    /// True where there is no work.
+    pub fn is_empty(self) -> bool {
+        matches!(self, Grid::Line(0) | Grid::Groups(0))
+    }
+
     /// That many independent ones where bands share their noise, none otherwise.
     fn of_covariance(params: &Params, invocations: u64) -> Grid {
         Grid::Line(if params.has(COVARIANCE) { invocations } else { 0 })

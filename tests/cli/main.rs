@@ -8,6 +8,7 @@ mod mat5;
 mod bad_files;
 mod bad_options;
 mod bench;
+mod benchmark;
 mod calibrate;
 mod chain;
 mod compare;

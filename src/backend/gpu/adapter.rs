@@ -99,23 +99,28 @@ impl Adapter {
         )))
     }
 
-    fn largest_buffer(&self) -> u64 {
+    pub(super) fn largest_buffer(&self) -> u64 {
         let offered = self.adapter.limits();
         offered.max_storage_buffer_binding_size.min(offered.max_buffer_size)
     }
 
-    /// Opens the device with the limits every WebGPU device has; only the sizes of buffers are
-    /// raised, and only as far as this run needs.
+    /// Opens the device for a run.
     pub(super) fn open(&self, params: &Params) -> Result<(wgpu::Device, wgpu::Queue)> {
         self.check(params)?;
-        let largest = largest(params);
+        self.open_for(largest(params))
+    }
+
+    /// Opens the device with the limits every WebGPU device has; only the sizes of buffers are
+    /// raised, and only to `largest` bytes, which the device must allow. Clocks that it has are
+    /// switched on: [`super::profile`] is the only one to read them.
+    pub(super) fn open_for(&self, largest: u64) -> Result<(wgpu::Device, wgpu::Queue)> {
         let mut limits = wgpu::Limits::default();
         limits.max_storage_buffer_binding_size =
             limits.max_storage_buffer_binding_size.max(largest);
         limits.max_buffer_size = limits.max_buffer_size.max(largest);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("unmixel"),
-            required_features: wgpu::Features::empty(),
+            required_features: self.adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
             required_limits: limits,
             experimental_features: wgpu::ExperimentalFeatures::disabled(),
             memory_hints: wgpu::MemoryHints::Performance,

@@ -2,7 +2,9 @@
 
 mod adapter;
 mod buffers;
+mod ceiling;
 mod pipelines;
+mod profile;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,9 +12,10 @@ use std::time::{Duration, Instant};
 
 pub use adapter::{Adapter, Limit, adapters};
 use buffers::DeviceBuffers;
+pub(super) use ceiling::measure as ceilings;
 use pipelines::Pipeline;
 
-use super::{Backend, Block};
+use super::{Backend, Block, Laps};
 use crate::error::{Error, Result};
 use crate::guide::State;
 use crate::layout::{Buf, Params, TRACE_LEN};
@@ -133,13 +136,18 @@ impl Gpu {
         Ok(words)
     }
 
-    /// Queues all passes of the given steps as one submit and waits for it.
-    fn submit(&self, steps: &[Params]) -> Result<()> {
+    /// Uploads the parameters of at most [`MOST_STEPS`] steps.
+    fn set_params(&self, steps: &[Params]) {
         let mut uniform = vec![0u8; PARAMS_STRIDE * steps.len()];
         for (bytes, params) in uniform.chunks_exact_mut(PARAMS_STRIDE).zip(steps) {
             bytes[..size_of::<Params>()].copy_from_slice(bytemuck::bytes_of(params));
         }
         self.queue.write_buffer(&self.params, 0, &uniform);
+    }
+
+    /// Queues all passes of the given steps as one submit and waits for it.
+    fn submit(&self, steps: &[Params]) -> Result<()> {
+        self.set_params(steps);
         let mut encoder = self.device.create_command_encoder(&Default::default());
         {
             let mut compute = encoder.begin_compute_pass(&Default::default());
@@ -227,6 +235,10 @@ impl Backend for Gpu {
         let elbo =
             steps[..done].iter().map(|p| f32::from_bits(trace[p.trace_slot as usize])).collect();
         Ok(Block { elbo, skipped: status[1] })
+    }
+
+    fn profile(&mut self, steps: &[Params]) -> Result<Option<Laps>> {
+        profile::profile(self, steps)
     }
 
     fn guide(&mut self) -> Result<(Vec<f32>, Vec<f32>)> {

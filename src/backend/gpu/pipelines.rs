@@ -9,6 +9,7 @@ pub struct Pipeline {
     pub pipeline: wgpu::ComputePipeline,
     pub bind_group: wgpu::BindGroup,
     pub grid: fn(&Params) -> Grid,
+    pub name: &'static str,
 }
 
 impl Pipeline {
@@ -80,7 +81,7 @@ impl Pipeline {
             layout: &bind_layout,
             entries: &entries,
         });
-        Pipeline { pipeline, bind_group, grid: pass.grid }
+        Pipeline { pipeline, bind_group, grid: pass.grid, name: pass.name }
     }
 }
 
