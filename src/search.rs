@@ -31,7 +31,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { starts: 8, moves: 6 }
+        Settings { starts: 8, moves: 4 }
     }
 }
 
@@ -41,7 +41,7 @@ pub const PROBE_STEPS: u32 = 300;
 /// Further steps of those that go on.
 pub const POLISH_STEPS: u32 = 1000;
 /// Solutions of the starts that go on.
-pub const KEPT: usize = 3;
+pub const KEPT: usize = 2;
 /// Moves of a round that go on.
 pub const MOVES_KEPT: usize = 2;
 /// Rounds of moves; a round that gains nothing is the last.

@@ -116,7 +116,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub restarts: Option<usize>,
     /// Moves that the search tries from the best start, a round: another spectrum for one endmember;
-    /// 0 for none [default: 6]
+    /// 0 for none [default: 4]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub search: Option<usize>,
     /// Pixels in a minibatch
