@@ -124,7 +124,7 @@ pub fn picture(
         return Ok(None);
     }
     let title = format!(
-        "{}: solutions of the search, the chosen one on top (reflectance convention)",
+        "{}: solutions of the search, chosen on top",
         scene.name
     );
     let png = map_grid_png(&rows, names, &title)?;

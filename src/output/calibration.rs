@@ -9,7 +9,9 @@ use crate::error::Result;
 const PANEL: (f32, f32) = (400.0, 410.0);
 const COLUMNS: usize = 4;
 const MARGIN: f32 = 20.0;
-const HEAD: f32 = 80.0;
+const HEAD: f32 = 56.0;
+/// Height of a legend's line, one a guide.
+const LINE: f32 = 24.0;
 const TITLE: f32 = 20.0;
 
 /// One setting.
@@ -43,31 +45,33 @@ pub fn calibration_png(panels: &[CalibrationPanel]) -> Result<Vec<u8>> {
     let columns = COLUMNS.min(panels.len()).max(2);
     let rows = panels.len().div_ceil(columns).max(1);
     let width = 2.0 * MARGIN + columns as f32 * PANEL.0;
-    let mut canvas = Canvas::new(width as usize, (HEAD + rows as f32 * PANEL.1) as usize)?;
+    let guides = panels.iter().map(|panel| panel.curves.len()).max().unwrap_or(0);
+    let head = HEAD + LINE * guides.max(1) as f32;
+    let mut canvas = Canvas::new(width as usize, (head + rows as f32 * PANEL.1) as usize)?;
     let title = "Share of truths inside central posterior intervals";
     canvas.text(title, TITLE, (MARGIN, 26.0), Align::Start, INK);
     legend(&mut canvas, panels);
     for (i, panel) in panels.iter().enumerate() {
         let corner =
-            (MARGIN + (i % columns) as f32 * PANEL.0, HEAD + (i / columns) as f32 * PANEL.1);
+            (MARGIN + (i % columns) as f32 * PANEL.0, head + (i / columns) as f32 * PANEL.1);
         draw(&mut canvas, panel, corner);
     }
     canvas.png()
 }
 
 fn legend(canvas: &mut Canvas, panels: &[CalibrationPanel]) {
-    let mut entries = vec![(promise(), "promised".to_owned())];
+    let entry = |canvas: &mut Canvas, (x, y): (f32, f32), pen: Pen, name: &str| {
+        canvas.line(&[(x, y), (x + 30.0, y)], pen);
+        canvas.text(name, BODY, (x + 38.0, y), Align::Start, INK);
+        x + 38.0 + text::width(name, BODY) + 24.0
+    };
+    let left = entry(canvas, (MARGIN, HEAD), promise(), "promised");
     let names = panels.iter().map(|panel| &panel.curves).max_by_key(|curves| curves.len());
     for (i, curve) in names.into_iter().flatten().enumerate() {
-        entries.push((pen(i, false), format!("{}, abundances", curve.name)));
-        entries.push((faint(i), format!("{}, reweighted", curve.name)));
-        entries.push((pen(i, true), format!("{}, endmembers", curve.name)));
-    }
-    let mut x = MARGIN;
-    for (pen, name) in entries {
-        canvas.line(&[(x, 56.0), (x + 30.0, 56.0)], pen);
-        canvas.text(&name, BODY, (x + 38.0, 56.0), Align::Start, INK);
-        x += 38.0 + text::width(&name, BODY) + 24.0;
+        let y = HEAD + LINE * i as f32;
+        let x = entry(canvas, (left, y), pen(i, false), &format!("{}, abundances", curve.name));
+        let x = entry(canvas, (x, y), faint(i), "reweighted");
+        entry(canvas, (x, y), pen(i, true), "endmember values");
     }
 }
 
