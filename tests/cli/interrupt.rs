@@ -10,7 +10,7 @@ use super::bench::{BANDS, Bench, COLS, PROGRAM, ROWS, assert_shares};
 #[test]
 fn an_interrupted_fit_writes_what_there_is() {
     let bench = Bench::with_scene();
-    let args = "fit s/scene.npz -k 3 --truth s/truth.npz --out o --device cpu --no-early-stop \
+    let args = "fit s/scene.npz -k 3 --truth s/truth.npz --out o --device cpu --init vca --no-early-stop \
                 --steps 10000000";
     let mut child = Command::new(PROGRAM)
         .current_dir(bench.at("."))
@@ -61,7 +61,7 @@ fn an_interrupted_fit_writes_what_there_is() {
     assert_eq!(report["elbo"]["trace"].as_array().unwrap().len() as u64, steps);
     assert!(report["scores"]["peak"]["abundance_rmse"].is_f64());
     // All that a whole run writes, and nothing beside.
-    bench.ok("fit s/scene.npz -k 3 --truth s/truth.npz --out whole --device cpu --steps 60");
+    bench.ok("fit s/scene.npz -k 3 --truth s/truth.npz --out whole --device cpu --init vca --steps 60");
     assert_eq!(bench.names_in("o"), bench.names_in("whole"));
     let maps = bench.abundances("o");
     assert_eq!(maps.dim(), (ROWS, COLS, 3));
