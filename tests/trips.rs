@@ -84,7 +84,7 @@ fn what_is_too_long_is_known() {
         // The regressions between bands sum the whole batch.
         (5, Noise::Covariance, (100_000, 200, 100_000, 1), "gradient_covariance"),
         // No more than 1024 chunks: those of a very large batch have many rows.
-        (20, Noise::Band, (4_000_000, 224, 4_000_000, 1), "sum_pixels"),
+        (20, Noise::Band, (4_000_000, 224, 4_000_000, 1), "spectra"),
     ] {
         let found = cut_off(&everything(endmembers, noise), size);
         assert_eq!(found, Some(pass), "{endmembers} {size:?}");
