@@ -61,7 +61,9 @@ fn an_interrupted_fit_writes_what_there_is() {
     assert_eq!(report["elbo"]["trace"].as_array().unwrap().len() as u64, steps);
     assert!(report["scores"]["peak"]["abundance_rmse"].is_f64());
     // All that a whole run writes, and nothing beside.
-    bench.ok("fit s/scene.npz -k 3 --truth s/truth.npz --out whole --device cpu --init vca --steps 60");
+    bench.ok(
+        "fit s/scene.npz -k 3 --truth s/truth.npz --out whole --device cpu --init vca --steps 60",
+    );
     assert_eq!(bench.names_in("o"), bench.names_in("whole"));
     let maps = bench.abundances("o");
     assert_eq!(maps.dim(), (ROWS, COLS, 3));
