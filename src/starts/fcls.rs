@@ -1,5 +1,6 @@
 //! Fully constrained least squares: abundances on the simplex for given endmembers.
 
+use super::normal::solve;
 use crate::error::{Error, Result};
 use crate::scene::Cube;
 use ndarray::{Array2, Axis};
@@ -228,46 +229,22 @@ impl Solver {
     /// Writes the minimum on the support, with sum one and signs free, to `z`. False when the
     /// support's spectra are linearly dependent (as points: relative to the first of them).
     fn minimise(&mut self, problem: &Problem) -> bool {
-        let Some((&first, rest)) = self.support.split_first() else { return false };
-        let n = rest.len();
+        let Solver { target, support, z, factor, .. } = self;
+        let Some((&first, rest)) = support.split_first() else { return false };
         let g = |i: usize, j: usize| problem.gram(i, j);
-        // Cholesky factor of the Gram matrix of c_j - c_first, and its forward substitution.
-        let mut sum = 0.0;
-        for a in 0..n {
-            let i = rest[a];
+        // The Gram matrix of c_j - c_first.
+        let value = |i, j| g(i, j) - g(i, first) - g(j, first) + g(first, first);
+        let rhs = |i: usize| target[i] - target[first] - g(i, first) + g(first, first);
+        // Less than round-off of the sums above is no direction of its own.
+        let noise = |i| {
             let diagonal = g(i, i) - 2.0 * g(i, first) + g(first, first);
-            let mut rhs = self.target[i] - self.target[first] - g(i, first) + g(first, first);
-            for (b, &j) in rest[..=a].iter().enumerate() {
-                let mut value = g(i, j) - g(i, first) - g(j, first) + g(first, first);
-                for c in 0..b {
-                    value -= self.factor[a * n + c] * self.factor[b * n + c];
-                }
-                if a == b {
-                    // Less than round-off of the sums above is no direction of its own.
-                    let noise = 1e-13 * (g(i, i) + g(first, first)).max(diagonal);
-                    if value.is_nan() || value <= noise {
-                        return false;
-                    }
-                    self.factor[a * n + a] = value.sqrt();
-                } else {
-                    self.factor[a * n + b] = value / self.factor[b * n + b];
-                }
-            }
-            for (b, &j) in rest[..a].iter().enumerate() {
-                rhs -= self.factor[a * n + b] * self.z[j];
-            }
-            self.z[i] = rhs / self.factor[a * n + a];
+            1e-13 * (g(i, i) + g(first, first)).max(diagonal)
+        };
+        if !solve(rest, value, rhs, noise, factor, z) {
+            return false;
         }
-        for a in (0..n).rev() {
-            let mut value = self.z[rest[a]];
-            for (b, &j) in rest.iter().enumerate().skip(a + 1) {
-                value -= self.factor[b * n + a] * self.z[j];
-            }
-            self.z[rest[a]] = value / self.factor[a * n + a];
-            sum += self.z[rest[a]];
-        }
-        self.z[first] = 1.0 - sum;
-        self.z[first].is_finite()
+        z[first] = 1.0 - rest.iter().rev().map(|&j| z[j]).sum::<f64>();
+        z[first].is_finite()
     }
 }
 

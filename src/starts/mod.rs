@@ -17,6 +17,7 @@ mod kmeans;
 mod library;
 mod nfindr;
 mod nnls;
+mod normal;
 mod purest;
 mod random;
 mod sample;

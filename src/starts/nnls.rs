@@ -3,6 +3,7 @@
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 
+use super::normal::solve;
 use crate::error::Result;
 use crate::scene::Cube;
 
@@ -141,38 +142,10 @@ impl Solver {
     /// Writes the minimum on the support, signs free, to `z`, by the Cholesky factor of the
     /// support's Gram matrix. False when its members are linearly dependent.
     fn minimise(&mut self, gram: &impl Fn(usize, usize) -> f64, target: &[f64]) -> bool {
-        let support = &self.support;
-        let n = support.len();
-        for a in 0..n {
-            let i = support[a];
-            let mut rhs = target[i];
-            for (b, &j) in support[..=a].iter().enumerate() {
-                let mut value = gram(i, j);
-                for c in 0..b {
-                    value -= self.factor[a * n + c] * self.factor[b * n + c];
-                }
-                if a == b {
-                    // Less than round-off of the sums above is no direction of its own.
-                    if value.is_nan() || value <= 1e-13 * gram(i, i) {
-                        return false;
-                    }
-                    self.factor[a * n + a] = value.sqrt();
-                } else {
-                    self.factor[a * n + b] = value / self.factor[b * n + b];
-                }
-            }
-            for (b, &j) in support[..a].iter().enumerate() {
-                rhs -= self.factor[a * n + b] * self.z[j];
-            }
-            self.z[i] = rhs / self.factor[a * n + a];
-        }
-        for a in (0..n).rev() {
-            let mut value = self.z[support[a]];
-            for (b, &j) in support.iter().enumerate().skip(a + 1) {
-                value -= self.factor[b * n + a] * self.z[j];
-            }
-            self.z[support[a]] = value / self.factor[a * n + a];
-        }
-        support.iter().all(|&j| self.z[j].is_finite())
+        let Solver { support, factor, z, .. } = self;
+        // Less than round-off of the Gram matrix is no direction of its own.
+        let noise = |i: usize| 1e-13 * gram(i, i);
+        solve(support, gram, |i| target[i], noise, factor, z)
+            && support.iter().all(|&j| z[j].is_finite())
     }
 }
