@@ -29,19 +29,6 @@ fn problem(guide: Guide) -> Problem {
     Problem::new(model, settings, 40, 7)
 }
 
-fn steps(problem: &Problem, count: u32) -> Vec<Params> {
-    let batches = problem.params.pixels / problem.params.batch;
-    (0..count)
-        .map(|t| Params {
-            step: t,
-            epoch: t / batches,
-            batch_first: t % batches * problem.params.batch,
-            trace_slot: t,
-            ..problem.step()
-        })
-        .collect()
-}
-
 #[test]
 fn latents_are_drawn_as_the_equation_says() {
     let problem = problem(Guide::LowRank { rank: 6 });
@@ -118,7 +105,7 @@ fn the_running_sum_is_that_of_all_pixels() {
     let mut b = problem.buffers::<f32>();
     let begin = b.rank_sum.clone();
     assert!(apart(&rank_sum(&problem.params, &b.locals), &b.rank_sum) < 1e-6);
-    for step in steps(&problem, 400) {
+    for step in problem.steps(400) {
         run_to(&step, &mut b, "update_rank");
     }
     assert!(apart(&rank_sum(&problem.params, &b.locals), &b.rank_sum) < 1e-5);
@@ -130,7 +117,7 @@ fn the_running_sum_is_that_of_all_pixels() {
     let Some(adapter) = adapter() else { return };
     let (cube, state) = (Arc::clone(&problem.cube), problem.state.clone());
     let mut gpu = Gpu::new(&adapter, &problem.params, cube, state).unwrap();
-    gpu.run(&steps(&problem, 400), &|| false).unwrap();
+    gpu.run(&problem.steps(400), &|| false).unwrap();
     let (_, locals) = gpu.guide().unwrap();
     let words = gpu.download(Buf::RankSum, problem.params.len(Buf::RankSum)).unwrap();
     let found: Vec<f32> = words.into_iter().map(f32::from_bits).collect();

@@ -114,20 +114,6 @@ fn every_pass_writes_something() {
     assert_eq!(seen.len(), passes::all::<f32>().len());
 }
 
-fn steps(problem: &Problem, count: u32) -> Vec<Params> {
-    let batches = problem.params.pixels / problem.params.batch;
-    (0..count)
-        .map(|t| Params {
-            step: t,
-            epoch: t / batches,
-            batch_first: t % batches * problem.params.batch,
-            trace_slot: t,
-            flags: problem.params.flags,
-            ..problem.step()
-        })
-        .collect()
-}
-
 fn run_on_gpu(
     adapter: &unmixel::backend::gpu::Adapter,
     problem: &Problem,
@@ -136,13 +122,13 @@ fn run_on_gpu(
     let mut gpu =
         Gpu::new(adapter, &problem.params, Arc::clone(&problem.cube), problem.state.clone())
             .unwrap();
-    let block = gpu.run(&steps(problem, count), &|| false).unwrap();
+    let block = gpu.run(&problem.steps(count), &|| false).unwrap();
     (block, gpu.guide().unwrap())
 }
 
 fn run_on_cpu(problem: &Problem, count: u32) -> (Block, (Vec<f32>, Vec<f32>)) {
     let mut cpu = Cpu::new(&problem.params, Arc::clone(&problem.cube), problem.state.clone());
-    let block = cpu.run(&steps(problem, count), &|| false).unwrap();
+    let block = cpu.run(&problem.steps(count), &|| false).unwrap();
     (block, cpu.guide().unwrap())
 }
 
@@ -220,7 +206,7 @@ fn a_step_that_is_not_finite_changes_nothing_and_is_counted() {
     let problem = poisoned();
     let mut reference: Buffers<f32> = problem.buffers();
     let mut expected = 0;
-    for step in steps(&problem, 20) {
+    for step in problem.steps(20) {
         let before = reference.clone();
         run_to(&step, &mut reference, "update_globals");
         if reference.pixel_of[..step.batch as usize].contains(&7) {
@@ -252,7 +238,7 @@ fn a_step_that_is_not_finite_changes_nothing_and_is_counted() {
 fn without_the_guard_the_run_dies() {
     let problem = poisoned();
     let mut buffers = problem.buffers::<f32>();
-    for step in steps(&problem, 20) {
+    for step in problem.steps(20) {
         for (pass, run) in passes::all() {
             run(&step, &mut buffers);
             if pass.name == "elbo" {
@@ -269,5 +255,5 @@ fn an_interrupted_block_stops_early() {
     let asked = std::sync::atomic::AtomicU32::new(0);
     let after_three = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 3;
     let mut cpu = Cpu::new(&problem.params, Arc::clone(&problem.cube), problem.state.clone());
-    assert_eq!(cpu.run(&steps(&problem, 50), &after_three).unwrap().elbo.len(), 3);
+    assert_eq!(cpu.run(&problem.steps(50), &after_three).unwrap().elbo.len(), 3);
 }

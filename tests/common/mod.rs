@@ -110,6 +110,21 @@ impl Problem {
             ..self.separate()
         }
     }
+
+    /// The first steps of a run.
+    pub fn steps(&self, count: u32) -> Vec<Params> {
+        let batches = self.params.pixels / self.params.batch;
+        (0..count)
+            .map(|t| Params {
+                step: t,
+                epoch: t / batches,
+                batch_first: t % batches * self.params.batch,
+                trace_slot: t,
+                flags: self.params.flags,
+                ..self.step()
+            })
+            .collect()
+    }
 }
 
 /// The sum over all pixels of products of loadings, a lower triangle, from a guide of the pixels.
