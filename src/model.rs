@@ -84,6 +84,13 @@ impl ScalePrior {
     }
 }
 
+/// Prior sd of log brightness: a pixel may well be three times as bright as another.
+pub const BRIGHTNESS_SD: f64 = 1.0;
+/// Prior scale of an endmember's sd between pixels, reflectance.
+pub const VARIABILITY_SCALE: f64 = 0.02;
+/// Bands that count as independent if nobody says otherwise: docs/model.md has the evidence.
+pub const EFFECTIVE_BANDS: f64 = 16.0;
+
 /// The generative model and its hyperparameters (equations 1 to 6). Reflectance is in 0..1.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Model {

@@ -243,14 +243,9 @@ fn finish(
         .collect();
     let agreed = (0..starts).filter(|&i| same(&table[i], &table[best])).count();
     let whole = Arc::ptr_eq(cube, part);
-    let mut order: Vec<usize> = by_elbo(&table);
-    order.retain(|&i| table[i].elbo.is_some());
-    let mut shown = vec![best];
-    shown.extend(
-        distinct(&table, &order, order.len())
-            .into_iter()
-            .filter(|&i| !same(&table[i], &table[best])),
-    );
+    let polished = by_elbo(&table).into_iter().filter(|&i| table[i].elbo.is_some());
+    let order: Vec<usize> = std::iter::once(best).chain(polished).collect();
+    let shown = distinct(&table, &order, order.len());
     let modes = shown.iter().map(|&row| table[row].mode(row, &table[best], whole)).collect();
     let solutions: Vec<Solution> = table
         .iter()
@@ -266,10 +261,7 @@ fn finish(
         _ => {
             let brightness = model.brightness.is_some();
             let start = Start::around(cube, chosen.endmembers.clone(), brightness, "")?;
-            let sizes = svi::params(model, fit, cube)?;
-            let log_brightness = start.log_brightness.as_ref().map(|g| g.view());
-            let (c, w) = (start.endmembers.view(), start.abundances.view());
-            State::around(&sizes, model, cube, c, w, log_brightness)
+            svi::begin(model, fit, cube, &start)?
         }
     };
     Ok(Found { state, description, solutions, modes, agreement: (agreed, starts), pixels })

@@ -10,6 +10,7 @@ use crate::layout::{MOST_PARTICLES, Params};
 use crate::model::{Guide, MOST_COVARIANCE_BANDS, MOST_RANK, Model, Noise};
 use crate::scene::Cube;
 use crate::schedule::{Plateau, Schedule};
+use crate::starts::Start;
 
 /// How a fit is run.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -221,6 +222,18 @@ fn check_covariance(model: &Model, bands: usize) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// The guide around a start, for a run with these settings.
+///
+/// # Errors
+///
+/// As [`params`].
+pub fn begin(model: &Model, settings: &Settings, cube: &Cube, start: &Start) -> Result<State> {
+    let sizes = params(model, settings, cube)?;
+    let log_brightness = start.log_brightness.as_ref().map(|g| g.view());
+    let (endmembers, abundances) = (start.endmembers.view(), start.abundances.view());
+    Ok(State::around(&sizes, model, cube, endmembers, abundances, log_brightness))
 }
 
 /// Fits the model from a start. `observe` is told after every [`BLOCK`] steps; `interrupted` is

@@ -17,7 +17,7 @@ use crate::backend::device::Device;
 use crate::backend::{self, Backend, Laps, ceilings, check_memory};
 use crate::error::{Error, Result};
 use crate::layout::{Params, TRACE_LEN};
-use crate::model::{Guide, Model};
+use crate::model::{BRIGHTNESS_SD, EFFECTIVE_BANDS, Guide, Model, VARIABILITY_SCALE};
 use crate::scene::Cube;
 use crate::svi::{self, Settings};
 use cost::Cost;
@@ -56,9 +56,9 @@ fn model_of(name: &str, scene: &Standard) -> (Model, usize) {
         return (plain, 1);
     }
     let model = Model {
-        brightness: Some(1.0),
-        variability: Some(0.02),
-        likelihood_weight: (16.0 / scene.bands as f64).min(1.0),
+        brightness: Some(BRIGHTNESS_SD),
+        variability: Some(VARIABILITY_SCALE),
+        likelihood_weight: (EFFECTIVE_BANDS / scene.bands as f64).min(1.0),
         guide: Guide::FullRank,
         ..plain
     };

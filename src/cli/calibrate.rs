@@ -8,7 +8,7 @@ use ndarray::{Array2, Array3};
 use unmixel::backend::device::Device;
 use unmixel::backend::{Choice, device};
 use unmixel::calibration::{self, Ranks, coverage};
-use unmixel::model::Model;
+use unmixel::model::{BRIGHTNESS_SD, EFFECTIVE_BANDS, Model, VARIABILITY_SCALE};
 use unmixel::output::{CalibrationCurve, CalibrationPanel, OutputFolder, calibration_png};
 use unmixel::posterior::Posterior;
 use unmixel::score::{Convention, convert, score};
@@ -18,7 +18,7 @@ use unmixel::svi::{self, Settings, Stop};
 use unmixel::{Error, Result};
 
 use super::args::{CalibrateArgs, GuideArg};
-use super::run::{BRIGHTNESS_SD, EFFECTIVE_BANDS, VARIABILITY_SCALE, around, guide_of};
+use super::run::guide_of;
 use super::{Done, print, tables};
 
 /// Probabilities of the central intervals in the table.
@@ -262,7 +262,7 @@ fn fit(
     let settings = Settings { seed, ..settings.clone() };
     let start =
         starts::start(&cube, case.endmembers, &Init::Vca, model.brightness.is_some(), seed)?;
-    let state = around(&model, &settings, &cube, &start)?;
+    let state = svi::begin(&model, &settings, &cube, &start)?;
     let stop = || interrupted.load(Ordering::Relaxed);
     let outcome = svi::fit(device, &model, &settings, &cube, state, &mut |_| (), &stop)?;
     if outcome.stop == Stop::Interrupted {

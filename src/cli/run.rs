@@ -7,8 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use unmixel::backend::device::Device;
 use unmixel::backend::{Choice, check_memory, device};
 use unmixel::doubts::{Doubt, doubts};
-use unmixel::guide::State;
-use unmixel::model::{Guide, Model, Noise};
+use unmixel::model::{BRIGHTNESS_SD, EFFECTIVE_BANDS, Guide, Model, Noise, VARIABILITY_SCALE};
 use unmixel::output::{
     DeviceReport, ElboReport, OutputFolder, Report, Results, RunReport, SceneReport, Stages,
     TruthView, to_image, write_all,
@@ -43,12 +42,8 @@ pub struct Job {
     pub seconds: Vec<(String, f64)>,
 }
 
-/// Prior sd of log brightness: a pixel may well be three times as bright as another.
-pub const BRIGHTNESS_SD: f64 = 1.0;
 /// Prior sd of the log concentration, where it is learned.
 const CONCENTRATION_SD: f64 = 1.0;
-/// Prior scale of an endmember's sd between pixels, reflectance.
-pub const VARIABILITY_SCALE: f64 = 0.02;
 
 /// The convention that the arguments ask for, or the one that a fit with or without brightness can
 /// tell.
@@ -180,7 +175,7 @@ pub fn run(
     let (state, description, found) = match start.filter(|_| given.is_some()) {
         Some(start) => {
             tell!("start: {}", start.description);
-            (around(&model, &settings, &cube, &start)?, start.description, None)
+            (svi::begin(&model, &settings, &cube, &start)?, start.description, None)
         }
         None => {
             let mut found = search::run(args, &device, &model, &settings, &cube, &stop)?;
@@ -298,21 +293,6 @@ fn summary(outcome: &Outcome, settings: &Settings) {
     );
 }
 
-/// The guide around a start.
-pub fn around(
-    model: &Model,
-    settings: &Settings,
-    cube: &Arc<Cube>,
-    start: &Start,
-) -> Result<State> {
-    let sizes = svi::params(model, settings, cube)?;
-    let log_brightness = start.log_brightness.as_ref().map(|g| g.view());
-    let (endmembers, abundances) = (start.endmembers.view(), start.abundances.view());
-    Ok(State::around(&sizes, model, cube, endmembers, abundances, log_brightness))
-}
-
-/// Bands that count as independent if nobody says otherwise: docs/model.md has the evidence.
-pub const EFFECTIVE_BANDS: f64 = 16.0;
 /// Steps of the fit whose residuals tell, for `auto`.
 const PROBE_STEPS: u32 = 300;
 
@@ -338,7 +318,7 @@ fn effective_bands(
             let likelihood_weight = (EFFECTIVE_BANDS / all).min(1.0);
             let model = Model { likelihood_weight, guide: Guide::MeanField, ..model.clone() };
             let settings = Settings { steps: PROBE_STEPS, early_stop: false, ..settings.clone() };
-            let state = around(&model, &settings, cube, start)?;
+            let state = svi::begin(&model, &settings, cube, start)?;
             let fit = svi::fit(device, &model, &settings, cube, state, &mut |_| (), &|| false)?;
             let (params, convention) = (&fit.params, Convention::Reflectance);
             let posterior = Posterior::new(params, cube, &fit.globals, &fit.locals, convention);

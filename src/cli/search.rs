@@ -16,7 +16,7 @@ use super::args::RunArgs;
 use super::progress::Display;
 
 /// What `--restarts` and `--search` ask for.
-pub fn settings(args: &RunArgs) -> search::Settings {
+fn settings(args: &RunArgs) -> search::Settings {
     let default = search::Settings::default();
     search::Settings {
         starts: args.restarts.unwrap_or(default.starts),

@@ -100,11 +100,7 @@ impl<'a> Judge<'a> {
     /// Fits each start for [`PROBE_STEPS`].
     pub fn probe(&self, starts: Vec<(String, Start)>) -> Vec<Fitted> {
         self.each(starts, |(origin, start)| {
-            let state = svi::params(&self.model, self.fit, self.cube).map(|sizes| {
-                let log_brightness = start.log_brightness.as_ref().map(|g| g.view());
-                let (c, w) = (start.endmembers.view(), start.abundances.view());
-                State::around(&sizes, &self.model, self.cube, c, w, log_brightness)
-            });
+            let state = svi::begin(&self.model, self.fit, self.cube, &start);
             let mut fitted = Fitted {
                 origin,
                 probe_elbo: None,
