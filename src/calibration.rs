@@ -4,24 +4,22 @@
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
-use crate::draws::Draws;
+use crate::draws::{Draws, scale};
 use crate::error::{Error, Result};
-use crate::reweight::{self, Reweighting};
-use crate::scene::Cube;
+use crate::layout::Params;
+use crate::nested::{self, Nested};
 use crate::score::Convention;
 use crate::svi::Outcome;
 
 /// Draws a truth is ranked among. 400 possible ranks: every level that is a multiple of 1/200 is met
 /// exactly, no quantile has to be interpolated.
-pub const DRAWS: u32 = reweight::DRAWS;
+pub const DRAWS: u32 = 399;
 
 /// Ranks of known truths: 0 below all draws, 1 above, uniform where intervals hold what they promise.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Ranks {
     /// One for each pixel and endmember, N K numbers.
     pub abundances: Vec<f64>,
-    /// The same among weighted draws ([`Reweighting`]); empty with covariance noise.
-    pub reweighted: Vec<f64>,
     /// One for each endmember and band, K L numbers.
     pub endmembers: Vec<f64>,
 }
@@ -47,58 +45,100 @@ pub fn coverage(ranks: &[f64], level: f64) -> Option<f64> {
     (!ranks.is_empty()).then(|| inside as f64 / ranks.len() as f64)
 }
 
-/// Ranks of the truth under a fitted guide of a cube. The truth, endmembers (K, L) and abundances (N, K), is in
-/// the `convention`; `matching[t]` is the estimated endmember that stands for the true one t.
+/// What is known of a scene: endmembers (K, L) and abundances (N, K) in the convention, and for each of them
+/// the number of the estimated endmember that stands for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Truth<'a> {
+    /// What an abundance is a share of.
+    pub convention: Convention,
+    /// Spectra, (K, L).
+    pub endmembers: ArrayView2<'a, f64>,
+    /// Abundances, (N, K).
+    pub abundances: ArrayView2<'a, f32>,
+    /// Estimated endmember of each true one, (K).
+    pub matching: &'a [usize],
+}
+
+impl Truth<'_> {
+    /// Refuses a truth of other sizes than the fit's.
+    fn check(&self, p: &Params) -> Result<()> {
+        let (k, bands, pixels) = (p.k(), p.bands as usize, p.pixels as usize);
+        let (spectra, shares) = (self.endmembers.dim(), self.abundances.dim());
+        let sound = self.matching.len() == k && self.matching.iter().all(|&e| e < k);
+        if spectra == (k, bands) && shares == (pixels, k) && sound {
+            return Ok(());
+        }
+        Err(Error::Scene(format!(
+            "The fit has {k} endmembers, {bands} bands and {pixels} pixels; the truth has {spectra:?} spectra, \
+             {shares:?} abundances and {} pairs; sizes must agree.",
+            self.matching.len()
+        )))
+    }
+
+    /// Ranks of a pixel's abundances among weighted draws of them.
+    fn among(&self, pixel: usize, drawn: &[Vec<f32>], weights: &[f64]) -> Vec<f64> {
+        let of = |(truth, &e): (&f32, &usize)| {
+            rank(truth, drawn.iter().map(|w| w[e]).zip(weights.iter().copied()))
+        };
+        self.abundances.row(pixel).iter().zip(self.matching).map(of).collect()
+    }
+
+    /// Ranks of spectra among draws of them: draws, then endmembers, then bands.
+    fn among_spectra(&self, drawn: &[Vec<Vec<f64>>]) -> Vec<f64> {
+        let of = |((t, band), truth): ((usize, usize), &f64)| {
+            rank(truth, drawn.iter().map(|spectra| (spectra[self.matching[t]][band], 1.0)))
+        };
+        self.endmembers.indexed_iter().map(of).collect()
+    }
+}
+
+/// Ranks of the truth under a fitted guide.
 ///
 /// # Errors
 ///
 /// [`Error::Scene`] when sizes differ.
-pub fn ranks(
-    outcome: &Outcome,
-    cube: &Cube,
-    convention: Convention,
-    endmembers: ArrayView2<f64>,
-    abundances: ArrayView2<f32>,
-    matching: &[usize],
-) -> Result<Ranks> {
+pub fn ranks(outcome: &Outcome, truth: &Truth) -> Result<Ranks> {
     let p = &outcome.params;
-    let (k, bands, pixels) = (p.k(), p.bands as usize, p.pixels as usize);
-    let sound = matching.len() == k && matching.iter().all(|&e| e < k);
-    if endmembers.dim() != (k, bands) || abundances.dim() != (pixels, k) || !sound {
-        return Err(Error::Scene(format!(
-            "The fit has {k} endmembers, {bands} bands and {pixels} pixels; the truth has {:?} spectra, \
-             {:?} abundances and {} pairs; sizes must agree.",
-            endmembers.dim(),
-            abundances.dim(),
-            matching.len()
-        )));
-    }
-    let draws = Draws::new(p, &outcome.globals, &outcome.locals, convention, DRAWS);
-    let among = |n: usize, drawn: &[Vec<f32>], weights: &[f64]| -> Vec<f64> {
-        let of = |(truth, &e): (&f32, &usize)| {
-            rank(truth, drawn.iter().map(|w| w[e]).zip(weights.iter().copied()))
-        };
-        abundances.row(n).iter().zip(matching).map(of).collect()
-    };
+    truth.check(p)?;
+    let draws = Draws::new(p, &outcome.globals, &outcome.locals, truth.convention, DRAWS);
     let equal = vec![1.0; DRAWS as usize];
-    let plain: Vec<Vec<f64>> =
-        (0..pixels).into_par_iter().map(|n| among(n, &draws.abundances(n), &equal)).collect();
-    let reweighting = Reweighting::new(p, cube, &outcome.globals, &outcome.locals);
-    let reweighted = reweighting.map(|reweighting| -> Vec<Vec<f64>> {
-        let one = |n| {
-            let (drawn, weights) = draws.weighted(&reweighting, n);
-            among(n, &drawn, &weights)
+    let of_pixel = |n| truth.among(n, &draws.abundances(n), &equal);
+    let abundances: Vec<Vec<f64>> = (0..p.pixels as usize).into_par_iter().map(of_pixel).collect();
+    Ok(Ranks { abundances: abundances.concat(), endmembers: truth.among_spectra(draws.spectra()) })
+}
+
+/// Ranks of the truth under the nested posterior of a fit.
+///
+/// # Errors
+///
+/// [`Error::Scene`] when sizes differ.
+pub fn nested_ranks(nested: &Nested, truth: &Truth) -> Result<Ranks> {
+    let p = nested.params();
+    truth.check(p)?;
+    let scaled = |count| {
+        let mut scenes = nested.scenes(count);
+        let heights: Vec<Vec<f64>> =
+            scenes.spectra.iter_mut().map(|spectra| scale(spectra, truth.convention)).collect();
+        (scenes, heights)
+    };
+    let (of_spectra, _) = scaled(DRAWS);
+    let (scenes, heights) = scaled(nested::SCENES);
+    let of_block = |block| -> Vec<f64> {
+        let first = block * nested::BLOCK;
+        let of_pixel = |(n, drawn): (usize, nested::Drawn)| {
+            let rows = drawn.amounts.chunks_exact(p.k()).enumerate();
+            let shares = |(i, u): (usize, &[f64])| {
+                let h = &heights[i / nested::PER_SCENE as usize];
+                let total: f64 = u.iter().zip(h).map(|(u, h)| u * h).sum();
+                u.iter().zip(h).map(|(u, h)| (u * h / total) as f32).collect()
+            };
+            let shares: Vec<Vec<f32>> = rows.map(shares).collect();
+            truth.among(first + n, &shares, &drawn.weights)
         };
-        (0..pixels).into_par_iter().map(one).collect()
-    });
-    let of_endmembers = endmembers.indexed_iter().map(|((t, band), truth)| {
-        rank(truth, draws.spectra().iter().map(|spectra| (spectra[matching[t]][band], 1.0)))
-    });
-    Ok(Ranks {
-        abundances: plain.concat(),
-        reweighted: reweighted.unwrap_or_default().concat(),
-        endmembers: of_endmembers.collect(),
-    })
+        nested.block(block, &scenes).into_iter().enumerate().flat_map(of_pixel).collect()
+    };
+    let blocks: Vec<Vec<f64>> = (0..nested.blocks()).into_par_iter().map(of_block).collect();
+    Ok(Ranks { abundances: blocks.concat(), endmembers: truth.among_spectra(&of_spectra.spectra) })
 }
 
 #[cfg(test)]

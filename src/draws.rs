@@ -4,7 +4,6 @@ use crate::layout::{FULL_RANK, Params};
 use crate::passes::sample_globals::add_loadings;
 use crate::passes::sample_pixels::latent;
 use crate::posterior::{SceneGuide, peak, shared};
-use crate::reweight::Reweighting;
 use crate::rng::{self, Stream};
 use crate::score::Convention;
 
@@ -35,14 +34,7 @@ impl<'a> Draws<'a> {
         for draw in 0..count {
             let mut of_draw: Vec<Vec<f64>> =
                 (0..params.k()).map(|k| scene.spectrum(k, draw)).collect();
-            let height = |spectrum: &Vec<f64>| match convention {
-                Convention::Reflectance => 1.0,
-                Convention::Peak => peak(spectrum),
-            };
-            let of_heights: Vec<f64> = of_draw.iter().map(height).collect();
-            for (spectrum, height) in of_draw.iter_mut().zip(&of_heights) {
-                spectrum.iter_mut().for_each(|c| *c /= height);
-            }
+            let of_heights = scale(&mut of_draw, convention);
             spectra.push(of_draw);
             heights.push(of_heights);
         }
@@ -76,14 +68,19 @@ impl<'a> Draws<'a> {
         };
         (0..).zip(&self.heights).map(one).collect()
     }
+}
 
-    /// Weighted draws of a pixel's abundances, a row of K a draw, and the weights, with sum 1.
-    pub fn weighted(&self, reweighting: &Reweighting, pixel: usize) -> (Vec<Vec<f32>>, Vec<f64>) {
-        let weighted = reweighting.pixel(pixel);
-        let k = self.params.k();
-        let rows = weighted.latents.iter().zip(self.heights.iter().cycle());
-        (rows.map(|(z, heights)| shares(&z[..k - 1], heights)).collect(), weighted.weights)
-    }
+/// Brings the spectra of one draw into a convention: what each was divided by, (K).
+pub(crate) fn scale(spectra: &mut [Vec<f64>], convention: Convention) -> Vec<f64> {
+    let of = |spectrum: &mut Vec<f64>| {
+        let height = match convention {
+            Convention::Reflectance => 1.0,
+            Convention::Peak => peak(spectrum),
+        };
+        spectrum.iter_mut().for_each(|c| *c /= height);
+        height
+    };
+    spectra.iter_mut().map(of).collect()
 }
 
 /// Abundances from logits, the last one fixed at 0, in the convention that `heights` stand for.

@@ -4,12 +4,13 @@ use ndarray::{Array1, Array2, ArrayViewMut1, Axis, Zip};
 use rayon::prelude::*;
 
 use crate::covariance::NoiseCovariance;
+use crate::draws::scale;
 use crate::guide::marginal;
 use crate::layout::{BRIGHTNESS, CONCENTRATION, COVARIANCE, FULL_RANK, Params, VARIABILITY};
 use crate::math::softplus;
+use crate::nested::{self, Nested};
 use crate::passes::sample_globals::add_loadings;
 use crate::passes::sample_pixels::latent;
-use crate::reweight::Reweighting;
 use crate::rng::{self, Stream};
 use crate::scene::Cube;
 use crate::score::Convention;
@@ -72,32 +73,8 @@ impl Posterior {
         locals: &[f32],
         convention: Convention,
     ) -> Self {
-        Self::of(params, cube, globals, locals, convention, None)
-    }
-
-    /// The same with abundances and brightness from weighted draws ([`Reweighting`]): pixels are then
-    /// no normals in the logit. With covariance noise there are none, and this is [`Posterior::new`].
-    pub fn reweighted(
-        params: &Params,
-        cube: &Cube,
-        globals: &[f32],
-        locals: &[f32],
-        convention: Convention,
-    ) -> Self {
-        let reweighting = Reweighting::new(params, cube, globals, locals);
-        Self::of(params, cube, globals, locals, convention, reweighting.as_ref())
-    }
-
-    fn of(
-        params: &Params,
-        cube: &Cube,
-        globals: &[f32],
-        locals: &[f32],
-        convention: Convention,
-        reweighting: Option<&Reweighting>,
-    ) -> Self {
         let scene = SceneGuide { params, globals };
-        let [mean, sd, q05, q95] = match convention {
+        let spectra = match convention {
             Convention::Reflectance => scene.reflectance(),
             Convention::Peak => scene.relative_to_peak(),
         };
@@ -109,8 +86,47 @@ impl Posterior {
             Convention::Peak => (0..draws as u32).map(|draw| scene.peaks(draw)).collect(),
         };
         let shared = joint.then(|| (0..draws as u32).map(|draw| shared(params, draw)).collect());
-        let (abundance_mean, abundance_sd, brightness) =
-            pixels(params, locals, &peaks, shared, reweighting);
+        let pixels = pixels(params, locals, &peaks, shared);
+        Self::of(&scene, cube, convention, spectra, pixels, &mean_of_rows(&peaks))
+    }
+
+    /// Of spectra with the pixels integrated out, and pixels given the spectra ([`Nested`]): all moments and
+    /// quantiles are those of draws. `globals` as in [`Posterior::new`], for the latents that stay as they are.
+    pub fn nested(nested: &Nested, globals: &[f32], convention: Convention) -> Self {
+        let (params, cube) = (nested.params(), nested.cube());
+        let mut drawn = nested.scenes(ENDMEMBER_DRAWS as u32).spectra;
+        let heights: Vec<Vec<f64>> =
+            drawn.iter_mut().map(|spectra| scale(spectra, convention)).collect();
+        let spectra = table_of(params, |k, draw| drawn[draw as usize][k].clone());
+        // Draws have numbers: these are the first of those above.
+        let scenes = nested.scenes(nested::SCENES);
+        let of_block = |block| -> Vec<_> {
+            let draws = nested.block(block, &scenes);
+            draws.iter().map(|draws| nested::moments(draws, &heights)).collect()
+        };
+        let blocks: Vec<Vec<_>> = (0..nested.blocks()).into_par_iter().map(of_block).collect();
+        let all: Vec<(Vec<f64>, Vec<f64>, f64)> = blocks.into_iter().flatten().collect();
+        let shape = (all.len(), params.k());
+        let pixels = (
+            Array2::from_shape_fn(shape, |(n, k)| all[n].0[k] as f32),
+            Array2::from_shape_fn(shape, |(n, k)| all[n].1[k] as f32),
+            all.iter().map(|of_pixel| of_pixel.2 as f32).collect(),
+        );
+        let scene = SceneGuide { params, globals };
+        Self::of(&scene, cube, convention, spectra, pixels, &mean_of_rows(&heights))
+    }
+
+    /// `pixels`: means and sds of abundances and mean brightness; `heights`: what spectra were divided by,
+    /// mean over draws.
+    fn of(
+        scene: &SceneGuide,
+        cube: &Cube,
+        convention: Convention,
+        [mean, sd, q05, q95]: [Array2<f64>; 4],
+        (abundance_mean, abundance_sd, brightness): (Array2<f32>, Array2<f32>, Array1<f32>),
+        heights: &Array1<f64>,
+    ) -> Self {
+        let (params, globals) = (scene.params, scene.globals);
         let mean_of =
             |k: usize| abundance_mean.column(k).iter().map(|&w| f64::from(w)).sum::<f64>();
         let noise = NoiseCovariance::new(params, globals);
@@ -124,7 +140,7 @@ impl Posterior {
             endmember_sd: sd,
             endmember_q05: q05,
             endmember_q95: q95,
-            variability: scene.variability(&peaks),
+            variability: scene.variability(heights),
             noise_sd: noise.sd,
             noise_correlation: params.has(COVARIANCE).then_some(noise.correlation),
             concentration: scene.concentration(),
@@ -198,31 +214,11 @@ impl SceneGuide<'_> {
 
     /// The same for spectra divided by their largest value, draw by draw.
     fn relative_to_peak(&self) -> [Array2<f64>; 4] {
-        let shape = (self.params.k(), self.params.bands as usize);
-        let mut tables = [(); 4].map(|()| Array2::zeros(shape));
-        for k in 0..shape.0 {
-            let draws: Vec<Vec<f64>> = (0..ENDMEMBER_DRAWS as u32)
-                .into_par_iter()
-                .map(|draw| {
-                    let spectrum = self.spectrum(k, draw);
-                    let peak = peak(&spectrum);
-                    spectrum.iter().map(|c| c / peak).collect()
-                })
-                .collect();
-            for l in 0..shape.1 {
-                let mut values: Vec<f64> = draws.iter().map(|draw| draw[l]).collect();
-                values.sort_unstable_by(f64::total_cmp);
-                let count = values.len() as f64;
-                let mean = values.iter().sum::<f64>() / count;
-                let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
-                let at = |share: f64| values[(share * (count - 1.0)).round() as usize];
-                let row = [mean, variance.sqrt(), at(0.05), at(0.95)];
-                for (table, value) in tables.iter_mut().zip(row) {
-                    table[[k, l]] = value;
-                }
-            }
-        }
-        tables
+        table_of(self.params, |k, draw| {
+            let spectrum = self.spectrum(k, draw);
+            let peak = peak(&spectrum);
+            spectrum.iter().map(|c| c / peak).collect()
+        })
     }
 
     /// One draw of spectrum k, reflectance.
@@ -252,15 +248,12 @@ impl SceneGuide<'_> {
     }
 
     /// Mean sd of the endmembers between pixels, in the unit of the spectra.
-    fn variability(&self, peaks: &[Vec<f32>]) -> Option<Array2<f64>> {
+    fn variability(&self, heights: &Array1<f64>) -> Option<Array2<f64>> {
         let p = self.params;
         p.has(VARIABILITY).then(|| {
-            let mean_peak = |k: usize| {
-                peaks.iter().map(|draw| f64::from(draw[k])).sum::<f64>() / peaks.len() as f64
-            };
             Array2::from_shape_fn((p.k(), p.bands as usize), |(k, l)| {
                 let (loc, scale) = self.of(p.variability_at() + k * p.stride() + l);
-                (loc + 0.5 * scale * scale).exp() / mean_peak(k)
+                (loc + 0.5 * scale * scale).exp() / heights[k]
             })
         })
     }
@@ -272,6 +265,35 @@ impl SceneGuide<'_> {
             false => f64::from(self.params.concentration),
         }
     }
+}
+
+/// Mean, sd, 5 % and 95 % quantiles of [`ENDMEMBER_DRAWS`] draws of each spectrum.
+fn table_of(params: &Params, spectrum: impl Fn(usize, u32) -> Vec<f64> + Sync) -> [Array2<f64>; 4] {
+    let shape = (params.k(), params.bands as usize);
+    let mut tables = [(); 4].map(|()| Array2::zeros(shape));
+    for k in 0..shape.0 {
+        let draws: Vec<Vec<f64>> =
+            (0..ENDMEMBER_DRAWS as u32).into_par_iter().map(|draw| spectrum(k, draw)).collect();
+        for l in 0..shape.1 {
+            let mut values: Vec<f64> = draws.iter().map(|draw| draw[l]).collect();
+            values.sort_unstable_by(f64::total_cmp);
+            let count = values.len() as f64;
+            let mean = values.iter().sum::<f64>() / count;
+            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
+            let at = |share: f64| values[(share * (count - 1.0)).round() as usize];
+            let row = [mean, variance.sqrt(), at(0.05), at(0.95)];
+            for (table, value) in tables.iter_mut().zip(row) {
+                table[[k, l]] = value;
+            }
+        }
+    }
+    tables
+}
+
+/// Mean over draws, (K).
+fn mean_of_rows<T: Copy + Into<f64>>(draws: &[Vec<T>]) -> Array1<f64> {
+    let of = |k: usize| draws.iter().map(|draw| draw[k].into()).sum::<f64>() / draws.len() as f64;
+    (0..draws.first().map_or(0, Vec::len)).map(of).collect()
 }
 
 /// The largest value of a spectrum; softplus keeps it above zero.
@@ -327,7 +349,6 @@ fn pixels(
     locals: &[f32],
     peaks: &[Vec<f32>],
     shared: Option<Vec<Vec<f32>>>,
-    reweighting: Option<&Reweighting>,
 ) -> (Array2<f32>, Array2<f32>, Array1<f32>) {
     let (n, k, latents) = (params.pixels as usize, params.k(), params.latents as usize);
     let mut mean = Array2::<f32>::zeros((n, k));
@@ -356,33 +377,22 @@ fn pixels(
             bright += share * bare * sum / plain;
         };
         let mut z = vec![0.0; latents];
-        match reweighting.map(|reweighting| reweighting.pixel(n)) {
-            Some(weighted) => {
-                let draws = weighted.latents.iter().zip(&weighted.weights);
-                for ((draw, &weight), peaks) in draws.zip(peaks.iter().cycle()) {
-                    z.iter_mut().zip(draw).for_each(|(z, x)| *z = *x as f32);
-                    add(&z, weight as f32, peaks);
+        let loadings = &guide[params.loadings_at()..];
+        let factor = Factor::new(loadings, params.rank as usize, latents);
+        let mut eps = vec![0.0; latents];
+        for (draw, (point, peaks)) in points.iter().zip(peaks).enumerate() {
+            match &shared {
+                Some(shared) => {
+                    eps.copy_from_slice(point);
+                    add_loadings(&mut eps, loadings, &shared[draw]);
                 }
+                None if params.rank == 0 => eps.copy_from_slice(point),
+                None => factor.times(point, &mut eps),
             }
-            None => {
-                let loadings = &guide[params.loadings_at()..];
-                let factor = Factor::new(loadings, params.rank as usize, latents);
-                let mut eps = vec![0.0; latents];
-                for (draw, (point, peaks)) in points.iter().zip(peaks).enumerate() {
-                    match &shared {
-                        Some(shared) => {
-                            eps.copy_from_slice(point);
-                            add_loadings(&mut eps, loadings, &shared[draw]);
-                        }
-                        None if params.rank == 0 => eps.copy_from_slice(point),
-                        None => factor.times(point, &mut eps),
-                    }
-                    for (j, z) in z.iter_mut().enumerate() {
-                        *z = latent(params.has(FULL_RANK), guide, &eps, j);
-                    }
-                    add(&z, share, peaks);
-                }
+            for (j, z) in z.iter_mut().enumerate() {
+                *z = latent(params.has(FULL_RANK), guide, &eps, j);
             }
+            add(&z, share, peaks);
         }
         sd.zip_mut_with(&mean, |s, m| *s = (*s - m * m).max(0.0).sqrt());
         bright

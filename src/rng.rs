@@ -21,6 +21,8 @@ pub enum Stream {
     Rank = 5,
     /// Where the low-rank guide begins.
     Start = 6,
+    /// Draws of pixels given the scene, after the fit.
+    Nested = 7,
 }
 
 const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];

@@ -105,6 +105,8 @@ pub struct Outcome {
     pub globals: Vec<f32>,
     /// Guide of the pixel latents.
     pub locals: Vec<f32>,
+    /// Centre of the endmembers' prior, (K, stride).
+    pub prior_centre: Vec<f32>,
     /// ELBO a pixel of every step, nats, all constants included.
     pub trace: Vec<f64>,
     /// Why it ended.
@@ -249,6 +251,7 @@ pub fn fit(
 ) -> Result<Outcome> {
     let sizes = params(model, settings, cube)?;
     let constant = guide::elbo_constant(&sizes, model, &start.prior_centre);
+    let prior_centre = start.prior_centre.clone();
     let opening = Instant::now();
     let mut backend = backend::open(device, &sizes, Arc::clone(cube), start)?;
     let opened = opening.elapsed().as_secs_f64();
@@ -300,7 +303,8 @@ pub fn fit(
     }
     let stepped = begin.elapsed().as_secs_f64();
     let (globals, locals) = backend.guide()?;
-    Ok(Outcome { params: sizes, globals, locals, trace, stop, skipped, seconds: (opened, stepped) })
+    let (params, seconds) = (sizes, (opened, stepped));
+    Ok(Outcome { params, globals, locals, prior_centre, trace, stop, skipped, seconds })
 }
 
 /// The parameters of one step.

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Problem, normal};
 use ndarray::Array2;
-use unmixel::calibration::{coverage, rank, ranks};
+use unmixel::calibration::{Truth, coverage, rank, ranks};
 use unmixel::math::softplus;
 use unmixel::model::{Guide, Model};
 use unmixel::score::{Convention, convert};
@@ -76,6 +76,7 @@ fn drawn(guide: Guide, convention: Convention, wider: f64) -> (Vec<f64>, Vec<f64
         params: p,
         globals: state.globals,
         locals: state.locals,
+        prior_centre: state.prior_centre,
         trace: Vec::new(),
         stop: Stop::Ceiling,
         skipped: 0,
@@ -85,7 +86,9 @@ fn drawn(guide: Guide, convention: Convention, wider: f64) -> (Vec<f64>, Vec<f64
     // The estimate has its endmembers in another order than the truth.
     let order = [2, 0, 1];
     let (c, w) = (c.select(ndarray::Axis(0), &order), w.select(ndarray::Axis(1), &order));
-    let ranks = ranks(&outcome, &problem.cube, convention, c.view(), w.view(), &order).unwrap();
+    let (endmembers, abundances) = (c.view(), w.view());
+    let truth = Truth { convention, endmembers, abundances, matching: &order };
+    let ranks = ranks(&outcome, &truth).unwrap();
     (ranks.abundances, ranks.endmembers)
 }
 
@@ -115,14 +118,16 @@ fn sizes_that_do_not_agree_are_refused() {
         params: problem.params,
         globals: problem.state.globals.clone(),
         locals: problem.state.locals.clone(),
+        prior_centre: problem.state.prior_centre.clone(),
         trace: Vec::new(),
         stop: Stop::Ceiling,
         skipped: 0,
         seconds: (0.0, 0.0),
     };
     let (c, w) = (problem.endmembers.view(), problem.abundances.view());
-    let with = |c, w, matching: &[usize]| {
-        ranks(&outcome, &problem.cube, Convention::Reflectance, c, w, matching)
+    let with = |endmembers, abundances, matching: &[usize]| {
+        let convention = Convention::Reflectance;
+        ranks(&outcome, &Truth { convention, endmembers, abundances, matching })
     };
     assert!(with(c, w, &[0, 1, 2]).is_ok());
     for refused in [

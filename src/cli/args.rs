@@ -152,10 +152,11 @@ pub struct RunArgs {
     /// Directions of the low-rank guide, at most 64 [default: 10]
     #[arg(long, value_name = "R", allow_negative_numbers = true)]
     pub rank: Option<usize>,
-    /// Whether abundances are weighted draws of each pixel's posterior, not the guide's own: nearer to
-    /// it where abundances are small, at the cost of some hundred steps; not with covariance noise
-    #[arg(long, value_enum, default_value = "off")]
-    pub reweight: Switch,
+    /// What is reported: the guide as fitted, or the nested posterior, whose intervals hold what they promise:
+    /// spectra with the pixels integrated out, pixels by weighted draws given the spectra; not with
+    /// covariance noise
+    #[arg(long, value_enum, default_value = "guide")]
+    pub posterior: PosteriorArg,
     /// Abundances as shares of area (reflectance) or of peak-normalised spectra (peak); peak is what
     /// a fit with brightness can tell, and its default
     #[arg(long, value_enum)]
@@ -164,6 +165,12 @@ pub struct RunArgs {
     /// [default: 0.2 K]
     #[arg(long, value_name = "ALPHA|learn", allow_negative_numbers = true)]
     pub concentration: Option<Concentration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PosteriorArg {
+    Guide,
+    Nested,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -7,14 +7,15 @@ use clap::ValueEnum;
 use ndarray::{Array2, Array3};
 use unmixel::backend::device::Device;
 use unmixel::backend::{Choice, device};
-use unmixel::calibration::{self, Ranks, coverage};
+use unmixel::calibration::{self, Ranks, Truth, coverage};
 use unmixel::model::{BRIGHTNESS_SD, EFFECTIVE_BANDS, Model, VARIABILITY_SCALE};
+use unmixel::nested::Nested;
 use unmixel::output::{CalibrationCurve, CalibrationPanel, OutputFolder, calibration_png};
 use unmixel::posterior::Posterior;
 use unmixel::score::{Convention, convert, score};
 use unmixel::simulate::{self, Maps, simulate};
 use unmixel::starts::{self, Init};
-use unmixel::svi::{self, Settings, Stop};
+use unmixel::svi::{self, Outcome, Settings, Stop};
 use unmixel::{Error, Result};
 
 use super::args::{CalibrateArgs, GuideArg};
@@ -112,6 +113,8 @@ struct Fit {
     mean_sad: f64,
     rmse: f64,
     ranks: Ranks,
+    /// Those of the nested posterior.
+    nested: Ranks,
     /// Ranks of abundances of at least [`LARGE`].
     large: Vec<f64>,
 }
@@ -156,13 +159,15 @@ impl Row {
         let of = |matched| {
             let abundances = self.pooled(|fit| &fit.ranks.abundances, matched);
             let endmembers = self.pooled(|fit| &fit.ranks.endmembers, matched);
-            let reweighted = self.pooled(|fit| &fit.ranks.reweighted, matched);
+            let nested_abundances = self.pooled(|fit| &fit.nested.abundances, matched);
+            let nested_endmembers = self.pooled(|fit| &fit.nested.endmembers, matched);
             let large = self.pooled(|fit| &fit.large, matched);
             serde_json::json!({
                 "abundances": curve(&abundances),
-                "reweighted_abundances": curve(&reweighted),
                 "large_abundances": curve(&large),
                 "endmembers": curve(&endmembers),
+                "nested_abundances": curve(&nested_abundances),
+                "nested_endmembers": curve(&nested_endmembers),
             })
         };
         let fits: Vec<_> = self
@@ -177,6 +182,8 @@ impl Row {
                     "other_mode": fit.is_other_mode(),
                     "abundances_in_90": coverage(&fit.ranks.abundances, 0.9),
                     "endmembers_in_90": coverage(&fit.ranks.endmembers, 0.9),
+                    "nested_abundances_in_90": coverage(&fit.nested.abundances, 0.9),
+                    "nested_endmembers_in_90": coverage(&fit.nested.endmembers, 0.9),
                 })
             })
             .collect();
@@ -231,12 +238,14 @@ pub fn run(args: &CalibrateArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> 
                 }
             }
             tell!(
-                "{} of {total}: {}, {}: 90 % intervals hold {} % of abundances, {} % of endmember values",
+                "{} of {total}: {}, {}: 90 % intervals hold {} % of abundances, {} % of endmember values; nested {} and {} %",
                 rows.len() + 1,
                 case.name(),
                 row.guide,
                 row.cells(&row.pooled(|fit| &fit.ranks.abundances, false))[2],
                 row.cells(&row.pooled(|fit| &fit.ranks.endmembers, false))[2],
+                row.cells(&row.pooled(|fit| &fit.nested.abundances, false))[2],
+                row.cells(&row.pooled(|fit| &fit.nested.endmembers, false))[2],
             );
             rows.push(row);
         }
@@ -280,14 +289,16 @@ fn fit(
         Some(true_c.view()),
         Some(true_w.view()),
     )?;
-    let ranks = calibration::ranks(
-        &outcome,
-        &cube,
+    let truth = Truth {
         convention,
-        true_c.view(),
-        true_w.view(),
-        &score.matching,
-    )?;
+        endmembers: true_c.view(),
+        abundances: true_w.view(),
+        matching: &score.matching,
+    };
+    let ranks = calibration::ranks(&outcome, &truth)?;
+    let Outcome { params, globals, locals, prior_centre, .. } = &outcome;
+    let nested = Nested::new(params, &cube, globals, locals, prior_centre, &stop)?;
+    let Some(nested) = nested else { return Ok(None) };
     Ok(Some(Fit {
         seed,
         steps: outcome.trace.len(),
@@ -299,6 +310,7 @@ fn fit(
             .filter(|(w, _)| **w >= LARGE)
             .map(|(_, rank)| *rank)
             .collect(),
+        nested: calibration::nested_ranks(&nested, &truth)?,
         ranks,
     }))
 }
@@ -314,8 +326,9 @@ fn table(rows: &[Row]) -> comfy_table::Table {
         "setting",
         "guide",
         "abundances in 50, 80, 90, 95 %",
-        "reweighted",
         "from 0.1 on",
+        "endmember values",
+        "nested: abundances",
         "endmember values",
         "RMSE",
         "other mode",
@@ -325,9 +338,10 @@ fn table(rows: &[Row]) -> comfy_table::Table {
             row.case.name(),
             row.guide.clone(),
             row.cells(&row.pooled(|fit| &fit.ranks.abundances, false)).join("  "),
-            row.cells(&row.pooled(|fit| &fit.ranks.reweighted, false)).join("  "),
             row.cells(&row.pooled(|fit| &fit.large, false)).join("  "),
             row.cells(&row.pooled(|fit| &fit.ranks.endmembers, false)).join("  "),
+            row.cells(&row.pooled(|fit| &fit.nested.abundances, false)).join("  "),
+            row.cells(&row.pooled(|fit| &fit.nested.endmembers, false)).join("  "),
             format!("{:.3}", row.mean(|fit| fit.rmse)),
             format!("{} of {}", row.other_modes(), row.fits.len()),
         ]);
@@ -362,7 +376,7 @@ fn write(
                 .filter(|row| row.case.name() == case.name())
                 .map(|row| CalibrationCurve {
                     name: row.guide.clone(),
-                    reweighted: curve(&row.pooled(|fit| &fit.ranks.reweighted, false)),
+                    nested: curve(&row.pooled(|fit| &fit.nested.abundances, false)),
                     abundances: curve(&row.pooled(|fit| &fit.ranks.abundances, false)),
                     endmembers: curve(&row.pooled(|fit| &fit.ranks.endmembers, false)),
                 })

@@ -8,6 +8,7 @@ use unmixel::backend::device::Device;
 use unmixel::backend::{Choice, check_memory, device};
 use unmixel::doubts::{Doubt, doubts};
 use unmixel::model::{BRIGHTNESS_SD, EFFECTIVE_BANDS, Guide, Model, Noise, VARIABILITY_SCALE};
+use unmixel::nested::{self, Nested};
 use unmixel::output::{
     DeviceReport, ElboReport, OutputFolder, Report, Results, RunReport, SceneReport, Stages,
     TruthView, to_image, write_all,
@@ -21,7 +22,7 @@ use unmixel::truth::Truth;
 use unmixel::{Error, Result};
 
 use super::args::{
-    Concentration, ConventionArg, EffectiveBands, GuideArg, NoiseArg, RunArgs, Switch,
+    Concentration, ConventionArg, EffectiveBands, GuideArg, NoiseArg, PosteriorArg, RunArgs, Switch,
 };
 use super::progress::Display;
 use super::reference::{Reference, Scores};
@@ -130,16 +131,13 @@ pub fn run(
     let Job { mut scene, path, endmembers, init, names, truth, mut seconds } = job;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|t| t.as_secs());
     let convention = convention(args)?;
-    if args.reweight == Switch::On && args.noise == NoiseArg::Covariance {
-        return Err(Error::option(
-            "--reweight on",
-            "does not go with --noise covariance: weights need bands that stand for themselves",
-        ));
-    }
     let (mut model, settings) = (model(args, endmembers)?, settings(args));
     // Before sizes are computed from it: they would not hold just any number.
     starts::check_count(&scene.cube, endmembers)?;
     let sizes = svi::params(&model, &settings, &scene.cube)?;
+    if args.posterior == PosteriorArg::Nested {
+        nested::check(&sizes)?;
+    }
     let device = device::choose(&args.device.parse::<Choice>()?)?;
     check_memory(&device, &sizes)?;
     tell!(
@@ -202,11 +200,16 @@ pub fn run(
     }
     summary(&outcome, &settings);
 
-    let reported = match args.reweight {
-        Switch::On => Posterior::reweighted,
-        Switch::Off => Posterior::new,
+    let posterior = match args.posterior {
+        PosteriorArg::Guide => None,
+        PosteriorArg::Nested => nested_posterior(&outcome, &cube, convention, &stop)?,
     };
-    let posterior = reported(&outcome.params, &cube, &outcome.globals, &outcome.locals, convention);
+    // An interrupted run reports what there is.
+    let of_guide = posterior.is_none();
+    let posterior = posterior.unwrap_or_else(|| {
+        let (globals, locals) = (&outcome.globals, &outcome.locals);
+        Posterior::new(&outcome.params, &cube, globals, locals, convention)
+    });
     scene.cube = Arc::unwrap_or_clone(cube);
     let (posterior, scored) = match &truth {
         Some(truth) => compare(&scene, posterior, truth)?,
@@ -245,7 +248,7 @@ pub fn run(
     let mut report = Report {
         unmixel: env!("CARGO_PKG_VERSION"),
         scene: SceneReport::new(&scene, path),
-        settings: serde_json::json!({ "model": model, "convention": convention, "reweighted": args.reweight == Switch::On, "effective_bands": bands, "svi": settings, "start": description }),
+        settings: serde_json::json!({ "model": model, "convention": convention, "posterior": if of_guide { "guide" } else { "nested" }, "effective_bands": bands, "svi": settings, "start": description }),
         seed: args.seed,
         device: DeviceReport {
             name: device.info.name,
@@ -275,6 +278,25 @@ pub fn run(
     }
     print(&format!("{} files in {}", report.files.len(), folder.path().display()))?;
     Ok(if outcome.stop == Stop::Interrupted { Done::Interrupted } else { Done::Whole })
+}
+
+/// The nested posterior of a fit; none when interrupted.
+fn nested_posterior(
+    outcome: &Outcome,
+    cube: &Cube,
+    convention: Convention,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Option<Posterior>> {
+    let Outcome { params, globals, locals, prior_centre, .. } = outcome;
+    let nested = Nested::new(params, cube, globals, locals, prior_centre, stop)?;
+    let Some(nested) = nested else { return Ok(None) };
+    tell!(
+        "nested posterior: spectra moved in {} steps by {:.2} posterior sds in all{}",
+        nested.steps.len() - 1,
+        nested.steps[..nested.steps.len() - 1].iter().sum::<f64>(),
+        if nested.settled() { "" } else { "; they had not come to rest, so intervals may be off" }
+    );
+    Ok(Some(Posterior::nested(&nested, globals, convention)))
 }
 
 fn summary(outcome: &Outcome, settings: &Settings) {

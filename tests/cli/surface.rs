@@ -80,7 +80,7 @@ const RUN: [&str; 20] = [
     "--effective-bands",
     "--guide",
     "--rank",
-    "--reweight",
+    "--posterior",
     "--convention",
 ];
 const FIT: [&str; 7] =
