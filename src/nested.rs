@@ -117,8 +117,8 @@ impl<'a> Nested<'a> {
             if length < SMALL || steps.len() > MOST_STEPS {
                 return Ok(Some(Nested { pixels, centre, factor, steps }));
             }
-            let share = (LONGEST / step.amax()).min(1.0);
-            centre.iter_mut().zip(step.iter()).for_each(|(u, s)| *u += share * s);
+            let bounded = |step: &f64| step.clamp(-LONGEST, LONGEST);
+            centre.iter_mut().zip(step.iter()).for_each(|(u, s)| *u += bounded(s));
         }
     }
 
