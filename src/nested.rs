@@ -10,7 +10,7 @@ use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 use ndarray::Array2;
 
 use crate::error::{Error, Result};
-use crate::layout::{COVARIANCE, Params};
+use crate::layout::{BRIGHTNESS, COVARIANCE, Params};
 use crate::math::{sigmoid, softplus};
 use crate::rng::{self, Stream};
 use crate::scene::Cube;
@@ -29,6 +29,8 @@ const MOST_STEPS: usize = 8;
 const SMALL: f64 = 0.1;
 /// The longest change of a latent in one step.
 const LONGEST: f64 = 0.5;
+/// What the relative size of a spectrum may vary by, with brightness.
+const SIZE_SD: f64 = 1e-3;
 /// Pixels whose quadratic forms are computed at once.
 pub const BLOCK: usize = 64;
 
@@ -229,7 +231,7 @@ fn newton(
     };
     let precision = f64::from(pixels.params.endmember_precision);
     // Equation 15, and its derivative at a mode, where the two terms in c'' cancel to 1 - rise.
-    let slope = DVector::from_fn(u.len(), |a, _| {
+    let mut slope = DVector::from_fn(u.len(), |a, _| {
         rise[a] * (slope[a] - precision * (c[a] - prior[a])) + 1.0 - rise[a]
     });
     for a in 0..u.len() {
@@ -239,6 +241,7 @@ fn newton(
         }
         curvature[(a, a)] += 1.0 - rise[a];
     }
+    hold_sizes(pixels, &c, &rise, &mut slope, &mut curvature);
     if slope.iter().chain(curvature.iter()).any(|x| !x.is_finite()) {
         return Err(Error::Fit(
             "the fit is not finite, so pixels cannot be integrated out; use --posterior guide"
@@ -252,6 +255,36 @@ fn newton(
             return Ok(Some((slope, factor)));
         }
         ridge = if ridge == 0.0 { 1.0 } else { 4.0 * ridge };
+    }
+}
+
+/// Keeps the size of each spectrum where the guide has it. With brightness the data do not tell it, as twice
+/// c_k with half of u_k is the same mixture: the two terms of equation 32 cancel along it but for the noise of the
+/// draws. What is reported is in relation to peaks, where sizes go out.
+fn hold_sizes(
+    pixels: &Pixels,
+    c: &[f64],
+    rise: &[f64],
+    slope: &mut DVector<f64>,
+    curvature: &mut DMatrix<f64>,
+) {
+    if !pixels.params.has(BRIGHTNESS) {
+        return;
+    }
+    let bands = pixels.params.bands as usize;
+    for (k, c) in c.chunks_exact(bands).enumerate() {
+        let square: f64 = c.iter().map(|c| c * c).sum();
+        let rise = &rise[k * bands..];
+        // Relative change of size with each latent.
+        let rho: Vec<f64> = c.iter().zip(rise).map(|(c, rise)| c * rise / square).collect();
+        let along: f64 =
+            (0..bands).map(|l| slope[k * bands + l] * c[l] / rise[l].max(f64::MIN_POSITIVE)).sum();
+        for a in 0..bands {
+            slope[k * bands + a] -= rho[a] * along;
+            for b in 0..bands {
+                curvature[(k * bands + a, k * bands + b)] += rho[a] * rho[b] / SIZE_SD.powi(2);
+            }
+        }
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Pixels<'a> {
     /// Variance of each endmember between pixels, rows of L; none without variability.
     variability: Vec<Vec<f64>>,
     /// a of equation 10, (K).
-    pub(super) dirichlet: Vec<f64>,
+    dirichlet: Vec<f64>,
     /// For each endmember.
     tables: Vec<PowerNormal>,
 }
@@ -67,14 +67,6 @@ impl<'a> Pixels<'a> {
             },
             tables: dirichlet.iter().map(|&a| PowerNormal::new(a)).collect(),
             dirichlet,
-        }
-    }
-
-    /// 1 / tau^2 of log brightness; zero without brightness.
-    pub(super) fn brightness_precision(&self) -> f64 {
-        match self.params.has(BRIGHTNESS) {
-            true => f64::from(self.params.brightness_precision),
-            false => 0.0,
         }
     }
 
