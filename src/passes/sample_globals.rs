@@ -71,7 +71,7 @@ impl<T: Real> WithSimd for Particle<'_, T> {
         for (group, eps) in eps.chunks_mut(4 * LANES).enumerate() {
             let index = std::array::from_fn(|lane| (group * LANES + lane) as u32);
             let (key, stream) = (p.key(), Stream::Global);
-            let normals = rng::normals_lanes(key, stream, particle, p.step, index, [0; LANES]);
+            let normals = rng::normals_lanes(key, stream, particle, p.step, index, [0; LANES], 4);
             for (j, e) in eps.iter_mut().enumerate() {
                 *e = T::of(f64::from(normals[j % 4][j / 4]));
             }
@@ -96,7 +96,12 @@ impl<T: Real> WithSimd for Particle<'_, T> {
                 T::one()
             };
         }
-        if p.has(VARIABILITY) {
+        if !p.has(VARIABILITY) {
+            let (variances, rest) = theta[p.noise_at()..].split_at_mut(stride);
+            for (precision, &variance) in rest.iter_mut().zip(&*variances) {
+                *precision = T::one() / variance;
+            }
+        } else {
             for l in (0..k * stride).filter(|l| l % stride < bands) {
                 theta[p.noise_at() + stride + l] = (two * x(p.variability_at() + l)).quick_exp();
             }

@@ -1,0 +1,66 @@
+//! Rows side by side: what a CPU pass does to sixteen rows at once, one in each lane of a vector.
+//! Inside code compiled for wide vectors (`pulp`) a loop over [`LANES`] becomes single instructions.
+
+use crate::math::Real;
+pub use crate::rng::LANES;
+
+/// One value of each of sixteen rows.
+pub type Lanes<T> = [T; LANES];
+
+/// Where sixteen rows of `stride` begin. What is missing of them repeats the last one: it computes and
+/// writes the same, and no loop has a remainder. `rows` is not empty.
+#[inline(always)]
+pub fn starts(rows: impl ExactSizeIterator<Item = usize>, stride: usize) -> [usize; LANES] {
+    let mut starts = [0; LANES];
+    let (mut last, count) = (0, rows.len());
+    for (start, row) in starts.iter_mut().zip(rows) {
+        last = row * stride;
+        *start = last;
+    }
+    for start in starts.iter_mut().skip(count) {
+        *start = last;
+    }
+    starts
+}
+
+/// Element `at` of each row.
+#[inline(always)]
+pub fn gather<T: Real>(from: &[T], starts: &[usize; LANES], at: usize) -> Lanes<T> {
+    let from = &from[at..];
+    let mut lanes = [T::zero(); LANES];
+    for lane in 0..LANES {
+        lanes[lane] = from[starts[lane]];
+    }
+    lanes
+}
+
+/// Writes element `at` of each row.
+#[inline(always)]
+pub fn scatter<T: Real>(to: &mut [T], starts: &[usize; LANES], at: usize, lanes: &Lanes<T>) {
+    let to = &mut to[at..];
+    for lane in 0..LANES {
+        to[starts[lane]] = lanes[lane];
+    }
+}
+
+/// Asks for memory before its turn: minibatches are random places, which no hardware foresees.
+#[inline(always)]
+pub fn prefetch<T>(values: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    // Rows do not begin where cache lines do, so the last value may lie in one line more.
+    for value in values.iter().step_by((64 / size_of::<T>()).max(1)).chain(values.last()) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: SSE is part of x86-64, and the address is that of a value in a slice.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>((value as *const T).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = values;
+}
+
+/// Asks for rows of `stride` before their turn.
+#[inline(always)]
+pub fn prefetch_rows<T>(values: &[T], rows: &[u32], stride: usize) {
+    for &row in rows {
+        prefetch(&values[row as usize * stride..][..stride]);
+    }
+}
