@@ -299,7 +299,7 @@ impl Params {
 
     /// Regressions between bands within theta.
     pub fn theta_regression_at(&self) -> usize {
-        self.dirichlet_at() + (self.k() + 1).next_multiple_of(4)
+        self.dirichlet_at() + (self.k() + 1).next_multiple_of(BAND_GROUP)
     }
 
     /// Dirichlet parameters within theta.

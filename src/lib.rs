@@ -50,6 +50,7 @@ pub mod math;
 pub mod model;
 mod moments;
 pub mod output;
+pub mod pages;
 pub mod passes;
 pub mod posterior;
 pub mod rank;

@@ -78,6 +78,6 @@ impl Backend for Cpu {
     }
 
     fn guide(&mut self) -> Result<(Vec<f32>, Vec<f32>)> {
-        Ok((self.buffers.globals.clone(), self.buffers.locals.clone()))
+        Ok((self.buffers.globals.clone(), self.buffers.locals.to_vec()))
     }
 }

@@ -4,7 +4,7 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::lanes::{LANES, gather, prefetch_rows, scatter, starts};
+use super::lanes::{LANES, Lanes, gather, prefetch_rows, scatter, starts};
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
 use crate::layout::{Buf, FULL_RANK, Params};
@@ -77,6 +77,29 @@ struct View<'a, T> {
     row_grads: &'a [T],
 }
 
+impl<T: Real> View<'_, T> {
+    /// Of an abundance: itself, the slope of the log density by it, and itself times the slope by what
+    /// it mixes.
+    #[inline(always)]
+    fn slope(
+        &self,
+        j: usize,
+        draw: &[usize; LANES],
+        sums: &[usize; LANES],
+        brightness: &Lanes<T>,
+    ) -> [Lanes<T>; 3] {
+        let w = gather(self.draws, draw, j);
+        let by_mean = gather(self.row_grads, sums, j);
+        let by_variance = gather(self.row_grads, sums, self.p.k() + j);
+        let (mut slope, mut mixed) = ([T::zero(); LANES], [T::zero(); LANES]);
+        for i in 0..LANES {
+            slope[i] = brightness[i] * by_mean[i] + T::of(2.0) * w[i] * by_variance[i];
+            mixed[i] = w[i] * by_mean[i];
+        }
+        [w, slope, mixed]
+    }
+}
+
 /// Up to [`LANES`] pixels. Says whether all gradients are finite.
 struct Rows<'a, T> {
     view: &'a View<'a, T>,
@@ -117,7 +140,7 @@ impl<T: Real> Rows<'_, T> {
     /// Adds a particle's gradients.
     #[inline(always)]
     fn add(&mut self, particle: usize, guide: &[usize; LANES], own: &[usize; LANES]) {
-        let View { p, theta, locals, local_eps, draws, row_grads } = *self.view;
+        let View { p, theta, locals, local_eps, draws, .. } = *self.view;
         let (k, latents, particles) = (p.k(), p.latents as usize, p.particles as usize);
         let count = self.pixels.len();
         let places = self.first..self.first + count;
@@ -128,23 +151,10 @@ impl<T: Real> Rows<'_, T> {
         let by = starts((0..count).map(|i| i * particles + particle), latents);
         let a = &theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
         let total: T = a.iter().copied().sum();
-        let two = T::of(2.0);
         let brightness = gather(draws, &draw, 2 * k);
-        // Slope of the log density by an abundance, and the part of it that is brightness times mean.
-        let slope = |j: usize| {
-            let w = gather(draws, &draw, j);
-            let by_mean = gather(row_grads, &sums, j);
-            let by_variance = gather(row_grads, &sums, k + j);
-            let (mut slope, mut mixed) = ([T::zero(); LANES], [T::zero(); LANES]);
-            for i in 0..LANES {
-                slope[i] = brightness[i] * by_mean[i] + two * w[i] * by_variance[i];
-                mixed[i] = w[i] * by_mean[i];
-            }
-            (w, slope, mixed)
-        };
         let (mut mean_slope, mut mixed) = ([T::zero(); LANES], [T::zero(); LANES]);
         for j in 0..k {
-            let (w, slope, mix) = slope(j);
+            let [w, slope, mix] = self.view.slope(j, &draw, &sums, &brightness);
             for i in 0..LANES {
                 mean_slope[i] = mean_slope[i] + w[i] * slope[i];
                 mixed[i] = mixed[i] + mix[i];
@@ -153,7 +163,7 @@ impl<T: Real> Rows<'_, T> {
         for j in 0..latents {
             let mut by_z = [T::zero(); LANES];
             if j + 1 < k {
-                let (w, slope, _) = slope(j);
+                let [w, slope, _] = self.view.slope(j, &draw, &sums, &brightness);
                 for i in 0..LANES {
                     by_z[i] = w[i] * (slope[i] - mean_slope[i]) + a[j] - total * w[i];
                 }

@@ -47,11 +47,17 @@ pub fn scatter<T: Real>(to: &mut [T], starts: &[usize; LANES], at: usize, lanes:
 #[inline(always)]
 pub fn prefetch<T>(values: &[T]) {
     #[cfg(target_arch = "x86_64")]
-    // Rows do not begin where cache lines do, so the last value may lie in one line more.
-    for value in values.iter().step_by((64 / size_of::<T>()).max(1)).chain(values.last()) {
+    if let Some(last) = values.last() {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: SSE is part of x86-64, and the address is that of a value in a slice.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>((value as *const T).cast()) };
+        let ask = |value: &T| {
+            // SAFETY: SSE is part of x86-64, and the address is that of a value in a slice.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>((value as *const T).cast()) }
+        };
+        for line in values.chunks((64 / size_of::<T>()).max(1)) {
+            ask(&line[0]);
+        }
+        // Rows need not begin where cache lines do: the end may lie in one line more.
+        ask(last);
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = values;

@@ -161,6 +161,12 @@ fn split<V, const K: usize>(rows: &[V], vectors: usize, k: usize) -> [&[V]; K] {
     split
 }
 
+/// The same to be written, as many as there are; the others are empty.
+fn split_mut<V, const K: usize>(rows: &mut [V], vectors: usize) -> [&mut [V]; K] {
+    let mut rows = rows.chunks_exact_mut(vectors);
+    std::array::from_fn(|_| rows.next().unwrap_or_default())
+}
+
 impl<S: Simd, const K: usize, const VARIES: bool> Rows<'_, S, K, VARIES> {
     /// Adds a block of rows; `out` are the sums over bands of those that count.
     #[inline(always)]
@@ -195,17 +201,24 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<'_, S, K, VARIES> {
             split(&self.theta[(k + 1) * vectors..], vectors, if VARIES { k } else { 0 });
         let (sum_mean, rest) = self.band_sums.split_at_mut(k * vectors);
         let (sum_variance, sum_vary) = rest.split_at_mut(vectors);
+        let sum_mean: [&mut [S::f32s]; K] = split_mut(sum_mean, vectors);
+        let sum_vary: [&mut [S::f32s]; K] = split_mut(sum_vary, vectors);
         let y: [&[S::f32s]; ROWS] = [&rows[0].y[..vectors], &rows[1].y[..vectors]];
         for first in (0..vectors).step_by(MOST_FACTORS) {
             for v in first..vectors.min(first + MOST_FACTORS) {
+                // Loaded and stored once a vector: the compiler cannot know that sums and endmembers
+                // are different memory.
                 let mut variance_sum = sum_variance[v];
+                let mut c = [zero; K];
+                for i in 0..k {
+                    c[i] = endmembers[i][v];
+                }
                 let mut a = [zero; ROWS];
                 let mut twice_b = [zero; ROWS];
                 for r in 0..ROWS {
                     let mut residual = y[r][v];
                     for i in 0..k {
-                        let c = endmembers[i][v];
-                        residual = simd.negate_mul_add_e_f32s(amounts[r][i], c, residual);
+                        residual = simd.negate_mul_add_e_f32s(amounts[r][i], c[i], residual);
                     }
                     let precision = if VARIES {
                         let mut variance = noise[v];
@@ -224,20 +237,22 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<'_, S, K, VARIES> {
                 }
                 sum_variance[v] = variance_sum;
                 for i in 0..k {
-                    let sum = &mut sum_mean[i * vectors + v];
+                    let mut sum = sum_mean[i][v];
                     for r in 0..ROWS {
-                        by_mean[r][i] = simd.mul_add_e_f32s(a[r], endmembers[i][v], by_mean[r][i]);
-                        *sum = simd.mul_add_e_f32s(amounts[r][i], a[r], *sum);
+                        by_mean[r][i] = simd.mul_add_e_f32s(a[r], c[i], by_mean[r][i]);
+                        sum = simd.mul_add_e_f32s(amounts[r][i], a[r], sum);
                     }
+                    sum_mean[i][v] = sum;
                 }
                 if VARIES {
                     for i in 0..k {
-                        let sum = &mut sum_vary[i * vectors + v];
+                        let (mut sum, vary) = (sum_vary[i][v], vary[i][v]);
                         for r in 0..ROWS {
                             by_variance[r][i] =
-                                simd.mul_add_e_f32s(twice_b[r], vary[i][v], by_variance[r][i]);
-                            *sum = simd.mul_add_e_f32s(squares[r][i], twice_b[r], *sum);
+                                simd.mul_add_e_f32s(twice_b[r], vary, by_variance[r][i]);
+                            sum = simd.mul_add_e_f32s(squares[r][i], twice_b[r], sum);
                         }
+                        sum_vary[i][v] = sum;
                     }
                 }
             }
