@@ -57,7 +57,8 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
         let group = |group: usize, draws: &mut [T], eps: &mut [T]| {
             let pixels = &pixel_of[group * LANES..batch.min((group + 1) * LANES)];
             if particle == 0 {
-                let next = batch.min((group + AHEAD) * LANES)..batch.min((group + AHEAD + 1) * LANES);
+                let next =
+                    batch.min((group + AHEAD) * LANES)..batch.min((group + AHEAD + 1) * LANES);
                 prefetch_rows(locals, &pixel_of[next], p.local_stride as usize);
             }
             let mirrored = mirrored.map(|drawn| &drawn[group * per_group..][..eps.len()]);
@@ -102,7 +103,14 @@ impl WithSimd for Shuffle<'_> {
                 *pixel = place;
             }
         } else {
-            rng::shuffled_lanes(p.key(), p.epoch, p.pixels, p.shuffle_bits, self.first, self.pixels);
+            rng::shuffled_lanes(
+                p.key(),
+                p.epoch,
+                p.pixels,
+                p.shuffle_bits,
+                self.first,
+                self.pixels,
+            );
         }
     }
 }
@@ -147,7 +155,9 @@ impl<T: Real> Rows<'_, T> {
         let (p, latents) = (self.p, self.p.latents as usize);
         let noise = starts(0..self.pixels.len(), latents);
         let mut index = [0; LANES];
-        for (index, pixel) in index.iter_mut().zip(starts(self.pixels.iter().map(|&i| i as usize), 1)) {
+        for (index, pixel) in
+            index.iter_mut().zip(starts(self.pixels.iter().map(|&i| i as usize), 1))
+        {
             *index = pixel as u32;
         }
         for block in 0..latents.div_ceil(4) {

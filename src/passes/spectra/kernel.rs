@@ -23,9 +23,6 @@ pub struct Chunk<'a> {
     pub band_sums: &'a mut [f32],
 }
 
-/// Pixels that share one reading of endmembers, variances and sums over pixels. Three at three
-/// endmembers would need more than the 32 vector registers there are.
-const ROWS: usize = 2;
 /// Factors in [1, 2) whose product is surely finite in f32.
 const MOST_FACTORS: usize = 64;
 
@@ -34,8 +31,8 @@ pub fn run(arch: Arch, chunk: Chunk<'_>) {
     macro_rules! with {
         ($k:expr) => {
             match chunk.p.has(VARIABILITY) {
-                true => arch.dispatch(Spectra::<$k, true>(chunk)),
-                false => arch.dispatch(Spectra::<$k, false>(chunk)),
+                true => arch.dispatch(Spectra::<$k, 1, true>(chunk)),
+                false => arch.dispatch(Spectra::<$k, 2, false>(chunk)),
             }
         };
     }
@@ -49,10 +46,14 @@ pub fn run(arch: Arch, chunk: Chunk<'_>) {
     }
 }
 
-/// A chunk for K endmembers, or up to [`MOST_FUSED`], with or without variability.
-struct Spectra<'a, const K: usize, const VARIES: bool>(Chunk<'a>);
+/// A chunk for K endmembers, or up to [`MOST_FUSED`], with or without variability. ROWS pixels share one
+/// reading of endmembers, variances and sums over pixels: as many as the 32 vector registers have room
+/// for at three endmembers.
+struct Spectra<'a, const K: usize, const ROWS: usize, const VARIES: bool>(Chunk<'a>);
 
-impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
+impl<const K: usize, const ROWS: usize, const VARIES: bool> WithSimd
+    for Spectra<'_, K, ROWS, VARIES>
+{
     type Output = ();
 
     #[inline(always)]
@@ -87,7 +88,7 @@ impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
                 band_sums.chunks_exact_mut(p.columns() * stride).enumerate()
             {
                 let theta = &theta[particle * p.theta_stride()..][..p.theta_stride()];
-                let mut rows = Rows::<S, K, VARIES> {
+                let mut rows = Rows::<S, K, ROWS, VARIES> {
                     simd,
                     endmembers: p.k(),
                     weight: p.weight,
@@ -139,7 +140,7 @@ impl<V> Default for Row<'_, V> {
 /// What a particle's rows share. Slices of vectors: endmembers (K), noise variance and variability
 /// (K) of `theta`, without variability the noise precision after the noise; sums over pixels of A (K),
 /// B and W^2 B (K).
-struct Rows<'a, S: Simd, const K: usize, const VARIES: bool> {
+struct Rows<'a, S: Simd, const K: usize, const ROWS: usize, const VARIES: bool> {
     simd: S,
     /// The number of endmembers, where K is only the most there may be.
     endmembers: usize,
@@ -167,7 +168,7 @@ fn split_mut<V, const K: usize>(rows: &mut [V], vectors: usize) -> [&mut [V]; K]
     std::array::from_fn(|_| rows.next().unwrap_or_default())
 }
 
-impl<S: Simd, const K: usize, const VARIES: bool> Rows<'_, S, K, VARIES> {
+impl<S: Simd, const K: usize, const ROWS: usize, const VARIES: bool> Rows<'_, S, K, ROWS, VARIES> {
     /// Adds a block of rows; `out` are the sums over bands of those that count.
     #[inline(always)]
     fn add<'o>(
@@ -203,7 +204,10 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<'_, S, K, VARIES> {
         let (sum_variance, sum_vary) = rest.split_at_mut(vectors);
         let sum_mean: [&mut [S::f32s]; K] = split_mut(sum_mean, vectors);
         let sum_vary: [&mut [S::f32s]; K] = split_mut(sum_vary, vectors);
-        let y: [&[S::f32s]; ROWS] = [&rows[0].y[..vectors], &rows[1].y[..vectors]];
+        let mut y: [&[S::f32s]; ROWS] = [&[]; ROWS];
+        for r in 0..ROWS {
+            y[r] = &rows[r].y[..vectors];
+        }
         for first in (0..vectors).step_by(MOST_FACTORS) {
             for v in first..vectors.min(first + MOST_FACTORS) {
                 // Loaded and stored once a vector: the compiler cannot know that sums and endmembers
