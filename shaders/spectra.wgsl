@@ -45,7 +45,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             var sum_varies: array<vec4f, MOST_ENDMEMBERS>;
             var sum_variance = vec4f(0.0);
             let noise = theta[at + ENDMEMBERS * p.quads];
-            var precision = theta[at + (ENDMEMBERS + 1u) * p.quads];
+            var inverse = theta[at + (ENDMEMBERS + 1u) * p.quads];
             var log_variance = log(noise);
             for (var k = 0u; k < ENDMEMBERS; k++) {
                 endmember[k] = theta[at + k * p.quads];
@@ -71,11 +71,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                         }
                     }
                     if (VARIES) {
-                        precision = 1.0 / variance;
+                        inverse = 1.0 / variance;
                         log_variance = log(variance);
                     }
                     let y = cube[pixel_of[place] * p.quads + min(quad, p.quads - 1u)];
-                    let normal = normal_of_bands(y, brightness * mixed, precision, log_variance, quad);
+                    let normal = normal_of_bands(y, brightness * mixed, inverse, log_variance, quad);
                     let term = (place - start) * live * PITCH + lane;
                     sum_variance += normal.by_variance;
                     terms[term + ENDMEMBERS * PITCH] = normal.density;

@@ -45,6 +45,7 @@ pub mod effective;
 pub mod error;
 pub mod estimate;
 pub mod guide;
+mod lanes;
 pub mod layout;
 pub mod math;
 pub mod model;

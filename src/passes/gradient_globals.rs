@@ -4,7 +4,7 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::lanes::LANES;
+use crate::lanes::LANES;
 use super::{Access, Grid, Pass, rows_a_task, shader};
 use crate::buffers::Buffers;
 use crate::layout::{Buf, Params};
@@ -134,15 +134,12 @@ impl<T: Real> WithSimd for Row<'_, T> {
         let p = view.p;
         if out.first < p.noise_at() {
             let k = out.first / p.stride();
-            let first = out.first;
-            view.row(&mut out, k, |i, x, theta, sum| {
-                view.endmember(first + i, x, theta[first + i], sum)
-            });
+            view.row(&mut out, k, |x, c, centre, sum| view.endmember(x, c, centre, sum));
         } else if out.first < p.mean_at() {
-            view.row(&mut out, p.k(), |_, x, _, sum| view.noise(x, sum));
+            view.row(&mut out, p.k(), |x, _, _, sum| view.noise(x, sum));
         } else {
             let column = p.k() + 1 + (out.first - p.variability_at()) / p.stride();
-            view.row(&mut out, column, |_, x, _, sum| view.variability(x, sum));
+            view.row(&mut out, column, |x, _, _, sum| view.variability(x, sum));
         }
     }
 }
@@ -208,15 +205,10 @@ impl<T: Real> View<'_, T> {
         }
     }
 
-    /// A row of bands, with the sums over pixels in `column`. `latent` takes the place in the row, the
-    /// latent, the particle's theta and the sum, and gives what [`View::latent`] gives.
+    /// A row of bands, with the sums over pixels in `column`. `latent` takes the latent, of an endmember
+    /// its value and prior centre, and the sum, and gives what [`View::latent`] gives.
     #[inline(always)]
-    fn row(
-        &self,
-        out: &mut Part<'_, T>,
-        column: usize,
-        latent: impl Fn(usize, T, &[T], T) -> (T, T),
-    ) {
+    fn row(&self, out: &mut Part<'_, T>, column: usize, latent: impl Fn(T, T, T, T) -> (T, T)) {
         let (p, g, particles) = (self.p, self.p.globals as usize, self.p.particles as usize);
         let (count, share) = (T::of(f64::from(p.particles)), self.share());
         let per_pixel = T::of(f64::from(p.per_pixel));
@@ -229,16 +221,18 @@ impl<T: Real> View<'_, T> {
                 scale[i] = log_scale[i].quick_exp();
             }
             let zero = [T::zero(); LANES];
+            let centre = self.prior_centre.get(at..at + LANES).unwrap_or(&zero);
             let (mut by_loc, mut by_log_scale, mut term) = (zero, zero, zero);
             for particle in 0..particles {
                 let eps = &self.eps[particle * g + at..][..LANES];
                 let sums = &self.totals[particle * p.totals_stride()..];
                 let sums = &sums[column * p.stride() + block..][..LANES];
                 let theta = &self.theta[particle * p.theta_stride()..];
+                let c = theta.get(at..at + LANES).unwrap_or(&zero);
                 let mut slopes = zero;
                 for i in 0..LANES {
                     let x = loc[i] + scale[i] * eps[i];
-                    let (slope, prior) = latent(block + i, x, theta, sums[i]);
+                    let (slope, prior) = latent(x, c[i], centre[i], sums[i]);
                     by_loc[i] = by_loc[i] + slope;
                     by_log_scale[i] = by_log_scale[i] + slope * eps[i] * scale[i];
                     term[i] = term[i] + prior;
@@ -277,7 +271,8 @@ impl<T: Real> View<'_, T> {
         let p = self.p;
         if j < p.noise_at() {
             let sum = self.total(particle, j / p.stride(), j % p.stride());
-            self.endmember(j, x, self.theta[particle * p.theta_stride() + j], sum)
+            let c = self.theta[particle * p.theta_stride() + j];
+            self.endmember(x, c, self.prior_centre[j], sum)
         } else if j < p.mean_at() {
             let sum = if p.noises == 1 {
                 (0..p.bands as usize).map(|l| self.total(particle, p.k(), l)).sum()
@@ -302,9 +297,9 @@ impl<T: Real> View<'_, T> {
 
     /// [`View::latent`] for an endmember's value c, with its sum over pixels.
     #[inline(always)]
-    fn endmember(&self, j: usize, x: T, c: T, sum: T) -> (T, T) {
+    fn endmember(&self, x: T, c: T, centre: T, sum: T) -> (T, T) {
         let p = self.p;
-        let off = c - self.prior_centre[j];
+        let off = c - centre;
         let precision = T::of(f64::from(p.endmember_precision));
         let by_c = T::of(f64::from(p.scale)) * sum - precision * off;
         let prior = -T::of(0.5) * precision * off * off - softplus(-x);

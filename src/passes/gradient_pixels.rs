@@ -4,7 +4,7 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::lanes::{LANES, Lanes, gather, prefetch_rows, scatter, starts};
+use crate::lanes::{LANES, Lanes, gather, prefetch_rows, scatter, starts};
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
 use crate::layout::{Buf, FULL_RANK, Params};

@@ -17,7 +17,6 @@ pub mod gradient_mean;
 pub mod gradient_pixels;
 pub mod gradient_rank_globals;
 pub mod gradient_rank_pixels;
-mod lanes;
 pub mod likelihood;
 pub mod likelihood_covariance;
 pub mod mix;

@@ -4,7 +4,7 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::lanes::{LANES, gather, prefetch_rows, scatter, starts};
+use crate::lanes::{LANES, gather, prefetch_rows, scatter, starts};
 use super::sample_globals::add_loadings;
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
@@ -173,7 +173,7 @@ impl<T: Real> Rows<'_, T> {
                 scatter(self.eps, &noise, j, &e);
             }
         }
-        if !self.eta.is_empty() {
+        if !self.eta.is_empty() && latents > 0 {
             for (&pixel, eps) in self.pixels.iter().zip(self.eps.chunks_exact_mut(latents)) {
                 let guide = &self.locals[pixel as usize * p.local_stride as usize..];
                 add_loadings(eps, &guide[p.loadings_at()..], self.eta);

@@ -3,7 +3,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::lanes::{LANES, gather, prefetch_rows, scatter, starts};
+use crate::lanes::{LANES, gather, prefetch_rows, scatter, starts};
 use super::update_globals::{climb, moments_after};
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;

@@ -4,7 +4,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::super::MOST_FUSED;
-use super::super::lanes::prefetch;
+use crate::lanes::prefetch;
 use crate::layout::{MOST_PARTICLES, Params, VARIABILITY};
 use crate::scene::Cube;
 
