@@ -70,3 +70,25 @@ pub fn prefetch_rows<T>(values: &[T], rows: &[u32], stride: usize) {
         prefetch(&values[row as usize * stride..][..stride]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_that_is_not_full_repeats_its_last_row_and_touches_no_other() {
+        for count in [1, 5, LANES] {
+            let rows: Vec<usize> = (0..count).map(|i| 3 * (LANES - i)).collect();
+            let starts = starts(rows.iter().copied(), 2);
+            assert_eq!(starts[count..], vec![2 * rows[count - 1]; LANES - count]);
+            let from: Vec<f64> = (0..200).map(f64::from).collect();
+            let lanes = gather(&from, &starts, 1);
+            let mut to = vec![-1.0; 200];
+            scatter(&mut to, &starts, 1, &lanes);
+            for (at, &x) in to.iter().enumerate() {
+                let own = rows.iter().any(|&row| 2 * row + 1 == at);
+                assert_eq!(x, if own { at as f64 } else { -1.0 });
+            }
+        }
+    }
+}

@@ -4,9 +4,9 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::lanes::LANES;
 use super::{Access, Grid, Pass, rows_a_task, shader};
 use crate::buffers::Buffers;
+use crate::lanes::LANES;
 use crate::layout::{Buf, Params};
 use crate::math::{Real, digamma, sigmoid, softplus};
 

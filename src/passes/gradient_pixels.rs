@@ -4,9 +4,9 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::lanes::{LANES, Lanes, gather, prefetch_rows, scatter, starts};
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
+use crate::lanes::{LANES, Lanes, gather, prefetch_rows, scatter, starts};
 use crate::layout::{Buf, FULL_RANK, Params};
 use crate::math::Real;
 

@@ -4,10 +4,10 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::lanes::{LANES, gather, prefetch_rows, scatter, starts};
 use super::sample_globals::add_loadings;
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
+use crate::lanes::{LANES, gather, prefetch_rows, scatter, starts};
 use crate::layout::{Buf, FULL_RANK, Params};
 use crate::math::Real;
 use crate::rng::{self, Stream};

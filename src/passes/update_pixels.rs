@@ -3,10 +3,10 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::lanes::{LANES, gather, prefetch_rows, scatter, starts};
 use super::update_globals::{climb, moments_after};
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
+use crate::lanes::{LANES, gather, prefetch_rows, scatter, starts};
 use crate::layout::{Buf, Params};
 use crate::math::Real;
 
