@@ -125,7 +125,7 @@ mod tests {
         for len in [0, 1, 1000, 1 << 20] {
             let mut pages = Pages::<f32>::zeros(len);
             assert!(pages.len() == len && pages.iter().all(|&x| x == 0.0));
-            assert!(len == 0 || pages.as_ptr().addr() % 64 == 0);
+            assert!(len == 0 || pages.as_ptr().addr().is_multiple_of(64));
             for (i, x) in pages.iter_mut().enumerate() {
                 *x = i as f32;
             }

@@ -162,10 +162,10 @@ impl<T: Real> Rows<'_, T> {
         }
         for j in 0..latents {
             let mut by_z = [T::zero(); LANES];
-            if j + 1 < k {
+            if let Some(&a) = a[..k - 1].get(j) {
                 let [w, slope, _] = self.view.slope(j, &draw, &sums, &brightness);
                 for i in 0..LANES {
-                    by_z[i] = w[i] * (slope[i] - mean_slope[i]) + a[j] - total * w[i];
+                    by_z[i] = w[i] * (slope[i] - mean_slope[i]) + a - total * w[i];
                 }
             } else {
                 let precision = T::of(f64::from(p.brightness_precision));
