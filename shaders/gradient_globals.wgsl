@@ -20,9 +20,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         grads[j] = 0.0;
         grads[p.globals + j] = 0.0;
         terms[j] = 0.0;
-        for (var particle = 0u; particle < p.particles; particle++) {
-            terms[p.globals + j * p.particles + particle] = 0.0;
-        }
         return;
     }
     let log_scale = globals[p.globals + j];
@@ -36,7 +33,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let slope_and_prior = latent(particle, j, globals[j] + scale * e);
         by_loc += slope_and_prior.x;
         by_log_scale += slope_and_prior.x * e * scale;
-        terms[p.globals + j * p.particles + particle] = slope_and_prior.x * scale;
+        if (p.rank > 0u) {
+            terms[p.globals + j * p.particles + particle] = slope_and_prior.x * scale;
+        }
         term += slope_and_prior.y;
     }
     let share = p.per_pixel / f32(p.particles);

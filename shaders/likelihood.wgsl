@@ -26,7 +26,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         }
     }
     let y = cube[pixel_of[row % p.batch] * p.quads + quad];
-    let normal = normal_of_bands(y, mu[at], variance, quad);
+    let normal = normal_of_bands(y, mu[at], 1.0 / variance, log(variance), quad);
     score_mean[at] = normal.by_mean;
     score_variance[at] = normal.by_variance;
     log_density[at] = normal.density;

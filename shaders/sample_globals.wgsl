@@ -34,10 +34,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let variance = p.noise_floor + exp(2.0 * x);
         if (p.noises == 1u) {
             for (var i = 0u; i < stride(); i++) {
-                theta[out + noise_at() + i] = variance;
+                write_noise(out + noise_at() + i, variance);
             }
         } else {
-            theta[out + noise_at() + l] = select(1.0, variance, l < p.bands);
+            write_noise(out + noise_at() + l, select(1.0, variance, l < p.bands));
         }
     } else if (j >= regression_at()) {
         let i = j - regression_at();
@@ -46,6 +46,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     } else if (j >= variability_at()) {
         let l = j - variability_at();
         theta[out + noise_at() + stride() + l] = select(0.0, exp(2.0 * x), l % stride() < p.bands);
+    }
+}
+
+// A variance; and one over it where the first row of variability has nothing to hold.
+fn write_noise(at: u32, variance: f32) {
+    theta[at] = variance;
+    if (!has(VARIABILITY)) {
+        theta[at + stride()] = 1.0 / variance;
     }
 }
 

@@ -15,7 +15,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
     let place = row % p.batch;
     let particle = row / p.batch;
-    let pixel = shuffled(p.batch_first + place);
+    // All pixels in any order are the same minibatch, and in this one they lie side by side.
+    var pixel = place;
+    if (p.batch < p.pixels) {
+        pixel = shuffled(p.batch_first + place);
+    }
     if (particle == 0u) {
         pixel_of[place] = pixel;
     }
@@ -26,6 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     var four = vec4f(0.0);
     var brightness = 0.0;
     var top = 0.0;
+    var log_scales = 0.0;
     for (var j = 0u; j < p.latents; j++) {
         if (j % 4u == 0u) {
             four = normals(STREAM_PIXEL, particle, pixel, j / 4u);
@@ -40,7 +45,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                 standard += locals[guide + 2u * p.latents + j * (j - 1u) / 2u + m] * eps[noise + m];
             }
         }
-        let z = locals[guide + j] + exp(locals[guide + p.latents + j]) * standard;
+        let log_scale = locals[guide + p.latents + j];
+        log_scales += log_scale;
+        let z = locals[guide + j] + exp(log_scale) * standard;
         if (j + 1u < p.endmembers) {
             draws[log_weight + j] = z;
             top = max(top, z);
@@ -61,4 +68,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
     draws[weight + 2u * p.endmembers] = exp(brightness);
     draws[weight + 2u * p.endmembers + 1u] = brightness;
+    draws[weight + 2u * p.endmembers + 2u] = log_scales;
 }

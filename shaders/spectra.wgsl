@@ -3,8 +3,8 @@
 // Grid: one workgroup a chunk of the minibatch. A lane holds four bands of endmembers, variances and
 // sums in registers and goes down the chunk's rows; the sums over bands of a few rows at a time meet
 // in workgroup memory, where one lane adds up each. Spectra of a chunk stay in the cache between
-// particles, so memory is read once. The number of endmembers is known when the pipeline is made, so
-// that loops over them unroll.
+// particles, so memory is read once. The number of endmembers and whether they vary is known when the
+// pipeline is made, so that loops over them unroll, and what is not needed is left out.
 @group(0) @binding(1) var<storage, read> cube: array<vec4f>;
 @group(0) @binding(2) var<storage, read> theta: array<vec4f>;
 @group(0) @binding(3) var<storage, read> pixel_of: array<u32>;
@@ -13,6 +13,7 @@
 @group(0) @binding(6) var<storage, read_write> partials: array<vec4f>;
 
 override ENDMEMBERS: u32 = 3u;
+override VARIES: bool = true;
 const MOST_ENDMEMBERS = 31u;
 // A row of lanes and one more: lanes that each add up a row then read different banks.
 const PITCH = 65u;
@@ -30,7 +31,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let first = chunk * p.chunk_rows;
     let last = min(first + p.chunk_rows, p.batch);
     let sums = 2u * ENDMEMBERS + 1u;
-    let together = MOST_SUMS / sums;
+    // Without variability its sums are zero, as they were when the buffer was made.
+    let live = select(ENDMEMBERS + 1u, sums, VARIES);
+    let together = MOST_SUMS / live;
     for (var particle = 0u; particle < p.particles; particle++) {
         for (var slot = 0u; slot < p.quads; slot += WORKGROUP) {
             let quad = slot + lane;
@@ -42,12 +45,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             var sum_varies: array<vec4f, MOST_ENDMEMBERS>;
             var sum_variance = vec4f(0.0);
             let noise = theta[at + ENDMEMBERS * p.quads];
+            var inverse = theta[at + (ENDMEMBERS + 1u) * p.quads];
+            var log_variance = log(noise);
             for (var k = 0u; k < ENDMEMBERS; k++) {
                 endmember[k] = theta[at + k * p.quads];
                 sum_mean[k] = vec4f(0.0);
                 varies[k] = vec4f(0.0);
                 sum_varies[k] = vec4f(0.0);
-                if (has(VARIABILITY)) {
+                if (VARIES) {
                     varies[k] = theta[at + (ENDMEMBERS + 1u + k) * p.quads];
                 }
             }
@@ -61,25 +66,33 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                     for (var k = 0u; k < ENDMEMBERS; k++) {
                         let w = draws[draw + k];
                         mixed += w * endmember[k];
-                        variance += w * w * varies[k];
+                        if (VARIES) {
+                            variance += w * w * varies[k];
+                        }
+                    }
+                    if (VARIES) {
+                        inverse = 1.0 / variance;
+                        log_variance = log(variance);
                     }
                     let y = cube[pixel_of[place] * p.quads + min(quad, p.quads - 1u)];
-                    let normal = normal_of_bands(y, brightness * mixed, variance, quad);
-                    let term = (place - start) * sums * PITCH + lane;
+                    let normal = normal_of_bands(y, brightness * mixed, inverse, log_variance, quad);
+                    let term = (place - start) * live * PITCH + lane;
                     sum_variance += normal.by_variance;
+                    terms[term + ENDMEMBERS * PITCH] = normal.density;
                     for (var k = 0u; k < ENDMEMBERS; k++) {
                         let w = draws[draw + k];
                         sum_mean[k] += brightness * w * normal.by_mean;
-                        sum_varies[k] += w * w * normal.by_variance;
                         terms[term + k * PITCH] = dot(normal.by_mean, endmember[k]);
-                        terms[term + (ENDMEMBERS + k) * PITCH] = dot(normal.by_variance, varies[k]);
+                        if (VARIES) {
+                            sum_varies[k] += w * w * normal.by_variance;
+                            terms[term + (ENDMEMBERS + 1u + k) * PITCH] = dot(normal.by_variance, varies[k]);
+                        }
                     }
-                    terms[term + 2u * ENDMEMBERS * PITCH] = normal.density;
                 }
                 workgroupBarrier();
-                if (lane < (end - start) * sums) {
-                    let place = start + lane / sums;
-                    let out = (place * p.particles + particle) * sums + lane % sums;
+                if (lane < (end - start) * live) {
+                    let place = start + lane / live;
+                    let out = (place * p.particles + particle) * sums + column(lane % live);
                     var sum = 0.0;
                     // Bands come in groups of four quads.
                     for (var i = 0u; i < min(WORKGROUP, p.quads - slot); i += 4u) {
@@ -98,11 +111,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                 partials[out + ENDMEMBERS * p.quads] = sum_variance;
                 for (var k = 0u; k < ENDMEMBERS; k++) {
                     partials[out + k * p.quads] = sum_mean[k];
-                    if (has(VARIABILITY)) {
+                    if (VARIES) {
                         partials[out + (ENDMEMBERS + 1u + k) * p.quads] = sum_varies[k];
                     }
                 }
             }
         }
     }
+}
+
+// Where a sum stands in the row: by mean (K), by variance (K), density; here the density comes before
+// what only variability has.
+fn column(sum: u32) -> u32 {
+    if (sum < ENDMEMBERS) {
+        return sum;
+    }
+    return select(sum - 1u, 2u * ENDMEMBERS, sum == ENDMEMBERS);
 }

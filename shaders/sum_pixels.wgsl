@@ -2,11 +2,9 @@
 // and the rows' part of the ELBO (equation 14).
 // Grid: particles x chunks x (K + 1).
 @group(0) @binding(1) var<storage, read> theta: array<f32>;
-@group(0) @binding(2) var<storage, read> locals: array<f32>;
-@group(0) @binding(3) var<storage, read> pixel_of: array<u32>;
-@group(0) @binding(4) var<storage, read> draws: array<f32>;
-@group(0) @binding(5) var<storage, read> row_grads: array<f32>;
-@group(0) @binding(6) var<storage, read_write> row_sums: array<f32>;
+@group(0) @binding(2) var<storage, read> draws: array<f32>;
+@group(0) @binding(3) var<storage, read> row_grads: array<f32>;
+@group(0) @binding(4) var<storage, read_write> row_sums: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -35,15 +33,12 @@ fn local_elbo(particle: u32, place: u32) -> f32 {
     let row = particle * p.batch + place;
     let draw = row * draw_stride();
     let a = particle * theta_stride() + dirichlet_at();
-    let log_scales = pixel_of[place] * p.local_stride + p.latents;
     let g = draws[draw + 2u * p.endmembers + 1u];
     let sums = (place * p.particles + particle) * row_grad_stride();
-    var sum = row_grads[sums + 2u * p.endmembers] - 0.5 * p.brightness_precision * g * g;
+    let entropy = draws[draw + 2u * p.endmembers + 2u];
+    var sum = row_grads[sums + 2u * p.endmembers] - 0.5 * p.brightness_precision * g * g + entropy;
     for (var k = 0u; k < p.endmembers; k++) {
         sum += theta[a + k] * draws[draw + p.endmembers + k];
-    }
-    for (var j = 0u; j < p.latents; j++) {
-        sum += locals[log_scales + j];
     }
     return sum;
 }

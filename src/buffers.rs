@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use crate::layout::{Buf, Params};
 use crate::math::Real;
+use crate::pages::Pages;
 use crate::scene::Cube;
 
 /// Working memory of the CPU passes. Shapes: see [`Buf`].
 #[derive(Debug, Clone)]
 #[allow(missing_docs)] // Each field is documented at its `Buf`.
-pub struct Buffers<T> {
+pub struct Buffers<T: Real> {
     pub cube: Arc<Cube>,
     pub globals: Vec<T>,
     pub global_moments: Vec<T>,
     pub prior_centre: Vec<T>,
     pub global_eps: Vec<T>,
-    pub theta: Vec<T>,
-    pub locals: Vec<T>,
-    pub local_moments: Vec<T>,
+    pub theta: Pages<T>,
+    pub locals: Pages<T>,
+    pub local_moments: Pages<T>,
     pub pixel_of: Vec<u32>,
     pub local_eps: Vec<T>,
     pub draws: Vec<T>,
@@ -29,7 +30,7 @@ pub struct Buffers<T> {
     pub log_density: Vec<T>,
     pub row_grads: Vec<T>,
     pub local_grads: Vec<T>,
-    pub partials: Vec<T>,
+    pub partials: Pages<T>,
     pub regression_sums: Vec<T>,
     pub row_sums: Vec<T>,
     pub totals: Vec<T>,
@@ -47,15 +48,16 @@ impl<T: Real> Buffers<T> {
     /// All zero, but for the cube.
     pub fn new(params: &Params, cube: Arc<Cube>) -> Self {
         let zeros = |buf| vec![T::zero(); params.len(buf)];
+        let pages = |buf| Pages::zeros(params.len(buf));
         Buffers {
             cube,
             globals: zeros(Buf::Globals),
             global_moments: zeros(Buf::GlobalMoments),
             prior_centre: zeros(Buf::PriorCentre),
             global_eps: zeros(Buf::GlobalEps),
-            theta: zeros(Buf::Theta),
-            locals: zeros(Buf::Locals),
-            local_moments: zeros(Buf::LocalMoments),
+            theta: pages(Buf::Theta),
+            locals: pages(Buf::Locals),
+            local_moments: pages(Buf::LocalMoments),
             pixel_of: vec![0; params.len(Buf::PixelOf)],
             local_eps: zeros(Buf::LocalEps),
             draws: zeros(Buf::Draws),
@@ -67,7 +69,7 @@ impl<T: Real> Buffers<T> {
             log_density: zeros(Buf::LogDensity),
             row_grads: zeros(Buf::RowGrads),
             local_grads: zeros(Buf::LocalGrads),
-            partials: zeros(Buf::Partials),
+            partials: pages(Buf::Partials),
             regression_sums: zeros(Buf::RegressionSums),
             row_sums: zeros(Buf::RowSums),
             totals: zeros(Buf::Totals),

@@ -289,7 +289,8 @@ impl Params {
     }
 
     /// What one particle's scene draw means, in floats: endmembers (K rows of bands), noise variance
-    /// (a row), variability variance (K rows, used when it is on), Dirichlet parameters a (K), alpha;
+    /// (a row), variability variance (K rows; when it is off, the first has the noise precision, one over
+    /// its variance), Dirichlet parameters a (K), alpha;
     /// with covariance the regressions between bands (a row for each band, zero from the diagonal on).
     pub fn theta_stride(&self) -> usize {
         self.theta_regression_at()
@@ -298,7 +299,7 @@ impl Params {
 
     /// Regressions between bands within theta.
     pub fn theta_regression_at(&self) -> usize {
-        self.dirichlet_at() + (self.k() + 1).next_multiple_of(4)
+        self.dirichlet_at() + (self.k() + 1).next_multiple_of(BAND_GROUP)
     }
 
     /// Dirichlet parameters within theta.
@@ -307,9 +308,9 @@ impl Params {
     }
 
     /// What one row's draw means, in floats: abundances (K), their logarithms (K), brightness, its
-    /// logarithm.
+    /// logarithm; and the sum of the guide's log scales, the entropy without its constant.
     pub fn draw_stride(&self) -> usize {
-        2 * self.k() + 2
+        2 * self.k() + 3
     }
 
     /// Sums over bands that each row needs: for each endmember `sum A c`, for each `sum B v^2`, and
@@ -430,8 +431,8 @@ pub enum Buf {
     Totals,
     /// Gradient of the guide of the scene latents, (global_stride).
     GlobalGrads,
-    /// What each scene latent gives the ELBO, (G), then the gradient of the log joint by each in units
-    /// of its scale, (G, S).
+    /// What each scene latent gives the ELBO, (G), then with the low-rank guide the gradient of the log
+    /// joint by each in units of its scale, (G, S).
     GlobalTerms,
     /// Low-rank guide: standard normals that all latents share, (S, rank).
     RankEps,

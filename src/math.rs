@@ -1,11 +1,12 @@
 //! The few functions that the passes need beyond `std`, generic over f32 (runs) and f64 (the
 //! gradient tests), each with its twin in `shaders/shared/math.wgsl`.
 
+use bytemuck::Pod;
 use num_traits::{Float, FromPrimitive};
 
 /// The scalar of a CPU pass: f32 in runs, f64 where a test needs the digits.
 pub trait Real:
-    Float + FromPrimitive + Default + Send + Sync + std::iter::Sum + std::fmt::Debug + 'static
+    Float + FromPrimitive + Default + Pod + Send + Sync + std::iter::Sum + std::fmt::Debug
 {
     /// The nearest value of this type.
     fn of(x: f64) -> Self;

@@ -143,7 +143,8 @@ fn philox_lanes(counter: [[u32; LANES]; 4], key: [u32; 2]) -> [[u32; LANES]; 4] 
     [c0, c1, c2, c3]
 }
 
-/// [`normals`] of several (index, block) pairs: four rows of one number for each.
+/// [`normals`] of several (index, block) pairs: four rows of one number for each, of which the first
+/// `count` are made.
 #[inline(always)]
 pub fn normals_lanes(
     key: [u32; 2],
@@ -152,12 +153,13 @@ pub fn normals_lanes(
     step: u32,
     index: [u32; LANES],
     block: [u32; LANES],
+    count: usize,
 ) -> [[f32; LANES]; 4] {
     let last = stream as u32 | (particle / 2) << 8;
     let words = philox_lanes([index, block, [step; LANES], [last; LANES]], key);
     let sign = if particle.is_multiple_of(2) { 1.0 } else { -1.0 };
     let mut normals = [[0.0; LANES]; 4];
-    for (normals, words) in normals.iter_mut().zip(&words) {
+    for (normals, words) in normals.iter_mut().zip(&words).take(count) {
         // Loops, not `map`: that is a call, and calls are not vectors.
         for lane in 0..LANES {
             normals[lane] = sign * normal(words[lane]);
@@ -166,8 +168,12 @@ pub fn normals_lanes(
     normals
 }
 
-/// [`shuffled`] for the places from `first` on, as many as `out` holds. Lanes whose walk has landed
-/// inside take the next place.
+/// Places that [`shuffled_lanes`] takes at most.
+pub const SHUFFLED: usize = 256;
+
+/// [`shuffled`] for the places from `first` on, as many as `out` holds, at most [`SHUFFLED`]. All walk
+/// one step, then those that are still outside one more, and so on: no lane waits for another, and what
+/// cannot be foreseen is no branch.
 #[inline(always)]
 pub fn shuffled_lanes(
     key: [u32; 2],
@@ -179,41 +185,41 @@ pub fn shuffled_lanes(
 ) {
     let low_bits = bits / 2;
     let (low_mask, high_mask) = ((1u32 << low_bits) - 1, (1u32 << (bits - low_bits)) - 1);
-    let mut place = [usize::MAX; LANES];
-    let mut at = [0u32; LANES];
-    let mut next = 0;
-    loop {
-        for lane in 0..LANES {
-            if place[lane] >= out.len() && next < out.len() {
-                (place[lane], at[lane]) = (next, first + next as u32);
-                next += 1;
-            }
-        }
-        if place.iter().all(|&place| place >= out.len()) {
-            return;
-        }
-        let (mut low, mut high) = ([0; LANES], [0; LANES]);
-        for i in 0..LANES {
-            (low[i], high[i]) = (at[i] & low_mask, at[i] >> low_bits);
-        }
-        let (epochs, stream) = ([epoch; LANES], [Stream::Shuffle as u32; LANES]);
-        for round in 0..2 {
-            let words = philox_lanes([high, [2 * round; LANES], epochs, stream], key)[0];
+    let (epochs, stream) = ([epoch; LANES], [Stream::Shuffle as u32; LANES]);
+    // Of the walks that go on: their place in `out`, and where they are.
+    let (mut place, mut at) = ([0u32; SHUFFLED], [0u32; SHUFFLED]);
+    let mut left = out.len().min(SHUFFLED);
+    for i in 0..SHUFFLED {
+        (place[i], at[i]) = (i as u32, first.wrapping_add(i as u32));
+    }
+    while left > 0 {
+        let mut kept = 0;
+        for start in (0..left).step_by(LANES) {
+            let (mut low, mut high) = ([0; LANES], [0; LANES]);
             for i in 0..LANES {
-                low[i] ^= words[i] & low_mask;
+                (low[i], high[i]) = (at[start + i] & low_mask, at[start + i] >> low_bits);
             }
-            let words = philox_lanes([low, [2 * round + 1; LANES], epochs, stream], key)[0];
+            for round in 0..2 {
+                let words = philox_lanes([high, [2 * round; LANES], epochs, stream], key)[0];
+                for i in 0..LANES {
+                    low[i] ^= words[i] & low_mask;
+                }
+                let words = philox_lanes([low, [2 * round + 1; LANES], epochs, stream], key)[0];
+                for i in 0..LANES {
+                    high[i] ^= words[i] & high_mask;
+                }
+            }
             for i in 0..LANES {
-                high[i] ^= words[i] & high_mask;
+                low[i] |= high[i] << low_bits;
+            }
+            for i in 0..LANES.min(left - start) {
+                let to = place[start + i];
+                out[to as usize] = low[i];
+                (place[kept], at[kept]) = (to, low[i]);
+                kept += usize::from(low[i] >= pixels);
             }
         }
-        for lane in 0..LANES {
-            at[lane] = low[lane] | high[lane] << low_bits;
-            if at[lane] < pixels && place[lane] < out.len() {
-                out[place[lane]] = at[lane];
-                place[lane] = usize::MAX;
-            }
-        }
+        left = kept;
     }
 }
 
@@ -274,13 +280,13 @@ mod tests {
         let (index, block) =
             (std::array::from_fn(|i| 7 * i as u32), std::array::from_fn(|i| i as u32 % 3));
         for particle in 0..4 {
-            let lanes = normals_lanes(key(9), Stream::Pixel, particle, 5, index, block);
+            let lanes = normals_lanes(key(9), Stream::Pixel, particle, 5, index, block, 4);
             for lane in 0..LANES {
                 let one = normals(key(9), Stream::Pixel, particle, 5, index[lane], block[lane]);
                 assert_eq!(lanes.map(|word| word[lane]), one);
             }
         }
-        for (pixels, count) in [(1, 1), (3, 2), (64, 64), (9025, 501)] {
+        for (pixels, count) in [(1, 1), (3, 2), (64, 64), (9025, 201), (9025, SHUFFLED)] {
             let bits = shuffle_bits(pixels);
             let mut lanes = vec![u32::MAX; count];
             shuffled_lanes(key(9), 2, pixels, bits, pixels - count as u32, &mut lanes);

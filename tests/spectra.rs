@@ -87,8 +87,8 @@ fn one_read_of_the_spectra_gives_what_the_separate_passes_give() {
         }
         let mut fused = before.clone();
         spectra::run(&step, &mut fused);
-        let expected = [&separate.row_grads, &separate.partials];
-        for (expected, got) in expected.iter().zip([&fused.row_grads, &fused.partials]) {
+        let expected = [&separate.row_grads[..], &separate.partials[..]];
+        for (expected, got) in expected.iter().zip([&fused.row_grads[..], &fused.partials[..]]) {
             assert!(expected.iter().any(|&x| x != 0.0));
             let off = worst(expected, got);
             assert!(off < 1.0, "{kind:?}: CPU off by {off} tolerances");

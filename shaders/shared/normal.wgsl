@@ -7,11 +7,11 @@ struct Normal {
     density: f32,
 }
 
-fn normal_of_bands(y: vec4f, mu: vec4f, variance: vec4f, quad: u32) -> Normal {
+fn normal_of_bands(y: vec4f, mu: vec4f, inverse: vec4f, log_variance: vec4f, quad: u32) -> Normal {
     let r = y - mu;
-    let a = r / variance;
-    let b = 0.5 * (a * a - 1.0 / variance);
-    let density = -0.5 * (r * a + log(variance));
+    let a = r * inverse;
+    let b = 0.5 * (a * a - inverse);
+    let density = -0.5 * (r * a + log_variance);
     let used = p.weight * select(vec4f(0.0), vec4f(1.0), 4u * quad + vec4u(0u, 1u, 2u, 3u) < vec4u(p.bands));
     return Normal(used * a, used * b, dot(used, density));
 }

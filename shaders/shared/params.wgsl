@@ -67,9 +67,9 @@ fn concentration_at() -> u32 { return mean_at() + p.endmembers - 1u; }
 fn variability_at() -> u32 { return concentration_at() + select(0u, 1u, has(CONCENTRATION)); }
 fn regression_at() -> u32 { return variability_at() + select(0u, p.endmembers * stride(), has(VARIABILITY)); }
 fn dirichlet_at() -> u32 { return (2u * p.endmembers + 1u) * stride(); }
-fn theta_regression_at() -> u32 { return dirichlet_at() + ((p.endmembers + 4u) & ~3u); }
+fn theta_regression_at() -> u32 { return dirichlet_at() + ((p.endmembers + 16u) & ~15u); }
 fn theta_stride() -> u32 { return theta_regression_at() + select(0u, stride() * stride(), has(COVARIANCE)); }
-fn draw_stride() -> u32 { return 2u * p.endmembers + 2u; }
+fn draw_stride() -> u32 { return 2u * p.endmembers + 3u; }
 fn row_grad_stride() -> u32 { return 2u * p.endmembers + 1u; }
 fn columns() -> u32 { return select(p.endmembers + 1u, 2u * p.endmembers + 1u, has(VARIABILITY)); }
 fn totals_stride() -> u32 { return columns() * stride() + p.endmembers + 1u; }

@@ -36,16 +36,21 @@ fn put(buffer: &mut [f32], values: &[f32]) {
 
 impl Backend for Cpu {
     fn run(&mut self, steps: &[Params], interrupted: &(dyn Fn() -> bool + Sync)) -> Result<Block> {
-        let mut done = 0;
-        for params in steps {
-            if interrupted() {
-                break;
+        // Within the pool, so that passes are not handed over to it one by one: each time the calling
+        // thread would sleep and be woken again.
+        let done = rayon::scope(|_| {
+            let mut done = 0;
+            for params in steps {
+                if interrupted() {
+                    break;
+                }
+                for (_, run) in &self.passes {
+                    run(params, &mut self.buffers);
+                }
+                done += 1;
             }
-            for (_, run) in &self.passes {
-                run(params, &mut self.buffers);
-            }
-            done += 1;
-        }
+            done
+        });
         let elbo =
             steps[..done].iter().map(|p| self.buffers.trace[p.trace_slot as usize]).collect();
         Ok(Block { elbo, skipped: self.buffers.status[1] })
@@ -53,15 +58,17 @@ impl Backend for Cpu {
 
     fn profile(&mut self, steps: &[Params]) -> Result<Option<Laps>> {
         let mut laps: Laps = self.passes.iter().map(|(pass, _)| (pass.name, 0.0)).collect();
-        for params in steps {
-            let mut before = Instant::now();
-            for ((_, run), (_, seconds)) in self.passes.iter().zip(&mut laps) {
-                run(params, &mut self.buffers);
-                let now = Instant::now();
-                *seconds += (now - before).as_secs_f64() / steps.len() as f64;
-                before = now;
+        rayon::scope(|_| {
+            for params in steps {
+                let mut before = Instant::now();
+                for ((_, run), (_, seconds)) in self.passes.iter().zip(&mut laps) {
+                    run(params, &mut self.buffers);
+                    let now = Instant::now();
+                    *seconds += (now - before).as_secs_f64() / steps.len() as f64;
+                    before = now;
+                }
             }
-        }
+        });
         let idle = |name| {
             let pass = self.passes.iter().find(|(pass, _)| pass.name == name);
             steps.iter().all(|p| pass.is_none_or(|(pass, _)| (pass.grid)(p).is_empty()))
@@ -71,6 +78,6 @@ impl Backend for Cpu {
     }
 
     fn guide(&mut self) -> Result<(Vec<f32>, Vec<f32>)> {
-        Ok((self.buffers.globals.clone(), self.buffers.locals.clone()))
+        Ok((self.buffers.globals.clone(), self.buffers.locals.to_vec()))
     }
 }

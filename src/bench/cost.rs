@@ -41,7 +41,7 @@ impl Cost {
             ),
             // Spectrum and place once; draws in, sums over bands out; sums over pixels once a chunk.
             "spectra" => {
-                let each = if p.has(VARIABILITY) { 12 * k + 9 } else { 6 * k + 8 };
+                let each = if p.has(VARIABILITY) { 12 * k + 9 } else { 6 * k + 7 };
                 (
                     b * (stride + 1)
                         + rows * (draw + sums)
@@ -53,17 +53,14 @@ impl Cost {
                 b * (2 * own + 1) + rows * (2 * latents + draw + sums),
                 rows * (6 * k + 10 * latents + 4 * off_diagonal) + b * own,
             ),
-            "sum_pixels" => (
-                b + rows * (draw + sums + latents) + s * chunks * (k + 1),
-                rows * (3 * k + latents + 5),
-            ),
+            "sum_pixels" => (rows * (draw + sums) + s * chunks * (k + 1), rows * (3 * k + 5)),
             "sum_chunks" => (
                 s * (chunks * (columns * stride + k + 1) + totals),
                 s * chunks * (columns * stride + k + 1),
             ),
-            // Guide, normals, totals and theta read; gradient (loc, scale), terms and slopes written.
+            // Guide, normals, totals and theta read; gradient (loc, scale) and terms written.
             "gradient_globals" => {
-                (5 * globals + s * (2 * globals + theta + totals), globals * (3 + 20 * s))
+                (5 * globals + s * (globals + theta + totals), globals * (3 + 20 * s))
             }
             "elbo" => (3 * globals + s * (k + 2), globals + s * (10 * k + 10)),
             // Gradient read; guide and two moments read and written.
@@ -90,8 +87,8 @@ mod tests {
     fn spectra_by_hand() {
         // 160 bands with padding, K = 3, 512 pixels in 32 chunks, one draw.
         let cost = spectra(512, 156, 1, false);
-        assert_eq!(cost.operations, 512 * 156 * 26);
-        let words = 512 * (160 + 1 + 8 + 7) + (7 * 160 + 4) + 32 * 4 * 160;
+        assert_eq!(cost.operations, 512 * 156 * 25);
+        let words = 512 * (160 + 1 + 9 + 7) + (7 * 160 + 16) + 32 * 4 * 160;
         assert_eq!(cost.bytes, 4 * words);
         assert_eq!(spectra(512, 156, 1, true).operations, 512 * 156 * 45);
         // A second draw computes twice as much and reads no spectrum again.

@@ -1,13 +1,12 @@
 //! The chain from abundances and brightness to the guide of each pixel of the minibatch, mean over
 //! particles. No N / B: a pixel's own terms count once. Equations 10 to 12.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::sample_pixels::standard;
-use super::{Access, Grid, Pass, rows_a_task, shader};
+use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
+use crate::lanes::{LANES, Lanes, gather, prefetch_rows, scatter, starts};
 use crate::layout::{Buf, FULL_RANK, Params};
 use crate::math::Real;
 
@@ -35,66 +34,174 @@ pub static PASS: Pass = Pass {
 
 /// Chains on the CPU.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
-    let (latents, local_stride, batch, k) =
-        (p.latents as usize, p.local_stride as usize, p.batch as usize, p.k());
+    let (latents, local_stride, batch) =
+        (p.latents as usize, p.local_stride as usize, p.batch as usize);
     if latents == 0 {
         return;
     }
-    let (theta, locals, pixel_of, local_eps, draws, row_grads) =
-        (&b.theta, &b.locals, &b.pixel_of, &b.local_eps, &b.draws, &b.row_grads);
-    let bad = AtomicBool::new(false);
-    let two = T::of(2.0);
+    let arch = pulp::Arch::new();
+    let view = View {
+        p,
+        theta: &b.theta,
+        locals: &b.locals,
+        local_eps: &b.local_eps,
+        draws: &b.draws,
+        row_grads: &b.row_grads,
+    };
+    let (view, pixel_of) = (&view, &b.pixel_of[..batch]);
     let particles = p.particles as usize;
     let (grads, by_standards) = b.local_grads.split_at_mut(batch * local_stride);
-    grads
-        .par_chunks_mut(local_stride)
-        .zip(by_standards.par_chunks_mut(particles * latents))
-        .with_min_len(rows_a_task(local_stride * 8))
+    let bad = grads
+        .par_chunks_mut(LANES * local_stride)
+        .zip(by_standards[..p.rows() * latents].par_chunks_mut(LANES * particles * latents))
+        .zip(pixel_of.par_chunks(LANES))
+        .with_min_len(8)
         .enumerate()
-        .for_each(|(place, (grads, by_standards))| {
-            let guide = &locals[pixel_of[place] as usize * local_stride..][..local_stride];
-            grads.fill(T::zero());
-            for particle in 0..particles {
-                let row = particle * batch + place;
-                let draw = &draws[row * p.draw_stride()..][..p.draw_stride()];
-                let eps = &local_eps[row * latents..][..latents];
-                let sums = place * p.particles as usize + particle;
-                let sums = &row_grads[sums * p.row_grad_stride()..][..2 * k];
-                let a = &theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
-                let brightness = draw[2 * k];
-                let slope = |i: usize| brightness * sums[i] + two * draw[i] * sums[k + i];
-                let mean_slope: T = (0..k).map(|i| draw[i] * slope(i)).sum();
-                let total: T = a.iter().copied().sum();
-                for j in 0..latents {
-                    let by_z = if j + 1 < k {
-                        draw[j] * (slope(j) - mean_slope) + a[j] - total * draw[j]
-                    } else {
-                        let mixed: T = (0..k).map(|i| draw[i] * sums[i]).sum();
-                        brightness * mixed
-                            - T::of(f64::from(p.brightness_precision)) * draw[2 * k + 1]
-                    };
-                    grads[j] = grads[j] + by_z;
-                    let by_standard = by_z * guide[latents + j].quick_exp();
-                    by_standards[particle * latents + j] = by_standard;
-                    let x = standard(p.has(FULL_RANK), guide, eps, j);
-                    grads[latents + j] = grads[latents + j] + by_standard * x + T::one();
-                    if p.has(FULL_RANK) {
-                        for (grad, &e) in grads[2 * latents + j * j.saturating_sub(1) / 2..]
-                            .iter_mut()
-                            .zip(&eps[..j])
-                        {
-                            *grad = *grad + by_standard * e;
-                        }
-                    }
+        .map(|(group, ((grads, by_standards), pixels))| {
+            let first = group * LANES;
+            let next = batch.min(first + LANES)..batch.min(first + 2 * LANES);
+            prefetch_rows(view.locals, &pixel_of[next], local_stride);
+            !arch.dispatch(Rows { view, first, pixels, grads, by_standards })
+        })
+        .reduce(|| false, |a, b| a | b);
+    b.status[0] |= u32::from(bad);
+}
+
+/// What the pixels of a step see.
+struct View<'a, T> {
+    p: &'a Params,
+    theta: &'a [T],
+    locals: &'a [T],
+    local_eps: &'a [T],
+    draws: &'a [T],
+    row_grads: &'a [T],
+}
+
+impl<T: Real> View<'_, T> {
+    /// Of an abundance: itself, the slope of the log density by it, and itself times the slope by what
+    /// it mixes.
+    #[inline(always)]
+    fn slope(
+        &self,
+        j: usize,
+        draw: &[usize; LANES],
+        sums: &[usize; LANES],
+        brightness: &Lanes<T>,
+    ) -> [Lanes<T>; 3] {
+        let w = gather(self.draws, draw, j);
+        let by_mean = gather(self.row_grads, sums, j);
+        let by_variance = gather(self.row_grads, sums, self.p.k() + j);
+        let (mut slope, mut mixed) = ([T::zero(); LANES], [T::zero(); LANES]);
+        for i in 0..LANES {
+            slope[i] = brightness[i] * by_mean[i] + T::of(2.0) * w[i] * by_variance[i];
+            mixed[i] = w[i] * by_mean[i];
+        }
+        [w, slope, mixed]
+    }
+}
+
+/// Up to [`LANES`] pixels. Says whether all gradients are finite.
+struct Rows<'a, T> {
+    view: &'a View<'a, T>,
+    /// Place in the minibatch of the first pixel.
+    first: usize,
+    pixels: &'a [u32],
+    /// (pixels, local_stride).
+    grads: &'a mut [T],
+    /// (pixels, S, P).
+    by_standards: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Rows<'_, T> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, _: S) -> bool {
+        let p = self.view.p;
+        let guide =
+            starts(self.pixels.iter().map(|&pixel| pixel as usize), p.local_stride as usize);
+        let own = starts(0..self.pixels.len(), p.local_stride as usize);
+        // What no particle writes: loadings, which have a pass of their own.
+        self.grads.fill(T::zero());
+        for particle in 0..p.particles as usize {
+            self.add(particle, &guide, &own);
+        }
+        let share = T::one() / T::of(f64::from(p.particles));
+        let mut finite = true;
+        for grad in self.grads.iter_mut() {
+            *grad = *grad * share;
+            finite &= grad.is_finite();
+        }
+        finite
+    }
+}
+
+impl<T: Real> Rows<'_, T> {
+    /// Adds a particle's gradients.
+    #[inline(always)]
+    fn add(&mut self, particle: usize, guide: &[usize; LANES], own: &[usize; LANES]) {
+        let View { p, theta, locals, local_eps, draws, .. } = *self.view;
+        let (k, latents, particles) = (p.k(), p.latents as usize, p.particles as usize);
+        let count = self.pixels.len();
+        let places = self.first..self.first + count;
+        let row = particle * p.batch as usize;
+        let draw = starts(places.clone().map(|place| row + place), p.draw_stride());
+        let eps = starts(places.clone().map(|place| row + place), latents);
+        let sums = starts(places.map(|place| place * particles + particle), p.row_grad_stride());
+        let by = starts((0..count).map(|i| i * particles + particle), latents);
+        let a = &theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
+        let total: T = a.iter().copied().sum();
+        let brightness = gather(draws, &draw, 2 * k);
+        let (mut mean_slope, mut mixed) = ([T::zero(); LANES], [T::zero(); LANES]);
+        for j in 0..k {
+            let [w, slope, mix] = self.view.slope(j, &draw, &sums, &brightness);
+            for i in 0..LANES {
+                mean_slope[i] = mean_slope[i] + w[i] * slope[i];
+                mixed[i] = mixed[i] + mix[i];
+            }
+        }
+        for j in 0..latents {
+            let mut by_z = [T::zero(); LANES];
+            if let Some(&a) = a[..k - 1].get(j) {
+                let [w, slope, _] = self.view.slope(j, &draw, &sums, &brightness);
+                for i in 0..LANES {
+                    by_z[i] = w[i] * (slope[i] - mean_slope[i]) + a - total * w[i];
+                }
+            } else {
+                let precision = T::of(f64::from(p.brightness_precision));
+                let log = gather(draws, &draw, 2 * k + 1);
+                for i in 0..LANES {
+                    by_z[i] = brightness[i] * mixed[i] - precision * log[i];
                 }
             }
-            let share = T::one() / T::of(f64::from(p.particles));
-            for grad in grads.iter_mut() {
-                *grad = *grad * share;
+            let log_scale = gather(locals, guide, latents + j);
+            let mut x = gather(local_eps, &eps, j);
+            let mut by_standard = [T::zero(); LANES];
+            for i in 0..LANES {
+                by_standard[i] = by_z[i] * log_scale[i].quick_exp();
             }
-            if grads.iter().any(|g| !g.is_finite()) {
-                bad.store(true, Ordering::Relaxed);
+            if p.has(FULL_RANK) {
+                for m in 0..j {
+                    let at = 2 * latents + j * (j - 1) / 2 + m;
+                    let t = gather(locals, guide, at);
+                    let e = gather(local_eps, &eps, m);
+                    let mut by_t = gather(self.grads, own, at);
+                    for i in 0..LANES {
+                        x[i] = x[i] + t[i] * e[i];
+                        by_t[i] = by_t[i] + by_standard[i] * e[i];
+                    }
+                    scatter(self.grads, own, at, &by_t);
+                }
             }
-        });
-    b.status[0] |= u32::from(bad.into_inner());
+            let mut by_loc = gather(self.grads, own, j);
+            let mut by_log_scale = gather(self.grads, own, latents + j);
+            for i in 0..LANES {
+                by_loc[i] = by_loc[i] + by_z[i];
+                by_log_scale[i] = by_log_scale[i] + by_standard[i] * x[i] + T::one();
+            }
+            scatter(self.grads, own, j, &by_loc);
+            scatter(self.grads, own, latents + j, &by_log_scale);
+            scatter(self.by_standards, &by, j, &by_standard);
+        }
+    }
 }

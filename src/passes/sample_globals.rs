@@ -37,13 +37,16 @@ const LEAST: f64 = 1e-6;
 /// Draws the scene latents on the CPU.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     b.status[0] = 0;
-    let g = p.globals as usize;
-    for (particle, (eps, theta)) in
-        (0..).zip(b.global_eps.chunks_exact_mut(g).zip(b.theta.chunks_exact_mut(p.theta_stride())))
-    {
-        let rank = p.rank as usize;
-        let eta = &b.rank_eps[particle as usize * rank..][..rank];
-        pulp::Arch::new().dispatch(Particle { p, particle, globals: &b.globals, eta, eps, theta });
+    let (g, rank) = (p.globals as usize, p.rank as usize);
+    for (particle, theta) in b.theta.chunks_exact_mut(p.theta_stride()).enumerate() {
+        let eta = &b.rank_eps[particle * rank..][..rank];
+        let (drawn, eps) = b.global_eps.split_at_mut(particle * g);
+        let eps = &mut eps[..g];
+        // The second of a mirrored pair has the normals of the first, negated.
+        let mirrored = (particle % 2 == 1).then(|| &drawn[(particle - 1) * g..]);
+        let particle = particle as u32;
+        let globals = &b.globals;
+        pulp::Arch::new().dispatch(Particle { p, particle, globals, eta, mirrored, eps, theta });
     }
 }
 
@@ -55,6 +58,8 @@ struct Particle<'a, T> {
     globals: &'a [T],
     /// The normals that all latents share, as [`Buf::RankEps`].
     eta: &'a [T],
+    /// What the other particle of the pair has drawn, where it went first.
+    mirrored: Option<&'a [T]>,
     /// As [`Buf::GlobalEps`].
     eps: &'a mut [T],
     /// As [`Buf::Theta`].
@@ -66,39 +71,59 @@ impl<T: Real> WithSimd for Particle<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Particle { p, particle, globals, eta, eps, theta } = self;
+        let Particle { p, particle, globals, eta, mirrored, eps, theta } = self;
         let (g, stride, k, bands) = (p.globals as usize, p.stride(), p.k(), p.bands as usize);
-        for (group, eps) in eps.chunks_mut(4 * LANES).enumerate() {
-            let index = std::array::from_fn(|lane| (group * LANES + lane) as u32);
-            let (key, stream) = (p.key(), Stream::Global);
-            let normals = rng::normals_lanes(key, stream, particle, p.step, index, [0; LANES]);
-            for (j, e) in eps.iter_mut().enumerate() {
-                *e = T::of(f64::from(normals[j % 4][j / 4]));
+        if let Some(drawn) = mirrored {
+            for (e, &drawn) in eps.iter_mut().zip(drawn) {
+                *e = -drawn;
             }
+        } else {
+            for (group, eps) in eps.chunks_mut(4 * LANES).enumerate() {
+                let index = std::array::from_fn(|lane| (group * LANES + lane) as u32);
+                let (key, stream) = (p.key(), Stream::Global);
+                let normals =
+                    rng::normals_lanes(key, stream, particle, p.step, index, [0; LANES], 4);
+                for (j, e) in eps.iter_mut().enumerate() {
+                    *e = T::of(f64::from(normals[j % 4][j / 4]));
+                }
+            }
+            add_loadings(eps, &globals[2 * g..], eta);
         }
-        add_loadings(eps, &globals[2 * g..], eta);
         let eps = &*eps;
         let x = |j: usize| globals[j] + globals[g + j].quick_exp() * eps[j];
         let two = T::of(2.0);
-        let (locs, log_scales) = (&globals[..p.noise_at()], &globals[g..]);
-        for (((c, &loc), &log_scale), &e) in theta.iter_mut().zip(locs).zip(log_scales).zip(eps) {
+        let (endmembers, rest) = theta.split_at_mut(p.noise_at());
+        let (noise, varieties) = rest.split_at_mut(stride);
+        let values =
+            |from: usize| globals[from..].iter().zip(&globals[g + from..]).zip(&eps[from..]);
+        for (c, ((&loc, &log_scale), &e)) in endmembers.iter_mut().zip(values(0)) {
             *c = softplus(loc + log_scale.quick_exp() * e);
         }
-        for row in theta[..p.noise_at()].chunks_exact_mut(stride) {
+        for row in endmembers.chunks_exact_mut(stride) {
             row[bands..].fill(T::zero());
         }
-        for l in 0..stride {
-            let j = p.noise_at() + if p.noises == 1 { 0 } else { l };
-            let used = l < bands || p.noises == 1;
-            theta[p.noise_at() + l] = if used {
-                T::of(f64::from(p.noise_floor)) + (two * x(j)).quick_exp()
-            } else {
-                T::one()
-            };
+        let floor = T::of(f64::from(p.noise_floor));
+        if p.noises == 1 {
+            noise.fill(floor + (two * x(p.noise_at())).quick_exp());
+        } else {
+            for (variance, ((&loc, &log_scale), &e)) in noise.iter_mut().zip(values(p.noise_at())) {
+                *variance = floor + (two * (loc + log_scale.quick_exp() * e)).quick_exp();
+            }
+            noise[bands..].fill(T::one());
         }
         if p.has(VARIABILITY) {
-            for l in (0..k * stride).filter(|l| l % stride < bands) {
-                theta[p.noise_at() + stride + l] = (two * x(p.variability_at() + l)).quick_exp();
+            let varieties = &mut varieties[..k * stride];
+            for (v, ((&loc, &log_scale), &e)) in
+                varieties.iter_mut().zip(values(p.variability_at()))
+            {
+                *v = (two * (loc + log_scale.quick_exp() * e)).quick_exp();
+            }
+            for row in varieties.chunks_exact_mut(stride) {
+                row[bands..].fill(T::zero());
+            }
+        } else {
+            for (precision, &variance) in varieties.iter_mut().zip(&*noise) {
+                *precision = T::one() / variance;
             }
         }
         let logit = |i: usize| if i + 1 == k { T::zero() } else { x(p.mean_at() + i) };

@@ -7,9 +7,10 @@ use rayon::prelude::*;
 use super::sample_globals::add_loadings;
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
+use crate::lanes::{LANES, gather, prefetch_rows, scatter, starts};
 use crate::layout::{Buf, FULL_RANK, Params};
 use crate::math::Real;
-use crate::rng::{self, LANES, Stream};
+use crate::rng::{self, Stream};
 
 /// One invocation a row.
 pub static PASS: Pass = Pass {
@@ -32,37 +33,57 @@ pub static PASS: Pass = Pass {
     },
 };
 
+/// Groups of rows between a guide's being asked for and its turn.
+const AHEAD: usize = 2;
+
 /// Draws the pixel latents on the CPU.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let arch = pulp::Arch::new();
     let (batch, latents) = (p.batch as usize, p.latents as usize);
-    b.pixel_of[..batch].par_chunks_mut(SHUFFLE_ROWS).enumerate().for_each(|(chunk, pixels)| {
-        let first = p.batch_first + (chunk * SHUFFLE_ROWS) as u32;
+    b.pixel_of[..batch].par_chunks_mut(rng::SHUFFLED).enumerate().for_each(|(chunk, pixels)| {
+        let first = p.batch_first + (chunk * rng::SHUFFLED) as u32;
         arch.dispatch(Shuffle { p, first, pixels });
     });
     let (locals, pixel_of, rank) = (&b.locals, &b.pixel_of[..batch], p.rank as usize);
     let rank_eps = &b.rank_eps;
-    // A pixel without latents (K = 1, no brightness) still has a row.
-    let mut none = vec![T::zero(); if latents == 0 { p.rows() } else { 0 }];
-    let eps = if latents == 0 { &mut none[..] } else { &mut b.local_eps[..p.rows() * latents] };
-    for ((particle, draws), eps) in (0..)
-        .zip(b.draws[..p.rows() * p.draw_stride()].chunks_exact_mut(batch * p.draw_stride()))
-        .zip(eps.chunks_exact_mut(batch * latents.max(1)))
+    let (per_group, noises) = (LANES * latents, batch * latents);
+    for (particle, draws) in
+        (0..).zip(b.draws[..p.rows() * p.draw_stride()].chunks_exact_mut(batch * p.draw_stride()))
     {
-        draws
-            .par_chunks_mut(LANES * p.draw_stride())
-            .zip(eps.par_chunks_mut(LANES * latents.max(1)))
-            .zip(pixel_of.par_chunks(LANES))
-            .with_min_len(2)
-            .for_each(|((draws, eps), pixels)| {
-                let eta = &rank_eps[particle as usize * rank..][..rank];
-                arch.dispatch(Rows { p, particle, pixels, locals, eta, eps, draws });
+        let (drawn, eps) = b.local_eps.split_at_mut(particle * noises);
+        // The second of a mirrored pair has the normals of the first, negated.
+        let mirrored = (particle % 2 == 1).then(|| &drawn[(particle - 1) * noises..]);
+        let eta = &rank_eps[particle * rank..][..rank];
+        let group = |group: usize, draws: &mut [T], eps: &mut [T]| {
+            let pixels = &pixel_of[group * LANES..batch.min((group + 1) * LANES)];
+            if particle == 0 {
+                let next =
+                    batch.min((group + AHEAD) * LANES)..batch.min((group + AHEAD + 1) * LANES);
+                prefetch_rows(locals, &pixel_of[next], p.local_stride as usize);
+            }
+            let mirrored = mirrored.map(|drawn| &drawn[group * per_group..][..eps.len()]);
+            arch.dispatch(Rows {
+                p,
+                particle: particle as u32,
+                pixels,
+                locals,
+                eta,
+                mirrored,
+                eps,
+                draws,
             });
+        };
+        let draws = draws.par_chunks_mut(LANES * p.draw_stride()).with_min_len(4).enumerate();
+        if latents == 0 {
+            // K = 1 without brightness: there is nothing to draw, but a row to write.
+            draws.for_each(|(at, draws)| group(at, draws, &mut []));
+        } else {
+            draws
+                .zip(eps[..noises].par_chunks_mut(per_group))
+                .for_each(|((at, draws), eps)| group(at, draws, eps));
+        }
     }
 }
-
-/// Places of the minibatch that one thread looks up at a time.
-const SHUFFLE_ROWS: usize = 256;
 
 struct Shuffle<'a> {
     p: &'a Params,
@@ -76,11 +97,25 @@ impl WithSimd for Shuffle<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let p = self.p;
-        rng::shuffled_lanes(p.key(), p.epoch, p.pixels, p.shuffle_bits, self.first, self.pixels);
+        if p.batch == p.pixels {
+            // All pixels in any order are the same minibatch, and in this one they lie side by side.
+            for (pixel, place) in self.pixels.iter_mut().zip(self.first..) {
+                *pixel = place;
+            }
+        } else {
+            rng::shuffled_lanes(
+                p.key(),
+                p.epoch,
+                p.pixels,
+                p.shuffle_bits,
+                self.first,
+                self.pixels,
+            );
+        }
     }
 }
 
-/// Up to [`LANES`] rows of a particle, whose random numbers are drawn together.
+/// Up to [`LANES`] rows of a particle.
 struct Rows<'a, T> {
     p: &'a Params,
     particle: u32,
@@ -88,6 +123,8 @@ struct Rows<'a, T> {
     locals: &'a [T],
     /// The normals that all latents share, as [`Buf::RankEps`].
     eta: &'a [T],
+    /// What the other particle of the pair has drawn, where it went first.
+    mirrored: Option<&'a [T]>,
     /// As [`Buf::LocalEps`].
     eps: &'a mut [T],
     /// As [`Buf::Draws`].
@@ -98,59 +135,118 @@ impl<T: Real> WithSimd for Rows<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Rows { p, particle, pixels, locals, eta, eps, draws } = self;
-        let (latents, local_stride) = (p.latents as usize, p.local_stride as usize);
-        let mut index = [0; LANES];
-        index[..pixels.len()].copy_from_slice(pixels);
-        for block in 0..latents.div_ceil(4) {
-            let (key, stream) = (p.key(), Stream::Pixel);
-            let normals =
-                rng::normals_lanes(key, stream, particle, p.step, index, [block as u32; LANES]);
-            for (lane, eps) in eps.chunks_exact_mut(latents).enumerate() {
-                for (e, normals) in eps[4 * block..].iter_mut().zip(&normals) {
-                    *e = T::of(f64::from(normals[lane]));
+    fn with_simd<S: Simd>(mut self, _: S) {
+        match self.mirrored {
+            Some(drawn) => {
+                for (e, &drawn) in self.eps.iter_mut().zip(drawn) {
+                    *e = -drawn;
                 }
             }
+            None => self.draw_normals(),
         }
-        let eps = eps.chunks_exact_mut(latents.max(1));
-        for ((&pixel, draw), eps) in
-            pixels.iter().zip(draws.chunks_exact_mut(p.draw_stride())).zip(eps)
-        {
-            let guide = locals
-                .get(pixel as usize * local_stride..)
-                .map_or(&[][..], |rest| &rest[..local_stride]);
-            let eps = &mut eps[..latents];
-            add_loadings(eps, &guide[p.loadings_at()..], eta);
-            draw_row(p, guide, eps, draw);
-        }
+        self.mean();
     }
 }
 
-/// What one row's normals mean: `guide` as in [`Buf::Locals`].
-#[inline(always)]
-fn draw_row<T: Real>(p: &Params, guide: &[T], eps: &[T], draw: &mut [T]) {
-    let k = p.k();
-    let log_weight = k..2 * k;
-    let mut brightness = T::zero();
-    for j in 0..eps.len() {
-        let z = latent(p.has(FULL_RANK), guide, eps, j);
-        if j + 1 < k {
-            draw[k + j] = z;
-        } else {
-            brightness = z;
+impl<T: Real> Rows<'_, T> {
+    /// Standard normals with the loadings' share.
+    #[inline(always)]
+    fn draw_normals(&mut self) {
+        let (p, latents) = (self.p, self.p.latents as usize);
+        let noise = starts(0..self.pixels.len(), latents);
+        let mut index = [0; LANES];
+        for (index, pixel) in
+            index.iter_mut().zip(starts(self.pixels.iter().map(|&i| i as usize), 1))
+        {
+            *index = pixel as u32;
+        }
+        for block in 0..latents.div_ceil(4) {
+            let (key, stream, left) = (p.key(), Stream::Pixel, latents - 4 * block);
+            let blocks = [block as u32; LANES];
+            let normals =
+                rng::normals_lanes(key, stream, self.particle, p.step, index, blocks, left);
+            for (j, normals) in (4 * block..latents).zip(&normals) {
+                let mut e = [T::zero(); LANES];
+                for i in 0..LANES {
+                    e[i] = T::from_f32(normals[i]).unwrap_or_default();
+                }
+                scatter(self.eps, &noise, j, &e);
+            }
+        }
+        if !self.eta.is_empty() && latents > 0 {
+            for (&pixel, eps) in self.pixels.iter().zip(self.eps.chunks_exact_mut(latents)) {
+                let guide = &self.locals[pixel as usize * p.local_stride as usize..];
+                add_loadings(eps, &guide[p.loadings_at()..], self.eta);
+            }
         }
     }
-    draw[2 * k - 1] = T::zero();
-    let top = draw[log_weight.clone()].iter().copied().fold(T::zero(), T::max);
-    let log_sum =
-        top + draw[log_weight].iter().map(|&z| (z - top).quick_exp()).sum::<T>().quick_ln();
-    for i in 0..k {
-        draw[k + i] = draw[k + i] - log_sum;
-        draw[i] = draw[k + i].quick_exp();
+
+    /// What the normals mean. The rows' own memory holds what lies between: logits stand where the log
+    /// abundances will.
+    #[inline(always)]
+    fn mean(self) {
+        let Rows { p, pixels, locals, eps, draws, .. } = self;
+        let (k, latents) = (p.k(), p.latents as usize);
+        let guide = starts(pixels.iter().map(|&pixel| pixel as usize), p.local_stride as usize);
+        let noise = starts(0..pixels.len(), latents);
+        let draw = starts(0..pixels.len(), p.draw_stride());
+        let zero = [T::zero(); LANES];
+        let (mut top, mut brightness, mut log_scales) = (zero, zero, zero);
+        for j in 0..latents {
+            let loc = gather(locals, &guide, j);
+            let log_scale = gather(locals, &guide, latents + j);
+            let mut x = gather(eps, &noise, j);
+            if p.has(FULL_RANK) {
+                for m in 0..j {
+                    let t = gather(locals, &guide, 2 * latents + j * (j - 1) / 2 + m);
+                    let e = gather(eps, &noise, m);
+                    for i in 0..LANES {
+                        x[i] = x[i] + t[i] * e[i];
+                    }
+                }
+            }
+            for i in 0..LANES {
+                x[i] = loc[i] + log_scale[i].quick_exp() * x[i];
+                log_scales[i] = log_scales[i] + log_scale[i];
+            }
+            if j + 1 < k {
+                scatter(draws, &draw, k + j, &x);
+                for i in 0..LANES {
+                    top[i] = if x[i] > top[i] { x[i] } else { top[i] };
+                }
+            } else {
+                brightness = x;
+            }
+        }
+        scatter(draws, &draw, 2 * k - 1, &zero);
+        let mut log_sum = zero;
+        for j in 0..k {
+            let z = gather(draws, &draw, k + j);
+            for i in 0..LANES {
+                log_sum[i] = log_sum[i] + (z[i] - top[i]).quick_exp();
+            }
+        }
+        for i in 0..LANES {
+            log_sum[i] = top[i] + log_sum[i].quick_ln();
+        }
+        for j in 0..k {
+            let mut log_w = gather(draws, &draw, k + j);
+            let mut w = zero;
+            for i in 0..LANES {
+                log_w[i] = log_w[i] - log_sum[i];
+                w[i] = log_w[i].quick_exp();
+            }
+            scatter(draws, &draw, k + j, &log_w);
+            scatter(draws, &draw, j, &w);
+        }
+        let mut factor = zero;
+        for i in 0..LANES {
+            factor[i] = brightness[i].quick_exp();
+        }
+        scatter(draws, &draw, 2 * k, &factor);
+        scatter(draws, &draw, 2 * k + 1, &brightness);
+        scatter(draws, &draw, 2 * k + 2, &log_scales);
     }
-    draw[2 * k] = brightness.quick_exp();
-    draw[2 * k + 1] = brightness;
 }
 
 /// Latent j of a pixel in units of its scale: `eps_j + sum_i T_ji eps_i`, equation 8. T in these

@@ -14,8 +14,6 @@ pub static PASS: Pass = Pass {
     shader: shader!("sum_pixels"),
     bindings: &[
         (Buf::Theta, Access::Read),
-        (Buf::Locals, Access::Read),
-        (Buf::PixelOf, Access::Read),
         (Buf::Draws, Access::Read),
         (Buf::RowGrads, Access::Read),
         (Buf::RowSums, Access::Write),
@@ -23,17 +21,15 @@ pub static PASS: Pass = Pass {
     grid: |p| {
         Grid::Line(u64::from(p.particles) * u64::from(p.chunks) * (u64::from(p.endmembers) + 1))
     },
-    trips: |p| u64::from(p.chunk_rows) * (1 + u64::from(p.endmembers) + u64::from(p.latents)),
+    trips: |p| u64::from(p.chunk_rows) * (1 + u64::from(p.endmembers)),
 };
 
 /// Sums over pixels on the CPU.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
-    let (k, batch, latents, local_stride) =
-        (p.k(), p.batch as usize, p.latents as usize, p.local_stride as usize);
+    let (k, batch) = (p.k(), p.batch as usize);
     let (chunks, chunk_rows) = (p.chunks as usize, p.chunk_rows as usize);
     let half_precision = T::of(0.5 * f64::from(p.brightness_precision));
-    let (theta, locals, pixel_of, draws, row_grads) =
-        (&b.theta, &b.locals, &b.pixel_of, &b.draws, &b.row_grads);
+    let (theta, draws, row_grads) = (&b.theta, &b.draws, &b.row_grads);
     b.row_sums[..p.particles as usize * chunks * (k + 1)]
         .par_chunks_mut(k + 1)
         .with_min_len(rows_a_task(chunk_rows * (k + 1)))
@@ -42,19 +38,15 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
             let (particle, first) = (at / chunks, at % chunks * chunk_rows);
             let a = &theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
             sums.fill(T::zero());
-            let places = first..(first + chunk_rows).min(batch);
-            for (place, &pixel) in places.clone().zip(&pixel_of[places]) {
+            for place in first..(first + chunk_rows).min(batch) {
                 let row = particle * batch + place;
                 let draw = &draws[row * p.draw_stride()..][..p.draw_stride()];
                 let logs = &draw[k..2 * k];
                 let g = draw[2 * k + 1];
-                let log_scales = locals
-                    .get(pixel as usize * local_stride + latents..)
-                    .map_or(&[][..], |rest| &rest[..latents]);
                 let at = (place * p.particles as usize + particle) * p.row_grad_stride();
                 let density = row_grads[at + 2 * k] - half_precision * g * g;
                 let dirichlet: T = a.iter().zip(logs).map(|(&a, &log)| a * log).sum();
-                let entropy: T = log_scales.iter().copied().sum();
+                let entropy = draw[2 * k + 2];
                 for (sum, &log) in sums.iter_mut().zip(logs) {
                     *sum = *sum + log;
                 }

@@ -24,7 +24,7 @@ pub static PASS: Pass = Pass {
 const EPSILON: f64 = 1e-20;
 
 /// Both moments after one more gradient.
-#[inline]
+#[inline(always)]
 pub fn moments_after<T: Real>((first, second): (T, T), grad: T, decay: (T, T)) -> (T, T) {
     (
         decay.0 * first + (T::one() - decay.0) * grad,
@@ -33,7 +33,7 @@ pub fn moments_after<T: Real>((first, second): (T, T), grad: T, decay: (T, T)) -
 }
 
 /// The step, uphill, for a learning rate of 1.
-#[inline]
+#[inline(always)]
 pub fn climb<T: Real>(first: T, second: T) -> T {
     first / (second + T::of(EPSILON)).sqrt()
 }

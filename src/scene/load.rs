@@ -6,9 +6,11 @@
 use std::path::Path;
 
 use super::{
-    BAND_GROUP, Band, Cube, CubeSource, Header, Scaling, Scene, Stated, choose, grow, scaling,
+    BAND_GROUP, Band, Cube, CubeSource, Header, Scaling, Scene, Stated, choose, grow, grow_pages,
+    scaling,
 };
 use crate::error::{Error, Result};
+use crate::pages::Pages;
 
 /// What the caller asks of [`load`].
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -84,6 +86,7 @@ pub fn load(source: &mut dyn CubeSource, name: &str, options: &LoadOptions) -> R
             wavelength: header.wavelengths.as_ref().and_then(|w| w.get(index).copied()),
         })
         .collect();
+    values.data.truncate(values.places.len() * values.stride);
     let cube = Cube { data: values.data, pixels: values.places.len(), bands: used.len() };
     Ok(Scene {
         name: name.to_owned(),
@@ -404,7 +407,7 @@ impl Statistics {
 
 /// The pixels that were kept, and counts of what was done.
 struct Values {
-    data: Vec<f32>,
+    data: Pages<f32>,
     places: Vec<u32>,
     stride: usize,
     partial: usize,
@@ -417,7 +420,7 @@ impl Values {
     fn with_capacity(name: &str, pixels: usize, bands: usize) -> Result<Self> {
         let stride = bands.next_multiple_of(BAND_GROUP);
         Ok(Values {
-            data: grow(Path::new(name), pixels * stride)?,
+            data: grow_pages(Path::new(name), pixels * stride)?,
             places: grow(Path::new(name), pixels)?,
             stride,
             partial: 0,
@@ -443,26 +446,28 @@ impl Values {
         if empty {
             return;
         }
-        let start = self.data.len();
+        let start = self.places.len() * self.stride;
+        let Some(row) = self.data.get_mut(start..start + used.len()) else {
+            // Not counted the first time: the file has changed since.
+            self.partial += 1;
+            return;
+        };
         let (mut negative, mut high, mut lit) = (0, 0, false);
-        for (&b, (gain, offset)) in used.iter().zip(gains) {
+        for ((&b, (gain, offset)), kept) in used.iter().zip(gains).zip(row) {
             let v = (f64::from(spectrum[b]) * gain + offset) as f32;
             if is_void(spectrum[b]) || !v.is_finite() || f64::from(v) < scaling::LOWEST {
-                self.data.truncate(start);
                 self.partial += 1;
                 return;
             }
             negative += usize::from(v < 0.0);
             high += usize::from(f64::from(v) > scaling::HIGHEST);
             lit |= v > 0.0;
-            self.data.push(v);
+            *kept = v;
         }
         if !lit {
-            self.data.truncate(start);
             self.dark += 1;
             return;
         }
-        self.data.resize(start + self.stride, 0.0);
         self.places.push(place);
         self.negative += negative;
         self.high += high;
@@ -482,7 +487,7 @@ impl Values {
             notes.push(format!("{} values are negative and stay so, as noise.", self.negative));
         }
         // One in a thousand is a stray value; more says that the scale is wrong.
-        if self.high > self.data.len() / 1000 {
+        if self.high > self.places.len() * self.stride / 1000 {
             notes.push(format!(
                 "{} values lie above a reflectance of {}; if the scale is wrong, say --scale.",
                 self.high,

@@ -4,6 +4,7 @@
 //! twice (statistics, then values), leaves out what cannot be used and scales to reflectance.
 
 use crate::error::Result;
+use crate::pages::Pages;
 
 mod arrays;
 mod envi;
@@ -23,7 +24,7 @@ pub(crate) use arrays::{Arrays, NamedArray};
 pub(crate) use envi::read_library;
 pub use load::{LoadOptions, load};
 pub use memory::Memory;
-pub(crate) use numbers::grow;
+pub(crate) use numbers::{grow, grow_pages};
 pub use open::{OpenOptions, open};
 pub(crate) use open::{first_bytes, has_extension, is_array_file};
 pub(crate) use scaling::{Stated, choose};
@@ -38,7 +39,7 @@ pub const BAND_GROUP: usize = 16;
 /// nobody has a remainder to read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cube {
-    data: Vec<f32>,
+    data: Pages<f32>,
     pixels: usize,
     bands: usize,
 }
@@ -46,7 +47,7 @@ pub struct Cube {
 impl Cube {
     /// An all-zero cube.
     pub fn zeros(pixels: usize, bands: usize) -> Self {
-        Cube { data: vec![0.0; pixels * bands.next_multiple_of(BAND_GROUP)], pixels, bands }
+        Cube { data: Pages::zeros(pixels * bands.next_multiple_of(BAND_GROUP)), pixels, bands }
     }
 
     /// Number of pixels.

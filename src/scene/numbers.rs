@@ -7,6 +7,7 @@ use std::sync::Arc;
 use memmap2::Mmap;
 
 use crate::error::{Error, Result};
+use crate::pages::Pages;
 
 /// The type of one stored number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,16 +148,23 @@ pub(crate) fn map_file(path: &Path) -> Result<Arc<Mmap>> {
 /// ordinary allocation would abort the program).
 pub(crate) fn grow<T>(path: &Path, len: usize) -> Result<Vec<T>> {
     let mut vec = Vec::new();
-    vec.try_reserve_exact(len).map_err(|_| {
-        let bytes = len as f64 * std::mem::size_of::<T>() as f64;
-        Error::file(
-            path,
-            format!(
-                "needs {:.1} GB of memory, which this machine does not give; cut a smaller piece \
-                 out of the scene.",
-                bytes / 1e9
-            ),
-        )
-    })?;
+    vec.try_reserve_exact(len).map_err(|_| too_much::<T>(path, len))?;
     Ok(vec)
+}
+
+/// The same in [`Pages`], all zero.
+pub(crate) fn grow_pages<T: bytemuck::Pod>(path: &Path, len: usize) -> Result<Pages<T>> {
+    Pages::try_zeros(len).ok_or_else(|| too_much::<T>(path, len))
+}
+
+fn too_much<T>(path: &Path, len: usize) -> Error {
+    let bytes = len as f64 * std::mem::size_of::<T>() as f64;
+    Error::file(
+        path,
+        format!(
+            "needs {:.1} GB of memory, which this machine does not give; cut a smaller piece out of the \
+             scene.",
+            bytes / 1e9
+        ),
+    )
 }

@@ -80,7 +80,7 @@ impl Problem {
     /// Working memory of [`Problem::separate`] at the start of a step.
     pub fn buffers<T: Real>(&self) -> Buffers<T> {
         let mut buffers = Buffers::new(&self.separate(), Arc::clone(&self.cube));
-        let put = |to: &mut Vec<T>, from: &[f32]| {
+        let put = |to: &mut [T], from: &[f32]| {
             for (to, &from) in to.iter_mut().zip(from) {
                 *to = T::of(f64::from(from));
             }

@@ -94,7 +94,7 @@ impl Gpu {
         });
         let pipelines = passes
             .iter()
-            .map(|pass| Pipeline::new(&device, pass, &buffers, &uniform, params.endmembers))
+            .map(|pass| Pipeline::new(&device, pass, &buffers, &uniform, params))
             .collect();
         let gpu = Gpu {
             device,

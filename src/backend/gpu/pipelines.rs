@@ -1,7 +1,7 @@
 //! A pass as a compute pipeline with its bind group.
 
 use super::buffers::DeviceBuffers;
-use crate::layout::Params;
+use crate::layout::{Params, VARIABILITY};
 use crate::passes::{Access, Grid, Pass};
 
 /// A compiled pass, bound to a run's buffers.
@@ -19,7 +19,7 @@ impl Pipeline {
         pass: &'static Pass,
         buffers: &DeviceBuffers,
         params: &wgpu::Buffer,
-        endmembers: u32,
+        sizes: &Params,
     ) -> Self {
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(pass.name),
@@ -50,8 +50,10 @@ impl Pipeline {
             bind_group_layouts: &[Some(&bind_layout)],
             immediate_size: 0,
         });
-        // Where a shader asks for it, the number of endmembers is a constant, so that loops unroll.
-        let all = [("ENDMEMBERS", f64::from(endmembers))];
+        // Where a shader asks for them, the number of endmembers and whether they vary are constants, so
+        // that loops unroll and what is not needed is left out.
+        let varies = f64::from(u8::from(sizes.has(VARIABILITY)));
+        let all = [("ENDMEMBERS", f64::from(sizes.endmembers)), ("VARIES", varies)];
         let constants = if pass.shader.contains("override ENDMEMBERS") { &all[..] } else { &[] };
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(pass.name),
@@ -106,7 +108,7 @@ mod tests {
             mapped_at_creation: false,
         });
         for pass in passes {
-            Pipeline::new(&device, pass, &buffers, &uniform, 3);
+            Pipeline::new(&device, pass, &buffers, &uniform, &params);
         }
         pollster::block_on(scope.pop()).map(|error| error.to_string())
     }

@@ -4,6 +4,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::super::MOST_FUSED;
+use crate::lanes::prefetch;
 use crate::layout::{MOST_PARTICLES, Params, VARIABILITY};
 use crate::scene::Cube;
 
@@ -22,9 +23,6 @@ pub struct Chunk<'a> {
     pub band_sums: &'a mut [f32],
 }
 
-/// Pixels that share one reading of endmembers, variances and sums over pixels. Three at three
-/// endmembers would need more than the 32 vector registers there are.
-const ROWS: usize = 2;
 /// Factors in [1, 2) whose product is surely finite in f32.
 const MOST_FACTORS: usize = 64;
 
@@ -33,8 +31,8 @@ pub fn run(arch: Arch, chunk: Chunk<'_>) {
     macro_rules! with {
         ($k:expr) => {
             match chunk.p.has(VARIABILITY) {
-                true => arch.dispatch(Spectra::<$k, true>(chunk)),
-                false => arch.dispatch(Spectra::<$k, false>(chunk)),
+                true => arch.dispatch(Spectra::<$k, 1, true>(chunk)),
+                false => arch.dispatch(Spectra::<$k, 2, false>(chunk)),
             }
         };
     }
@@ -48,10 +46,14 @@ pub fn run(arch: Arch, chunk: Chunk<'_>) {
     }
 }
 
-/// A chunk for K endmembers, or up to [`MOST_FUSED`], with or without variability.
-struct Spectra<'a, const K: usize, const VARIES: bool>(Chunk<'a>);
+/// A chunk for K endmembers, or up to [`MOST_FUSED`], with or without variability. ROWS pixels share one
+/// reading of endmembers, variances and sums over pixels: as many as the 32 vector registers have room
+/// for at three endmembers.
+struct Spectra<'a, const K: usize, const ROWS: usize, const VARIES: bool>(Chunk<'a>);
 
-impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
+impl<const K: usize, const ROWS: usize, const VARIES: bool> WithSimd
+    for Spectra<'_, K, ROWS, VARIES>
+{
     type Output = ();
 
     #[inline(always)]
@@ -86,7 +88,7 @@ impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
                 band_sums.chunks_exact_mut(p.columns() * stride).enumerate()
             {
                 let theta = &theta[particle * p.theta_stride()..][..p.theta_stride()];
-                let mut rows = Rows::<S, K, VARIES> {
+                let mut rows = Rows::<S, K, ROWS, VARIES> {
                     simd,
                     endmembers: p.k(),
                     weight: p.weight,
@@ -108,26 +110,15 @@ impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
             }
         }
         // Padding is no data.
-        for column in band_sums.chunks_exact_mut(stride) {
-            for sum in &mut column[..p.bands as usize] {
-                *sum *= p.weight;
+        for (column, sums) in band_sums.chunks_exact_mut(stride).enumerate() {
+            let of_mean = column % p.columns() < p.k();
+            let weight = if of_mean { p.weight } else { 0.5 * p.weight };
+            for sum in &mut sums[..p.bands as usize] {
+                *sum *= weight;
             }
-            column[p.bands as usize..].fill(0.0);
+            sums[p.bands as usize..].fill(0.0);
         }
     }
-}
-
-/// Asks for a spectrum before its turn: minibatches are random places in memory.
-#[inline(always)]
-fn prefetch(spectrum: &[f32]) {
-    #[cfg(target_arch = "x86_64")]
-    for line in spectrum.chunks(16) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: SSE is part of x86-64, and the address is that of a slice.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = spectrum;
 }
 
 /// One pixel's spectrum and draw.
@@ -147,8 +138,9 @@ impl<V> Default for Row<'_, V> {
 }
 
 /// What a particle's rows share. Slices of vectors: endmembers (K), noise variance and variability
-/// (K) of `theta`; sums over pixels of A (K), B and W^2 B (K).
-struct Rows<'a, S: Simd, const K: usize, const VARIES: bool> {
+/// (K) of `theta`, without variability the noise precision after the noise; sums over pixels of A (K),
+/// B and W^2 B (K).
+struct Rows<'a, S: Simd, const K: usize, const ROWS: usize, const VARIES: bool> {
     simd: S,
     /// The number of endmembers, where K is only the most there may be.
     endmembers: usize,
@@ -170,7 +162,13 @@ fn split<V, const K: usize>(rows: &[V], vectors: usize, k: usize) -> [&[V]; K] {
     split
 }
 
-impl<S: Simd, const K: usize, const VARIES: bool> Rows<'_, S, K, VARIES> {
+/// The same to be written, as many as there are; the others are empty.
+fn split_mut<V, const K: usize>(rows: &mut [V], vectors: usize) -> [&mut [V]; K] {
+    let mut rows = rows.chunks_exact_mut(vectors);
+    std::array::from_fn(|_| rows.next().unwrap_or_default())
+}
+
+impl<S: Simd, const K: usize, const ROWS: usize, const VARIES: bool> Rows<'_, S, K, ROWS, VARIES> {
     /// Adds a block of rows; `out` are the sums over bands of those that count.
     #[inline(always)]
     fn add<'o>(
@@ -183,9 +181,10 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<'_, S, K, VARIES> {
         let zero = simd.splat_f32s(0.0);
         let mut amounts = [[zero; K]; ROWS];
         let mut squares = [[zero; K]; ROWS];
-        let mut half = [zero; ROWS];
+        // The half of B = (A^2 - 1 / variance) / 2 is left to the end, and stands here as 1 or 0.
+        let mut counts = [zero; ROWS];
         for (r, row) in rows.iter().enumerate().filter(|(_, row)| row.counts) {
-            half[r] = simd.splat_f32s(0.5);
+            counts[r] = simd.splat_f32s(1.0);
             for i in 0..k {
                 let w = row.draw[i];
                 amounts[r][i] = simd.splat_f32s(w * row.draw[2 * k]);
@@ -198,52 +197,66 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<'_, S, K, VARIES> {
         let mut logs = [Logs::new(simd); ROWS];
         let endmembers: [&[S::f32s]; K] = split(self.theta, vectors, k);
         let noise = &self.theta[k * vectors..][..vectors];
+        let precisions = &self.theta[(k + 1) * vectors..][..vectors];
         let vary: [&[S::f32s]; K] =
             split(&self.theta[(k + 1) * vectors..], vectors, if VARIES { k } else { 0 });
         let (sum_mean, rest) = self.band_sums.split_at_mut(k * vectors);
         let (sum_variance, sum_vary) = rest.split_at_mut(vectors);
-        let y: [&[S::f32s]; ROWS] = [&rows[0].y[..vectors], &rows[1].y[..vectors]];
+        let sum_mean: [&mut [S::f32s]; K] = split_mut(sum_mean, vectors);
+        let sum_vary: [&mut [S::f32s]; K] = split_mut(sum_vary, vectors);
+        let mut y: [&[S::f32s]; ROWS] = [&[]; ROWS];
+        for r in 0..ROWS {
+            y[r] = &rows[r].y[..vectors];
+        }
         for first in (0..vectors).step_by(MOST_FACTORS) {
             for v in first..vectors.min(first + MOST_FACTORS) {
+                // Loaded and stored once a vector: the compiler cannot know that sums and endmembers
+                // are different memory.
                 let mut variance_sum = sum_variance[v];
+                let mut c = [zero; K];
+                for i in 0..k {
+                    c[i] = endmembers[i][v];
+                }
                 let mut a = [zero; ROWS];
-                let mut b = [zero; ROWS];
+                let mut twice_b = [zero; ROWS];
                 for r in 0..ROWS {
                     let mut residual = y[r][v];
                     for i in 0..k {
-                        let c = endmembers[i][v];
-                        residual = simd.negate_mul_add_e_f32s(amounts[r][i], c, residual);
+                        residual = simd.negate_mul_add_e_f32s(amounts[r][i], c[i], residual);
                     }
-                    let mut variance = noise[v];
-                    if VARIES {
+                    let precision = if VARIES {
+                        let mut variance = noise[v];
                         for i in 0..k {
                             variance = simd.mul_add_e_f32s(squares[r][i], vary[i][v], variance);
                         }
                         logs[r].multiply(simd, variance);
-                    }
-                    let precision = simd.div_f32s(simd.splat_f32s(1.0), variance);
+                        reciprocal(simd, variance)
+                    } else {
+                        precisions[v]
+                    };
                     a[r] = simd.mul_f32s(residual, precision);
-                    let excess = simd.sub_f32s(simd.mul_f32s(a[r], a[r]), precision);
-                    b[r] = simd.mul_f32s(half[r], excess);
+                    twice_b[r] = simd.mul_add_e_f32s(a[r], a[r], simd.neg_f32s(precision));
                     fit[r] = simd.mul_add_e_f32s(residual, a[r], fit[r]);
-                    variance_sum = simd.add_f32s(variance_sum, b[r]);
+                    variance_sum = simd.mul_add_e_f32s(counts[r], twice_b[r], variance_sum);
                 }
                 sum_variance[v] = variance_sum;
                 for i in 0..k {
-                    let sum = &mut sum_mean[i * vectors + v];
+                    let mut sum = sum_mean[i][v];
                     for r in 0..ROWS {
-                        by_mean[r][i] = simd.mul_add_e_f32s(a[r], endmembers[i][v], by_mean[r][i]);
-                        *sum = simd.mul_add_e_f32s(amounts[r][i], a[r], *sum);
+                        by_mean[r][i] = simd.mul_add_e_f32s(a[r], c[i], by_mean[r][i]);
+                        sum = simd.mul_add_e_f32s(amounts[r][i], a[r], sum);
                     }
+                    sum_mean[i][v] = sum;
                 }
                 if VARIES {
                     for i in 0..k {
-                        let sum = &mut sum_vary[i * vectors + v];
+                        let (mut sum, vary) = (sum_vary[i][v], vary[i][v]);
                         for r in 0..ROWS {
                             by_variance[r][i] =
-                                simd.mul_add_e_f32s(b[r], vary[i][v], by_variance[r][i]);
-                            *sum = simd.mul_add_e_f32s(squares[r][i], b[r], *sum);
+                                simd.mul_add_e_f32s(twice_b[r], vary, by_variance[r][i]);
+                            sum = simd.mul_add_e_f32s(squares[r][i], twice_b[r], sum);
                         }
+                        sum_vary[i][v] = sum;
                     }
                 }
             }
@@ -254,13 +267,26 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<'_, S, K, VARIES> {
         for (r, out) in out.take(ROWS).enumerate() {
             for i in 0..k {
                 out[i] = self.weight * simd.reduce_sum_f32s(by_mean[r][i]);
-                out[k + i] = self.weight * simd.reduce_sum_f32s(by_variance[r][i]);
+                out[k + i] = 0.5 * self.weight * simd.reduce_sum_f32s(by_variance[r][i]);
             }
             let fit = simd.reduce_sum_f32s(fit[r]);
             let logs = if VARIES { logs[r].sum(simd) } else { self.noise_logs };
             out[2 * k] = -0.5 * self.weight * (fit + logs);
         }
     }
+}
+
+/// `1 / x` of a positive, normal x: a guess from the bits, 12 % off at most, and three of Newton's
+/// steps, each of which squares that. Seven operations where a division takes as long as thirty.
+#[inline(always)]
+fn reciprocal<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let bits = simd.sub_u32s(simd.splat_u32s(0x7ef3_11c7), simd.transmute_u32s_f32s(x));
+    let mut guess = simd.transmute_f32s_u32s(bits);
+    for _ in 0..3 {
+        let error = simd.negate_mul_add_e_f32s(x, guess, simd.splat_f32s(1.0));
+        guess = simd.mul_add_e_f32s(guess, error, guess);
+    }
+    guess
 }
 
 /// A sum of logarithms as one logarithm of a product: exponents add up as integers, and factors in
@@ -308,5 +334,37 @@ impl<S: Simd> Logs<S> {
         let bias = 127 * self.taken * exponents.len() as u32;
         (i64::from(biased) - i64::from(bias)) as f32 * std::f32::consts::LN_2
             + simd.reduce_product_f32s(self.product).ln()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Reciprocals<'a>(&'a mut [f32]);
+
+    impl WithSimd for Reciprocals<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            for x in S::as_mut_simd_f32s(self.0).0 {
+                *x = reciprocal(simd, *x);
+            }
+        }
+    }
+
+    #[test]
+    fn reciprocals_are_those_of_a_division() {
+        // Whole vectors of any kind, from 1e-30 to 1e30.
+        let values: Vec<f32> =
+            (0..4096).map(|i| 10f32.powf(i as f32 / 4095.0 * 60.0 - 30.0)).collect();
+        let mut got = values.clone();
+        Arch::new().dispatch(Reciprocals(&mut got));
+        for (&x, y) in values.iter().zip(got) {
+            // The third step leaves 0.12^8, and each of its two operations rounds by 6e-8, by twice that
+            // where products and sums are not fused.
+            assert!((f64::from(y) * f64::from(x) - 1.0).abs() < 4e-7, "{x}: {y}");
+        }
     }
 }

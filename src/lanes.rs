@@ -1,0 +1,94 @@
+//! Rows side by side: what a CPU pass does to sixteen rows at once, one in each lane of a vector.
+//! Inside code compiled for wide vectors (`pulp`) a loop over [`LANES`] becomes single instructions.
+
+use crate::math::Real;
+pub use crate::rng::LANES;
+
+/// One value of each of sixteen rows.
+pub type Lanes<T> = [T; LANES];
+
+/// Where sixteen rows of `stride` begin. What is missing of them repeats the last one: it computes and
+/// writes the same, and no loop has a remainder. `rows` is not empty.
+#[inline(always)]
+pub fn starts(rows: impl ExactSizeIterator<Item = usize>, stride: usize) -> [usize; LANES] {
+    let mut starts = [0; LANES];
+    let (mut last, count) = (0, rows.len());
+    for (start, row) in starts.iter_mut().zip(rows) {
+        last = row * stride;
+        *start = last;
+    }
+    for start in starts.iter_mut().skip(count) {
+        *start = last;
+    }
+    starts
+}
+
+/// Element `at` of each row.
+#[inline(always)]
+pub fn gather<T: Real>(from: &[T], starts: &[usize; LANES], at: usize) -> Lanes<T> {
+    let from = &from[at..];
+    let mut lanes = [T::zero(); LANES];
+    for lane in 0..LANES {
+        lanes[lane] = from[starts[lane]];
+    }
+    lanes
+}
+
+/// Writes element `at` of each row.
+#[inline(always)]
+pub fn scatter<T: Real>(to: &mut [T], starts: &[usize; LANES], at: usize, lanes: &Lanes<T>) {
+    let to = &mut to[at..];
+    for lane in 0..LANES {
+        to[starts[lane]] = lanes[lane];
+    }
+}
+
+/// Asks for memory before its turn: minibatches are random places, which no hardware foresees.
+#[inline(always)]
+pub fn prefetch<T>(values: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(last) = values.last() {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let ask = |value: &T| {
+            // SAFETY: SSE is part of x86-64, and the address is that of a value in a slice.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>((value as *const T).cast()) }
+        };
+        for line in values.chunks((64 / size_of::<T>()).max(1)) {
+            ask(&line[0]);
+        }
+        // Rows need not begin where cache lines do: the end may lie in one line more.
+        ask(last);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = values;
+}
+
+/// Asks for rows of `stride` before their turn.
+#[inline(always)]
+pub fn prefetch_rows<T>(values: &[T], rows: &[u32], stride: usize) {
+    for &row in rows {
+        prefetch(&values[row as usize * stride..][..stride]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_that_is_not_full_repeats_its_last_row_and_touches_no_other() {
+        for count in [1, 5, LANES] {
+            let rows: Vec<usize> = (0..count).map(|i| 3 * (LANES - i)).collect();
+            let starts = starts(rows.iter().copied(), 2);
+            assert_eq!(starts[count..], vec![2 * rows[count - 1]; LANES - count]);
+            let from: Vec<f64> = (0..200).map(f64::from).collect();
+            let lanes = gather(&from, &starts, 1);
+            let mut to = vec![-1.0; 200];
+            scatter(&mut to, &starts, 1, &lanes);
+            for (at, &x) in to.iter().enumerate() {
+                let own = rows.iter().any(|&row| 2 * row + 1 == at);
+                assert_eq!(x, if own { at as f64 } else { -1.0 });
+            }
+        }
+    }
+}
