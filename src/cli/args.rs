@@ -141,7 +141,7 @@ pub struct RunArgs {
     /// Whether endmembers vary between pixels [default: on, or off with covariance noise]
     #[arg(long, value_enum)]
     pub variability: Option<Switch>,
-    /// Bands that count as independent evidence: a number, auto (from the residuals) or all
+    /// Bands that count as independent evidence: a number, auto (from how errors of adjacent bands correlate) or all
     /// [default: 16, or all with covariance noise, which answers the same question]
     #[arg(long, value_name = "N|auto|all")]
     pub effective_bands: Option<EffectiveBands>,
@@ -370,6 +370,12 @@ pub struct RankArgs {
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
+    /// auto (a hardware GPU if there is one, else the CPU), cpu, gpu, or part of a device's name
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// Seed of the short fits
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    pub seed: u64,
     #[command(flatten)]
     pub layout: LayoutArgs,
 }

@@ -5,15 +5,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use unmixel::output::OutputFolder;
-use unmixel::rank::rank;
+use unmixel::backend::device::{Choice, choose};
 use unmixel::scene::Scene;
 use unmixel::starts::{self, Init};
 use unmixel::{Error, Result, spectra, truth};
 
 use super::args::{Endmembers, FitArgs};
 use super::run::{Job, check_names, run as run_job};
-use super::search;
-use super::{Done, scene};
+use super::{Done, rank, scene, search};
 
 /// Fits a scene from a file.
 pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
@@ -22,7 +21,8 @@ pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let endmembers = match args.endmembers {
         Endmembers::Count(count) => count,
         Endmembers::Auto => {
-            let found = rank(&scene.cube)?;
+            let device = choose(&args.run.device.parse::<Choice>()?)?;
+            let found = rank::estimate(&device, &scene.cube, args.run.seed, interrupted)?;
             let told = format!("{} endmembers: {}", found.recommended, found.reason);
             tell!("{told}");
             scene.notes.push(told);
