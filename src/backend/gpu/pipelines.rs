@@ -4,6 +4,13 @@ use super::buffers::DeviceBuffers;
 use crate::layout::Params;
 use crate::passes::{Access, Grid, Pass};
 
+/// A compiled pass: what all runs on a device share.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    pipeline: wgpu::ComputePipeline,
+    layout: wgpu::BindGroupLayout,
+}
+
 /// A compiled pass, bound to a run's buffers.
 pub struct Pipeline {
     pub pipeline: wgpu::ComputePipeline,
@@ -12,15 +19,14 @@ pub struct Pipeline {
     pub name: &'static str,
 }
 
-impl Pipeline {
+/// Whether the number of endmembers is a constant of the pass, so that its loops unroll.
+pub fn unrolls(pass: &Pass) -> bool {
+    pass.shader.contains("override ENDMEMBERS")
+}
+
+impl Compiled {
     /// Compiles a pass. What goes wrong is reported by the device.
-    pub fn new(
-        device: &wgpu::Device,
-        pass: &'static Pass,
-        buffers: &DeviceBuffers,
-        params: &wgpu::Buffer,
-        endmembers: u32,
-    ) -> Self {
+    pub fn new(device: &wgpu::Device, pass: &'static Pass, endmembers: u32) -> Self {
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(pass.name),
             source: wgpu::ShaderSource::Wgsl(pass.shader.into()),
@@ -41,21 +47,20 @@ impl Pipeline {
             let read_only = *access == Access::Read;
             entry(i + 1, wgpu::BufferBindingType::Storage { read_only }, false, None)
         }));
-        let bind_layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some(pass.name),
             entries: &entries,
         });
-        let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        let all_layouts = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(pass.name),
-            bind_group_layouts: &[Some(&bind_layout)],
+            bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        // Where a shader asks for it, the number of endmembers is a constant, so that loops unroll.
         let all = [("ENDMEMBERS", f64::from(endmembers))];
-        let constants = if pass.shader.contains("override ENDMEMBERS") { &all[..] } else { &[] };
+        let constants = if unrolls(pass) { &all[..] } else { &[] };
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(pass.name),
-            layout: Some(&layout),
+            layout: Some(&all_layouts),
             module: &module,
             entry_point: Some("main"),
             // Workgroup memory is written before it is read; clearing it first costs some drivers dearly.
@@ -65,7 +70,21 @@ impl Pipeline {
             },
             cache: None,
         });
-        let params = wgpu::BufferBinding { buffer: params, offset: 0, size: params_size };
+        Compiled { pipeline, layout }
+    }
+}
+
+impl Pipeline {
+    /// Binds a compiled pass to a run.
+    pub fn new(
+        device: &wgpu::Device,
+        pass: &'static Pass,
+        compiled: Compiled,
+        buffers: &DeviceBuffers,
+        params: &wgpu::Buffer,
+    ) -> Self {
+        let size = wgpu::BufferSize::new(size_of::<Params>() as u64);
+        let params = wgpu::BufferBinding { buffer: params, offset: 0, size };
         let mut entries = vec![wgpu::BindGroupEntry {
             binding: 0,
             resource: wgpu::BindingResource::Buffer(params),
@@ -78,10 +97,10 @@ impl Pipeline {
         }));
         let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(pass.name),
-            layout: &bind_layout,
+            layout: &compiled.layout,
             entries: &entries,
         });
-        Pipeline { pipeline, bind_group, grid: pass.grid, name: pass.name }
+        Pipeline { pipeline: compiled.pipeline, bind_group, grid: pass.grid, name: pass.name }
     }
 }
 
@@ -106,7 +125,7 @@ mod tests {
             mapped_at_creation: false,
         });
         for pass in passes {
-            Pipeline::new(&device, pass, &buffers, &uniform, 3);
+            Pipeline::new(&device, pass, Compiled::new(&device, pass, 3), &buffers, &uniform);
         }
         pollster::block_on(scope.pop()).map(|error| error.to_string())
     }
