@@ -34,10 +34,13 @@ def run(args, *words):
     return done.stdout, done.stderr
 
 
+def small(seed):
+    return ["--rows", 40, "--cols", 40, "--bands", 60 + 10 * (seed % 5)]
+
+
 def simulate(args, name, seed, *options):
     out = args.out / name
-    size = ["--rows", 40, "--cols", 40, "--bands", 60 + 10 * (seed % 5), "--noise", 0.01]
-    run(args, "simulate", "--out", out, "--force", "--seed", seed, *size, *options)
+    run(args, "simulate", "--out", out, "--force", "--seed", seed, *options)
     return out / "scene.npz", out / "truth.npz"
 
 
@@ -59,7 +62,7 @@ def choice(args):
     for seed in args.seeds:
         k, pure = 3 + seed % 4, seed // 4 % 2 == 0
         options = ["-k", k, "--brightness", 0.3, "--variability", 0.03]
-        scene, truth = simulate(args, "choice", seed, *options, *([] if pure else ["--no-pure-pixels"]))
+        scene, truth = simulate(args, "choice", seed, *small(seed), *options, *([] if pure else ["--no-pure-pixels"]))
         chosen, sad, _ = scores(fit(args, scene, truth, k, seed))
         single = [scores(fit(args, scene, truth, k, seed, "--init", start))[0] for start in STARTS]
         good.append(chosen <= NEAR * min(single))
@@ -73,12 +76,11 @@ def choice(args):
 def hard(args):
     counts = dict.fromkeys(["search", *STARTS], 0)
     for seed in args.seeds:
-        options = ["-k", 4, "--rare", 0.003, "--close", CLOSE, "--brightness", 0.3, "--variability", 0.03]
-        scene, truth = simulate(args, "hard", seed, *options)
+        scene, truth = simulate(args, "hard", seed, "--rare", 0.003, "--close", CLOSE)
         angles = {}
         for start in counts:
             init = [] if start == "search" else ["--init", start]
-            angles[start] = scores(fit(args, scene, truth, 4, seed, *init))[2][-1]
+            angles[start] = scores(fit(args, scene, truth, 3, seed, *init))[2][-1]
             counts[start] += angles[start] < FOUND
         print(f"seed {seed} " + " ".join(f"{start} {angle:.3f}" for start, angle in angles.items()), flush=True)
     for start, count in counts.items():
@@ -91,7 +93,7 @@ def rank(args):
         k = 2 + seed % 5
         options = ["-k", k, "--brightness", 0.3, "--variability", 0.03,
                    "--band-correlation", [0, 0.7][seed // 5 % 2]]
-        scene, _ = simulate(args, "rank", seed, *options)
+        scene, _ = simulate(args, "rank", seed, *small(seed), *options)
         found = json.loads(run(args, "rank", scene, "--json")[0])
         right += found["recommended"] == k
         said = " ".join(str(one["endmembers"]) for one in found["estimates"])

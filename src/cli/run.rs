@@ -117,6 +117,7 @@ pub fn settings(args: &RunArgs) -> Settings {
         learning_rate: args.learning_rate,
         seed: args.seed,
         early_stop: !args.no_early_stop,
+        warm: false,
     }
 }
 
@@ -177,6 +178,9 @@ pub fn run(
         }
     };
     lap("search", &mut seconds);
+    // Who asks for all steps gets them, from the full rate.
+    let warm = settings.early_stop && found.as_ref().is_some_and(|found| found.fitted);
+    let settings = Settings { warm, ..settings };
     let mut display = Display::new();
     let outcome = svi::fit(
         &device,
