@@ -76,11 +76,12 @@ def choice(args):
 def hard(args):
     counts = dict.fromkeys(["search", *STARTS], 0)
     for seed in args.seeds:
-        scene, truth = simulate(args, "hard", seed, "--rare", 0.003, "--close", CLOSE)
+        options = ["--rows", 60, "--cols", 60, "--bands", 80, "-k", 4, "--brightness", 0.3]
+        scene, truth = simulate(args, "hard", seed, *options, "--rare", 0.003, "--close", CLOSE)
         angles = {}
         for start in counts:
             init = [] if start == "search" else ["--init", start]
-            angles[start] = scores(fit(args, scene, truth, 3, seed, *init))[2][-1]
+            angles[start] = scores(fit(args, scene, truth, 4, seed, *init))[2][-1]
             counts[start] += angles[start] < FOUND
         print(f"seed {seed} " + " ".join(f"{start} {angle:.3f}" for start, angle in angles.items()), flush=True)
     for start, count in counts.items():

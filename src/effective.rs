@@ -30,7 +30,7 @@ pub fn independent_bands(cube: &Cube, k: usize) -> f64 {
 pub fn default_bands(cube: &Cube, k: usize) -> (f64, &'static str) {
     let found = independent_bands(cube, k);
     if found > EFFECTIVE_BANDS {
-        return (found, "from how errors of adjacent bands correlate");
+        return (found, "from how residuals of adjacent bands correlate");
     }
     (EFFECTIVE_BANDS.min(cube.bands() as f64), "the least by default")
 }

@@ -45,7 +45,7 @@ pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         truth,
         seconds,
     };
-    run_job(&args.run, job, &folder, interrupted)
+    run_job(&args.run, job, &folder, interrupted).map(|(done, _)| done)
 }
 
 /// The start that `--init` asks for, and the names that come with a file of spectra.

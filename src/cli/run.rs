@@ -121,13 +121,13 @@ pub fn settings(args: &RunArgs) -> Settings {
     }
 }
 
-/// Fits, scores and writes.
+/// Fits, scores and writes; gives the scene back.
 pub fn run(
     args: &RunArgs,
     job: Job,
     folder: &OutputFolder,
     interrupted: &Arc<AtomicBool>,
-) -> Result<Done> {
+) -> Result<(Done, Scene)> {
     let Job { mut scene, path, endmembers, init, names, truth, mut seconds } = job;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|t| t.as_secs());
     let convention = convention(args)?;
@@ -232,6 +232,7 @@ pub fn run(
         trace_window: 50,
         stopped_at,
     };
+    let earlier = folder.earlier();
     let mut files = write_all(folder, &results)?;
     if let Some(found) = &found {
         let shown = posterior.endmember_mean.view();
@@ -268,11 +269,13 @@ pub fn run(
         run: RunReport::current(std::env::args().collect(), started, Stages(seconds)),
     };
     report.write(folder)?;
+    folder.remove_left(&earlier, &report.files)?;
     if let Some(scored) = &scored {
         print(&tables::scores(&names, &scored.scores).to_string())?;
     }
     print(&format!("{} files in {}", report.files.len(), folder.path().display()))?;
-    Ok(if outcome.stop == Stop::Interrupted { Done::Interrupted } else { Done::Whole })
+    let whole = outcome.stop != Stop::Interrupted;
+    Ok((if whole { Done::Whole } else { Done::Interrupted }, scene))
 }
 
 fn summary(outcome: &Outcome, settings: &Settings) {
@@ -302,7 +305,7 @@ pub fn effective_bands(args: &RunArgs, cube: &Cube, endmembers: usize) -> (f64, 
         Some(EffectiveBands::Count(count)) => (count.min(all), "as asked"),
         Some(EffectiveBands::All) => (all, "all, as asked"),
         Some(EffectiveBands::Auto) => {
-            (independent_bands(cube, endmembers), "from how errors of adjacent bands correlate")
+            (independent_bands(cube, endmembers), "from how residuals of adjacent bands correlate")
         }
     }
 }

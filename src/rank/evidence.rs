@@ -30,6 +30,8 @@ pub const STEPS: u32 = 500;
 pub const MOST_PIXELS: usize = 3000;
 /// Starts for each number, of these families: one that takes corners and one that takes means.
 const STARTS: [Init; 2] = [Init::Clusters, Init::VcaNormalised];
+/// The least gain of one more endmember, as a share of the ELBO: what two equal fits may differ by.
+const GAIN: f64 = 0.002;
 /// After so many numbers without a gain there will be none.
 const PATIENCE: usize = 3;
 /// The largest number that is tried.
@@ -81,19 +83,19 @@ pub fn evidence(
         }
         for one in pair {
             observe(&one);
-            let gains = best(&found).is_none_or(|(_, elbo)| one.elbo.is_some_and(|e| e > elbo));
-            since_best = if gains { 0 } else { since_best + 1 };
+            let before = best(&found);
             found.push(one);
+            since_best = if best(&found) == before { since_best + 1 } else { 0 };
         }
     }
     Ok(found)
 }
 
-/// The number with the highest evidence and its ELBO; the first of equals.
+/// The number with the highest evidence and its ELBO, where a larger number must gain 0.2 %.
 pub fn best(all: &[Evidence]) -> Option<(usize, f64)> {
     let known = all.iter().filter_map(|one| Some((one.endmembers, one.elbo?)));
     known.fold(None, |best, one| match best {
-        Some((_, elbo)) if one.1 <= elbo => best,
+        Some((_, elbo)) if one.1 <= elbo + GAIN * elbo.abs() => best,
         _ => Some(one),
     })
 }
@@ -127,4 +129,23 @@ fn best_of(
         starts.into_iter().map(|one| fit(one.endmembers)).collect()
     };
     Ok(elbos.into_iter().flatten().reduce(f64::max))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_is_the_smallest_that_others_do_not_clearly_exceed() {
+        let all = |elbos: &[Option<f64>]| -> Vec<Evidence> {
+            let numbers = (1..).zip(elbos);
+            numbers.map(|(endmembers, &elbo)| Evidence { endmembers, elbo }).collect()
+        };
+        assert_eq!(best(&[]), None);
+        assert_eq!(best(&all(&[None])), None);
+        let found = best(&all(&[Some(10.0), Some(20.0), None, Some(20.03), Some(19.0)]));
+        assert_eq!(found, Some((2, 20.0)), "0.15 % more is no gain");
+        assert_eq!(best(&all(&[Some(10.0), Some(20.0), Some(20.1)])), Some((3, 20.1)));
+        assert_eq!(best(&all(&[Some(-20.0), Some(-19.99), Some(-19.0)])), Some((3, -19.0)));
+    }
 }
