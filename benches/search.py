@@ -133,8 +133,11 @@ def main():
             one.add_argument("scene")
             one.add_argument("--truth", required=True)
             one.add_argument("-k", "--endmembers", type=int, default=3)
-            one.add_argument("options", nargs="*", help="after --: options of `unmixel fit`")
-    args = parser.parse_args()
+    # argparse takes no options of another program, not even after --.
+    words = sys.argv[1:]
+    own = words.index("--") if "--" in words else len(words)
+    args = parser.parse_args(words[:own])
+    args.options = words[own + 1 :]
     with tempfile.TemporaryDirectory() as scratch:
         args.out = args.out or pathlib.Path(scratch)
         args.what(args)

@@ -111,9 +111,12 @@ mod tests {
             let (share, bright) = ((n % 7) as f64 / 6.0, 1.0 + 0.1 * (n % 5) as f64);
             for l in 0..bands {
                 let at = l as f64 / bands as f64;
-                let mix = bright * (share * (0.2 + 0.5 * at) + (1.0 - share) * (0.6 - 0.4 * at * at));
-                let common: f64 = (0..4).map(|j| normal(100 + j) * (3.0 * at + f64::from(j)).sin()).sum();
-                let error = if shared { common + 0.05 * normal(l as u32) } else { normal(l as u32) };
+                let mix =
+                    bright * (share * (0.2 + 0.5 * at) + (1.0 - share) * (0.6 - 0.4 * at * at));
+                let common: f64 =
+                    (0..4).map(|j| normal(100 + j) * (3.0 * at + f64::from(j)).sin()).sum();
+                let error =
+                    if shared { common + 0.05 * normal(l as u32) } else { normal(l as u32) };
                 cube.spectrum_mut(n)[l] = (mix + 0.01 * error) as f32;
             }
         }

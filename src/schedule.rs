@@ -97,7 +97,9 @@ mod tests {
 
     #[test]
     fn a_descent_alone_is_as_long_as_pixels_need_and_the_ceiling_allows() {
-        for (ceiling, epoch, last) in [(5000, 3, 1500), (5000, 40, 3200), (5000, 1000, 5000), (7, 1, 7)] {
+        for (ceiling, epoch, last) in
+            [(5000, 3, 1500), (5000, 40, 3200), (5000, 1000, 5000), (7, 1, 7)]
+        {
             let schedule = Schedule::descent(ceiling, epoch);
             assert_eq!((schedule.last(), schedule.rate(0)), (last, 1.0));
             assert!(schedule.rate(last) < 1e-12 && schedule.rate(1) < 1.0);

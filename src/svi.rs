@@ -97,7 +97,9 @@ impl Stop {
             Stop::Converged { fired_at } => {
                 format!("the ELBO stood still at step {fired_at} ({})", Plateau::RULE)
             }
-            Stop::Warm => "the rate came down to zero, from a start that the search had fitted".into(),
+            Stop::Warm => {
+                "the rate came down to zero, from a start that the search had fitted".into()
+            }
             Stop::Ceiling => "the ceiling of steps was reached".into(),
             Stop::Interrupted => "it was interrupted".into(),
         }
@@ -282,7 +284,11 @@ pub fn fit(
         );
         skipped = block.skipped;
         let elbo = median_finite(&trace[first as usize..]).unwrap_or(f64::NEG_INFINITY);
-        if settings.early_stop && !settings.warm && schedule.cooling_since().is_none() && plateau.push(elbo) {
+        if settings.early_stop
+            && !settings.warm
+            && schedule.cooling_since().is_none()
+            && plateau.push(elbo)
+        {
             schedule.cool_from(trace.len() as u32);
             stop = Stop::Converged { fired_at: trace.len() as u32 };
         }

@@ -90,6 +90,45 @@ fn it_finds_what_single_starts_miss_and_keeps_its_word_on_cost() {
     }
     assert!(found.agreement.0 >= 1 && found.agreement.1 == 5);
     assert_eq!(found.modes[0].abundances.as_ref().unwrap().dim(), (cube.pixels(), 4));
+    assert!(found.fitted, "the guide goes on as it stands");
+}
+
+#[test]
+fn moves_replace_split_and_merge_and_go_on_while_there_is_time() {
+    let cube = Arc::new(hard().scene("hard").unwrap().cube);
+    let fit = svi::Settings { batch_size: 100, ..Default::default() };
+    // Time without end: only the interruption ends it, in the fourth round at the earliest.
+    let settings = Settings { starts: 1, moves: 30, seconds: Some(1e9) };
+    let third = AtomicUsize::new(0);
+    let observe = |event: &Event| {
+        if let Event::Judged(one) = event
+            && one.origin.ends_with("round 3")
+        {
+            third.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let stop = || third.load(Ordering::Relaxed) > 0;
+    let found = search::search(&cpu(), &model(3), &fit, &settings, &cube, &observe, &stop).unwrap();
+    let tried = |what: &str| found.solutions.iter().any(|one| one.origin.contains(what));
+    for what in ["explained worst", "cluster's centre", " in two, one for ", " in one, "] {
+        assert!(tried(what), "{what}: {:#?}", found.solutions);
+    }
+    assert!(search::ROUNDS < 3 && tried("round 3"), "without a time there are fewer rounds");
+}
+
+#[test]
+fn a_time_that_is_over_leaves_the_starts_and_no_time_is_refused() {
+    let cube = Arc::new(hard().scene("hard").unwrap().cube);
+    let settings = Settings { starts: 2, moves: 4, seconds: Some(1e-9) };
+    let found = run(&cube, 3, &settings, &|_| ());
+    assert_eq!(found.solutions.len(), 2);
+    assert!(found.solutions.iter().any(|one| one.elbo.is_some()), "they had all their steps");
+    for seconds in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let none = Settings { seconds: Some(seconds), ..settings.clone() };
+        let fit = svi::Settings::default();
+        let refused = search::search(&cpu(), &model(2), &fit, &none, &cube, &|_| (), &|| false);
+        assert!(matches!(refused, Err(Error::Option { .. })), "{seconds}");
+    }
 }
 
 #[test]
@@ -139,7 +178,7 @@ fn a_large_scene_is_searched_in_part_and_fitted_whole() {
     let cube = Arc::new(simulate(&settings).unwrap().scene("large").unwrap().cube);
     let found = run(&cube, 3, &Settings { starts: 1, moves: 0, seconds: None }, &|_| ());
     assert!(found.pixels <= search::MOST_PIXELS && found.pixels > search::MOST_PIXELS / 2);
-    assert!(found.modes[0].abundances.is_none());
+    assert!(found.modes[0].abundances.is_none() && !found.fitted);
     let latents = 3 * 2 + 3;
     assert_eq!(found.state.locals.len(), cube.pixels() * latents);
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use unmixel::output::OutputFolder;
 use unmixel::backend::device::{Choice, choose};
+use unmixel::output::OutputFolder;
 use unmixel::scene::Scene;
 use unmixel::starts::{self, Init};
 use unmixel::{Error, Result, spectra, truth};

@@ -37,8 +37,7 @@ pub fn run(args: &RankArgs, interrupted: &AtomicBool) -> Result<Done> {
             to.write_all(b"\n")
         })?;
     }
-    let done =
-        if interrupted.load(Ordering::Relaxed) { Done::Interrupted } else { Done::Whole };
+    let done = if interrupted.load(Ordering::Relaxed) { Done::Interrupted } else { Done::Whole };
     if args.json {
         print(&format!("{:#}", serde_json::json!(found)))?;
         return Ok(done);

@@ -155,7 +155,8 @@ pub fn run(
         clock = Instant::now();
     };
     let init = init.or_else(|| search::quick(args).then_some(Init::Vca));
-    let begin = |init| starts::start(&scene.cube, endmembers, init, model.brightness.is_some(), args.seed);
+    let begin =
+        |init| starts::start(&scene.cube, endmembers, init, model.brightness.is_some(), args.seed);
     let start = init.as_ref().map(begin).transpose()?;
     lap("start", &mut seconds);
 

@@ -168,16 +168,11 @@ impl<'a> Judge<'a> {
             let done = self.done.fetch_add(fresh, Ordering::Relaxed) + fresh;
             (self.observe)(&Event::Steps(done, self.total.max(done)));
         };
-        let outcome = svi::fit(
-            self.device,
-            &self.model,
-            &settings,
-            self.cube,
-            state,
-            &mut observe,
-            &|| (self.interrupted)() || self.late(),
-        )
-        .ok()?;
+        let outcome =
+            svi::fit(self.device, &self.model, &settings, self.cube, state, &mut observe, &|| {
+                (self.interrupted)() || self.late()
+            })
+            .ok()?;
         if outcome.stop == Stop::Interrupted && self.late() {
             fitted.cut = true;
             return None;

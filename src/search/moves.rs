@@ -176,7 +176,9 @@ mod tests {
         let right = |a: &Array1<f64>, b: &Array1<f64>| near(a, shapes[0]) && near(b, shapes[1]);
         assert!(right(&one, &other) || right(&other, &one), "{one} {other}");
         // Nine pixels have no halves of five, and one shape has no halves at all.
-        assert!(halves(&cube, Array1::from_shape_fn(54, |n| (n < 9) as u8 as f32).view()).is_none());
+        assert!(
+            halves(&cube, Array1::from_shape_fn(54, |n| (n < 9) as u8 as f32).view()).is_none()
+        );
         let constant = Cube::zeros(20, 3);
         assert!(halves(&constant, Array1::ones(20).view()).is_none());
     }
