@@ -4,10 +4,36 @@
 use ndarray::Array1;
 use rayon::prelude::*;
 
+use crate::model::EFFECTIVE_BANDS;
+use crate::moments::{leading_eigenvectors, products, second_moment};
 use crate::scene::Cube;
 
 /// Pixels that are looked at: their correlation is known to better than a hundredth.
 const ENOUGH: usize = 4096;
+
+/// Bands that count as independent, 1 to L, by what the `k` leading directions of the spectra leave:
+/// mixtures of K endmembers lie in K directions, whatever their brightness, so that no fit is needed.
+/// Where the residuals of a real scene hold variability within materials, which neighbouring bands
+/// share, few bands count; where they are a sensor's own noise, all. Cost: L^3 and some pixels times
+/// L^2.
+pub fn independent_bands(cube: &Cube, k: usize) -> f64 {
+    let every = cube.pixels().div_ceil(ENOUGH).max(1);
+    let pixels: Vec<usize> = (0..cube.pixels()).step_by(every).collect();
+    let part = cube.select(&pixels);
+    let moment = second_moment(&part, &Array1::zeros(cube.bands()));
+    let axes = leading_eigenvectors(&moment, k.min(cube.bands()));
+    let along = products(&part, axes.view());
+    effective_bands(&part, |n| axes.dot(&along.row(n)))
+}
+
+/// The default: [`EFFECTIVE_BANDS`], and more where [`independent_bands`] finds more; and why.
+pub fn default_bands(cube: &Cube, k: usize) -> (f64, &'static str) {
+    let found = independent_bands(cube, k);
+    if found > EFFECTIVE_BANDS {
+        return (found, "from how residuals of adjacent bands correlate");
+    }
+    (EFFECTIVE_BANDS.min(cube.bands() as f64), "the least by default")
+}
 
 /// Bands that residuals with the correlation of these count for, 1 to L: `L (1 - rho) / (1 + rho)`
 /// with rho the mean correlation of adjacent bands, the effective size of an AR(1) sample (Bayley and
@@ -73,11 +99,48 @@ mod tests {
         }
     }
 
+    /// Two materials in all proportions and brightnesses, with errors that are one sd of 0.01 a band,
+    /// or a curve that all bands share.
+    fn mixtures(shared: bool) -> Cube {
+        let bands = 40;
+        let mut cube = Cube::zeros(600, bands);
+        for n in 0..600 {
+            let normal = |l: u32| {
+                f64::from(rng::normal_at(rng::key(1), Stream::Posterior, 0, 0, n as u32, l))
+            };
+            let (share, bright) = ((n % 7) as f64 / 6.0, 1.0 + 0.1 * (n % 5) as f64);
+            for l in 0..bands {
+                let at = l as f64 / bands as f64;
+                let mix =
+                    bright * (share * (0.2 + 0.5 * at) + (1.0 - share) * (0.6 - 0.4 * at * at));
+                let common: f64 =
+                    (0..4).map(|j| normal(100 + j) * (3.0 * at + f64::from(j)).sin()).sum();
+                let error =
+                    if shared { common + 0.05 * normal(l as u32) } else { normal(l as u32) };
+                cube.spectrum_mut(n)[l] = (mix + 0.01 * error) as f32;
+            }
+        }
+        cube
+    }
+
+    #[test]
+    fn noise_of_bands_counts_all_and_what_they_share_counts_few() {
+        // Two of forty directions are taken out: what is left correlates by about -1 / 38.
+        assert!(independent_bands(&mixtures(false), 2) > 38.0);
+        assert!(independent_bands(&mixtures(true), 2) < 12.0);
+        // With too few endmembers what is left is a material, and bands share it.
+        assert!(independent_bands(&mixtures(false), 1) < 20.0);
+    }
+
     #[test]
     fn degenerate_scenes_count_all_their_bands_or_one() {
         assert_eq!(effective_bands(&Cube::zeros(1, 7), |_| Array1::zeros(7)), 7.0);
         assert_eq!(effective_bands(&Cube::zeros(9, 1), |_| Array1::zeros(1)), 1.0);
         // No residual at all: no correlation either.
         assert_eq!(effective_bands(&Cube::zeros(9, 3), |_| Array1::zeros(3)), 3.0);
+        for (pixels, bands, k) in [(9, 3, 2), (1, 7, 1), (9, 1, 1), (9, 3, 5), (0, 3, 1)] {
+            let found = independent_bands(&Cube::zeros(pixels, bands), k);
+            assert!((1.0..=bands as f64).contains(&found), "{pixels} x {bands}, {k}: {found}");
+        }
     }
 }

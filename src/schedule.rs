@@ -12,12 +12,21 @@ pub struct Schedule {
 
 /// Steps of the descent, unless the ceiling leaves less.
 const DESCENT: u32 = 1500;
+/// Epochs of a descent from a fitted guide, at least.
+const DESCENT_EPOCHS: u32 = 80;
 
 impl Schedule {
     /// A run of at most `ceiling` steps.
     pub fn new(ceiling: u32) -> Self {
         let descent = DESCENT.min(ceiling.div_ceil(2));
         Schedule { descent_from: ceiling - descent, descent, fired: None }
+    }
+
+    /// A run of at most `ceiling` steps from a guide that has been fitted before: the descent alone, long
+    /// enough for pixels, which see one gradient in an epoch of `epoch` steps.
+    pub fn descent(ceiling: u32, epoch: u32) -> Self {
+        let descent = DESCENT.max(DESCENT_EPOCHS.saturating_mul(epoch)).min(ceiling);
+        Schedule { descent_from: 0, descent, fired: None }
     }
 
     /// Steps of the run, as far as known.
@@ -84,6 +93,18 @@ mod tests {
             assert_eq!(schedule.rate(0), 1.0);
             assert!(schedule.rate(ceiling) < 1e-12);
         }
+    }
+
+    #[test]
+    fn a_descent_alone_is_as_long_as_pixels_need_and_the_ceiling_allows() {
+        for (ceiling, epoch, last) in
+            [(5000, 3, 1500), (5000, 40, 3200), (5000, 1000, 5000), (7, 1, 7)]
+        {
+            let schedule = Schedule::descent(ceiling, epoch);
+            assert_eq!((schedule.last(), schedule.rate(0)), (last, 1.0));
+            assert!(schedule.rate(last) < 1e-12 && schedule.rate(1) < 1.0);
+        }
+        assert_eq!(Schedule::descent(5000, u32::MAX).last(), 5000);
     }
 
     #[test]

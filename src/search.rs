@@ -7,6 +7,7 @@ mod judge;
 mod moves;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ndarray::Array2;
 
@@ -25,13 +26,17 @@ use judge::{Fitted, Judge};
 pub struct Settings {
     /// Starts, over all families, at least 1.
     pub starts: usize,
-    /// Replacements of one endmember tried from the best solution, a round; 0: none.
+    /// Moves tried from the best solution, a round; 0: none.
     pub moves: usize,
+    /// Rounds of moves go on, gain or not, until so many seconds of the search are over, instead of
+    /// ending with [`ROUNDS`] or a round that gains nothing. What a search finds then depends on how
+    /// fast the machine is. All starts are fitted even if that takes longer.
+    pub seconds: Option<f64>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { starts: 8, moves: 4 }
+        Settings { starts: 8, moves: 4, seconds: None }
     }
 }
 
@@ -44,7 +49,7 @@ pub const POLISH_STEPS: u32 = 1000;
 pub const KEPT: usize = 2;
 /// Moves of a round that go on.
 pub const MOVES_KEPT: usize = 2;
-/// Rounds of moves; a round that gains nothing is the last.
+/// Rounds of moves without a time; a round that gains nothing is the last.
 pub const ROUNDS: usize = 2;
 /// Pixels of the search, at most; of a larger scene, every so many.
 pub const MOST_PIXELS: usize = 30_000;
@@ -86,6 +91,8 @@ pub struct Mode {
 pub struct Found {
     /// Where the fit goes on.
     pub state: State,
+    /// Whether that is the guide of a solution as it stands, and not one around its spectra.
+    pub fitted: bool,
     /// The chosen solution as a phrase.
     pub description: String,
     /// All that was tried.
@@ -98,7 +105,7 @@ pub struct Found {
     pub pixels: usize,
 }
 
-/// The most steps of a search that has found `starts` starts: what it may cost.
+/// The most steps of a search that has found `starts` starts, without a time: what it may cost.
 pub fn most_steps(settings: &Settings, starts: usize) -> u64 {
     let (probe, polish) = (u64::from(PROBE_STEPS), u64::from(POLISH_STEPS));
     let moves = settings.moves as u64 * probe + settings.moves.min(MOVES_KEPT) as u64 * polish;
@@ -134,12 +141,21 @@ pub fn search(
     if settings.starts == 0 {
         return Err(Error::option("--restarts 0", "must be at least 1"));
     }
+    if settings.seconds.is_some_and(|s| !(s.is_finite() && s > 0.0)) {
+        let given = settings.seconds.unwrap_or_default();
+        return Err(Error::option(format!("--search {given}s"), "must be a time above 0 s"));
+    }
+    let deadline = match settings.seconds.map(Duration::try_from_secs_f64) {
+        // What no clock can count is no limit.
+        Some(Ok(seconds)) => Instant::now().checked_add(seconds),
+        _ => None,
+    };
     let part = part_of(cube);
     let brightness = model.brightness.is_some();
     let k = model.endmembers;
     let proposals = families(&part, k, &Init::FAMILIES, settings.starts, brightness, fit.seed)?;
     let total = most_steps(settings, proposals.len());
-    let judge = Judge::new(device, model, fit, &part, total, observe, interrupted);
+    let mut judge = Judge::new(device, model, fit, &part, total, observe, interrupted);
     let begin = |origin: String, endmembers: &Array2<f64>| {
         let start = Start::around(&part, endmembers.clone(), brightness, "")?;
         Ok((origin, start))
@@ -158,17 +174,24 @@ pub fn search(
             "no start gave a finite ELBO; check the scene's values and scale, or lower --learning-rate".into(),
         )
     })?;
-    for round in 0..ROUNDS {
-        if settings.moves == 0 || interrupted() {
+    judge.until(deadline);
+    for round in 0_usize.. {
+        let over = settings.seconds.is_none() && round >= ROUNDS;
+        if settings.moves == 0 || over || interrupted() || judge.late() {
             break;
         }
-        let moves = moves::propose(&part, &table[best], brightness, settings.moves, fit.seed)?;
+        // Other clusters and groups a round, where the best is still the same.
+        let seed = fit.seed.wrapping_add(round as u64);
+        let moves = moves::propose(&part, &table[best], brightness, settings.moves, seed)?;
+        if moves.is_empty() {
+            break;
+        }
         let starts = moves
             .iter()
             .map(|m| begin(format!("{}, round {}", m.what, round + 1), &m.endmembers))
             .collect::<Result<Vec<(String, Start)>>>()?;
         let first = table.len();
-        table.extend(judge.probe(starts));
+        table.extend(judge.probe(starts).into_iter().filter(|one| !one.cut));
         let order: Vec<usize> = by_elbo(&table).into_iter().filter(|&i| i >= first).collect();
         let kept = distinct(&table, &order, MOVES_KEPT);
         judge.polish(&mut table, &kept);
@@ -181,7 +204,8 @@ pub fn search(
             .max_by(|&a, &b| gain(a).partial_cmp(&gain(b)).unwrap_or(std::cmp::Ordering::Equal))
         {
             Some(new) => best = new,
-            None => break,
+            None if settings.seconds.is_none() => break,
+            None => {}
         }
     }
     finish(model, fit, cube, &part, table, best, count)
@@ -256,13 +280,13 @@ fn finish(
     let description = format!("{} ({agreed} of {starts} starts agree)", table[best].origin);
     let pixels = part.pixels();
     let chosen = &table[best];
-    let state = match (whole, chosen.state(model)) {
-        (true, Some(state)) => state,
+    let (state, fitted) = match (whole, chosen.state(model)) {
+        (true, Some(state)) => (state, chosen.elbo.is_some()),
         _ => {
             let brightness = model.brightness.is_some();
             let start = Start::around(cube, chosen.endmembers.clone(), brightness, "")?;
-            svi::begin(model, fit, cube, &start)?
+            (svi::begin(model, fit, cube, &start)?, false)
         }
     };
-    Ok(Found { state, description, solutions, modes, agreement: (agreed, starts), pixels })
+    Ok(Found { state, fitted, description, solutions, modes, agreement: (agreed, starts), pixels })
 }

@@ -27,6 +27,10 @@ pub struct Settings {
     pub seed: u64,
     /// Whether the stopping rule may end the run before the ceiling.
     pub early_stop: bool,
+    /// Whether the start is a guide that a search has fitted: the run is then a descent of the rate alone
+    /// ([`Schedule::descent`]). More steps at the full rate would undo some of the fit: they are
+    /// relative, and what the data hardly tell, as a dark endmember's shape, drifts.
+    pub warm: bool,
 }
 
 impl Default for Settings {
@@ -38,6 +42,7 @@ impl Default for Settings {
             learning_rate: 0.02,
             seed: 0,
             early_stop: true,
+            warm: false,
         }
     }
 }
@@ -77,6 +82,8 @@ pub enum Stop {
         /// Step at which the rule fired.
         fired_at: u32,
     },
+    /// The start had been fitted, and the rate was brought down to zero.
+    Warm,
     /// The ceiling was reached first.
     Ceiling,
     /// Someone asked to stop.
@@ -89,6 +96,9 @@ impl Stop {
         match self {
             Stop::Converged { fired_at } => {
                 format!("the ELBO stood still at step {fired_at} ({})", Plateau::RULE)
+            }
+            Stop::Warm => {
+                "the rate came down to zero, from a start that the search had fitted".into()
             }
             Stop::Ceiling => "the ceiling of steps was reached".into(),
             Stop::Interrupted => "it was interrupted".into(),
@@ -256,10 +266,13 @@ pub fn fit(
     let mut backend = backend::open(device, &sizes, Arc::clone(cube), start)?;
     let opened = opening.elapsed().as_secs_f64();
 
-    let mut schedule = Schedule::new(settings.steps);
+    let mut schedule = match settings.warm {
+        true => Schedule::descent(settings.steps, sizes.pixels / sizes.batch),
+        false => Schedule::new(settings.steps),
+    };
     let mut plateau = Plateau::default();
     let mut trace: Vec<f64> = Vec::new();
-    let mut stop = Stop::Ceiling;
+    let mut stop = if settings.warm { Stop::Warm } else { Stop::Ceiling };
     let mut skipped = 0;
     let begin = Instant::now();
     while (trace.len() as u32) < schedule.last() {
@@ -274,7 +287,11 @@ pub fn fit(
         );
         skipped = block.skipped;
         let elbo = median_finite(&trace[first as usize..]).unwrap_or(f64::NEG_INFINITY);
-        if settings.early_stop && schedule.cooling_since().is_none() && plateau.push(elbo) {
+        if settings.early_stop
+            && !settings.warm
+            && schedule.cooling_since().is_none()
+            && plateau.push(elbo)
+        {
             schedule.cool_from(trace.len() as u32);
             stop = Stop::Converged { fired_at: trace.len() as u32 };
         }

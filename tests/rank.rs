@@ -1,7 +1,8 @@
 //! The number of endmembers, on scenes where it is known.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use unmixel::rank::{Rank, rank};
+use unmixel::backend::{Choice, device};
+use unmixel::rank::{Evidence, MOST_PIXELS, Rank, evidence, rank};
 use unmixel::scene::Cube;
 use unmixel::simulate::{Settings, simulate};
 
@@ -98,4 +99,50 @@ fn odd_scenes_have_a_defined_answer() {
     let mut holed = Cube::zeros(30, 5);
     holed.spectrum_mut(3)[2] = f32::NAN;
     assert!(rank(&holed).is_err());
+}
+
+fn fits(cube: &Cube, interrupted: &(dyn Fn() -> bool + Sync)) -> Vec<Evidence> {
+    evidence(&device::choose(&Choice::Cpu).unwrap(), cube, 0, &|_| (), interrupted).unwrap()
+}
+
+#[test]
+fn short_fits_find_the_number_in_shade_variability_and_noise_that_bands_share() {
+    for (k, band_correlation, seed) in [(2, 0.7, 3), (4, 0.0, 4)] {
+        let settings = Settings {
+            rows: 30,
+            cols: 30,
+            band_correlation,
+            variability_sd: 0.03,
+            brightness_sd: 0.3,
+            noise_sd: 0.01,
+            ..settings(k, seed)
+        };
+        let cube = simulate(&settings).unwrap().scene("rank").unwrap().cube;
+        let moments = rank(&cube).unwrap();
+        let found = moments.clone().with_evidence(fits(&cube, &|| false));
+        assert_eq!(found.recommended, k, "{:?}", found.evidence);
+        // Three in a row without a gain, after the best, and no more than the pair they came in.
+        assert!((k + 3..=k + 4).contains(&found.evidence.len()), "{:?}", found.evidence);
+        assert!(found.reason.contains(&format!("with {}", k + 1)), "{}", found.reason);
+        assert_eq!((&found.estimates, moments.evidence.len()), (&moments.estimates, 0));
+    }
+}
+
+#[test]
+fn odd_scenes_have_evidence_or_none() {
+    // One band, one pixel, and so many pixels that only some are looked at.
+    for (pixels, bands) in [(9, 1), (1, 4), (2 * MOST_PIXELS + 1, 2)] {
+        let mut cube = Cube::zeros(pixels, bands);
+        for n in 0..pixels {
+            cube.spectrum_mut(n).iter_mut().for_each(|y| *y = 0.1 + 0.05 * (n % 7) as f32);
+        }
+        let found = fits(&cube, &|| false);
+        let numbers: Vec<usize> = found.iter().map(|one| one.endmembers).collect();
+        assert_eq!(numbers, (1..=bands.min(pixels)).collect::<Vec<_>>());
+        assert!(found.iter().all(|one| one.elbo.is_some()), "{found:?}");
+    }
+    let cube = simulate(&settings(3, 0)).unwrap().scene("rank").unwrap().cube;
+    assert_eq!(fits(&cube, &|| true), []);
+    let moments = rank(&cube).unwrap();
+    assert_eq!(moments.clone().with_evidence(Vec::new()), moments, "no fits change nothing");
 }

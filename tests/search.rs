@@ -58,7 +58,7 @@ fn it_finds_what_single_starts_miss_and_keeps_its_word_on_cost() {
     let simulation = hard();
     let scene = simulation.scene("hard").unwrap();
     let cube = Arc::new(scene.cube);
-    let settings = Settings { starts: 5, moves: 2 };
+    let settings = Settings { starts: 5, moves: 2, seconds: None };
     let (done, judged) = (AtomicU64::new(0), AtomicUsize::new(0));
     let found = run(&cube, 4, &settings, &|event| match event {
         Event::Steps(so_far, total) => {
@@ -90,13 +90,52 @@ fn it_finds_what_single_starts_miss_and_keeps_its_word_on_cost() {
     }
     assert!(found.agreement.0 >= 1 && found.agreement.1 == 5);
     assert_eq!(found.modes[0].abundances.as_ref().unwrap().dim(), (cube.pixels(), 4));
+    assert!(found.fitted, "the guide goes on as it stands");
+}
+
+#[test]
+fn moves_replace_split_and_merge_and_go_on_while_there_is_time() {
+    let cube = Arc::new(hard().scene("hard").unwrap().cube);
+    let fit = svi::Settings { batch_size: 100, ..Default::default() };
+    // Time without end: only the interruption ends it, in the fourth round at the earliest.
+    let settings = Settings { starts: 1, moves: 30, seconds: Some(1e9) };
+    let third = AtomicUsize::new(0);
+    let observe = |event: &Event| {
+        if let Event::Judged(one) = event
+            && one.origin.ends_with("round 3")
+        {
+            third.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let stop = || third.load(Ordering::Relaxed) > 0;
+    let found = search::search(&cpu(), &model(3), &fit, &settings, &cube, &observe, &stop).unwrap();
+    let tried = |what: &str| found.solutions.iter().any(|one| one.origin.contains(what));
+    for what in ["explained worst", "cluster's centre", " in two, one for ", " in one, "] {
+        assert!(tried(what), "{what}: {:#?}", found.solutions);
+    }
+    assert!(search::ROUNDS < 3 && tried("round 3"), "without a time there are fewer rounds");
+}
+
+#[test]
+fn a_time_that_is_over_leaves_the_starts_and_no_time_is_refused() {
+    let cube = Arc::new(hard().scene("hard").unwrap().cube);
+    let settings = Settings { starts: 2, moves: 4, seconds: Some(1e-9) };
+    let found = run(&cube, 3, &settings, &|_| ());
+    assert_eq!(found.solutions.len(), 2);
+    assert!(found.solutions.iter().any(|one| one.elbo.is_some()), "they had all their steps");
+    for seconds in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let none = Settings { seconds: Some(seconds), ..settings.clone() };
+        let fit = svi::Settings::default();
+        let refused = search::search(&cpu(), &model(2), &fit, &none, &cube, &|_| (), &|| false);
+        assert!(matches!(refused, Err(Error::Option { .. })), "{seconds}");
+    }
 }
 
 #[test]
 fn the_same_seed_finds_the_same() {
     let scene = hard().scene("hard").unwrap();
     let cube = Arc::new(scene.cube);
-    let settings = Settings { starts: 2, moves: 0 };
+    let settings = Settings { starts: 2, moves: 0, seconds: None };
     let (a, b) = (run(&cube, 3, &settings, &|_| ()), run(&cube, 3, &settings, &|_| ()));
     assert_eq!((a.solutions, a.state), (b.solutions, b.state));
 }
@@ -107,7 +146,7 @@ fn an_interrupted_search_has_a_result() {
     let fit = svi::Settings::default();
     let asked = AtomicUsize::new(0);
     let soon = || asked.fetch_add(1, Ordering::Relaxed) > 700;
-    let settings = Settings { starts: 3, moves: 2 };
+    let settings = Settings { starts: 3, moves: 2, seconds: None };
     let found = search::search(&cpu(), &model(3), &fit, &settings, &cube, &|_| (), &soon).unwrap();
     assert!(!found.state.globals.is_empty());
     assert!(found.solutions.len() == 3, "no moves after the interruption");
@@ -115,7 +154,7 @@ fn an_interrupted_search_has_a_result() {
 
 #[test]
 fn small_and_odd_scenes_have_an_outcome() {
-    let settings = Settings { starts: 3, moves: 2 };
+    let settings = Settings { starts: 3, moves: 2, seconds: None };
     for (pixels, bands, k) in [(1, 1, 1), (5, 3, 1), (9, 4, 2)] {
         let mut cube = Cube::zeros(pixels, bands);
         for n in 0..pixels {
@@ -128,7 +167,7 @@ fn small_and_odd_scenes_have_an_outcome() {
     }
     let cube = Arc::new(Cube::zeros(4, 2));
     let fit = svi::Settings::default();
-    let none = Settings { starts: 0, moves: 0 };
+    let none = Settings { starts: 0, moves: 0, seconds: None };
     let refused = search::search(&cpu(), &model(2), &fit, &none, &cube, &|_| (), &|| false);
     assert!(matches!(refused, Err(Error::Option { .. })), "{refused:?}");
 }
@@ -137,9 +176,9 @@ fn small_and_odd_scenes_have_an_outcome() {
 fn a_large_scene_is_searched_in_part_and_fitted_whole() {
     let settings = simulate::Settings { rows: 250, cols: 250, bands: 5, ..Default::default() };
     let cube = Arc::new(simulate(&settings).unwrap().scene("large").unwrap().cube);
-    let found = run(&cube, 3, &Settings { starts: 1, moves: 0 }, &|_| ());
+    let found = run(&cube, 3, &Settings { starts: 1, moves: 0, seconds: None }, &|_| ());
     assert!(found.pixels <= search::MOST_PIXELS && found.pixels > search::MOST_PIXELS / 2);
-    assert!(found.modes[0].abundances.is_none());
+    assert!(found.modes[0].abundances.is_none() && !found.fitted);
     let latents = 3 * 2 + 3;
     assert_eq!(found.state.locals.len(), cube.pixels() * latents);
 }

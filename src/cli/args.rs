@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::search::SearchBudget;
+
 /// Bayesian hyperspectral unmixing on any vendor's GPU, or none: which materials are in a scene,
 /// and how much of each in every pixel, with uncertainty.
 #[derive(Debug, Parser)]
@@ -115,10 +117,11 @@ pub struct RunArgs {
     /// fewer than 1,000 steps no search, and vca]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub restarts: Option<usize>,
-    /// Moves that the search tries from the best start, a round: another spectrum for one endmember;
-    /// 0 for none [default: 4]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub search: Option<usize>,
+    /// Moves that the search tries from the best start, a round: another spectrum for one endmember, one
+    /// in two, two in one; 0 for none. Or a time, as 20s: rounds go on until the search has taken as
+    /// long (all starts are tried whatever it is; results then depend on the machine) [default: 4]
+    #[arg(long, value_name = "N|SECONDSs", allow_negative_numbers = true)]
+    pub search: Option<SearchBudget>,
     /// Pixels in a minibatch
     #[arg(long, value_name = "PIXELS", default_value_t = unmixel::svi::Settings::default().batch_size, allow_negative_numbers = true)]
     pub batch_size: usize,
@@ -141,7 +144,7 @@ pub struct RunArgs {
     /// Whether endmembers vary between pixels [default: on, or off with covariance noise]
     #[arg(long, value_enum)]
     pub variability: Option<Switch>,
-    /// Bands that count as independent evidence: a number, auto (from the residuals) or all
+    /// Bands that count as independent evidence: a number, auto (from how errors of adjacent bands correlate) or all
     /// [default: 16, or all with covariance noise, which answers the same question]
     #[arg(long, value_name = "N|auto|all")]
     pub effective_bands: Option<EffectiveBands>,
@@ -377,6 +380,12 @@ pub struct RankArgs {
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
+    /// auto (a hardware GPU if there is one, else the CPU), cpu, gpu, or part of a device's name
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// Seed of the short fits
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    pub seed: u64,
     #[command(flatten)]
     pub layout: LayoutArgs,
 }

@@ -58,7 +58,7 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     ];
     let results = OutputFolder::prepare(folder.path().join("fit"), args.run.force)?;
     let job = Job {
-        scene: scene.clone(),
+        scene,
         path: args.scene.display().to_string(),
         endmembers: k,
         init: None,
@@ -66,7 +66,7 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         truth: None,
         seconds: Vec::new(),
     };
-    let done = run_job(&args.run, job, &results, interrupted)?;
+    let (done, scene) = run_job(&args.run, job, &results, interrupted)?;
     found.push(fitted(&results, &scene, reported)?);
 
     let mut rows = Vec::new();

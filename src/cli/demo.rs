@@ -47,5 +47,5 @@ pub fn run(args: &DemoArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         truth: Some(truth),
         seconds,
     };
-    run_job(&args.run, job, &folder, interrupted)
+    run_job(&args.run, job, &folder, interrupted).map(|(done, _)| done)
 }

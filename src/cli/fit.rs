@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use unmixel::backend::device::{Choice, choose};
 use unmixel::output::OutputFolder;
-use unmixel::rank::rank;
 use unmixel::scene::Scene;
 use unmixel::starts::{self, Init};
 use unmixel::{Error, Result, spectra, truth};
 
 use super::args::{Endmembers, FitArgs};
 use super::run::{Job, check_names, run as run_job};
-use super::search;
-use super::{Done, scene};
+use super::{Done, rank, scene, search};
 
 /// Fits a scene from a file.
 pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
@@ -22,7 +21,8 @@ pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let endmembers = match args.endmembers {
         Endmembers::Count(count) => count,
         Endmembers::Auto => {
-            let found = rank(&scene.cube)?;
+            let device = choose(&args.run.device.parse::<Choice>()?)?;
+            let found = rank::estimate(&device, &scene.cube, args.run.seed, interrupted)?;
             let told = format!("{} endmembers: {}", found.recommended, found.reason);
             tell!("{told}");
             scene.notes.push(told);
@@ -45,7 +45,7 @@ pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         truth,
         seconds,
     };
-    run_job(&args.run, job, &folder, interrupted)
+    run_job(&args.run, job, &folder, interrupted).map(|(done, _)| done)
 }
 
 /// The start that `--init` asks for, and the names that come with a file of spectra.

@@ -68,7 +68,7 @@ pub fn main() -> ExitCode {
         Command::Simulate(args) => simulate::run(&args),
         Command::Calibrate(args) => calibrate::run(&args, &interruption()),
         Command::Score(args) => score::run(&args),
-        Command::Rank(args) => rank::run(&args),
+        Command::Rank(args) => rank::run(&args, &interruption()),
         Command::Compare(args) => compare::run(&args, &interruption()),
         Command::Bench(args) => bench::run(&args, &interruption()),
         Command::Devices(args) => devices::run(&args),

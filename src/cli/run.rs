@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use unmixel::backend::device::Device;
 use unmixel::backend::{Choice, check_memory, device};
 use unmixel::doubts::{Doubt, doubts};
-use unmixel::model::{BRIGHTNESS_SD, EFFECTIVE_BANDS, Guide, Model, Noise, VARIABILITY_SCALE};
+use unmixel::effective::{default_bands, independent_bands};
+use unmixel::model::{BRIGHTNESS_SD, Guide, Model, Noise, VARIABILITY_SCALE};
 use unmixel::nested::{self, Nested};
 use unmixel::output::{
     DeviceReport, ElboReport, OutputFolder, Report, Results, RunReport, SceneReport, Stages,
@@ -16,7 +16,7 @@ use unmixel::output::{
 use unmixel::posterior::Posterior;
 use unmixel::scene::{Cube, Scene};
 use unmixel::score::Convention;
-use unmixel::starts::{self, Init, Start};
+use unmixel::starts::{self, Init};
 use unmixel::svi::{self, Outcome, Settings, Stop};
 use unmixel::truth::Truth;
 use unmixel::{Error, Result};
@@ -118,16 +118,17 @@ pub fn settings(args: &RunArgs) -> Settings {
         learning_rate: args.learning_rate,
         seed: args.seed,
         early_stop: !args.no_early_stop,
+        warm: false,
     }
 }
 
-/// Fits, scores and writes.
+/// Fits, scores and writes; gives the scene back.
 pub fn run(
     args: &RunArgs,
     job: Job,
     folder: &OutputFolder,
     interrupted: &Arc<AtomicBool>,
-) -> Result<Done> {
+) -> Result<(Done, Scene)> {
     let Job { mut scene, path, endmembers, init, names, truth, mut seconds } = job;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|t| t.as_secs());
     let convention = convention(args)?;
@@ -152,25 +153,20 @@ pub fn run(
         clock = Instant::now();
     };
     let init = init.or_else(|| search::quick(args).then_some(Init::Vca));
-    let given = init.as_ref();
-    let start = |cube: &Cube| {
-        let init = given.unwrap_or(&Init::Vca);
-        starts::start(cube, endmembers, init, model.brightness.is_some(), args.seed)
-    };
-    // `auto` looks at the residuals of a fit, whichever.
-    let auto = args.effective_bands == Some(EffectiveBands::Auto);
-    let start = (given.is_some() || auto).then(|| start(&scene.cube)).transpose()?;
+    let begin =
+        |init| starts::start(&scene.cube, endmembers, init, model.brightness.is_some(), args.seed);
+    let start = init.as_ref().map(begin).transpose()?;
     lap("start", &mut seconds);
 
     // The backend shares the cube instead of copying it; the scene gets it back below.
     let cube = Arc::new(std::mem::replace(&mut scene.cube, Cube::zeros(0, 0)));
-    let (bands, how) = effective_bands(args, &device, &model, &settings, &cube, start.as_ref())?;
+    let (bands, how) = effective_bands(args, &cube, endmembers);
     tell!("effective bands: {bands:.1} of {} ({how})", cube.bands());
     model.likelihood_weight = bands / cube.bands() as f64;
     lap("effective bands", &mut seconds);
 
     let stop = || interrupted.load(Ordering::Relaxed);
-    let (state, description, found) = match start.filter(|_| given.is_some()) {
+    let (state, description, found) = match start {
         Some(start) => {
             tell!("start: {}", start.description);
             (svi::begin(&model, &settings, &cube, &start)?, start.description, None)
@@ -181,6 +177,9 @@ pub fn run(
         }
     };
     lap("search", &mut seconds);
+    // Who asks for all steps gets them, from the full rate.
+    let warm = settings.early_stop && found.as_ref().is_some_and(|found| found.fitted);
+    let settings = Settings { warm, ..settings };
     let mut display = Display::new();
     let outcome = svi::fit(
         &device,
@@ -237,6 +236,7 @@ pub fn run(
         trace_window: 50,
         stopped_at,
     };
+    let earlier = folder.earlier();
     let mut files = write_all(folder, &results)?;
     if let Some(found) = &found {
         let shown = posterior.endmember_mean.view();
@@ -273,11 +273,13 @@ pub fn run(
         run: RunReport::current(std::env::args().collect(), started, Stages(seconds)),
     };
     report.write(folder)?;
+    folder.remove_left(&earlier, &report.files)?;
     if let Some(scored) = &scored {
         print(&tables::scores(&names, &scored.scores).to_string())?;
     }
     print(&format!("{} files in {}", report.files.len(), folder.path().display()))?;
-    Ok(if outcome.stop == Stop::Interrupted { Done::Interrupted } else { Done::Whole })
+    let whole = outcome.stop != Stop::Interrupted;
+    Ok((if whole { Done::Whole } else { Done::Interrupted }, scene))
 }
 
 /// The nested posterior of a fit; none when interrupted.
@@ -315,37 +317,18 @@ fn summary(outcome: &Outcome, settings: &Settings) {
     );
 }
 
-/// Steps of the fit whose residuals tell, for `auto`.
-const PROBE_STEPS: u32 = 300;
-
 /// How many bands count as independent evidence, and how that is known.
-fn effective_bands(
-    args: &RunArgs,
-    device: &Device,
-    model: &Model,
-    settings: &Settings,
-    cube: &Arc<Cube>,
-    start: Option<&Start>,
-) -> Result<(f64, &'static str)> {
+pub fn effective_bands(args: &RunArgs, cube: &Cube, endmembers: usize) -> (f64, &'static str) {
     let all = cube.bands() as f64;
     match args.effective_bands {
         None if args.noise == NoiseArg::Covariance => {
-            Ok((all, "all: the covariance says how they err together"))
+            (all, "all: the covariance says how they err together")
         }
-        None => Ok((EFFECTIVE_BANDS.min(all), "the default")),
-        Some(EffectiveBands::Count(count)) => Ok((count.min(all), "as asked")),
-        Some(EffectiveBands::All) => Ok((all, "all, as asked")),
+        None => default_bands(cube, endmembers),
+        Some(EffectiveBands::Count(count)) => (count.min(all), "as asked"),
+        Some(EffectiveBands::All) => (all, "all, as asked"),
         Some(EffectiveBands::Auto) => {
-            let Some(start) = start else { return Ok((EFFECTIVE_BANDS.min(all), "the default")) };
-            let likelihood_weight = (EFFECTIVE_BANDS / all).min(1.0);
-            let model = Model { likelihood_weight, guide: Guide::MeanField, ..model.clone() };
-            let settings = Settings { steps: PROBE_STEPS, early_stop: false, ..settings.clone() };
-            let state = svi::begin(&model, &settings, cube, start)?;
-            let fit = svi::fit(device, &model, &settings, cube, state, &mut |_| (), &|| false)?;
-            let (params, convention) = (&fit.params, Convention::Reflectance);
-            let posterior = Posterior::new(params, cube, &fit.globals, &fit.locals, convention);
-            let bands = unmixel::effective::effective_bands(cube, |n| posterior.fitted(n));
-            Ok((bands, "from how residuals of adjacent bands correlate"))
+            (independent_bands(cube, endmembers), "from how residuals of adjacent bands correlate")
         }
     }
 }

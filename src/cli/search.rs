@@ -15,13 +15,44 @@ use unmixel::{Error, Result};
 use super::args::RunArgs;
 use super::progress::Display;
 
+/// How long the search goes on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum SearchBudget {
+    Moves(usize),
+    Seconds(f64),
+}
+
+impl std::str::FromStr for SearchBudget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let seconds = |text: &str| text.parse().ok().filter(|s: &f64| s.is_finite() && *s > 0.0);
+        match text.strip_suffix('s') {
+            Some(number) => seconds(number).map(SearchBudget::Seconds),
+            None => text.parse().ok().map(SearchBudget::Moves),
+        }
+        .ok_or_else(|| "give a number of moves a round, or a time above 0 as 20s".to_owned())
+    }
+}
+
+impl std::fmt::Display for SearchBudget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SearchBudget::Moves(moves) => write!(f, "{moves}"),
+            SearchBudget::Seconds(seconds) => write!(f, "{seconds}s"),
+        }
+    }
+}
+
 /// What `--restarts` and `--search` ask for.
 fn settings(args: &RunArgs) -> search::Settings {
     let default = search::Settings::default();
-    search::Settings {
-        starts: args.restarts.unwrap_or(default.starts),
-        moves: args.search.unwrap_or(default.moves),
-    }
+    let (moves, seconds) = match args.search {
+        Some(SearchBudget::Moves(moves)) => (moves, None),
+        Some(SearchBudget::Seconds(seconds)) => (default.moves, Some(seconds)),
+        None => (default.moves, None),
+    };
+    search::Settings { starts: args.restarts.unwrap_or(default.starts), moves, seconds }
 }
 
 /// Steps below which a search would cost far more than the fit.
@@ -34,7 +65,9 @@ pub fn quick(args: &RunArgs) -> bool {
 
 /// Refuses the options of the search where a start is given.
 pub fn refuse(args: &RunArgs, init: &str) -> Result<()> {
-    for (flag, given) in [("--restarts", args.restarts), ("--search", args.search)] {
+    let restarts = args.restarts.map(|given| given.to_string());
+    let budget = args.search.map(|given| given.to_string());
+    for (flag, given) in [("--restarts", restarts), ("--search", budget)] {
         if let Some(given) = given {
             return Err(Error::option(
                 format!("{flag} {given}"),
@@ -55,14 +88,17 @@ pub fn run(
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Found> {
     let settings = settings(args);
+    let end = match settings.seconds {
+        Some(seconds) => format!("for {seconds} s"),
+        None => format!("at most {} steps", search::most_steps(&settings, settings.starts)),
+    };
     tell!(
-        "search: up to {} starts, {} steps each; {} go on for {} more; up to {} moves a round; at most {} steps",
+        "search: up to {} starts, {} steps each; {} go on for {} more; up to {} moves a round; {end}",
         settings.starts,
         search::PROBE_STEPS,
         search::KEPT,
         search::POLISH_STEPS,
         settings.moves,
-        search::most_steps(&settings, settings.starts)
     );
     let display = Mutex::new(Display::new());
     let observe = |event: &Event| {

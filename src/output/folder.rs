@@ -5,6 +5,9 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
+use super::report::REPORT_FILE;
 use crate::error::{Error, Result};
 
 /// A folder that was found writable. When dropped, it removes what folders it created if nothing
@@ -18,8 +21,8 @@ pub struct OutputFolder {
 
 impl OutputFolder {
     /// Creates the folder where it does not exist, and tries whether files can be written to it.
-    /// With `force` it may hold files already: those with the names of results are replaced, all
-    /// others stay.
+    /// With `force` it may hold files already: those with the names of results are replaced, those of
+    /// an earlier fit can be removed ([`OutputFolder::remove_left`]), all others stay.
     ///
     /// # Errors
     /// Bad input when `path` is a file, or holds files and `force` is not given; [`Error::Io`]
@@ -77,6 +80,34 @@ impl OutputFolder {
             return Err(Error::option(name, "is not the name of a file"));
         }
         self.try_write(&path, fill).map_err(|error| Error::io(&path, error))
+    }
+
+    /// The files of an earlier fit in this folder, as its report names them; none where there is none.
+    pub fn earlier(&self) -> Vec<String> {
+        let report = fs::read(self.path.join(REPORT_FILE)).ok();
+        let report = report.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+        let files = report.as_ref().and_then(|report| report["files"].as_array());
+        let names = files.into_iter().flatten().filter_map(Value::as_str);
+        names.map(str::to_owned).collect()
+    }
+
+    /// Removes those of `earlier` files that are not among `files`: pictures of endmembers that have
+    /// other names now would pass for results. Names that lead out of the folder are left alone.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when one of them cannot be removed.
+    pub fn remove_left(&self, earlier: &[String], files: &[String]) -> Result<()> {
+        let plain = |name: &&String| Path::new(name).file_name() == Some(name.as_str().as_ref());
+        for name in earlier.iter().filter(|name| !files.contains(name)).filter(plain) {
+            let path = self.path.join(name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::io(&path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn try_write(

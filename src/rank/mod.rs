@@ -1,9 +1,11 @@
-//! How many endmembers a scene has, from the second moments of its spectra.
+//! How many endmembers a scene has: from the second moments of its spectra, and from short fits.
 //!
-//! All methods ask how many directions rise above the noise, so what else does (pixels at an edge,
-//! light that is reflected twice, noise that is neither of bands nor of neighbours) counts too: on
-//! real scenes take them as upper ends.
+//! Methods on moments ask how many directions rise above the noise, so what else does (pixels at an
+//! edge, light that is reflected twice, variability, noise that is neither of bands nor of
+//! neighbours) counts too: on real scenes they are upper ends. The fits know of mixtures, brightness
+//! and variability, and decide.
 
+mod evidence;
 mod hfc;
 mod hysime;
 mod noise;
@@ -15,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::moments::{mean_spectrum, second_moment};
 use crate::scene::Cube;
 
+pub use evidence::{Evidence, MOST, MOST_PIXELS, STEPS, evidence};
 pub use hfc::FALSE_ALARMS;
 
 /// What one method says.
@@ -31,6 +34,8 @@ pub struct Estimate {
 pub struct Rank {
     /// One a method and setting.
     pub estimates: Vec<Estimate>,
+    /// Short fits with 1, 2, 3, ... endmembers; empty without fits.
+    pub evidence: Vec<Evidence>,
     /// The number to take.
     pub recommended: usize,
     /// Why, as a sentence.
@@ -107,10 +112,38 @@ pub fn rank(cube: &Cube) -> Result<Rank> {
     );
     Ok(Rank {
         estimates,
+        evidence: Vec::new(),
         recommended,
         reason,
         noise_sd: noise.iter().map(|v| v.sqrt()).collect(),
         eigenvalues: whitened.correlation,
         hysime_error,
     })
+}
+
+impl Rank {
+    /// Takes what [`evidence`] found: the number with the highest ELBO is recommended, where a larger one must gain 0.2 %. Without any
+    /// the recommendation stays.
+    pub fn with_evidence(mut self, found: Vec<Evidence>) -> Self {
+        if let Some((k, elbo)) = evidence::best(&found) {
+            let beside = |k: usize| {
+                let one = found.iter().find(|one| one.endmembers == k)?;
+                Some(format!("{:.2} with {k}", one.elbo?))
+            };
+            let beside: Vec<String> =
+                [k.wrapping_sub(1), k + 1].into_iter().filter_map(beside).collect();
+            let than = match beside.is_empty() {
+                true => String::new(),
+                false => format!(" against {}", beside.join(" and ")),
+            };
+            self.reason = format!(
+                "beyond which short fits gain no ELBO ({elbo:.2} nats a pixel{than}); by moments {} \
+                 directions rise above the noise.",
+                self.recommended
+            );
+            self.recommended = k;
+        }
+        self.evidence = found;
+        self
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;
@@ -16,7 +17,7 @@ use crate::posterior::Posterior;
 use crate::scene::Cube;
 use crate::score::{Convention, match_spectra};
 use crate::starts::Start;
-use crate::svi::{self, Outcome};
+use crate::svi::{self, Outcome, Stop};
 
 /// A start and the fit so far.
 pub struct Fitted {
@@ -25,6 +26,8 @@ pub struct Fitted {
     pub elbo: Option<f64>,
     /// (K, L), reflectance.
     pub endmembers: Array2<f64>,
+    /// Whether time ran out before the fit had its steps: it cannot be compared.
+    pub cut: bool,
     cube: Arc<Cube>,
     fit: Option<(Params, State)>,
 }
@@ -76,6 +79,8 @@ pub struct Judge<'a> {
     total: u64,
     observe: &'a (dyn Fn(&Event) + Sync),
     interrupted: &'a (dyn Fn() -> bool + Sync),
+    /// When fits end, whatever their steps.
+    deadline: Option<Instant>,
 }
 
 impl<'a> Judge<'a> {
@@ -94,7 +99,18 @@ impl<'a> Judge<'a> {
             other => other,
         };
         let model = Model { guide, ..model.clone() };
-        Judge { device, model, fit, cube, done: AtomicU64::new(0), total, observe, interrupted }
+        let (done, deadline) = (AtomicU64::new(0), None);
+        Judge { device, model, fit, cube, done, total, observe, interrupted, deadline }
+    }
+
+    /// From now on fits end at this time.
+    pub fn until(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
+    }
+
+    /// Whether the time is over.
+    pub fn late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// Fits each start for [`PROBE_STEPS`].
@@ -106,13 +122,16 @@ impl<'a> Judge<'a> {
                 probe_elbo: None,
                 elbo: None,
                 endmembers: start.endmembers,
+                cut: false,
                 cube: Arc::clone(self.cube),
                 fit: None,
             };
             if let Ok(state) = state {
                 fitted.probe_elbo = self.go_on(&mut fitted, state, PROBE_STEPS);
             }
-            (self.observe)(&Event::Judged(fitted.solution()));
+            if !fitted.cut {
+                (self.observe)(&Event::Judged(fitted.solution()));
+            }
             fitted
         })
     }
@@ -123,7 +142,9 @@ impl<'a> Judge<'a> {
         self.each(rows, |(_, fitted): (usize, &mut Fitted)| {
             if let Some((_, state)) = fitted.fit.clone() {
                 fitted.elbo = self.go_on(fitted, state, POLISH_STEPS);
-                (self.observe)(&Event::Judged(fitted.solution()));
+                if !fitted.cut {
+                    (self.observe)(&Event::Judged(fitted.solution()));
+                }
             }
         });
     }
@@ -145,18 +166,17 @@ impl<'a> Judge<'a> {
             let fresh = u64::from(progress.step - seen);
             seen = progress.step;
             let done = self.done.fetch_add(fresh, Ordering::Relaxed) + fresh;
-            (self.observe)(&Event::Steps(done, self.total));
+            (self.observe)(&Event::Steps(done, self.total.max(done)));
         };
-        let outcome = svi::fit(
-            self.device,
-            &self.model,
-            &settings,
-            self.cube,
-            state,
-            &mut observe,
-            self.interrupted,
-        )
-        .ok()?;
+        let outcome =
+            svi::fit(self.device, &self.model, &settings, self.cube, state, &mut observe, &|| {
+                (self.interrupted)() || self.late()
+            })
+            .ok()?;
+        if outcome.stop == Stop::Interrupted && self.late() {
+            fitted.cut = true;
+            return None;
+        }
         let elbo = outcome.elbo();
         fitted.endmembers = endmembers(&outcome, self.cube.bands());
         let Outcome { params, globals, locals, .. } = outcome;

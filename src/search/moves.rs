@@ -1,9 +1,12 @@
-//! Moves from one mode to another: one endmember gives way to a spectrum that the fit explains badly.
+//! Moves from one mode to another: an endmember gives way to a spectrum that the fit explains badly, or
+//! to the half of another one; or the two most alike become one, and its place is free.
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, ArrayView1, Axis};
+use rayon::prelude::*;
 
 use super::judge::Fitted;
 use crate::error::Result;
+use crate::moments::{leading_eigenvectors, mean_spectrum, products, second_moment};
 use crate::scene::Cube;
 use crate::score::sad;
 use crate::starts::{Candidate, cluster_candidates, misfits, residual_candidates};
@@ -19,9 +22,12 @@ pub struct Move {
 const GROUPS: usize = 4;
 /// A candidate closer to an endmember than this is no news, radians.
 const NEWS: f64 = 0.03;
+/// From this abundance on a pixel is of one endmember, and so many of them make a half.
+const DOMINATED: f32 = 0.5;
+const FEWEST: usize = 5;
 
-/// Up to `count` moves from a fit, those that explain the scene best with FCLS first; each
-/// candidate takes the place that suits it best.
+/// Up to `count` moves from a fit, those that explain the scene best with FCLS first; what one kind of
+/// replacement leaves open, as which endmember gives way, is settled in the same manner.
 pub fn propose(
     cube: &Cube,
     from: &Fitted,
@@ -30,7 +36,8 @@ pub fn propose(
     seed: u64,
 ) -> Result<Vec<Move>> {
     let Some(posterior) = from.posterior() else { return Ok(Vec::new()) };
-    let k = from.endmembers.nrows();
+    let current = &from.endmembers;
+    let k = current.nrows();
     let named = |what: &'static str| move |candidate: Candidate| (what, candidate.spectrum);
     let candidates: Vec<(&str, Array1<f64>)> =
         residual_candidates(cube, |n| posterior.fitted(n), GROUPS, seed)?
@@ -38,29 +45,141 @@ pub fn propose(
             .map(named("pixels explained worst"))
             .chain(cluster_candidates(cube, k, seed)?.into_iter().map(named("a cluster's centre")))
             .filter(|(_, spectrum)| {
-                from.endmembers.rows().into_iter().all(|c| sad(c, spectrum.view()) > NEWS)
+                current.rows().into_iter().all(|c| sad(c, spectrum.view()) > NEWS)
             })
             .collect();
-    let sets: Vec<Array2<f64>> = candidates
-        .iter()
-        .flat_map(|(_, spectrum)| {
-            (0..k).map(move |at| {
-                let mut set = from.endmembers.clone();
-                set.row_mut(at).assign(spectrum);
-                set
-            })
-        })
-        .collect();
-    let misfits = misfits(cube, &sets, brightness, seed)?;
-    let mut moves: Vec<(f64, Move)> = candidates
-        .iter()
-        .zip(misfits.chunks_exact(k).zip(sets.chunks_exact(k)))
-        .filter_map(|(&(what, _), (misfits, sets))| {
-            let at = (0..k).min_by(|&a, &b| misfits[a].total_cmp(&misfits[b]))?;
+    // Ways to make one move, of which the best counts.
+    let mut ways: Vec<Vec<Move>> = Vec::new();
+    for (what, spectrum) in &candidates {
+        let at = |at: usize| {
             let what = format!("{what} for endmember {}", at + 1);
-            Some((misfits[at], Move { what, endmembers: sets[at].clone() }))
+            Move { what, endmembers: with(current, &[(at, spectrum)]) }
+        };
+        ways.push((0..k).map(at).collect());
+    }
+    let shares = |at: usize| posterior.abundance_mean.column(at);
+    let in_two: Vec<_> = (0..k).into_par_iter().map(|at| halves(cube, shares(at))).collect();
+    for (whole, halves) in in_two.into_iter().enumerate() {
+        let Some((one, other)) = halves else { continue };
+        let split = |gives_way: usize| {
+            let what =
+                format!("endmember {} in two, one for endmember {}", whole + 1, gives_way + 1);
+            Move { what, endmembers: with(current, &[(whole, &one), (gives_way, &other)]) }
+        };
+        ways.push((0..k).filter(|&at| at != whole).map(split).collect());
+    }
+    if let Some((a, b)) = most_alike(current) {
+        let merged = merged(current, &posterior.mean_abundance, a, b);
+        let merge = |(what, spectrum): &(&str, Array1<f64>)| {
+            let what = format!("endmembers {} and {} in one, {what} for the other", a + 1, b + 1);
+            Move { what, endmembers: with(current, &[(a, &merged), (b, spectrum)]) }
+        };
+        ways.push(candidates.iter().map(merge).collect());
+    }
+    let sets: Vec<Array2<f64>> = ways.iter().flatten().map(|one| one.endmembers.clone()).collect();
+    let mut left = misfits(cube, &sets, brightness, seed)?.into_iter();
+    let mut moves: Vec<(f64, Move)> = ways
+        .into_iter()
+        .filter_map(|ways| {
+            let judged = ways.into_iter().map(|one| (left.next().unwrap_or(f64::INFINITY), one));
+            // All of them, so that each takes its own misfit.
+            let judged: Vec<(f64, Move)> = judged.collect();
+            judged.into_iter().min_by(|a, b| a.0.total_cmp(&b.0))
         })
         .collect();
     moves.sort_by(|a, b| a.0.total_cmp(&b.0));
     Ok(moves.into_iter().take(count).map(|(_, one)| one).collect())
+}
+
+/// The endmembers with some of them replaced.
+fn with(endmembers: &Array2<f64>, rows: &[(usize, &Array1<f64>)]) -> Array2<f64> {
+    let mut set = endmembers.clone();
+    for (at, spectrum) in rows {
+        set.row_mut(*at).assign(spectrum);
+    }
+    set
+}
+
+/// Mean spectra of the two halves of the pixels in which an endmember's `share`, (N), dominates, parted at the mean along
+/// the direction in which their shapes, spectra at length one, vary most. None where these are too few.
+fn halves(cube: &Cube, share: ArrayView1<f32>) -> Option<(Array1<f64>, Array1<f64>)> {
+    let own: Vec<usize> = (0..cube.pixels()).filter(|&n| share[n] >= DOMINATED).collect();
+    if own.len() < 2 * FEWEST {
+        return None;
+    }
+    let mut shapes = cube.select(&own);
+    for n in 0..own.len() {
+        let spectrum = shapes.spectrum_mut(n);
+        let length = spectrum.iter().map(|&y| f64::from(y).powi(2)).sum::<f64>().sqrt();
+        if length > 0.0 {
+            spectrum.iter_mut().for_each(|y| *y = (f64::from(*y) / length) as f32);
+        }
+    }
+    let mean = mean_spectrum(&shapes);
+    let axis = leading_eigenvectors(&second_moment(&shapes, &mean), 1);
+    let middle = mean.dot(&axis.column(0));
+    let along = products(&shapes, axis.view());
+    let half = |above: bool| {
+        let pixels: Vec<usize> =
+            (0..own.len()).filter(|&n| (along[[n, 0]] > middle) == above).map(|n| own[n]).collect();
+        (pixels.len() >= FEWEST).then(|| mean_spectrum(&cube.select(&pixels)))
+    };
+    Some((half(true)?, half(false)?))
+}
+
+/// The pair of endmembers with the smallest angle; none of one endmember.
+fn most_alike(endmembers: &Array2<f64>) -> Option<(usize, usize)> {
+    let k = endmembers.nrows();
+    let pairs = (0..k).flat_map(|a| (a + 1..k).map(move |b| (a, b)));
+    let angle = |&(a, b): &(usize, usize)| sad(endmembers.row(a), endmembers.row(b));
+    pairs.min_by(|one, other| angle(one).total_cmp(&angle(other)))
+}
+
+/// The mean of two endmembers, each by how much of it there is.
+fn merged(endmembers: &Array2<f64>, amounts: &[f64], a: usize, b: usize) -> Array1<f64> {
+    let share = amounts[a] / (amounts[a] + amounts[b]).max(f64::MIN_POSITIVE);
+    &endmembers.index_axis(Axis(0), a) * share + &endmembers.index_axis(Axis(0), b) * (1.0 - share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn the_most_alike_are_found_and_become_their_weighted_mean() {
+        let endmembers = array![[1.0, 0.0], [0.0, 1.0], [0.2, 0.9]];
+        assert_eq!(most_alike(&endmembers), Some((1, 2)));
+        assert_eq!(most_alike(&array![[1.0, 0.0]]), None);
+        let replaced = with(&endmembers, &[(0, &array![5.0, 5.0])]);
+        assert_eq!(replaced, array![[5.0, 5.0], [0.0, 1.0], [0.2, 0.9]]);
+        // Three parts of one to one of the other.
+        let mean = merged(&endmembers, &[0.2, 0.6, 0.2], 1, 2);
+        assert!((&mean - &array![0.05, 0.975]).iter().all(|d| d.abs() < 1e-12), "{mean}");
+    }
+
+    #[test]
+    fn an_endmember_of_two_materials_parts_into_them_whatever_their_brightness() {
+        // 12 pixels of each of two shapes, from dark to bright, and 30 of something else.
+        let shapes = [[0.2, 0.4, 0.6], [0.3, 0.4, 0.5], [0.9, 0.1, 0.1]];
+        let mut cube = Cube::zeros(54, 3);
+        let mut share = Array1::zeros(54);
+        for n in 0..54 {
+            let (shape, bright) = (shapes[(n / 12).min(2)], 0.3 + 0.1 * (n % 12) as f32);
+            cube.spectrum_mut(n).iter_mut().zip(shape).for_each(|(y, c)| *y = bright * c);
+            share[n] = if n < 24 { 0.9 } else { 0.1 };
+        }
+        let (one, other) = halves(&cube, share.view()).unwrap();
+        let near = |found: &Array1<f64>, shape: [f32; 3]| {
+            sad(found.view(), Array1::from(shape.map(f64::from).to_vec()).view()) < 1e-6
+        };
+        let right = |a: &Array1<f64>, b: &Array1<f64>| near(a, shapes[0]) && near(b, shapes[1]);
+        assert!(right(&one, &other) || right(&other, &one), "{one} {other}");
+        // Nine pixels have no halves of five, and one shape has no halves at all.
+        assert!(
+            halves(&cube, Array1::from_shape_fn(54, |n| (n < 9) as u8 as f32).view()).is_none()
+        );
+        let constant = Cube::zeros(20, 3);
+        assert!(halves(&constant, Array1::ones(20).view()).is_none());
+    }
 }

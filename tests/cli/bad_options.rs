@@ -55,9 +55,22 @@ fn numbers_out_of_their_range() {
         ("--scale", "nan", "above 0"),
         ("--seed", "-1", "invalid"),
         ("--noise", "purple", "isotropic, band"),
+        ("--search", "0s", "a time above 0"),
+        ("--search", "infs", "a time above 0"),
+        ("--search", "5m", "number of moves"),
+        ("--search", "-1", "number of moves"),
+        ("--restarts", "0", "at least 1"),
     ] {
         let shown = if value == "nan" { "NaN" } else { value };
         refuses(&bench, &format!("{flag} {value}"), &[flag, shown, says]);
+    }
+}
+
+#[test]
+fn a_search_where_a_start_is_given() {
+    let bench = Bench::with_scene();
+    for (flag, value) in [("--search", "4"), ("--search", "2.5s"), ("--restarts", "3")] {
+        refuses(&bench, &format!("--init vca {flag} {value}"), &[flag, value, "--init vca"]);
     }
 }
 

@@ -13,21 +13,30 @@ fn json(text: &str) -> serde_json::Value {
 #[test]
 fn rank_says_how_many_and_fit_takes_it() {
     let bench = Bench::new();
-    bench.ok("simulate --out s --rows 30 --cols 31 --bands 20 --noise 0.004 -k 4");
+    bench.ok("simulate --out s --rows 20 --cols 21 --bands 20 --noise 0.004 -k 3");
     let ran = bench.ok("rank s/scene.npz --out r");
-    assert!(ran.stdout.contains("HySime") && ran.stdout.contains("recommended: 4"), "{ran:?}");
+    assert!(ran.stdout.contains("HySime") && ran.stdout.contains("recommended: 3"), "{ran:?}");
     assert_eq!(bench.names_in("r"), ["rank.json", "rank.png"]);
     assert!(image::open(bench.at("r/rank.png")).unwrap().width() > 500);
     let said = json(&bench.ok("rank s/scene.npz --json").stdout);
     let written = json(&std::fs::read_to_string(bench.at("r/rank.json")).unwrap());
     assert_eq!(said, written);
-    assert_eq!(said["recommended"], 4);
+    assert_eq!(said["recommended"], 3);
+    let fits = said["evidence"].as_array().unwrap();
+    assert!(fits.len() > 3 && fits[2]["endmembers"] == 3, "{fits:?}");
+    for one in fits {
+        let elbo = format!("{:.2}", one["elbo"].as_f64().unwrap());
+        assert!(ran.stdout.contains(&elbo) && ran.stderr.contains(&elbo), "{elbo}: {ran:?}");
+    }
+    let other = json(&bench.ok("rank s/scene.npz --json --seed 1 --device cpu").stdout);
+    assert_ne!(other["evidence"], said["evidence"], "the seed is that of the fits");
+    bench.refuses(["rank", "s/scene.npz", "--device", "nosuch"], &["nosuch"]);
 
     let ran = bench.ok("fit s/scene.npz -k auto --out o --steps 5 --device cpu");
-    assert!(ran.stderr.contains("4 endmembers: "), "{}", ran.stderr);
-    assert_eq!(bench.abundances("o").dim().2, 4);
+    assert!(ran.stderr.contains("3 endmembers: "), "{}", ran.stderr);
+    assert_eq!(bench.abundances("o").dim().2, 3);
     let notes = bench.report("o")["scene"]["notes"].to_string();
-    assert!(notes.contains("4 endmembers: "), "{notes}");
+    assert!(notes.contains("3 endmembers: "), "{notes}");
     bench.refuses(["fit", "s/scene.npz", "-k", "many", "--out", "p"], &["many", "auto"]);
     bench.refuses(["rank", "s/scene.npz", "--out", "r"], &["r", "--force"]);
 }

@@ -113,6 +113,18 @@ fn force_writes_into_a_used_folder_and_leaves_strangers_alone() {
     assert_eq!(std::fs::read_to_string(bench.at("used/notes.txt")).unwrap(), "mine");
     assert_eq!(bench.report("used")["steps_run"], 61);
     assert_ne!(bench.abundances("used"), first);
+
+    // Pictures under other names would pass for results of this fit.
+    std::fs::write(bench.at("stranger.png"), "mine").unwrap();
+    let mut report = bench.report("used");
+    report["files"].as_array_mut().unwrap().push("../stranger.png".into());
+    std::fs::write(bench.at("used/report.json"), report.to_string()).unwrap();
+    bench.ok(&format!("{fit} --steps 5 --force --names soil,lake"));
+    let after = bench.names_in("used");
+    assert!(after.contains(&"abundance_soil.png".to_owned()), "{after:?}");
+    assert!(!after.iter().any(|name| name.contains("endmember_")), "{after:?}");
+    assert_eq!(after.len(), names.len());
+    assert!(bench.at("used/notes.txt").exists() && bench.at("stranger.png").exists());
 }
 
 #[test]
@@ -122,7 +134,11 @@ fn only_no_early_stop_goes_on_to_the_last_step() {
     bench.ok(&format!("{fit} --out early"));
     let report = bench.report("early");
     assert!(report["steps_run"].as_u64().unwrap() < 3333, "this scene converges within a thousand");
-    assert!(report["stop_reason"].as_str().unwrap().starts_with("the ELBO stood still"));
+    // After a search nothing is left but the descent; from a start of its own a fit must settle first.
+    assert!(report["stop_reason"].as_str().unwrap().starts_with("the rate came down to zero"));
+    bench.ok(&format!("{fit} --out cold --init vca"));
+    let cold = bench.report("cold");
+    assert!(cold["stop_reason"].as_str().unwrap().starts_with("the ELBO stood still"));
     bench.ok(&format!("{fit} --out late --no-early-stop"));
     let report = bench.report("late");
     assert_eq!(report["steps_run"], 3333);
@@ -158,4 +174,18 @@ fn a_fit_begins_where_another_ended() {
     assert!(bench.names_in("second").contains(&"abundance_a.png".to_owned()), "names go along");
     bench.ok("fit s/scene.npz -k 3 --out third --device cpu --steps 60 --init random");
     assert!(bench.report("third")["settings"]["start"].as_str().unwrap().starts_with("random"));
+}
+
+#[test]
+fn a_search_takes_a_time() {
+    let bench = Bench::with_scene();
+    let fit = "fit s/scene.npz -k 3 --device cpu --steps 60 --restarts 2 --out";
+    let ran = bench.ok(&format!("{fit} timed --search 0.001s"));
+    assert!(ran.stderr.contains("for 0.001 s"), "{}", ran.stderr);
+    let rows = |out: &str| bench.report(out)["search"]["solutions"].as_array().unwrap().len();
+    assert_eq!(rows("timed"), 2, "the starts alone");
+    bench.ok(&format!("{fit} none --search 0"));
+    assert_eq!(rows("none"), 2);
+    bench.ok(&format!("{fit} some --search 3"));
+    assert!(rows("some") > 2);
 }

@@ -96,6 +96,8 @@ const SCORE: [&str; 9] = [
     "--force",
     "--json",
 ];
+const RANK: [&str; 8] =
+    ["--out", "--force", "--json", "--device", "--seed", "--rows", "--cols", "--scale"];
 const CALIBRATE: [&str; 7] =
     ["--out", "--force", "--device", "--seed", "--scenes", "--steps", "--guide"];
 const SIMULATE: [&str; 16] = [
@@ -145,7 +147,7 @@ fn help_has_a_text_for_every_flag() {
         ("demo", vec![&RUN[..], &own]),
         ("simulate", vec![&SIMULATE[..], &own]),
         ("score", vec![&SCORE[..], &own]),
-        ("rank", vec![&["--out", "--force", "--json", "--rows", "--cols", "--scale"][..], &own]),
+        ("rank", vec![&RANK[..], &own]),
         (
             "compare",
             vec![

@@ -1,5 +1,8 @@
 //! Adapters: what there is, and opening one.
 
+use std::sync::{Arc, Mutex};
+
+use super::opened::Opened;
 use crate::backend::DeviceInfo;
 use crate::error::{Error, Result};
 use crate::layout::{Buf, Params};
@@ -9,6 +12,8 @@ use crate::layout::{Buf, Params};
 pub struct Adapter {
     adapter: wgpu::Adapter,
     info: DeviceInfo,
+    /// The device that the last run was on.
+    opened: Mutex<Option<Arc<Opened>>>,
 }
 
 /// One limit of an adapter, as it is listed.
@@ -52,7 +57,7 @@ impl Adapter {
             driver,
             reason: String::new(),
         };
-        Adapter { adapter, info }
+        Adapter { adapter, info, opened: Mutex::default() }
     }
 
     /// What it is.
@@ -104,10 +109,21 @@ impl Adapter {
         offered.max_storage_buffer_binding_size.min(offered.max_buffer_size)
     }
 
-    /// Opens the device for a run.
-    pub(super) fn open(&self, params: &Params) -> Result<(wgpu::Device, wgpu::Queue)> {
+    /// The device for a run: that of the run before, where it serves.
+    pub(super) fn open(&self, params: &Params) -> Result<Arc<Opened>> {
         self.check(params)?;
-        self.open_for(largest(params))
+        let largest = largest(params);
+        // Poisoned by a panic elsewhere: what it holds is whole.
+        let mut last = self.opened.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        match &*last {
+            Some(opened) if opened.serves(largest) => Ok(Arc::clone(opened)),
+            _ => {
+                let (device, queue) = self.open_for(largest)?;
+                let opened = Arc::new(Opened::new(device, queue, largest));
+                *last = Some(Arc::clone(&opened));
+                Ok(opened)
+            }
+        }
     }
 
     /// Opens the device with the limits every WebGPU device has; only the sizes of buffers are

@@ -3,16 +3,18 @@
 mod adapter;
 mod buffers;
 mod ceiling;
+mod opened;
 mod pipelines;
 mod profile;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 pub use adapter::{Adapter, Limit, adapters};
 use buffers::DeviceBuffers;
 pub(super) use ceiling::measure as ceilings;
+use opened::{Failure, Opened};
 use pipelines::Pipeline;
 
 use super::{Backend, Block, Laps};
@@ -32,13 +34,6 @@ pub struct Gpu {
     /// Steps a submit, adapted so that one takes about [`SUBMIT_SECONDS`].
     steps_a_submit: usize,
     failed: Arc<Failure>,
-}
-
-/// What the device said outside of a call: wgpu reports it on its own.
-#[derive(Default)]
-struct Failure {
-    happened: AtomicBool,
-    message: std::sync::Mutex<String>,
 }
 
 /// Systems reset a device whose work takes 2 s (Windows TDR); a twentieth of it keeps screens alive.
@@ -82,9 +77,9 @@ impl Gpu {
                 pass.name
             )));
         }
-        let (device, queue) = adapter.open(params)?;
-        let failed = Arc::new(Failure::default());
-        watch(&device, &failed);
+        let opened = adapter.open(params)?;
+        let Opened { device, queue, failed, .. } = &*opened;
+        let (device, queue, failed) = (device.clone(), queue.clone(), Arc::clone(failed));
         let buffers = DeviceBuffers::new(&device, params);
         let uniform = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("params"),
@@ -94,7 +89,10 @@ impl Gpu {
         });
         let pipelines = passes
             .iter()
-            .map(|pass| Pipeline::new(&device, pass, &buffers, &uniform, params))
+            .map(|pass| {
+                let compiled = opened.compiled(pass, params);
+                Pipeline::new(&device, pass, compiled, &buffers, &uniform)
+            })
             .collect();
         let gpu = Gpu {
             device,
@@ -192,27 +190,6 @@ fn groups(grid: Grid) -> Option<(u32, u32)> {
     };
     let rows = count.div_ceil(u64::from(GROUPS_X));
     (count > 0).then(|| (count.min(u64::from(GROUPS_X)) as u32, rows as u32))
-}
-
-/// wgpu's default is to panic on errors that no call returns.
-fn watch(device: &wgpu::Device, failed: &Arc<Failure>) {
-    let note = |failed: &Failure, text: String| {
-        if let Ok(mut message) = failed.message.lock()
-            && message.is_empty()
-        {
-            *message = text;
-        }
-        failed.happened.store(true, Ordering::Release);
-    };
-    let on_error = Arc::clone(failed);
-    device.on_uncaptured_error(Arc::new(move |error| note(&on_error, error.to_string())));
-    let on_loss = Arc::clone(failed);
-    device.set_device_lost_callback(move |reason, message| {
-        // A device that we drop ourselves is "lost" too.
-        if reason != wgpu::DeviceLostReason::Destroyed {
-            note(&on_loss, message);
-        }
-    });
 }
 
 impl Backend for Gpu {

@@ -4,6 +4,13 @@ use super::buffers::DeviceBuffers;
 use crate::layout::{Params, VARIABILITY};
 use crate::passes::{Access, Grid, Pass};
 
+/// A compiled pass: what all runs on a device share.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    pipeline: wgpu::ComputePipeline,
+    layout: wgpu::BindGroupLayout,
+}
+
 /// A compiled pass, bound to a run's buffers.
 pub struct Pipeline {
     pub pipeline: wgpu::ComputePipeline,
@@ -12,15 +19,30 @@ pub struct Pipeline {
     pub name: &'static str,
 }
 
-impl Pipeline {
+/// What is a constant of a pass where its shader asks for it, so that loops unroll and what is not needed is
+/// left out; zeros for other passes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Constants {
+    endmembers: u32,
+    varies: bool,
+}
+
+impl Constants {
+    pub fn new(pass: &Pass, params: &Params) -> Self {
+        match asks(pass) {
+            true => Constants { endmembers: params.endmembers, varies: params.has(VARIABILITY) },
+            false => Constants::default(),
+        }
+    }
+}
+
+fn asks(pass: &Pass) -> bool {
+    pass.shader.contains("override ENDMEMBERS")
+}
+
+impl Compiled {
     /// Compiles a pass. What goes wrong is reported by the device.
-    pub fn new(
-        device: &wgpu::Device,
-        pass: &'static Pass,
-        buffers: &DeviceBuffers,
-        params: &wgpu::Buffer,
-        sizes: &Params,
-    ) -> Self {
+    pub fn new(device: &wgpu::Device, pass: &'static Pass, constants: Constants) -> Self {
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(pass.name),
             source: wgpu::ShaderSource::Wgsl(pass.shader.into()),
@@ -41,23 +63,23 @@ impl Pipeline {
             let read_only = *access == Access::Read;
             entry(i + 1, wgpu::BufferBindingType::Storage { read_only }, false, None)
         }));
-        let bind_layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some(pass.name),
             entries: &entries,
         });
-        let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        let all_layouts = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(pass.name),
-            bind_group_layouts: &[Some(&bind_layout)],
+            bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        // Where a shader asks for them, the number of endmembers and whether they vary are constants, so
-        // that loops unroll and what is not needed is left out.
-        let varies = f64::from(u8::from(sizes.has(VARIABILITY)));
-        let all = [("ENDMEMBERS", f64::from(sizes.endmembers)), ("VARIES", varies)];
-        let constants = if pass.shader.contains("override ENDMEMBERS") { &all[..] } else { &[] };
+        let all = [
+            ("ENDMEMBERS", f64::from(constants.endmembers)),
+            ("VARIES", f64::from(u8::from(constants.varies))),
+        ];
+        let constants = if asks(pass) { &all[..] } else { &[] };
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(pass.name),
-            layout: Some(&layout),
+            layout: Some(&all_layouts),
             module: &module,
             entry_point: Some("main"),
             // Workgroup memory is written before it is read; clearing it first costs some drivers dearly.
@@ -67,7 +89,21 @@ impl Pipeline {
             },
             cache: None,
         });
-        let params = wgpu::BufferBinding { buffer: params, offset: 0, size: params_size };
+        Compiled { pipeline, layout }
+    }
+}
+
+impl Pipeline {
+    /// Binds a compiled pass to a run.
+    pub fn new(
+        device: &wgpu::Device,
+        pass: &'static Pass,
+        compiled: Compiled,
+        buffers: &DeviceBuffers,
+        params: &wgpu::Buffer,
+    ) -> Self {
+        let size = wgpu::BufferSize::new(size_of::<Params>() as u64);
+        let params = wgpu::BufferBinding { buffer: params, offset: 0, size };
         let mut entries = vec![wgpu::BindGroupEntry {
             binding: 0,
             resource: wgpu::BindingResource::Buffer(params),
@@ -80,10 +116,10 @@ impl Pipeline {
         }));
         let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(pass.name),
-            layout: &bind_layout,
+            layout: &compiled.layout,
             entries: &entries,
         });
-        Pipeline { pipeline, bind_group, grid: pass.grid, name: pass.name }
+        Pipeline { pipeline: compiled.pipeline, bind_group, grid: pass.grid, name: pass.name }
     }
 }
 
@@ -108,7 +144,8 @@ mod tests {
             mapped_at_creation: false,
         });
         for pass in passes {
-            Pipeline::new(&device, pass, &buffers, &uniform, &params);
+            let compiled = Compiled::new(&device, pass, Constants::new(pass, &params));
+            Pipeline::new(&device, pass, compiled, &buffers, &uniform);
         }
         pollster::block_on(scope.pop()).map(|error| error.to_string())
     }

@@ -3,7 +3,8 @@
 
 use std::time::Instant;
 
-use super::{Adapter, Failure, GROUPS_X, PATIENCE, watch};
+use super::opened::{Failure, watch};
+use super::{Adapter, GROUPS_X, PATIENCE};
 use crate::backend::Ceilings;
 use crate::error::{Error, Result};
 
