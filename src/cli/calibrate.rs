@@ -8,11 +8,14 @@ use ndarray::{Array2, Array3};
 use unmixel::backend::device::Device;
 use unmixel::backend::{Choice, device};
 use unmixel::calibration::{self, Ranks, Truth, coverage};
-use unmixel::model::{BRIGHTNESS_SD, EFFECTIVE_BANDS, Model, VARIABILITY_SCALE};
+use unmixel::effective::default_bands;
+use unmixel::model::{BRIGHTNESS_SD, Model, VARIABILITY_SCALE};
 use unmixel::nested::Nested;
 use unmixel::output::{CalibrationCurve, CalibrationPanel, OutputFolder, calibration_png};
 use unmixel::posterior::Posterior;
+use unmixel::scene::Cube;
 use unmixel::score::{Convention, convert, score};
+use unmixel::search;
 use unmixel::simulate::{self, Maps, simulate};
 use unmixel::starts::{self, Init};
 use unmixel::svi::{self, Outcome, Settings, Stop};
@@ -20,6 +23,7 @@ use unmixel::{Error, Result};
 
 use super::args::{CalibrateArgs, GuideArg};
 use super::run::guide_of;
+use super::search::WORTH_A_SEARCH;
 use super::{Done, print, tables};
 
 /// Probabilities of the central intervals in the table.
@@ -42,8 +46,8 @@ struct Case {
     endmembers: usize,
     pure_pixels: bool,
     band_correlation: f64,
-    /// None: all.
-    effective_bands: Option<f64>,
+    /// As many bands count as `fit` takes by default; all if not.
+    default_bands: bool,
 }
 
 impl Case {
@@ -52,12 +56,12 @@ impl Case {
         for endmembers in [3, 5] {
             for pure_pixels in [true, false] {
                 for band_correlation in [0.0, CORRELATION] {
-                    for effective_bands in [None, Some(EFFECTIVE_BANDS)] {
+                    for default_bands in [false, true] {
                         cases.push(Case {
                             endmembers,
                             pure_pixels,
                             band_correlation,
-                            effective_bands,
+                            default_bands,
                         });
                     }
                 }
@@ -69,7 +73,7 @@ impl Case {
     fn name(&self) -> String {
         let pixels = if self.pure_pixels { "pure pixels" } else { "no pure pixels" };
         let errors = if self.band_correlation > 0.0 { "correlated" } else { "independent" };
-        let bands = self.effective_bands.map_or("all".to_owned(), |bands| format!("{bands}"));
+        let bands = if self.default_bands { "default" } else { "all" };
         format!("K = {}, {pixels}, {errors} errors, {bands} bands", self.endmembers)
     }
 
@@ -94,12 +98,16 @@ impl Case {
     }
 
     /// The model as `unmixel fit` has it, but for what the case says.
-    fn model(&self, guide_arg: GuideArg, bands: usize) -> Model {
-        let counted = self.effective_bands.unwrap_or(f64::INFINITY).min(bands as f64);
+    fn model(&self, guide_arg: GuideArg, cube: &Cube) -> Model {
+        let all = cube.bands() as f64;
+        let counted = match self.default_bands {
+            true => default_bands(cube, self.endmembers).0,
+            false => all,
+        };
         Model {
             brightness: Some(BRIGHTNESS_SD),
             variability: Some(VARIABILITY_SCALE),
-            likelihood_weight: counted / bands as f64,
+            likelihood_weight: counted / all,
             guide: guide_of(guide_arg),
             ..Model::new(self.endmembers)
         }
@@ -214,7 +222,7 @@ pub fn run(args: &CalibrateArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> 
     }
     let settings = Settings { steps: args.steps, ..Settings::default() };
     let cases = Case::all();
-    svi::check(&cases[0].model(GuideArg::MeanField, 1), &settings)?;
+    svi::check(&Model::new(cases[0].endmembers), &settings)?;
     let device = device::choose(&args.device.parse::<Choice>()?)?;
     let folder = OutputFolder::prepare(&args.out, args.force)?;
     tell!("device: {} ({})", device.info.name, device.info.reason);
@@ -267,12 +275,21 @@ fn fit(
 ) -> Result<Option<Fit>> {
     let simulated = simulate(&case.scene(seed))?;
     let cube = Arc::new(simulated.scene("simulated")?.cube);
-    let model = case.model(guide_arg, cube.bands());
+    let model = case.model(guide_arg, &cube);
     let settings = Settings { seed, ..settings.clone() };
-    let start =
-        starts::start(&cube, case.endmembers, &Init::Vca, model.brightness.is_some(), seed)?;
-    let state = svi::begin(&model, &settings, &cube, &start)?;
     let stop = || interrupted.load(Ordering::Relaxed);
+    let (state, warm) = match settings.steps < WORTH_A_SEARCH {
+        true => {
+            let start = starts::start(&cube, case.endmembers, &Init::Vca, true, seed)?;
+            (svi::begin(&model, &settings, &cube, &start)?, false)
+        }
+        false => {
+            let budget = search::Settings::default();
+            let found = search::search(device, &model, &settings, &budget, &cube, &|_| (), &stop)?;
+            (found.state, found.fitted)
+        }
+    };
+    let settings = Settings { warm, ..settings };
     let outcome = svi::fit(device, &model, &settings, &cube, state, &mut |_| (), &stop)?;
     if outcome.stop == Stop::Interrupted {
         return Ok(None);

@@ -56,7 +56,7 @@ fn settings(args: &RunArgs) -> search::Settings {
 }
 
 /// Steps below which a search would cost far more than the fit.
-const WORTH_A_SEARCH: u32 = 1000;
+pub const WORTH_A_SEARCH: u32 = 1000;
 
 /// Whether a fit is so short that nobody wants a search who does not say so.
 pub fn quick(args: &RunArgs) -> bool {
