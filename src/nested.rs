@@ -108,6 +108,7 @@ impl<'a> Nested<'a> {
             (0..p.k()).flat_map(row).map(|&x| f64::from(x)).collect()
         };
         let (mut centre, prior) = (values(globals), values(prior_centre));
+        let guide = centre.clone();
         let mut steps = Vec::new();
         loop {
             let Some((slope, factor)) = newton(&pixels, &centre, &prior, interrupted)? else {
@@ -116,8 +117,14 @@ impl<'a> Nested<'a> {
             let step = factor.solve(&slope);
             let length = (step.dot(&slope).max(0.0) / centre.len() as f64).sqrt();
             steps.push(length);
-            if length < SMALL || steps.len() > MOST_STEPS {
+            let lost = steps.len() > MOST_STEPS;
+            if length < SMALL || (lost && centre == guide) {
                 return Ok(Some(Nested { pixels, centre, factor, steps }));
+            }
+            if lost {
+                // Where steps led nowhere the guide's own spectra are the better centre.
+                centre.copy_from_slice(&guide);
+                continue;
             }
             let bounded = |step: &f64| step.clamp(-LONGEST, LONGEST);
             centre.iter_mut().zip(step.iter()).for_each(|(u, s)| *u += bounded(s));
@@ -132,7 +139,8 @@ impl<'a> Nested<'a> {
         self.pixels.cube
     }
 
-    /// False where Newton's method had not come to rest.
+    /// False where Newton's method did not come to rest: the centre is then the guide's, and the last
+    /// of the steps is the one from there.
     pub fn settled(&self) -> bool {
         self.steps.last().is_some_and(|&step| step < SMALL)
     }
@@ -214,14 +222,17 @@ impl<'a> Nested<'a> {
     }
 }
 
-/// Slope of the log posterior of u, and the factor of its curvature; spectra that the data and the prior
+/// Slope of the log posterior of u, and the factor of its curvature.
+type Slope = (DVector<f64>, Cholesky<f64, Dyn>);
+
+/// At u, with the prior's centre; spectra that the data and the prior
 /// do not bend down enough are held by a ridge. None when `interrupted`.
 fn newton(
     pixels: &Pixels,
     u: &[f64],
     prior: &[f64],
     interrupted: &(dyn Fn() -> bool + Sync),
-) -> Result<Option<(DVector<f64>, Cholesky<f64, Dyn>)>> {
+) -> Result<Option<Slope>> {
     let c: Vec<f64> = u.iter().map(|&u| softplus(u)).collect();
     let rise: Vec<f64> = u.iter().map(|&u| sigmoid(u)).collect();
     let Some(information::Sums { slope, mut curvature }) =

@@ -123,6 +123,8 @@ struct Fit {
     ranks: Ranks,
     /// Those of the nested posterior.
     nested: Ranks,
+    /// Its steps, in posterior sds.
+    nested_steps: Vec<f64>,
     /// Ranks of abundances of at least [`LARGE`].
     large: Vec<f64>,
 }
@@ -190,6 +192,7 @@ impl Row {
                     "other_mode": fit.is_other_mode(),
                     "abundances_in_90": coverage(&fit.ranks.abundances, 0.9),
                     "endmembers_in_90": coverage(&fit.ranks.endmembers, 0.9),
+                    "nested_steps": fit.nested_steps,
                     "nested_abundances_in_90": coverage(&fit.nested.abundances, 0.9),
                     "nested_endmembers_in_90": coverage(&fit.nested.endmembers, 0.9),
                 })
@@ -328,6 +331,7 @@ fn fit(
             .map(|(_, rank)| *rank)
             .collect(),
         nested: calibration::nested_ranks(&nested, &truth)?,
+        nested_steps: nested.steps,
         ranks,
     }))
 }

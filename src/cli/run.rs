@@ -296,7 +296,11 @@ fn nested_posterior(
         "nested posterior: spectra moved in {} steps by {:.2} posterior sds in all{}",
         nested.steps.len() - 1,
         nested.steps[..nested.steps.len() - 1].iter().sum::<f64>(),
-        if nested.settled() { "" } else { "; they had not come to rest, so intervals may be off" }
+        if nested.settled() {
+            ""
+        } else {
+            "; they did not come to rest, so they stay at the guide's"
+        }
     );
     Ok(Some(Posterior::nested(&nested, globals, convention)))
 }
