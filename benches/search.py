@@ -4,7 +4,9 @@
     benches/search.py choice [--seeds 0-19]     the chosen start against full fits from every single start
     benches/search.py hard [--seeds 0-9]        a rare material close to another: found or not
     benches/search.py rank [--seeds 0-19]       the number of endmembers
-    benches/search.py scene SCENE --truth T [-k 3] [--seeds 0-4] [-- OPTIONS OF FIT]
+    benches/search.py scene SCENE --truth T [-k 3] [--seeds 0-4]
+
+What follows -- are options of all fits.
 
 Needs a release build (or --unmixel PROGRAM), and NumPy. Everything is written below --out, a temporary
 folder if none is given. No figure of a truth reaches the program: it scores when all is done.
@@ -47,9 +49,9 @@ def simulate(args, name, seed, *options):
 def fit(args, scene, truth, k, seed, *options):
     """The report of a fit, and its spectra in the order of the truth."""
     out = args.out / "fit"
-    run(args, "fit", scene, "-k", k, "--out", out, "--force", "--seed", seed, "--truth", truth, *options)
-    report = json.loads((out / "report.json").read_text())
-    return report
+    run(args, "fit", scene, "-k", k, "--out", out, "--force", "--seed", seed, "--truth", truth, *options,
+        *args.options)
+    return json.loads((out / "report.json").read_text())
 
 
 def scores(report):
@@ -105,7 +107,7 @@ def rank(args):
 def scene(args):
     figures = []
     for seed in args.seeds:
-        report = fit(args, args.scene, args.truth, args.endmembers, seed, *args.options)
+        report = fit(args, args.scene, args.truth, args.endmembers, seed)
         rmse, sad, _ = scores(report)
         seconds = sum(report["run"]["seconds"].values())
         figures.append((rmse, sad, seconds))

@@ -71,7 +71,7 @@ impl Case {
     }
 
     fn name(&self) -> String {
-        let pixels = if self.pure_pixels { "pure pixels" } else { "no pure pixels" };
+        let pixels = if self.pure_pixels { "pure pixels" } else { "none pure" };
         let errors = if self.band_correlation > 0.0 { "correlated" } else { "independent" };
         let bands = if self.default_bands { "default" } else { "all" };
         format!("K = {}, {pixels}, {errors} errors, {bands} bands", self.endmembers)
