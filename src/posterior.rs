@@ -92,7 +92,13 @@ impl Posterior {
 
     /// Of spectra with the pixels integrated out, and pixels given the spectra ([`Nested`]): all moments and
     /// quantiles are those of draws. `globals` as in [`Posterior::new`], for the latents that stay as they are.
-    pub fn nested(nested: &Nested, globals: &[f32], convention: Convention) -> Self {
+    /// None when `interrupted`.
+    pub fn nested(
+        nested: &Nested,
+        globals: &[f32],
+        convention: Convention,
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Option<Self> {
         let (params, cube) = (nested.params(), nested.cube());
         let mut drawn = nested.scenes(ENDMEMBER_DRAWS as u32).spectra;
         let heights: Vec<Vec<f64>> =
@@ -101,11 +107,17 @@ impl Posterior {
         // Draws have numbers: these are the first of those above.
         let scenes = nested.scenes(nested::SCENES);
         let of_block = |block| -> Vec<_> {
+            if interrupted() {
+                return Vec::new();
+            }
             let draws = nested.block(block, &scenes);
             draws.iter().map(|draws| nested::moments(draws, &heights)).collect()
         };
         let blocks: Vec<Vec<_>> = (0..nested.blocks()).into_par_iter().map(of_block).collect();
         let all: Vec<(Vec<f64>, Vec<f64>, f64)> = blocks.into_iter().flatten().collect();
+        if all.len() < params.pixels as usize {
+            return None;
+        }
         let shape = (all.len(), params.k());
         let pixels = (
             Array2::from_shape_fn(shape, |(n, k)| all[n].0[k] as f32),
@@ -113,7 +125,7 @@ impl Posterior {
             all.iter().map(|of_pixel| of_pixel.2 as f32).collect(),
         );
         let scene = SceneGuide { params, globals };
-        Self::of(&scene, cube, convention, spectra, pixels, &mean_of_rows(&heights))
+        Some(Self::of(&scene, cube, convention, spectra, pixels, &mean_of_rows(&heights)))
     }
 
     /// `pixels`: means and sds of abundances and mean brightness; `heights`: what spectra were divided by,

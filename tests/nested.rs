@@ -35,7 +35,9 @@ fn one_endmember_has_the_mean_and_sd_of_a_normal() {
     let nested = of(&problem).unwrap().unwrap();
     assert!(nested.settled(), "{:?}", nested.steps);
     let globals = &problem.state.globals;
-    let posterior = Posterior::nested(&nested, globals, Convention::Reflectance);
+    let convention = Convention::Reflectance;
+    assert!(Posterior::nested(&nested, globals, convention, &|| true).is_none());
+    let posterior = Posterior::nested(&nested, globals, convention, &|| false).unwrap();
     let precision = 50.0 / 0.01 + f64::from(p.endmember_precision);
     for l in 0..6 {
         let sum: f64 = (0..50).map(|n| f64::from(problem.cube.spectrum(n)[l])).sum();
@@ -97,7 +99,7 @@ fn intervals_of_abundances_hold_what_they_promise_where_those_of_the_guide_do_no
         of_guide.extend(ranks(&outcome, &truth).unwrap().abundances);
         of_nested.extend(nested_ranks(&nested, &truth).unwrap().abundances);
 
-        let posterior = Posterior::nested(&nested, globals, convention);
+        let posterior = Posterior::nested(&nested, globals, convention, &|| false).unwrap();
         assert!(posterior.abundance_mean.sum_axis(Axis(1)).iter().all(|s| (s - 1.0).abs() < 1e-5));
         let brightness = posterior.brightness.unwrap();
         assert!(brightness.iter().all(|b| b.is_finite() && *b > 0.0));

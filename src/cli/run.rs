@@ -290,6 +290,7 @@ fn nested_posterior(
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<Posterior>> {
     let Outcome { params, globals, locals, prior_centre, .. } = outcome;
+    tell!("nested posterior: spectra with the pixels integrated out, some steps over all pixels");
     let nested = Nested::new(params, cube, globals, locals, prior_centre, stop)?;
     let Some(nested) = nested else { return Ok(None) };
     tell!(
@@ -302,7 +303,8 @@ fn nested_posterior(
             "; they did not come to rest, so they stay at the guide's"
         }
     );
-    Ok(Some(Posterior::nested(&nested, globals, convention)))
+    tell!("nested posterior: {} draws of each pixel", nested::SCENES * nested::PER_SCENE);
+    Ok(Posterior::nested(&nested, globals, convention, stop))
 }
 
 fn summary(outcome: &Outcome, settings: &Settings) {
