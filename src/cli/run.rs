@@ -205,6 +205,8 @@ pub fn run(
     };
     // An interrupted run reports what there is.
     let of_guide = posterior.is_none();
+    let cut_short =
+        outcome.stop == Stop::Interrupted || (of_guide && args.posterior == PosteriorArg::Nested);
     let posterior = posterior.unwrap_or_else(|| {
         let (globals, locals) = (&outcome.globals, &outcome.locals);
         Posterior::new(&outcome.params, &cube, globals, locals, convention)
@@ -259,7 +261,7 @@ pub fn run(
         steps_run: outcome.trace.len() as u32,
         steps_ceiling: settings.steps,
         stop_reason: outcome.stop.sentence(),
-        interrupted: outcome.stop == Stop::Interrupted,
+        interrupted: cut_short,
         skipped_steps: outcome.skipped,
         elbo: ElboReport::new(&trace, outcome.elbo()),
         estimates: serde_json::json!({
@@ -278,8 +280,7 @@ pub fn run(
         print(&tables::scores(&names, &scored.scores).to_string())?;
     }
     print(&format!("{} files in {}", report.files.len(), folder.path().display()))?;
-    let whole = outcome.stop != Stop::Interrupted;
-    Ok((if whole { Done::Whole } else { Done::Interrupted }, scene))
+    Ok((if cut_short { Done::Interrupted } else { Done::Whole }, scene))
 }
 
 /// The nested posterior of a fit; none when interrupted.
