@@ -115,30 +115,22 @@ pub fn ranks(outcome: &Outcome, truth: &Truth) -> Result<Ranks> {
 pub fn nested_ranks(nested: &Nested, truth: &Truth) -> Result<Ranks> {
     let p = nested.params();
     truth.check(p)?;
-    let scaled = |count| {
-        let mut scenes = nested.scenes(count);
-        let heights: Vec<Vec<f64>> =
-            scenes.spectra.iter_mut().map(|spectra| scale(spectra, truth.convention)).collect();
-        (scenes, heights)
-    };
-    let (of_spectra, _) = scaled(DRAWS);
-    let (scenes, heights) = scaled(nested::SCENES);
+    let mut spectra = nested.spectra(DRAWS);
+    let scenes = nested.scenes(&spectra[..nested::SCENES as usize]);
+    let heights: Vec<Vec<f64>> =
+        spectra.iter_mut().map(|of_draw| scale(of_draw, truth.convention)).collect();
     let of_block = |block| -> Vec<f64> {
         let first = block * nested::BLOCK;
         let of_pixel = |(n, drawn): (usize, nested::Drawn)| {
-            let rows = drawn.amounts.chunks_exact(p.k()).enumerate();
-            let shares = |(i, u): (usize, &[f64])| {
-                let h = &heights[i / nested::PER_SCENE as usize];
-                let total: f64 = u.iter().zip(h).map(|(u, h)| u * h).sum();
-                u.iter().zip(h).map(|(u, h)| (u * h / total) as f32).collect()
-            };
-            let shares: Vec<Vec<f32>> = rows.map(shares).collect();
+            let narrow = |shares: Vec<f64>| shares.into_iter().map(|w| w as f32).collect();
+            let shares: Vec<Vec<f32>> =
+                drawn.shares(&heights).map(|(_, shares, _)| narrow(shares)).collect();
             truth.among(first + n, &shares, &drawn.weights)
         };
         nested.block(block, &scenes).into_iter().enumerate().flat_map(of_pixel).collect()
     };
     let blocks: Vec<Vec<f64>> = (0..nested.blocks()).into_par_iter().map(of_block).collect();
-    Ok(Ranks { abundances: blocks.concat(), endmembers: truth.among_spectra(&of_spectra.spectra) })
+    Ok(Ranks { abundances: blocks.concat(), endmembers: truth.among_spectra(&spectra) })
 }
 
 #[cfg(test)]

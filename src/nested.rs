@@ -47,11 +47,10 @@ pub struct Nested<'a> {
     pub steps: Vec<f64>,
 }
 
-/// Draws of the scene, with what the pixels' likelihoods need of them.
+/// What the pixels' likelihoods need of draws of the spectra.
 #[derive(Debug)]
 pub struct Scenes {
-    /// Spectra, reflectance: draws, then endmembers, then bands.
-    pub spectra: Vec<Vec<Vec<f64>>>,
+    draws: usize,
     /// c_k of each draw, rows (draws K) of L.
     linear: Array2<f64>,
     /// c_i c_j, j <= i, of each draw, rows of L.
@@ -145,8 +144,8 @@ impl<'a> Nested<'a> {
         self.steps.last().is_some_and(|&step| step < SMALL)
     }
 
-    /// The first `count` draws of the spectra. Takes `count` K^2 L 8 bytes.
-    pub fn scenes(&self, count: u32) -> Scenes {
+    /// The first `count` draws of the spectra, reflectance: draws, then endmembers, then bands.
+    pub fn spectra(&self, count: u32) -> Vec<Vec<Vec<f64>>> {
         let p = self.pixels.params;
         let (k, bands) = (p.k(), p.bands as usize);
         let factor = self.factor.l().transpose();
@@ -162,7 +161,13 @@ impl<'a> Nested<'a> {
                 self.centre.iter().zip(off.iter()).map(|(u, off)| softplus(u + off)).collect();
             c.chunks_exact(bands).map(<[f64]>::to_vec).collect()
         };
-        let spectra: Vec<Vec<Vec<f64>>> = (0..count).map(one).collect();
+        (0..count).map(one).collect()
+    }
+
+    /// For draws of the spectra, reflectance, as [`Nested::spectra`] has them. Takes K^2 L 8 bytes a draw.
+    pub fn scenes(&self, spectra: &[Vec<Vec<f64>>]) -> Scenes {
+        let p = self.pixels.params;
+        let (k, bands) = (p.k(), p.bands as usize);
         let pairs: Vec<(usize, usize)> =
             (0..k).flat_map(|i| (0..=i).map(move |j| (i, j))).collect();
         let linear =
@@ -171,7 +176,7 @@ impl<'a> Nested<'a> {
             let ((i, j), c) = (pairs[at % pairs.len()], &spectra[at / pairs.len()]);
             c[i][l] * c[j][l]
         });
-        Scenes { spectra, linear, square }
+        Scenes { draws: spectra.len(), linear, square }
     }
 
     /// Number of blocks that [`Nested::block`] takes.
@@ -199,7 +204,7 @@ impl<'a> Nested<'a> {
         }
         let linear = weighted.dot(&scenes.linear.t());
         let square = precision.dot(&scenes.square.t());
-        let draws = scenes.spectra.len();
+        let draws = scenes.draws;
         let one = |(n, expected): (usize, &Vec<f64>)| {
             let mut drawn = Drawn::default();
             let mut form = vec![0.0; k * k];
@@ -299,18 +304,29 @@ fn hold_sizes(
     }
 }
 
-/// Mean and sd of abundances and mean brightness: with h the heights of a draw of the scene, an
-/// abundance is `u_k h_k / sum_j u_j h_j`.
+impl Drawn {
+    /// Brightness, abundances and weight of each draw, with h the `heights` of a draw of the scene:
+    /// `sum_j u_j h_j`, and `u_k h_k` over it.
+    pub(crate) fn shares(
+        &self,
+        heights: &[Vec<f64>],
+    ) -> impl Iterator<Item = (f64, Vec<f64>, f64)> {
+        let rows = self.amounts.chunks_exact(heights.first().map_or(1, Vec::len));
+        rows.zip(&self.weights).enumerate().map(|(i, (u, &weight))| {
+            let h = &heights[i / PER_SCENE as usize];
+            let total: f64 = u.iter().zip(h).map(|(u, h)| u * h).sum();
+            (total, u.iter().zip(h).map(|(u, h)| u * h / total).collect(), weight)
+        })
+    }
+}
+
+/// Mean and sd of abundances and mean brightness; `heights` of each draw of the scene.
 pub(crate) fn moments(draws: &Drawn, heights: &[Vec<f64>]) -> (Vec<f64>, Vec<f64>, f64) {
     let k = heights.first().map_or(0, Vec::len);
     let (mut mean, mut square, mut bright) = (vec![0.0; k], vec![0.0; k], 0.0);
-    let rows = draws.amounts.chunks_exact(k).zip(&draws.weights).enumerate();
-    for (i, (u, weight)) in rows {
-        let h = &heights[i / PER_SCENE as usize];
-        let total: f64 = u.iter().zip(h).map(|(u, h)| u * h).sum();
+    for (total, shares, weight) in draws.shares(heights) {
         bright += weight * total;
-        for j in 0..k {
-            let w = u[j] * h[j] / total;
+        for (j, w) in shares.into_iter().enumerate() {
             mean[j] += weight * w;
             square[j] += weight * w * w;
         }

@@ -100,12 +100,11 @@ impl Posterior {
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Option<Self> {
         let (params, cube) = (nested.params(), nested.cube());
-        let mut drawn = nested.scenes(ENDMEMBER_DRAWS as u32).spectra;
+        let mut drawn = nested.spectra(ENDMEMBER_DRAWS as u32);
+        let scenes = nested.scenes(&drawn[..nested::SCENES as usize]);
         let heights: Vec<Vec<f64>> =
             drawn.iter_mut().map(|spectra| scale(spectra, convention)).collect();
         let spectra = table_of(params, |k, draw| drawn[draw as usize][k].clone());
-        // Draws have numbers: these are the first of those above.
-        let scenes = nested.scenes(nested::SCENES);
         let of_block = |block| -> Vec<_> {
             if interrupted() {
                 return Vec::new();

@@ -145,7 +145,7 @@ pub struct RunArgs {
     #[arg(long, value_enum)]
     pub variability: Option<Switch>,
     /// Bands that count as independent evidence: a number, auto (from how errors of adjacent bands correlate) or all
-    /// [default: 16, or all with covariance noise, which answers the same question]
+    /// [default: as auto, at least 16; all with covariance noise, which answers the same question]
     #[arg(long, value_name = "N|auto|all")]
     pub effective_bands: Option<EffectiveBands>,
     /// Variational family: mean-field; full-rank, with the correlations of each pixel's latents; or
