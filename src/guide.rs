@@ -20,6 +20,8 @@ pub struct State {
     pub prior_centre: Vec<f32>,
     /// Sum over all pixels of products of loadings, a lower triangle (rank, rank).
     pub rank_sum: Vec<f32>,
+    /// Gradients that a pixel has seen so far, mean over pixels: its rate falls with them.
+    pub visits: f64,
 }
 
 /// Least endmember value and abundance at the start: the transforms have no slope at zero.
@@ -101,7 +103,7 @@ impl State {
             }
         }
         let rank_sum = start_loadings(params, &mut globals, &mut locals);
-        State { globals, locals, prior_centre, rank_sum }
+        State { globals, locals, prior_centre, rank_sum, visits: 0.0 }
     }
 }
 

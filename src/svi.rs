@@ -50,6 +50,11 @@ impl Default for Settings {
 /// Learning rate of pixel latents over that of scene latents. A pixel is drawn once an epoch, a
 /// scene latent moves every step.
 pub const LOCAL_RATE: f64 = 5.0;
+/// Gradients after which a pixel's rate has fallen by a factor of sqrt 2; it goes on as their inverse root
+/// (Robbins and Monro 1951; Kingma and Ba 2015, section 4). At a rate that stays, the noise of the locs of
+/// pixels that are often seen moves the scene: of a small scene a dark endmember is lost after some
+/// thousand steps (docs/model.md). Of a large one a pixel never sees so many.
+const MANY_VISITS: f64 = 200.0;
 /// Adam's decays: (first, second) moment. Pixels see few gradients, so theirs forget sooner.
 const DECAY_GLOBAL: (f64, f64) = (0.9, 0.999);
 const DECAY_LOCAL: (f64, f64) = (0.8, 0.95);
@@ -117,6 +122,8 @@ pub struct Outcome {
     pub locals: Vec<f32>,
     /// Centre of the endmembers' prior, (K, stride).
     pub prior_centre: Vec<f32>,
+    /// Gradients that a pixel has seen, mean over pixels, those of earlier fits included.
+    pub visits: f64,
     /// ELBO a pixel of every step, nats, all constants included.
     pub trace: Vec<f64>,
     /// Why it ended.
@@ -261,7 +268,7 @@ pub fn fit(
 ) -> Result<Outcome> {
     let sizes = params(model, settings, cube)?;
     let constant = guide::elbo_constant(&sizes, model, &start.prior_centre);
-    let prior_centre = start.prior_centre.clone();
+    let (prior_centre, seen) = (start.prior_centre.clone(), start.visits);
     let opening = Instant::now();
     let mut backend = backend::open(device, &sizes, Arc::clone(cube), start)?;
     let opened = opening.elapsed().as_secs_f64();
@@ -278,7 +285,7 @@ pub fn fit(
     while (trace.len() as u32) < schedule.last() {
         let first = trace.len() as u32;
         let steps: Vec<Params> = (first..(first + BLOCK).min(schedule.last()))
-            .map(|step| at_step(&sizes, settings, step, step - first, schedule.rate(step)))
+            .map(|step| at_step(&sizes, settings, seen, step, step - first, schedule.rate(step)))
             .collect();
         let block = backend.run(&steps, interrupted)?;
         let done = block.elbo.len();
@@ -321,19 +328,27 @@ pub fn fit(
     let stepped = begin.elapsed().as_secs_f64();
     let (globals, locals) = backend.guide()?;
     let (params, seconds) = (sizes, (opened, stepped));
-    Ok(Outcome { params, globals, locals, prior_centre, trace, stop, skipped, seconds })
+    let visits = seen + visits(&params, trace.len() as u32);
+    Ok(Outcome { params, globals, locals, prior_centre, visits, trace, stop, skipped, seconds })
 }
 
-/// The parameters of one step.
+/// Gradients that a pixel sees in so many steps, mean over pixels.
+fn visits(sizes: &Params, steps: u32) -> f64 {
+    f64::from(steps) / f64::from(sizes.pixels / sizes.batch)
+}
+
+/// The parameters of one step of a fit that began when pixels had seen so many gradients.
 pub(crate) fn at_step(
     sizes: &Params,
     settings: &Settings,
+    seen: f64,
     step: u32,
     slot: u32,
     rate: f64,
 ) -> Params {
     // What does not fill a last minibatch waits for the next epoch, in another order.
     let batches = sizes.pixels / sizes.batch;
+    let local = LOCAL_RATE / (1.0 + (seen + visits(sizes, step)) / MANY_VISITS).sqrt();
     let correction = |decay: f64| (1.0 / (1.0 - decay.powf(f64::from(step) + 1.0))) as f32;
     Params {
         step,
@@ -341,7 +356,7 @@ pub(crate) fn at_step(
         batch_first: step % batches * sizes.batch,
         trace_slot: slot,
         rate_global: (settings.learning_rate * rate) as f32,
-        rate_local: (settings.learning_rate * LOCAL_RATE * rate) as f32,
+        rate_local: (settings.learning_rate * local * rate) as f32,
         correction_first: correction(DECAY_GLOBAL.0),
         correction_second: correction(DECAY_GLOBAL.1),
         ..*sizes

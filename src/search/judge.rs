@@ -179,8 +179,8 @@ impl<'a> Judge<'a> {
         }
         let elbo = outcome.elbo();
         fitted.endmembers = endmembers(&outcome, self.cube.bands());
-        let Outcome { params, globals, locals, .. } = outcome;
-        let state = State { globals, locals, prior_centre: centre, rank_sum: Vec::new() };
+        let Outcome { params, globals, locals, visits, .. } = outcome;
+        let state = State { globals, locals, prior_centre: centre, rank_sum: Vec::new(), visits };
         fitted.fit = Some((params, state));
         elbo
     }

@@ -5,17 +5,19 @@ use crate::scene::Cube;
 use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
-/// Share of the scene's pixels that count as an endmember's purest.
-const FRACTION: f64 = 0.01;
+/// Share of the scene's pixels that count as an endmember's purest, at most. Where many are pure the mean
+/// is over many: over the 1 % with the most it is still a corner of the cloud, from where pure pixels
+/// look mixed, and a fit stays there (docs/model.md).
+const FRACTION: f64 = 0.1;
 /// Fewest pixels in a mean, where the scene has so many.
 const FEWEST: usize = 5;
 /// A pixel with less than this share of the fifth highest abundance is not pure: a material that
 /// fills three pixels in a thousand would else be a mean over mixtures.
-const NEAR_PUREST: f64 = 0.8;
+const NEAR_PUREST: f64 = 0.9;
 
-/// Mean spectra (K, L) of the 1 % of the pixels, at least 5 and at most all, in which each
+/// Mean spectra (K, L) of the 10 % of the pixels, at least 5 and at most all, in which each
 /// endmember is most abundant, given abundances (N, K) for a cube of N pixels and L bands; fewer,
-/// where the abundance falls below 0.8 of the fifth highest before.
+/// where the abundance falls below 0.9 of the fifth highest before.
 ///
 /// All pixels that tie with the last one are in (many can have an abundance of exactly 1), so that
 /// the order of the pixels does not matter; pixels without the endmember are out. An endmember that
