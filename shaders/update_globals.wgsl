@@ -1,4 +1,4 @@
-// Adam on the guide of the scene latents, with bias correction.
+// Adam on the guide of the scene latents, with bias correction; endmembers that are held stay.
 // Grid: global_stride.
 @group(0) @binding(1) var<storage, read> grads: array<f32>;
 @group(0) @binding(2) var<storage, read_write> globals: array<f32>;
@@ -9,11 +9,21 @@
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
     let j = invocation(group, lane);
     let count = global_stride();
-    if (j >= count || status[0] != 0u) {
+    if (j >= count || status[0] != 0u || held(j)) {
         return;
     }
     let after = moments_after(vec2f(moments[j], moments[count + j]), grads[j], vec2f(p.decay_first_global, p.decay_second_global));
     moments[j] = after.x;
     moments[count + j] = after.y;
     globals[j] += p.rate_global * climb(after * vec2f(p.correction_first, p.correction_second));
+}
+
+// Whether the loc, log scale or loading at j is of a latent that stays.
+fn held(j: u32) -> bool {
+    var latent = j % p.globals;
+    if (j >= 2u * p.globals) {
+        latent = (j - 2u * p.globals) / p.rank;
+    }
+    let varies = latent >= variability_at() && latent < regression_at();
+    return (has(HELD) && latent < noise_at()) || (has(HELD_VARIABILITY) && varies);
 }

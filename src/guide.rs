@@ -4,7 +4,7 @@ use ndarray::{ArrayView1, ArrayView2};
 
 use crate::layout::{CONCENTRATION, COVARIANCE, Params, VARIABILITY};
 use crate::math::softplus_inverse;
-use crate::model::Model;
+use crate::model::{Held, Model};
 use crate::passes::{add_products, gradient_globals::padded, update_pixels::loading_share};
 use crate::rng::{self, Stream};
 use crate::scene::Cube;
@@ -33,6 +33,8 @@ const LEAST_NOISE: f64 = 2e-3;
 /// Log sd of the guides at the start: well inside what the data leave open, so that the first
 /// draws are near the start, yet wide enough to move.
 const LOG_SCALE_ENDMEMBER: f32 = -4.0;
+/// Spectra that stay are taken to be exact.
+const LOG_SCALE_HELD: f32 = -10.0;
 const LOG_SCALE_NOISE: f32 = -3.0;
 const LOG_SCALE_MEAN: f32 = -2.0;
 const LOG_SCALE_CONCENTRATION: f32 = -3.0;
@@ -60,7 +62,10 @@ impl State {
             prior_centre[i * stride + l] = c.max(0.0) as f32;
             globals[i * stride + l] = softplus_inverse(c.max(LEAST_ENDMEMBER)) as f32;
         }
-        globals[g..g + params.noise_at()].fill(LOG_SCALE_ENDMEMBER);
+        globals[g..g + params.noise_at()].fill(match model.held {
+            Held::Nothing => LOG_SCALE_ENDMEMBER,
+            _ => LOG_SCALE_HELD,
+        });
 
         let noise = start_noise(cube, endmembers, abundances, log_brightness);
         let per_band = params.noises > 1;

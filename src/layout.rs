@@ -4,7 +4,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::error::{Error, Result};
-use crate::model::{Guide, Model, Noise};
+use crate::model::{Guide, Held, Model, Noise};
 use crate::passes::MOST_FUSED;
 use crate::rng;
 use crate::scene::BAND_GROUP;
@@ -38,7 +38,8 @@ pub struct Params {
     pub rank: u32,
     /// Noise latents: 1, or 4 * quads.
     pub noises: u32,
-    /// [`BRIGHTNESS`], [`VARIABILITY`], [`FULL_RANK`], [`CONCENTRATION`], [`COVARIANCE`], [`SEPARATE`].
+    /// [`BRIGHTNESS`], [`VARIABILITY`], [`FULL_RANK`], [`CONCENTRATION`], [`COVARIANCE`], [`SEPARATE`],
+    /// [`HELD`], [`HELD_VARIABILITY`].
     pub flags: u32,
     /// Rows that one partial sum takes.
     pub chunk_rows: u32,
@@ -119,6 +120,11 @@ pub const COVARIANCE: u32 = 16;
 /// Flag: what lies between the passes over bands goes through memory, see `passes::step`.
 pub const SEPARATE: u32 = 32;
 
+/// Flag: the guide of the endmembers stays as it is.
+pub const HELD: u32 = 64;
+/// Flag: the guide of their variability, too.
+pub const HELD_VARIABILITY: u32 = 128;
+
 /// Most draws a step: the particle's number has a byte in the random counter, and memory is finite.
 pub const MOST_PARTICLES: usize = 64;
 
@@ -185,7 +191,12 @@ impl Params {
                 | if full_rank { FULL_RANK } else { 0 }
                 | if model.concentration_sd.is_some() { CONCENTRATION } else { 0 }
                 | if covariance { COVARIANCE } else { 0 }
-                | if covariance || k > MOST_FUSED { SEPARATE } else { 0 },
+                | if covariance || k > MOST_FUSED { SEPARATE } else { 0 }
+                | match model.held {
+                    Held::Nothing => 0,
+                    Held::Spectra => HELD,
+                    Held::SpectraAndVariability => HELD | HELD_VARIABILITY,
+                },
             chunk_rows,
             chunks: batch_u32.div_ceil(chunk_rows),
             seed_low,

@@ -45,6 +45,7 @@ pub mod effective;
 pub mod error;
 pub mod estimate;
 pub mod guide;
+pub mod held;
 mod lanes;
 pub mod layout;
 pub mod math;

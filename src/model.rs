@@ -47,6 +47,18 @@ impl Guide {
     }
 }
 
+/// What of the endmembers' guide stays as a fit finds it, while the rest is fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Held {
+    /// Nothing: all is fitted.
+    Nothing,
+    /// Spectra.
+    Spectra,
+    /// Spectra, and how they vary between pixels.
+    SpectraAndVariability,
+}
+
 /// The prior of a standard deviation, as terms of `x = log sd`:
 /// `log p(x) = x * jacobian - exp(2x) * quadratic / 2 - (x - centre)^2 * precision / 2 + constant`.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -122,6 +134,8 @@ pub struct Model {
     pub likelihood_weight: f64,
     /// Variational family.
     pub guide: Guide,
+    /// What of the endmembers' guide stays as a fit finds it.
+    pub held: Held,
 }
 
 impl Model {
@@ -141,6 +155,7 @@ impl Model {
             variability: None,
             likelihood_weight: 1.0,
             guide: Guide::MeanField,
+            held: Held::Nothing,
         }
     }
 

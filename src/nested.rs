@@ -10,7 +10,7 @@ use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 use ndarray::Array2;
 
 use crate::error::{Error, Result};
-use crate::layout::{BRIGHTNESS, COVARIANCE, Params};
+use crate::layout::{BRIGHTNESS, COVARIANCE, HELD, Params};
 use crate::math::{sigmoid, softplus};
 use crate::rng::{self, Stream};
 use crate::scene::Cube;
@@ -108,6 +108,16 @@ impl<'a> Nested<'a> {
         };
         let (mut centre, prior) = (values(globals), values(prior_centre));
         let guide = centre.clone();
+        if p.has(HELD) {
+            let scales = values(&globals[p.globals as usize..]);
+            let precision =
+                DVector::from_iterator(scales.len(), scales.iter().map(|s| (-2.0 * s).exp()));
+            let factor = Cholesky::new(DMatrix::from_diagonal(&precision));
+            return match factor {
+                Some(factor) => Ok(Some(Nested { pixels, centre, factor, steps: vec![0.0] })),
+                None => Err(Error::Fit("the guide of the endmembers is not finite".into())),
+            };
+        }
         let mut steps = Vec::new();
         loop {
             let Some((slope, factor)) = newton(&pixels, &centre, &prior, interrupted)? else {

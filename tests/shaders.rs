@@ -7,7 +7,8 @@ mod checks;
 
 use checks::Shader;
 use unmixel::layout::{
-    BRIGHTNESS, CONCENTRATION, COVARIANCE, FULL_RANK, Params, SEPARATE, VARIABILITY,
+    BRIGHTNESS, CONCENTRATION, COVARIANCE, FULL_RANK, HELD, HELD_VARIABILITY, Params, SEPARATE,
+    VARIABILITY,
 };
 use unmixel::model::MOST_RANK;
 use unmixel::passes::{self, GROUPS_X, Pass, WORKGROUP};
@@ -156,6 +157,8 @@ fn constants_are_those_of_rust() {
             ("FULL_RANK", FULL_RANK),
             ("CONCENTRATION", CONCENTRATION),
             ("COVARIANCE", COVARIANCE),
+            ("HELD", HELD),
+            ("HELD_VARIABILITY", HELD_VARIABILITY),
             ("SEPARATE", SEPARATE),
         ];
         if shader.module.functions.iter().any(|(_, f)| f.name.as_deref() == Some("philox")) {

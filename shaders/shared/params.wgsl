@@ -54,6 +54,8 @@ const FULL_RANK = 4u;
 const CONCENTRATION = 8u;
 const COVARIANCE = 16u;
 const SEPARATE = 32u;
+const HELD = 64u;
+const HELD_VARIABILITY = 128u;
 
 fn has(flag: u32) -> bool {
     return (p.flags & flag) != 0u;

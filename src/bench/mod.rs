@@ -191,7 +191,9 @@ impl Clock<'_> {
     fn next(&mut self, count: u32) -> Vec<Params> {
         let first = self.step;
         self.step += count;
-        (0..count).map(|i| svi::at_step(&self.sizes, self.settings, 0.0, first + i, i, 1.0)).collect()
+        (0..count)
+            .map(|i| svi::at_step(&self.sizes, self.settings, 0.0, first + i, i, 1.0))
+            .collect()
     }
 
     /// Seconds of a step, over a block.

@@ -155,6 +155,11 @@ pub struct RunArgs {
     /// Directions of the low-rank guide, at most 64 [default: 10]
     #[arg(long, value_name = "R", allow_negative_numbers = true)]
     pub rank: Option<usize>,
+    /// How spectra are found: joint, with all else; first, by a fit with brightness, then held while abundances
+    /// are fitted without; given, those of --init FILE, held as they are [default: joint; first with
+    /// --brightness off, unless --init or few steps leave no search]
+    #[arg(long, value_enum)]
+    pub spectra: Option<SpectraArg>,
     /// What is reported: the guide as fitted, or the nested posterior, whose intervals hold what they promise:
     /// spectra with the pixels integrated out, pixels by weighted draws given the spectra; not with
     /// covariance noise
@@ -174,6 +179,14 @@ pub struct RunArgs {
 pub enum PosteriorArg {
     Guide,
     Nested,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SpectraArg {
+    Joint,
+    First,
+    Given,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

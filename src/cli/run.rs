@@ -7,7 +7,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use unmixel::backend::{Choice, check_memory, device};
 use unmixel::doubts::{Doubt, doubts};
 use unmixel::effective::{default_bands, independent_bands};
-use unmixel::model::{BRIGHTNESS_SD, Guide, Model, Noise, VARIABILITY_SCALE};
+use unmixel::held;
+use unmixel::model::{BRIGHTNESS_SD, Guide, Held, Model, Noise, VARIABILITY_SCALE};
 use unmixel::nested::{self, Nested};
 use unmixel::output::{
     DeviceReport, ElboReport, OutputFolder, Report, Results, RunReport, SceneReport, Stages,
@@ -22,7 +23,8 @@ use unmixel::truth::Truth;
 use unmixel::{Error, Result};
 
 use super::args::{
-    Concentration, ConventionArg, EffectiveBands, GuideArg, NoiseArg, PosteriorArg, RunArgs, Switch,
+    Concentration, ConventionArg, EffectiveBands, GuideArg, NoiseArg, PosteriorArg, RunArgs,
+    SpectraArg, Switch,
 };
 use super::progress::Display;
 use super::reference::{Reference, Scores};
@@ -109,6 +111,24 @@ pub fn guide_of(name: GuideArg) -> Guide {
     }
 }
 
+/// How spectra are found; without brightness they come first where a search finds them, see [`held`].
+fn spectra_of(args: &RunArgs, init: Option<&Init>) -> Result<SpectraArg> {
+    let given = matches!(init, Some(Init::Spectra(_)));
+    match (args.spectra, args.brightness) {
+        (Some(SpectraArg::First), Switch::On) => Err(Error::option(
+            "--spectra first",
+            "needs --brightness off: it takes spectra from a fit with brightness to abundances without",
+        )),
+        (Some(SpectraArg::Given), _) if !given => Err(Error::option(
+            "--spectra given",
+            "needs a file of spectra; name one with --init FILE",
+        )),
+        (Some(asked), _) => Ok(asked),
+        (None, Switch::Off) if init.is_none() => Ok(SpectraArg::First),
+        (None, _) => Ok(SpectraArg::Joint),
+    }
+}
+
 /// The settings that the arguments describe.
 pub fn settings(args: &RunArgs) -> Settings {
     Settings {
@@ -153,8 +173,17 @@ pub fn run(
         clock = Instant::now();
     };
     let init = init.or_else(|| search::quick(args).then_some(Init::Vca));
-    let begin =
-        |init| starts::start(&scene.cube, endmembers, init, model.brightness.is_some(), args.seed);
+    let spectra = spectra_of(args, init.as_ref())?;
+    // Spectra that come first, come from a fit with brightness.
+    let first = (spectra == SpectraArg::First)
+        .then(|| Model { brightness: Some(BRIGHTNESS_SD), ..model.clone() });
+    model.held = match spectra {
+        SpectraArg::Joint => Held::Nothing,
+        SpectraArg::First => Held::SpectraAndVariability,
+        SpectraArg::Given => Held::Spectra,
+    };
+    let bright = first.as_ref().unwrap_or(&model).brightness.is_some();
+    let begin = |init| starts::start(&scene.cube, endmembers, init, bright, args.seed);
     let start = init.as_ref().map(begin).transpose()?;
     lap("start", &mut seconds);
 
@@ -163,16 +192,18 @@ pub fn run(
     let (bands, how) = effective_bands(args, &cube, endmembers);
     tell!("effective bands: {bands:.1} of {} ({how})", cube.bands());
     model.likelihood_weight = bands / cube.bands() as f64;
+    let first = first.map(|first| Model { likelihood_weight: model.likelihood_weight, ..first });
+    let searched = first.as_ref().unwrap_or(&model);
     lap("effective bands", &mut seconds);
 
     let stop = || interrupted.load(Ordering::Relaxed);
     let (state, description, found) = match start {
         Some(start) => {
             tell!("start: {}", start.description);
-            (svi::begin(&model, &settings, &cube, &start)?, start.description, None)
+            (svi::begin(searched, &settings, &cube, &start)?, start.description, None)
         }
         None => {
-            let mut found = search::run(args, &device, &model, &settings, &cube, &stop)?;
+            let mut found = search::run(args, &device, searched, &settings, &cube, &stop)?;
             (std::mem::take(&mut found.state), found.description.clone(), Some(found))
         }
     };
@@ -180,24 +211,33 @@ pub fn run(
     // Who asks for all steps gets them, from the full rate.
     let warm = settings.early_stop && found.as_ref().is_some_and(|found| found.fitted);
     let settings = Settings { warm, ..settings };
-    let mut display = Display::new();
-    let outcome = svi::fit(
-        &device,
-        &model,
-        &settings,
-        &cube,
-        state,
-        &mut |progress| display.update(progress),
-        &stop,
-    );
-    display.finish();
-    let outcome = outcome?;
+    let fit = |model: &Model, settings: &Settings, state| -> Result<Outcome> {
+        let mut display = Display::new();
+        let mut observe = |progress: &_| display.update(progress);
+        let outcome = svi::fit(&device, model, settings, &cube, state, &mut observe, &stop);
+        display.finish();
+        let outcome = outcome?;
+        summary(&outcome, settings);
+        Ok(outcome)
+    };
+    let (state, settings, shaded) = match &first {
+        None => (state, settings, None),
+        Some(first) => {
+            let shaded = fit(first, &settings, state)?;
+            tell!(
+                "spectra: from that fit, with brightness, as bright as their purest pixels; held while the rest is fitted without"
+            );
+            let settings = Settings { warm: false, ..settings };
+            (held::begin(&model, &settings, &cube, &shaded)?, settings, shaded.elbo())
+        }
+    };
+    lap("spectra", &mut seconds);
+    let outcome = fit(&model, &settings, state)?;
     lap("fit", &mut seconds);
     if let Some((_, total)) = seconds.pop() {
         seconds.push(("open device".into(), outcome.seconds.0));
         seconds.push(("steps".into(), total - outcome.seconds.0));
     }
-    summary(&outcome, &settings);
 
     let posterior = match args.posterior {
         PosteriorArg::Guide => None,
@@ -250,7 +290,7 @@ pub fn run(
     let mut report = Report {
         unmixel: env!("CARGO_PKG_VERSION"),
         scene: SceneReport::new(&scene, path),
-        settings: serde_json::json!({ "model": model, "convention": convention, "posterior": if of_guide { "guide" } else { "nested" }, "effective_bands": bands, "svi": settings, "start": description }),
+        settings: serde_json::json!({ "model": model, "convention": convention, "posterior": if of_guide { "guide" } else { "nested" }, "effective_bands": bands, "spectra": spectra, "svi": settings, "start": description }),
         seed: args.seed,
         device: DeviceReport {
             name: device.info.name,
@@ -268,6 +308,7 @@ pub fn run(
             "mean_abundance": posterior.mean_abundance,
             "noise_sd": posterior.noise_sd,
             "concentration": posterior.concentration,
+            "elbo_with_brightness": shaded,
         }),
         search: found.as_ref().map(search::record),
         scores: scored.as_ref().map(|scored| serde_json::json!(scored.scores)),

@@ -1,8 +1,9 @@
-//! Adam on the guide of the scene latents (Kingma and Ba, ICLR 2015), with bias correction.
+//! Adam on the guide of the scene latents (Kingma and Ba, ICLR 2015), with bias correction; endmembers
+//! that are held stay.
 
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
-use crate::layout::{Buf, Params};
+use crate::layout::{Buf, HELD, HELD_VARIABILITY, Params};
 use crate::math::Real;
 
 /// One invocation a guide parameter.
@@ -48,10 +49,25 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let correction = (T::of(f64::from(p.correction_first)), T::of(f64::from(p.correction_second)));
     let rate = T::of(f64::from(p.rate_global));
     let (first, second) = b.global_moments[..2 * count].split_at_mut(count);
-    for (((x, m), v), &grad) in
-        b.globals[..count].iter_mut().zip(first).zip(second).zip(&b.global_grads)
-    {
-        (*m, *v) = moments_after((*m, *v), grad, decay);
-        *x = *x + rate * climb(*m * correction.0, *v * correction.1);
+    let (g, rank) = (p.globals as usize, p.rank as usize);
+    let from = if p.has(HELD) { p.noise_at() } else { 0 };
+    let varieties = p.variability_at()..p.regression_at();
+    let to = if p.has(HELD_VARIABILITY) { varieties.end } else { varieties.start };
+    let free = [from..varieties.start, to..g];
+    // Locs, log scales, loadings.
+    let parts = [(0, 1), (g, 1), (2 * g, rank)];
+    let ranges = parts.into_iter().flat_map(|(first, each)| {
+        free.clone().map(|latents| first + each * latents.start..first + each * latents.end)
+    });
+    for range in ranges {
+        for (((x, m), v), &grad) in b.globals[range.clone()]
+            .iter_mut()
+            .zip(&mut first[range.clone()])
+            .zip(&mut second[range.clone()])
+            .zip(&b.global_grads[range.clone()])
+        {
+            (*m, *v) = moments_after((*m, *v), grad, decay);
+            *x = *x + rate * climb(*m * correction.0, *v * correction.1);
+        }
     }
 }

@@ -1,0 +1,78 @@
+//! Spectra first: abundances without brightness, given the spectra of a fit with brightness.
+//!
+//! A scene is shaded whether abundances have a brightness or not. Fitted together with abundances that have
+//! none, spectra give way to shade: they become brighter than any pixel, and their pixels mixtures with
+//! something dark. So the spectra come from a fit with brightness, get the size that their pixels have, and
+//! stay, as does how they vary; the rest is fitted given them. What a model that is known to be wrong says about the spectra is cut
+//! off: a cut posterior (Plummer, Statistics and Computing 2015), each of its two parts by SVI (Yu, Nott and
+//! Smith, Statistical Science 2023).
+
+use ndarray::{Array2, ArrayView1, Zip};
+
+use crate::error::Result;
+use crate::guide::State;
+use crate::layout::{Params, VARIABILITY};
+use crate::math::{sigmoid, softplus, softplus_inverse};
+use crate::model::Model;
+use crate::posterior::Posterior;
+use crate::scene::Cube;
+use crate::score::Convention;
+use crate::starts::{Start, purest};
+use crate::svi::{self, Outcome, Settings};
+
+/// The guide of `model`, without brightness and with held endmembers, around the spectra of `shaded`, a fit
+/// with brightness. What it knows of the spectra and of their variability stays, but for their sizes.
+///
+/// # Errors
+///
+/// As [`svi::begin`].
+pub fn begin(model: &Model, settings: &Settings, cube: &Cube, shaded: &Outcome) -> Result<State> {
+    let (p, from) = (&shaded.params, &shaded.globals);
+    let posterior = Posterior::new(p, cube, from, &shaded.locals, Convention::Reflectance);
+    let medians = Array2::from_shape_fn((p.k(), cube.bands()), |(k, l)| {
+        softplus(f64::from(from[k * p.stride() + l]))
+    });
+    let pure = purest(cube, &posterior.abundance_mean, &medians)?;
+    let sizes: Vec<f64> =
+        Zip::from(medians.rows()).and(pure.rows()).map_collect(size).into_iter().collect();
+    let mut spectra = medians;
+    spectra.rows_mut().into_iter().zip(&sizes).for_each(|(mut row, size)| row *= *size);
+    let start = Start::around(cube, spectra, false, "")?;
+    let mut state = svi::begin(model, settings, cube, &start)?;
+    let to = svi::params(model, settings, cube)?;
+    for (k, &size) in sizes.iter().enumerate() {
+        for l in 0..cube.bands() {
+            resize(p, from, &to, &mut state.globals, (k, l), size);
+        }
+    }
+    Ok(state)
+}
+
+/// The factor that brings a spectrum closest to the mean of its purest pixels; 1 where they are dark.
+fn size(spectrum: ArrayView1<f64>, pure: ArrayView1<f64>) -> f64 {
+    let size = spectrum.dot(&pure) / spectrum.dot(&spectrum);
+    if size.is_finite() && size > 0.0 { size } else { 1.0 }
+}
+
+/// Carries one value of a spectrum over, `size` times as large: u of `softplus(u)` with the scale that the
+/// same relative uncertainty has there (the delta method), and the guide of the sd between pixels.
+fn resize(
+    p: &Params,
+    from: &[f32],
+    to: &Params,
+    globals: &mut [f32],
+    (k, l): (usize, usize),
+    size: f64,
+) {
+    let at = k * p.stride() + l;
+    let (loc, log_scale) = (f64::from(from[at]), f64::from(from[p.globals as usize + at]));
+    let resized = softplus_inverse((size * softplus(loc)).max(f64::MIN_POSITIVE));
+    globals[at] = resized as f32;
+    globals[to.globals as usize + at] =
+        (log_scale + (size * sigmoid(loc) / sigmoid(resized)).ln()) as f32;
+    if p.has(VARIABILITY) && to.has(VARIABILITY) {
+        let (old, new) = (p.variability_at() + at, to.variability_at() + at);
+        globals[new] = from[old] + size.ln() as f32;
+        globals[to.globals as usize + new] = from[p.globals as usize + old];
+    }
+}
