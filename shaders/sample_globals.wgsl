@@ -1,7 +1,8 @@
 // Draws the scene latents x = loc + exp(log scale) * (eps + V eta) and writes what they mean (equations 1, 3,
 // 4, 5, 19, 21, 26): endmembers, noise and variability variances, Dirichlet parameters and their total,
 // regressions between bands.
-// Grid: particles x (globals + 1); the last invocation of a particle does the Dirichlet parameters.
+// Grid: particles x (globals / 4 + 1): Philox gives four normals at a time, for as many latents; the last
+// invocation of a particle does the Dirichlet parameters.
 @group(0) @binding(1) var<storage, read> globals: array<f32>;
 @group(0) @binding(2) var<storage, read_write> eps: array<f32>;
 @group(0) @binding(3) var<storage, read_write> theta: array<f32>;
@@ -14,18 +15,27 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (at == 0u) {
         atomicStore(&status[0], 0u);
     }
-    if (at >= p.particles * (p.globals + 1u)) {
+    let fours = (p.globals + 3u) / 4u;
+    if (at >= p.particles * (fours + 1u)) {
         return;
     }
-    let particle = at / (p.globals + 1u);
-    let j = at % (p.globals + 1u);
-    let out = particle * theta_stride();
-    if (j == p.globals) {
-        dirichlet(particle, out + dirichlet_at());
+    let particle = at / (fours + 1u);
+    let four = at % (fours + 1u);
+    if (four == fours) {
+        dirichlet(particle, particle * theta_stride() + dirichlet_at());
         return;
     }
-    let e = standard(particle, j);
+    let drawn = normals(STREAM_GLOBAL, particle, four, 0u);
+    for (var i = 0u; i < min(4u, p.globals - 4u * four); i++) {
+        write(particle, 4u * four + i, drawn[i]);
+    }
+}
+
+// A latent's draw from its normal, and what it means.
+fn write(particle: u32, j: u32, drawn: f32) {
+    let e = with_loadings(particle, j, drawn);
     eps[particle * p.globals + j] = e;
+    let out = particle * theta_stride();
     let x = globals[j] + exp(globals[p.globals + j]) * e;
     if (j < noise_at()) {
         theta[out + j] = select(0.0, softplus(x), j % stride() < p.bands);
@@ -34,7 +44,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let variance = p.noise_floor + exp(2.0 * x);
         if (p.noises == 1u) {
             for (var i = 0u; i < stride(); i++) {
-                write_noise(out + noise_at() + i, variance);
+                write_noise(out + noise_at() + i, select(1.0, variance, i < p.bands));
             }
         } else {
             write_noise(out + noise_at() + l, select(1.0, variance, l < p.bands));
@@ -57,8 +67,8 @@ fn write_noise(at: u32, variance: f32) {
     }
 }
 
-fn standard(particle: u32, j: u32) -> f32 {
-    var sum = normals(STREAM_GLOBAL, particle, j / 4u, 0u)[j % 4u];
+fn with_loadings(particle: u32, j: u32, drawn: f32) -> f32 {
+    var sum = drawn;
     for (var r = 0u; r < p.rank; r++) {
         sum += globals[2u * p.globals + j * p.rank + r] * eta[particle * p.rank + r];
     }
@@ -66,7 +76,8 @@ fn standard(particle: u32, j: u32) -> f32 {
 }
 
 fn latent(particle: u32, j: u32) -> f32 {
-    return globals[j] + exp(globals[p.globals + j]) * standard(particle, j);
+    let drawn = normals(STREAM_GLOBAL, particle, j / 4u, 0u)[j % 4u];
+    return globals[j] + exp(globals[p.globals + j]) * with_loadings(particle, j, drawn);
 }
 
 // a = alpha softmax(logits, 0), kept away from zero, where log-gamma and digamma have poles; then alpha.

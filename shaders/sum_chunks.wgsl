@@ -1,25 +1,36 @@
-// The partial sums over chunks of rows, added in a fixed order: first those of the bands, then those
-// of the pixels. Grid: particles x totals_stride.
-@group(0) @binding(1) var<storage, read> partials: array<f32>;
+// The partial sums over chunks of rows, added in a fixed order: first those of the bands, four at a
+// time, then those of the pixels. Grid: particles x (columns x quads + K + 1).
+@group(0) @binding(1) var<storage, read> partials: array<vec4f>;
 @group(0) @binding(2) var<storage, read> row_sums: array<f32>;
 @group(0) @binding(3) var<storage, read_write> totals: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
     let at = invocation(group, lane);
-    if (at >= p.particles * totals_stride()) {
+    let quads = columns() * p.quads;
+    let scalars = p.endmembers + 1u;
+    if (at >= p.particles * (quads + scalars)) {
         return;
     }
-    let particle = at / totals_stride();
-    let i = at % totals_stride();
-    let bands = columns() * stride();
-    var sum = 0.0;
-    for (var chunk = 0u; chunk < p.chunks; chunk++) {
-        if (i < bands) {
-            sum += partials[(chunk * p.particles + particle) * bands + i];
-        } else {
-            sum += row_sums[(particle * p.chunks + chunk) * (p.endmembers + 1u) + i - bands];
+    let particle = at / (quads + scalars);
+    let i = at % (quads + scalars);
+    let out = particle * totals_stride();
+    if (i < quads) {
+        var sum = vec4f(0.0);
+        for (var chunk = 0u; chunk < p.chunks; chunk++) {
+            sum += partials[(chunk * p.particles + particle) * quads + i];
         }
+        // A particle's totals need not begin with a whole vector.
+        totals[out + 4u * i] = sum.x;
+        totals[out + 4u * i + 1u] = sum.y;
+        totals[out + 4u * i + 2u] = sum.z;
+        totals[out + 4u * i + 3u] = sum.w;
+    } else {
+        let j = i - quads;
+        var sum = 0.0;
+        for (var chunk = 0u; chunk < p.chunks; chunk++) {
+            sum += row_sums[(particle * p.chunks + chunk) * scalars + j];
+        }
+        totals[out + 4u * quads + j] = sum;
     }
-    totals[at] = sum;
 }

@@ -137,6 +137,9 @@ const MIN_CHUNK_ROWS: u32 = 16;
 const MIN_SCENE_CHUNK: usize = 64;
 const MOST_SCENE_CHUNKS: usize = 256;
 
+/// Words of the largest uniform that every WebGPU device takes, 64 KiB.
+pub const MOST_CONSTANTS: usize = 1 << 14;
+
 /// Steps whose ELBO the trace buffer holds: the longest block between two reads.
 pub const TRACE_LEN: u32 = 1024;
 

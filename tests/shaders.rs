@@ -7,8 +7,8 @@ mod checks;
 
 use checks::Shader;
 use unmixel::layout::{
-    BRIGHTNESS, CONCENTRATION, COVARIANCE, FULL_RANK, HELD, HELD_VARIABILITY, Params, SEPARATE,
-    VARIABILITY,
+    BRIGHTNESS, CONCENTRATION, COVARIANCE, FULL_RANK, HELD, HELD_VARIABILITY, MOST_CONSTANTS,
+    Params, SEPARATE, VARIABILITY,
 };
 use unmixel::model::MOST_RANK;
 use unmixel::passes::{self, GROUPS_X, Pass, WORKGROUP};
@@ -107,6 +107,13 @@ fn wrong_bindings_are_seen() {
         ),
         "no storage buffer",
     );
+    let check = |from: &str, to: &str| {
+        checks::bindings(&mutant("spectra_rows", from, to).unwrap(), pass("spectra_rows"))
+    };
+    let uniform = "var<uniform> theta: array<vec4f, MOST_CONSTANTS / 4u>";
+    check(uniform, uniform).unwrap();
+    assert_complains(check(uniform, "var<storage, read> theta: array<vec4f>"), "a uniform of");
+    assert_complains(check(uniform, "var<uniform> theta: array<vec4f, 99>"), "theta: 1584 bytes");
     // Two buffers of one access swapped cannot be seen here: `twins` compares what they hold.
 }
 
@@ -172,6 +179,10 @@ fn constants_are_those_of_rust() {
         }
         if shader.module.constants.iter().any(|(_, c)| c.name.as_deref() == Some("MOST_RANK")) {
             expected.push(("MOST_RANK", MOST_RANK as u32));
+        }
+        if shader.module.constants.iter().any(|(_, c)| c.name.as_deref() == Some("MOST_CONSTANTS"))
+        {
+            expected.push(("MOST_CONSTANTS", MOST_CONSTANTS as u32));
         }
         for (name, value) in expected {
             let found = checks::constant(shader, name);

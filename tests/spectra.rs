@@ -1,5 +1,5 @@
-//! The pass that reads a spectrum once against the separate passes that it stands for, on the CPU
-//! and on whatever adapter there is.
+//! The pass that reads a spectrum once, and the two that software drivers run instead, against the
+//! separate passes that they stand for, on the CPU and on whatever adapter there is.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
@@ -11,8 +11,8 @@ use unmixel::backend::Backend;
 use unmixel::backend::gpu::{Adapter, Gpu};
 use unmixel::buffers::Buffers;
 use unmixel::layout::{Buf, Params};
-use unmixel::model::Model;
-use unmixel::passes::{self, spectra};
+use unmixel::model::{Model, Noise};
+use unmixel::passes::{self, Pass, spectra, spectra_bands, spectra_rows};
 use unmixel::svi::Settings;
 
 const SUMS: [Buf; 2] = [Buf::RowGrads, Buf::Partials];
@@ -38,9 +38,18 @@ fn worst(a: &[f32], b: &[f32]) -> f32 {
     off.fold(0.0, |worst, off| if off.is_nan() { f32::INFINITY } else { worst.max(off) })
 }
 
-fn on_gpu(adapter: &Adapter, problem: &Problem, step: &Params, b: &Buffers<f32>) -> [Vec<f32>; 2] {
+/// What a GPU runs, and what a software driver runs.
+const SHADERS: [&[&Pass]; 2] = [&[&spectra::PASS], &[&spectra_rows::PASS, &spectra_bands::PASS]];
+
+fn on_gpu(
+    adapter: &Adapter,
+    passes: &[&'static Pass],
+    problem: &Problem,
+    step: &Params,
+    b: &Buffers<f32>,
+) -> [Vec<f32>; 2] {
     let (cube, state) = (Arc::clone(&problem.cube), problem.state.clone());
-    let mut gpu = Gpu::with_passes(adapter, step, cube, state, &[&spectra::PASS]).unwrap();
+    let mut gpu = Gpu::with_passes(adapter, step, cube, state, passes).unwrap();
     for buf in [Buf::Theta, Buf::PixelOf, Buf::Draws] {
         gpu.upload(buf, b.words(buf)).unwrap();
     }
@@ -48,22 +57,27 @@ fn on_gpu(adapter: &Adapter, problem: &Problem, step: &Params, b: &Buffers<f32>)
     SUMS.map(|buf| floats(&gpu.download(buf, step.len(buf)).unwrap()))
 }
 
-/// Endmembers, bands, draws, variability: loops unrolled and not, one and several vectors, more
-/// bands than a workgroup has lanes, chunks that are not full, and an odd pixel at their end.
-const KINDS: [(usize, usize, usize, bool); 9] = [
-    (1, 1, 1, false),
-    (1, 40, 2, true),
-    (2, 7, 1, true),
-    (3, 156, 2, true),
-    (3, 156, 1, false),
-    (6, 310, 3, true),
-    (8, 33, 2, false),
-    (9, 50, 2, true),
-    (31, 64, 1, true),
+/// Endmembers, bands, draws, variability, noise.
+type Kind = (usize, usize, usize, bool, Noise);
+
+/// Loops unrolled and not, one and several vectors, more bands than a workgroup has lanes, chunks that
+/// are not full, an odd pixel at their end, and padding beside a noise that is the same for all bands.
+const KINDS: [Kind; 10] = [
+    (1, 1, 1, false, Noise::Band),
+    (1, 40, 2, true, Noise::Band),
+    (2, 7, 1, true, Noise::Band),
+    (3, 156, 2, true, Noise::Band),
+    (3, 156, 1, false, Noise::Band),
+    (3, 150, 2, false, Noise::Isotropic),
+    (6, 310, 3, true, Noise::Band),
+    (8, 33, 2, false, Noise::Band),
+    (9, 50, 2, true, Noise::Isotropic),
+    (31, 64, 1, true, Noise::Band),
 ];
 
-fn problem((k, bands, particles, varies): (usize, usize, usize, bool)) -> Problem {
+fn problem((k, bands, particles, varies, noise): Kind) -> Problem {
     let model = Model {
+        noise,
         variability: varies.then_some(0.05),
         brightness: Some(0.4),
         likelihood_weight: 0.3,
@@ -93,10 +107,12 @@ fn one_read_of_the_spectra_gives_what_the_separate_passes_give() {
             let off = worst(expected, got);
             assert!(off < 1.0, "{kind:?}: CPU off by {off} tolerances");
         }
-        if let Some(adapter) = &adapter {
-            for (expected, got) in expected.iter().zip(on_gpu(adapter, &problem, &step, &before)) {
+        let Some(adapter) = &adapter else { continue };
+        for passes in SHADERS {
+            let got = on_gpu(adapter, passes, &problem, &step, &before);
+            for (expected, got) in expected.iter().zip(got) {
                 let off = worst(expected, &got);
-                assert!(off < 1.0, "{kind:?}: shader off by {off} tolerances");
+                assert!(off < 1.0, "{kind:?}: {} off by {off} tolerances", passes[0].name);
             }
         }
     }
@@ -131,4 +147,20 @@ fn a_run_takes_the_separate_passes_where_it_must() {
     assert!(fused.contains(&"spectra") && !fused.contains(&"mix"), "{fused:?}");
     let many = names(Model::new(32));
     assert!(!many.contains(&"spectra") && many.contains(&"gradient_bands"), "{many:?}");
+}
+
+#[test]
+fn a_software_driver_takes_two_passes_where_its_uniform_holds_the_draws() {
+    let names = |bands: usize, particles: usize| {
+        let settings = Settings { particles, ..Settings::default() };
+        let problem = Problem::new(Model::new(20), settings, 60, bands);
+        let passes = passes::step_on_software(&problem.params);
+        passes.iter().map(|pass| pass.name).collect::<Vec<_>>()
+    };
+    // A draw of 41 rows of 224 bands and 32 more is 9,216 words of 16,384.
+    let two = names(224, 1);
+    assert!(two.contains(&"spectra_rows") && two.contains(&"spectra_bands"), "{two:?}");
+    assert!(!two.contains(&"spectra"), "{two:?}");
+    let large = names(224, 2);
+    assert!(large.contains(&"spectra") && !large.contains(&"spectra_rows"), "{large:?}");
 }

@@ -49,6 +49,21 @@ impl Cost {
                     rows * u64::from(p.bands) * each,
                 )
             }
+            // The two halves of that, each with the residuals.
+            "spectra_rows" => {
+                let each = if p.has(VARIABILITY) { 8 * k + 8 } else { 4 * k + 4 };
+                (
+                    b * (stride + 1) + rows * (draw + sums) + s * theta,
+                    rows * u64::from(p.bands) * each,
+                )
+            }
+            "spectra_bands" => {
+                let each = if p.has(VARIABILITY) { 8 * k + 6 } else { 4 * k + 5 };
+                (
+                    b * (stride + 1) + rows * (k + 1) + s * (theta + chunks * columns * stride),
+                    rows * u64::from(p.bands) * each,
+                )
+            }
             "gradient_pixels" => (
                 b * (2 * own + 1) + rows * (2 * latents + draw + sums),
                 rows * (6 * k + 10 * latents + 4 * off_diagonal) + b * own,

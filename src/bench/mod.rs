@@ -282,7 +282,7 @@ fn passes(sizes: &Params, profiles: &[Laps], reach: (f64, f64)) -> Vec<PassRepor
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::passes::step;
+    use crate::passes::{step, step_on_software};
 
     #[test]
     fn every_pass_of_the_standard_models_has_a_cost() {
@@ -292,7 +292,8 @@ mod tests {
                 let sizes =
                     Params::new(&model, scene.pixels, scene.bands, scene.batch, particles, 0)
                         .unwrap();
-                for (pass, _) in step(&sizes) {
+                let passes = step(&sizes).into_iter().map(|(pass, _)| pass);
+                for pass in passes.chain(step_on_software(&sizes)) {
                     let cost = Cost::of(pass.name, &sizes);
                     let idle = (pass.grid)(&sizes).is_empty() || pass.name == "factor_rank";
                     assert!(cost.is_some() || idle, "{}: {}", scene.name, pass.name);

@@ -3,7 +3,7 @@
 //! of every shader and the comparison of the two backends all come from [`all`].
 
 use crate::buffers::Buffers;
-use crate::layout::{Buf, COVARIANCE, Params, SEPARATE};
+use crate::layout::{Buf, COVARIANCE, MOST_CONSTANTS, Params, SEPARATE};
 use crate::math::Real;
 
 pub mod change_rank;
@@ -25,6 +25,8 @@ pub mod sample_globals;
 pub mod sample_pixels;
 pub mod sample_rank;
 pub mod spectra;
+pub mod spectra_bands;
+pub mod spectra_rows;
 pub mod sum_chunks;
 pub mod sum_pixels;
 pub mod sum_rank;
@@ -53,6 +55,8 @@ pub struct Pass {
 pub enum Access {
     /// Reads only.
     Read,
+    /// Reads only, as a uniform of [`MOST_CONSTANTS`] words: what a buffer holds beyond is not seen.
+    Constant,
     /// Writes, and may read.
     Write,
 }
@@ -130,9 +134,24 @@ pub fn step(params: &Params) -> Vec<Twin<f32>> {
     passes
 }
 
+/// The passes of a run on a software driver: those of [`step`], with two for `spectra`, where the
+/// scene's draws fit the uniform that these read.
+pub fn step_on_software(params: &Params) -> Vec<&'static Pass> {
+    let two: [&'static Pass; 2] = [&spectra_rows::PASS, &spectra_bands::PASS];
+    let fit = params.len(Buf::Theta) <= MOST_CONSTANTS;
+    let passes = step(params).into_iter().map(|(pass, _)| pass);
+    passes
+        .flat_map(|pass| match pass.name == spectra::PASS.name && fit {
+            true => two.to_vec(),
+            false => vec![pass],
+        })
+        .collect()
+}
+
 /// Every pass there is.
 pub fn every() -> Vec<&'static Pass> {
-    all::<f32>().map(|(pass, _)| pass).into_iter().chain([&spectra::PASS]).collect()
+    let fused = [&spectra::PASS, &spectra_rows::PASS, &spectra_bands::PASS];
+    all::<f32>().map(|(pass, _)| pass).into_iter().chain(fused).collect()
 }
 
 /// The most endmembers of `spectra`: more would not fit its workgroup memory.

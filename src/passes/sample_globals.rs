@@ -10,7 +10,7 @@ use crate::layout::{Buf, CONCENTRATION, COVARIANCE, Params, VARIABILITY};
 use crate::math::{Real, softplus};
 use crate::rng::{self, LANES, Stream};
 
-/// One invocation a latent and particle, and one a particle for the Dirichlet parameters.
+/// One invocation a particle and four latents, and one a particle for the Dirichlet parameters.
 pub static PASS: Pass = Pass {
     name: "sample_globals",
     shader: shader!("sample_globals", "rng", "math"),
@@ -21,13 +21,13 @@ pub static PASS: Pass = Pass {
         (Buf::Status, Access::Write),
         (Buf::RankEps, Access::Read),
     ],
-    grid: |p| Grid::Line(u64::from(p.particles) * (u64::from(p.globals) + 1)),
+    grid: |p| Grid::Line(u64::from(p.particles) * (u64::from(p.globals).div_ceil(4) + 1)),
     // Philox's rounds and the loadings for each logit and the concentration, and three loops over
-    // endmembers; or one noise for all bands.
+    // endmembers; or Philox once, the loadings of four latents, and one noise for all bands.
     trips: |p| {
         let standard = 10 + u64::from(p.rank);
         let endmembers = u64::from(p.endmembers);
-        (endmembers + 2) * standard + 3 * endmembers + 4 * u64::from(p.quads)
+        (endmembers + 2) * standard + 3 * endmembers + 10 + 4 * standard + 4 * u64::from(p.quads)
     },
 };
 
@@ -104,13 +104,13 @@ impl<T: Real> WithSimd for Particle<'_, T> {
         }
         let floor = T::of(f64::from(p.noise_floor));
         if p.noises == 1 {
-            noise.fill(floor + (two * x(p.noise_at())).quick_exp());
+            noise[..bands].fill(floor + (two * x(p.noise_at())).quick_exp());
         } else {
             for (variance, ((&loc, &log_scale), &e)) in noise.iter_mut().zip(values(p.noise_at())) {
                 *variance = floor + (two * (loc + log_scale.quick_exp() * e)).quick_exp();
             }
-            noise[bands..].fill(T::one());
         }
+        noise[bands..].fill(T::one());
         if p.has(VARIABILITY) {
             let varieties = &mut varieties[..k * stride];
             for (v, ((&loc, &log_scale), &e)) in

@@ -7,7 +7,7 @@ use crate::buffers::Buffers;
 use crate::layout::{Buf, Params};
 use crate::math::Real;
 
-/// One invocation a particle and sum.
+/// One invocation a particle and four bands' sums, or one of the pixels'.
 pub static PASS: Pass = Pass {
     name: "sum_chunks",
     shader: shader!("sum_chunks"),
@@ -16,8 +16,12 @@ pub static PASS: Pass = Pass {
         (Buf::RowSums, Access::Read),
         (Buf::Totals, Access::Write),
     ],
-    grid: |p| Grid::Line(u64::from(p.particles) * p.totals_stride() as u64),
-    trips: |p| u64::from(p.chunks),
+    grid: |p| {
+        let sums = p.columns() * p.quads as usize + p.k() + 1;
+        Grid::Line(u64::from(p.particles) * sums as u64)
+    },
+    // Two kinds of sum.
+    trips: |p| 2 * u64::from(p.chunks),
 };
 
 /// Adds on the CPU.

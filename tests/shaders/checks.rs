@@ -6,7 +6,7 @@ use naga::{
     AddressSpace, ArraySize, GlobalVariable, Handle, Literal, Module, ScalarKind, ShaderStage,
     StorageAccess, TypeInner,
 };
-use unmixel::layout::Params;
+use unmixel::layout::{MOST_CONSTANTS, Params};
 use unmixel::passes::{Access, Pass};
 
 #[derive(Debug)]
@@ -109,10 +109,20 @@ pub fn bindings(shader: &Shader, pass: &Pass) -> Result<(), String> {
             }
             continue;
         }
+        let (buf, expected) = pass.bindings[i - 1];
+        if global.space == AddressSpace::Uniform && expected == Access::Constant {
+            let size = module_size(shader, global.ty)?;
+            if size as usize != 4 * MOST_CONSTANTS {
+                return Err(format!("{name}: {size} bytes"));
+            }
+            continue;
+        }
         let AddressSpace::Storage { access } = global.space else {
             return Err(format!("{name}: binding {i} is no storage buffer"));
         };
-        let (buf, expected) = pass.bindings[i - 1];
+        if expected == Access::Constant {
+            return Err(format!("{name}: the pass says a uniform of {buf:?}"));
+        }
         let written = access.contains(StorageAccess::STORE);
         if written != (expected == Access::Write) {
             return Err(format!("{name}: {access:?}, but the pass says {expected:?} of {buf:?}"));
@@ -122,6 +132,12 @@ pub fn bindings(shader: &Shader, pass: &Pass) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn module_size(shader: &Shader, ty: Handle<naga::Type>) -> Result<u32, String> {
+    let mut layouter = naga::proc::Layouter::default();
+    layouter.update(shader.module.to_ctx()).map_err(|e| e.to_string())?;
+    Ok(layouter[ty].size)
 }
 
 /// A field of the uniform: name, type, offset.

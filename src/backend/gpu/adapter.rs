@@ -16,6 +16,9 @@ pub struct Adapter {
     opened: Mutex<Option<Arc<Opened>>>,
 }
 
+/// What [`DeviceInfo::kind`] says of a driver that runs shaders on the processor.
+const SOFTWARE: &str = "software";
+
 /// One limit of an adapter, as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Limit {
@@ -53,7 +56,7 @@ impl Adapter {
         let info = DeviceInfo {
             name: info.name,
             backend: info.backend.to_string(),
-            kind: if software { "software" } else { "hardware" }.to_owned(),
+            kind: if software { SOFTWARE } else { "hardware" }.to_owned(),
             driver,
             reason: String::new(),
         };
@@ -63,6 +66,11 @@ impl Adapter {
     /// What it is.
     pub fn info(&self) -> &DeviceInfo {
         &self.info
+    }
+
+    /// Whether it runs shaders on the processor.
+    pub fn is_software(&self) -> bool {
+        self.info.kind == SOFTWARE
     }
 
     /// The limits that bear on what fits: a fit of N pixels and L bands needs a binding of

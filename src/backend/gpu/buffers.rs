@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::layout::{Buf, Params};
+use crate::layout::{Buf, MOST_CONSTANTS, Params};
 
 /// One storage buffer for each [`Buf`].
 pub struct DeviceBuffers {
@@ -17,13 +17,19 @@ impl DeviceBuffers {
     /// Buffers of a run, all zero.
     pub fn new(device: &wgpu::Device, params: &Params) -> Self {
         let create = |buf: Buf| {
-            let len = params.len(buf).next_multiple_of(4);
+            let mut len = params.len(buf).next_multiple_of(4);
+            let mut usage = wgpu::BufferUsages::STORAGE
+                | wgpu::BufferUsages::COPY_DST
+                | wgpu::BufferUsages::COPY_SRC;
+            // Some passes read it as a uniform, whose size a shader states.
+            if buf == Buf::Theta {
+                len = len.max(MOST_CONSTANTS);
+                usage |= wgpu::BufferUsages::UNIFORM;
+            }
             let buffer = device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some(&format!("{buf:?}")),
                 size: 4 * len as u64,
-                usage: wgpu::BufferUsages::STORAGE
-                    | wgpu::BufferUsages::COPY_DST
-                    | wgpu::BufferUsages::COPY_SRC,
+                usage,
                 mapped_at_creation: false,
             });
             (buf, (buffer, params.len(buf)))

@@ -50,13 +50,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 impl Gpu {
     /// Compiles the passes and uploads the run.
     pub fn new(adapter: &Adapter, params: &Params, cube: Arc<Cube>, state: State) -> Result<Self> {
-        Gpu::with_passes(
-            adapter,
-            params,
-            cube,
-            state,
-            &passes::step(params).iter().map(|(pass, _)| *pass).collect::<Vec<_>>(),
-        )
+        let passes = match adapter.is_software() {
+            true => passes::step_on_software(params),
+            false => passes::step(params).into_iter().map(|(pass, _)| pass).collect(),
+        };
+        Gpu::with_passes(adapter, params, cube, state, &passes)
     }
 
     /// As [`Gpu::new`], with a list of passes of one's own: tests run them one at a time.
@@ -68,7 +66,7 @@ impl Gpu {
         passes: &[&'static Pass],
     ) -> Result<Self> {
         // A software driver would give wrong sums and no error.
-        if adapter.info().kind == "software"
+        if adapter.is_software()
             && let Some(pass) = passes::too_long(params, passes)
         {
             return Err(Error::Device(format!(

@@ -1,7 +1,7 @@
 //! A pass as a compute pipeline with its bind group.
 
 use super::buffers::DeviceBuffers;
-use crate::layout::{Params, VARIABILITY};
+use crate::layout::{MOST_CONSTANTS, Params, VARIABILITY};
 use crate::passes::{Access, Grid, Pass};
 
 /// A compiled pass: what all runs on a device share.
@@ -60,8 +60,12 @@ impl Compiled {
         let params_size = wgpu::BufferSize::new(size_of::<Params>() as u64);
         let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true, params_size)];
         entries.extend(pass.bindings.iter().enumerate().map(|(i, (_, access))| {
-            let read_only = *access == Access::Read;
-            entry(i + 1, wgpu::BufferBindingType::Storage { read_only }, false, None)
+            let ty = match access {
+                Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
+                Access::Write => wgpu::BufferBindingType::Storage { read_only: false },
+                Access::Constant => wgpu::BufferBindingType::Uniform,
+            };
+            entry(i + 1, ty, false, None)
         }));
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some(pass.name),
@@ -108,10 +112,19 @@ impl Pipeline {
             binding: 0,
             resource: wgpu::BindingResource::Buffer(params),
         }];
-        entries.extend(pass.bindings.iter().enumerate().map(|(i, (buf, _))| {
+        entries.extend(pass.bindings.iter().enumerate().map(|(i, (buf, access))| {
+            let buffer = buffers.get(*buf);
+            let size = match access {
+                Access::Constant => wgpu::BufferSize::new(4 * MOST_CONSTANTS as u64),
+                _ => None,
+            };
             wgpu::BindGroupEntry {
                 binding: i as u32 + 1,
-                resource: buffers.get(*buf).as_entire_binding(),
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer,
+                    offset: 0,
+                    size,
+                }),
             }
         }));
         let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
