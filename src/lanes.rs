@@ -53,8 +53,8 @@ pub fn prefetch<T>(values: &[T]) {
             // SAFETY: SSE is part of x86-64, and the address is that of a value in a slice.
             unsafe { _mm_prefetch::<_MM_HINT_T0>((value as *const T).cast()) }
         };
-        for line in values.chunks((64 / size_of::<T>()).max(1)) {
-            ask(&line[0]);
+        for at in (0..values.len()).step_by((64 / size_of::<T>()).max(1)) {
+            ask(&values[at]);
         }
         // Rows need not begin where cache lines do: the end may lie in one line more.
         ask(last);

@@ -259,7 +259,7 @@ pub fn fit(
     observe: &mut dyn FnMut(&Progress),
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Outcome> {
-    let sizes = params(model, settings, cube)?;
+    let sizes = backend::sizes(device, params(model, settings, cube)?);
     let constant = guide::elbo_constant(&sizes, model, &start.prior_centre);
     let prior_centre = start.prior_centre.clone();
     let opening = Instant::now();
