@@ -42,7 +42,11 @@ const TASKS: usize = 4;
 
 /// Reads the minibatch's spectra on the CPU.
 pub fn run(p: &Params, b: &mut Buffers<f32>) {
-    let arch = pulp::Arch::new();
+    run_in(pulp::Arch::new(), p, b);
+}
+
+/// The same in given vectors.
+pub fn run_in(arch: pulp::Arch, p: &Params, b: &mut Buffers<f32>) {
     let particles = p.particles as usize;
     let (chunk_rows, batch) = (p.chunk_rows as usize, p.batch as usize);
     let sums = particles * p.row_grad_stride();

@@ -24,12 +24,12 @@ pub struct Chunks<'a> {
     pub band_sums: &'a mut [f32],
 }
 
-/// Factors in [1, 2) whose product is surely finite in f32.
-const MOST_FACTORS: usize = 64;
-
 /// Rows that share one reading of endmembers and of sums over pixels: at six endmembers their amounts, or
 /// their sums over bands, are 24 of the 32 vector registers.
 const ROWS: usize = 4;
+
+/// Rows between a spectrum's being asked for and its turn.
+const AHEAD: usize = 2 * ROWS;
 
 /// Vectors of bands at a time: 8 KiB for [`ROWS`] rows, a quarter of the nearest cache.
 const BLOCK: usize = 16;
@@ -92,9 +92,8 @@ impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
         for (chunk, band_sums) in
             band_sums.chunks_exact_mut(particles * p.columns() * p.stride()).enumerate()
         {
-            let (own, next) = pixels[chunk * chunk_rows..]
-                .split_at_checked(chunk_rows)
-                .unwrap_or((&pixels[chunk * chunk_rows..], &[]));
+            let left = &pixels[chunk * chunk_rows..];
+            let own = &left[..chunk_rows.min(left.len())];
             let row_sums = &mut row_sums[chunk * chunk_rows * particles * per_row..];
             for at in (0..vectors).step_by(BLOCK) {
                 let n = BLOCK.min(vectors - at);
@@ -106,18 +105,21 @@ impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
                     let theta = S::as_simd_f32s(theta).0;
                     let noise_logs = rows.begin(&theta[at..], vectors, n);
                     for (block, pixels) in own.chunks(ROWS).enumerate() {
-                        if particle == 0 && at == 0 {
-                            for &pixel in next.iter().skip(block * ROWS).take(ROWS) {
-                                prefetch(cube.spectrum_padded(pixel as usize));
-                            }
-                        }
                         let mut y: [&[S::f32s]; ROWS] = [&[]; ROWS];
                         let mut draw: [&[f32]; ROWS] = [&[]; ROWS];
+                        let mut ahead: [&[S::f32s]; ROWS] = [&[]; ROWS];
                         for r in 0..ROWS {
                             let own = r.min(pixels.len() - 1);
                             let place = first + chunk * chunk_rows + block * ROWS + own;
                             let spectrum = cube.spectrum_padded(pixels[own] as usize);
                             y[r] = &S::as_simd_f32s(spectrum).0[at..][..n];
+                            ahead[r] = match left.get(block * ROWS + r + AHEAD) {
+                                Some(&pixel) if particle == 0 => {
+                                    &S::as_simd_f32s(cube.spectrum_padded(pixel as usize)).0[at..]
+                                        [..n]
+                                }
+                                _ => y[r],
+                            };
                             draw[r] = &draws[(particle * batch + place) * p.draw_stride()..]
                                 [..p.draw_stride()];
                         }
@@ -126,7 +128,7 @@ impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
                             .skip(particle)
                             .step_by(particles)
                             .take(pixels.len());
-                        rows.add(n, y, draw, noise_logs, at == 0, out);
+                        rows.add(n, y, ahead, draw, noise_logs, at == 0, out);
                     }
                     rows.end(&mut S::as_mut_simd_f32s(band_sums).0[at..], vectors, n, own.len());
                 }
@@ -195,6 +197,7 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         &mut self,
         n: usize,
         y: [&[S::f32s]; ROWS],
+        ahead: [&[S::f32s]; ROWS],
         draw: [&[f32]; ROWS],
         noise_logs: f32,
         fresh: bool,
@@ -213,11 +216,17 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         let mut fit = [zero; ROWS];
         if VARIES {
             for r in 0..ROWS {
-                fit[r] = self.varying(r, n, y[r], &amounts[r], &squares[r]);
+                fit[r] = self.varying(r, n, y[r], ahead[r], &amounts[r], &squares[r]);
             }
         } else {
             for r in (0..ROWS).step_by(2) {
-                let two = self.alike(r, n, [y[r], y[r + 1]], [&amounts[r], &amounts[r + 1]]);
+                let two = self.alike(
+                    r,
+                    n,
+                    [y[r], y[r + 1]],
+                    [ahead[r], ahead[r + 1]],
+                    [&amounts[r], &amounts[r + 1]],
+                );
                 [fit[r], fit[r + 1]] = two;
             }
         }
@@ -256,6 +265,7 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         r: usize,
         n: usize,
         y: &[S::f32s],
+        ahead: &[S::f32s],
         amounts: &[f32; K],
         squares: &[f32; K],
     ) -> S::f32s {
@@ -268,10 +278,12 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         }
         let mut fit = simd.splat_f32s(0.0);
         let mut logs = Logs::new(simd);
-        let (y, bands) = (&y[..n], &self.bands[..n]);
+        let (y, ahead, bands) = (&y[..n], &ahead[..n], &self.bands[..n]);
         let (a, twice_b) = (&mut self.a[r][..n], &mut self.twice_b[r][..n]);
         // Two vectors share a reciprocal and a logarithm: 1 / s = t / (s t).
         for v in (1..n).step_by(2) {
+            prefetch(&ahead[v - 1]);
+            prefetch(&ahead[v]);
             let (first, second) = (
                 normal::<S, K>(simd, k, y[v - 1], &bands[v - 1], &amount, &square),
                 normal::<S, K>(simd, k, y[v], &bands[v], &amount, &square),
@@ -286,6 +298,7 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         }
         if n % 2 == 1 {
             let v = n - 1;
+            prefetch(&ahead[v]);
             let (residual, variance) = normal::<S, K>(simd, k, y[v], &bands[v], &amount, &square);
             logs.multiply(simd, variance);
             (a[v], twice_b[v], fit) = scores(simd, residual, reciprocal(simd, variance), fit);
@@ -301,6 +314,7 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         r: usize,
         n: usize,
         y: [&[S::f32s]; 2],
+        ahead: [&[S::f32s]; 2],
         amounts: [&[f32; K]; 2],
     ) -> [S::f32s; 2] {
         let (simd, k) = (self.simd, self.k());
@@ -311,8 +325,11 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
             }
         }
         let mut fit = [simd.splat_f32s(0.0); 2];
-        let (y, bands) = ([&y[0][..n], &y[1][..n]], &self.bands[..n]);
+        let (y, ahead) = ([&y[0][..n], &y[1][..n]], [&ahead[0][..n], &ahead[1][..n]]);
+        let bands = &self.bands[..n];
         for v in 0..n {
+            prefetch(&ahead[0][v]);
+            prefetch(&ahead[1][v]);
             let mut residual = [y[0][v], y[1][v]];
             for i in 0..k {
                 let c = bands[v].endmembers[i];
@@ -493,7 +510,8 @@ impl<S: Simd> Logs<S> {
         Logs { exponents: simd.splat_u32s(0), product: simd.splat_f32s(1.0), taken: 0 }
     }
 
-    /// Takes one more positive, normal factor; at most [`MOST_FACTORS`] between two folds.
+    /// Takes one more positive, normal factor; at most 64 between two folds,
+    /// for their product to be finite.
     #[inline(always)]
     fn multiply(&mut self, simd: S, x: S::f32s) {
         let bits = simd.transmute_u32s_f32s(x);
