@@ -7,10 +7,22 @@ pub use crate::rng::LANES;
 /// One value of each of sixteen rows.
 pub type Lanes<T> = [T; LANES];
 
+/// Endmembers whose values of sixteen rows stay at hand within a pass, where they cost a load instead of a
+/// [`gather`].
+pub const NEAR: usize = 8;
+
+/// Where sixteen rows begin.
+#[derive(Clone, Copy)]
+pub struct Starts {
+    rows: [usize; LANES],
+    /// None of them begins later.
+    last: usize,
+}
+
 /// Where sixteen rows of `stride` begin. What is missing of them repeats the last one: it computes and
 /// writes the same, and no loop has a remainder. `rows` is not empty.
 #[inline(always)]
-pub fn starts(rows: impl ExactSizeIterator<Item = usize>, stride: usize) -> [usize; LANES] {
+pub fn starts(rows: impl ExactSizeIterator<Item = usize>, stride: usize) -> Starts {
     let mut starts = [0; LANES];
     let (mut last, count) = (0, rows.len());
     for (start, row) in starts.iter_mut().zip(rows) {
@@ -20,54 +32,59 @@ pub fn starts(rows: impl ExactSizeIterator<Item = usize>, stride: usize) -> [usi
     for start in starts.iter_mut().skip(count) {
         *start = last;
     }
-    starts
+    Starts { rows: starts, last: starts.into_iter().fold(0, usize::max) }
 }
 
 /// Element `at` of each row.
 #[inline(always)]
-pub fn gather<T: Real>(from: &[T], starts: &[usize; LANES], at: usize) -> Lanes<T> {
+pub fn gather<T: Real>(from: &[T], starts: &Starts, at: usize) -> Lanes<T> {
     let from = &from[at..];
+    assert!(starts.last < from.len());
     let mut lanes = [T::zero(); LANES];
     for lane in 0..LANES {
-        lanes[lane] = from[starts[lane]];
+        // SAFETY: no row begins after `last`, which is within. Sixteen checks took longer than all else.
+        lanes[lane] = unsafe { *from.get_unchecked(starts.rows[lane]) };
     }
     lanes
 }
 
 /// Writes element `at` of each row.
 #[inline(always)]
-pub fn scatter<T: Real>(to: &mut [T], starts: &[usize; LANES], at: usize, lanes: &Lanes<T>) {
+pub fn scatter<T: Real>(to: &mut [T], starts: &Starts, at: usize, lanes: &Lanes<T>) {
     let to = &mut to[at..];
+    assert!(starts.last < to.len());
     for lane in 0..LANES {
-        to[starts[lane]] = lanes[lane];
+        // SAFETY: as above.
+        unsafe { *to.get_unchecked_mut(starts.rows[lane]) = lanes[lane] };
     }
 }
 
-/// Asks for memory before its turn: minibatches are random places, which no hardware foresees.
+/// Asks for a value before its turn: minibatches are random places, which no hardware foresees.
 #[inline(always)]
-pub fn prefetch<T>(values: &[T]) {
+pub fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
-    if let Some(last) = values.last() {
+    {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let ask = |value: &T| {
-            // SAFETY: SSE is part of x86-64, and the address is that of a value in a slice.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>((value as *const T).cast()) }
-        };
-        for line in values.chunks((64 / size_of::<T>()).max(1)) {
-            ask(&line[0]);
-        }
-        // Rows need not begin where cache lines do: the end may lie in one line more.
-        ask(last);
+        // SAFETY: SSE is part of x86-64, and the address is that of a value.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>((value as *const T).cast()) }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = values;
+    let _ = value;
 }
 
 /// Asks for rows of `stride` before their turn.
 #[inline(always)]
 pub fn prefetch_rows<T>(values: &[T], rows: &[u32], stride: usize) {
+    let line = (64 / size_of::<T>()).max(1);
     for &row in rows {
-        prefetch(&values[row as usize * stride..][..stride]);
+        let row = &values[row as usize * stride..][..stride];
+        for at in (0..stride).step_by(line) {
+            prefetch(&row[at]);
+        }
+        // Rows need not begin where cache lines do: the end may lie in one line more.
+        if let Some(last) = row.last() {
+            prefetch(last);
+        }
     }
 }
 
@@ -80,7 +97,8 @@ mod tests {
         for count in [1, 5, LANES] {
             let rows: Vec<usize> = (0..count).map(|i| 3 * (LANES - i)).collect();
             let starts = starts(rows.iter().copied(), 2);
-            assert_eq!(starts[count..], vec![2 * rows[count - 1]; LANES - count]);
+            assert_eq!(starts.rows[count..], vec![2 * rows[count - 1]; LANES - count]);
+            assert_eq!(starts.last, 2 * LANES * 3);
             let from: Vec<f64> = (0..200).map(f64::from).collect();
             let lanes = gather(&from, &starts, 1);
             let mut to = vec![-1.0; 200];

@@ -130,7 +130,7 @@ pub const MOST_PARTICLES: usize = 64;
 
 /// The most partial sums a particle: the final sums then stay short on any scene.
 const MAX_CHUNKS: u32 = 1024;
-/// The fewest rows worth a partial sum of their own.
+/// The fewest rows worth a partial sum of their own, of which there are whole multiples.
 const MIN_CHUNK_ROWS: u32 = 16;
 
 /// The fewest scene latents worth a partial sum of their own, and the most such sums.
@@ -174,7 +174,6 @@ impl Params {
             + usize::from(model.concentration_sd.is_some())
             + if covariance { (4 * quads).saturating_mul(4 * quads) } else { 0 };
         let batch_u32 = int(batch, "the minibatch")?;
-        let chunk_rows = batch_u32.div_ceil(MAX_CHUNKS).max(MIN_CHUNK_ROWS);
         let [seed_low, seed_high] = rng::key(seed);
         let pixels_u32 = int(pixels, "the number of pixels")?;
         let params = Params {
@@ -200,8 +199,6 @@ impl Params {
                     Held::Spectra => HELD,
                     Held::SpectraAndVariability => HELD | HELD_VARIABILITY,
                 },
-            chunk_rows,
-            chunks: batch_u32.div_ceil(chunk_rows),
             seed_low,
             seed_high,
             shuffle_bits: rng::shuffle_bits(pixels_u32),
@@ -221,12 +218,19 @@ impl Params {
             variability_quadratic: model.variability.map_or(0.0, |h| h.powi(-2)) as f32,
             per_pixel: (1.0 / pixels as f64) as f32,
             ..Params::zeroed()
-        };
+        }
+        .in_chunks(MAX_CHUNKS);
         // Shaders count in u32: the largest buffer must be addressable.
         for buf in Buf::ALL {
             int(params.len(buf), "the scene with its working memory")?;
         }
         Ok(params)
+    }
+
+    /// The same with at most so many partial sums a particle.
+    pub fn in_chunks(self, most: u32) -> Self {
+        let chunk_rows = self.batch.div_ceil(most).next_multiple_of(MIN_CHUNK_ROWS);
+        Params { chunk_rows, chunks: self.batch.div_ceil(chunk_rows), ..self }
     }
 
     /// True when the flag is set.

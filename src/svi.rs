@@ -266,7 +266,7 @@ pub fn fit(
     observe: &mut dyn FnMut(&Progress),
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Outcome> {
-    let sizes = params(model, settings, cube)?;
+    let sizes = backend::sizes(device, params(model, settings, cube)?);
     let constant = guide::elbo_constant(&sizes, model, &start.prior_centre);
     let (prior_centre, seen) = (start.prior_centre.clone(), start.visits);
     let opening = Instant::now();

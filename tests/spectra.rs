@@ -119,6 +119,24 @@ fn one_read_of_the_spectra_gives_what_the_separate_passes_give() {
 }
 
 #[test]
+#[cfg(target_arch = "x86_64")]
+fn narrower_vectors_give_the_same() {
+    use pulp::Arch;
+    let narrower = pulp::x86::V3::try_new().map(Arch::V3);
+    for kind in KINDS {
+        let (step, before) = drawn(&problem(kind));
+        let mut widest = before.clone();
+        spectra::run(&step, &mut widest);
+        for arch in narrower.into_iter().chain([Arch::Scalar]) {
+            let mut b = before.clone();
+            spectra::run_in(arch, &step, &mut b);
+            let off = worst(&widest.row_grads, &b.row_grads);
+            assert!(off.max(worst(&widest.partials, &b.partials)) < 1.0, "{kind:?}, {arch:?}");
+        }
+    }
+}
+
+#[test]
 fn the_comparison_sees_a_lost_row_and_not_a_number() {
     let problem = problem(KINDS[3]);
     let (step, mut b) = drawn(&problem);

@@ -78,6 +78,19 @@ pub fn check_memory(device: &device::Device, params: &Params) -> Result<()> {
     }
 }
 
+/// Partial sums a particle on the CPU: enough for all threads, and few beside the spectra. Each is written
+/// to memory and read again; a GPU needs many more to be busy.
+const CPU_CHUNKS: u32 = 128;
+
+/// The sizes as the chosen device takes them.
+pub fn sizes(device: &device::Device, params: Params) -> Params {
+    match &device.place {
+        device::Place::Cpu => params.in_chunks(CPU_CHUNKS),
+        #[cfg(feature = "gpu")]
+        device::Place::Gpu(_) => params,
+    }
+}
+
 /// Puts a run on the chosen device.
 pub fn open(
     device: &device::Device,

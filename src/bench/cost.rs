@@ -41,7 +41,7 @@ impl Cost {
             ),
             // Spectrum and place once; draws in, sums over bands out; sums over pixels once a chunk.
             "spectra" => {
-                let each = if p.has(VARIABILITY) { 12 * k + 9 } else { 6 * k + 7 };
+                let each = if p.has(VARIABILITY) { 12 * k + 8 } else { 6 * k + 5 };
                 (
                     b * (stride + 1)
                         + rows * (draw + sums)
@@ -102,10 +102,10 @@ mod tests {
     fn spectra_by_hand() {
         // 160 bands with padding, K = 3, 512 pixels in 32 chunks, one draw.
         let cost = spectra(512, 156, 1, false);
-        assert_eq!(cost.operations, 512 * 156 * 25);
+        assert_eq!(cost.operations, 512 * 156 * 23);
         let words = 512 * (160 + 1 + 9 + 7) + (7 * 160 + 16) + 32 * 4 * 160;
         assert_eq!(cost.bytes, 4 * words);
-        assert_eq!(spectra(512, 156, 1, true).operations, 512 * 156 * 45);
+        assert_eq!(spectra(512, 156, 1, true).operations, 512 * 156 * 44);
         // A second draw computes twice as much and reads no spectrum again.
         let two = spectra(512, 156, 2, false);
         assert_eq!(two.operations, 2 * cost.operations);

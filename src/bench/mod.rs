@@ -212,7 +212,8 @@ impl Job<'_> {
         options: &Options,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Result<Measured> {
-        let sizes = svi::params(self.model, &self.settings, self.cube)?;
+        let sizes =
+            backend::sizes(self.device, svi::params(self.model, &self.settings, self.cube)?);
         check_memory(self.device, &sizes)?;
         let state = self.start.state(&sizes, self.model, self.cube);
         let opening = Instant::now();

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
-use crate::lanes::{LANES, Lanes, gather, prefetch_rows, scatter, starts};
+use crate::lanes::{LANES, Lanes, NEAR, Starts, gather, prefetch_rows, scatter, starts};
 use crate::layout::{Buf, FULL_RANK, Params};
 use crate::math::Real;
 
@@ -84,8 +84,8 @@ impl<T: Real> View<'_, T> {
     fn slope(
         &self,
         j: usize,
-        draw: &[usize; LANES],
-        sums: &[usize; LANES],
+        draw: &Starts,
+        sums: &Starts,
         brightness: &Lanes<T>,
     ) -> [Lanes<T>; 3] {
         let w = gather(self.draws, draw, j);
@@ -121,8 +121,10 @@ impl<T: Real> WithSimd for Rows<'_, T> {
         let guide =
             starts(self.pixels.iter().map(|&pixel| pixel as usize), p.local_stride as usize);
         let own = starts(0..self.pixels.len(), p.local_stride as usize);
-        // What no particle writes: loadings, which have a pass of their own.
-        self.grads.fill(T::zero());
+        if p.rank > 0 {
+            // What no particle writes: loadings, which have a pass of their own.
+            self.grads.fill(T::zero());
+        }
         for particle in 0..p.particles as usize {
             self.add(particle, &guide, &own);
         }
@@ -139,7 +141,7 @@ impl<T: Real> WithSimd for Rows<'_, T> {
 impl<T: Real> Rows<'_, T> {
     /// Adds a particle's gradients.
     #[inline(always)]
-    fn add(&mut self, particle: usize, guide: &[usize; LANES], own: &[usize; LANES]) {
+    fn add(&mut self, particle: usize, guide: &Starts, own: &Starts) {
         let View { p, theta, locals, local_eps, draws, .. } = *self.view;
         let (k, latents, particles) = (p.k(), p.latents as usize, p.particles as usize);
         let count = self.pixels.len();
@@ -152,18 +154,31 @@ impl<T: Real> Rows<'_, T> {
         let a = &theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
         let total: T = a.iter().copied().sum();
         let brightness = gather(draws, &draw, 2 * k);
-        let (mut mean_slope, mut mixed) = ([T::zero(); LANES], [T::zero(); LANES]);
+        let zero = [T::zero(); LANES];
+        let (mut mean_slope, mut mixed) = (zero, zero);
+        let mut near = [[zero; 3]; NEAR];
         for j in 0..k {
-            let [w, slope, mix] = self.view.slope(j, &draw, &sums, &brightness);
+            let slopes = self.view.slope(j, &draw, &sums, &brightness);
             for i in 0..LANES {
-                mean_slope[i] = mean_slope[i] + w[i] * slope[i];
-                mixed[i] = mixed[i] + mix[i];
+                mean_slope[i] = mean_slope[i] + slopes[0][i] * slopes[1][i];
+                mixed[i] = mixed[i] + slopes[2][i];
+            }
+            if let Some(near) = near.get_mut(j) {
+                *near = slopes;
             }
         }
+        // The first particle finds no sum to add to.
+        let before = |grads: &[T], at| match particle {
+            0 => zero,
+            _ => gather(grads, own, at),
+        };
         for j in 0..latents {
-            let mut by_z = [T::zero(); LANES];
+            let mut by_z = zero;
             if let Some(&a) = a[..k - 1].get(j) {
-                let [w, slope, _] = self.view.slope(j, &draw, &sums, &brightness);
+                let [w, slope, _] = match near.get(j) {
+                    Some(&near) => near,
+                    None => self.view.slope(j, &draw, &sums, &brightness),
+                };
                 for i in 0..LANES {
                     by_z[i] = w[i] * (slope[i] - mean_slope[i]) + a - total * w[i];
                 }
@@ -185,7 +200,7 @@ impl<T: Real> Rows<'_, T> {
                     let at = 2 * latents + j * (j - 1) / 2 + m;
                     let t = gather(locals, guide, at);
                     let e = gather(local_eps, &eps, m);
-                    let mut by_t = gather(self.grads, own, at);
+                    let mut by_t = before(self.grads, at);
                     for i in 0..LANES {
                         x[i] = x[i] + t[i] * e[i];
                         by_t[i] = by_t[i] + by_standard[i] * e[i];
@@ -193,8 +208,8 @@ impl<T: Real> Rows<'_, T> {
                     scatter(self.grads, own, at, &by_t);
                 }
             }
-            let mut by_loc = gather(self.grads, own, j);
-            let mut by_log_scale = gather(self.grads, own, latents + j);
+            let mut by_loc = before(self.grads, j);
+            let mut by_log_scale = before(self.grads, latents + j);
             for i in 0..LANES {
                 by_loc[i] = by_loc[i] + by_z[i];
                 by_log_scale[i] = by_log_scale[i] + by_standard[i] * x[i] + T::one();

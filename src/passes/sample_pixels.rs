@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::sample_globals::add_loadings;
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
-use crate::lanes::{LANES, gather, prefetch_rows, scatter, starts};
+use crate::lanes::{LANES, Lanes, NEAR, gather, prefetch_rows, scatter, starts};
 use crate::layout::{Buf, FULL_RANK, Params};
 use crate::math::Real;
 use crate::rng::{self, Stream};
@@ -155,10 +155,8 @@ impl<T: Real> Rows<'_, T> {
         let (p, latents) = (self.p, self.p.latents as usize);
         let noise = starts(0..self.pixels.len(), latents);
         let mut index = [0; LANES];
-        for (index, pixel) in
-            index.iter_mut().zip(starts(self.pixels.iter().map(|&i| i as usize), 1))
-        {
-            *index = pixel as u32;
+        for i in 0..LANES {
+            index[i] = self.pixels[i.min(self.pixels.len() - 1)];
         }
         for block in 0..latents.div_ceil(4) {
             let (key, stream, left) = (p.key(), Stream::Pixel, latents - 4 * block);
@@ -181,8 +179,7 @@ impl<T: Real> Rows<'_, T> {
         }
     }
 
-    /// What the normals mean. The rows' own memory holds what lies between: logits stand where the log
-    /// abundances will.
+    /// What the normals mean.
     #[inline(always)]
     fn mean(self) {
         let Rows { p, pixels, locals, eps, draws, .. } = self;
@@ -192,6 +189,8 @@ impl<T: Real> Rows<'_, T> {
         let draw = starts(0..pixels.len(), p.draw_stride());
         let zero = [T::zero(); LANES];
         let (mut top, mut brightness, mut log_scales) = (zero, zero, zero);
+        // Logits, then abundances without their common factor; beyond the first few, in the rows' own memory.
+        let mut near = [[zero; NEAR]; 2];
         for j in 0..latents {
             let loc = gather(locals, &guide, j);
             let log_scale = gather(locals, &guide, latents + j);
@@ -209,32 +208,46 @@ impl<T: Real> Rows<'_, T> {
                 x[i] = loc[i] + log_scale[i].quick_exp() * x[i];
                 log_scales[i] = log_scales[i] + log_scale[i];
             }
-            if j + 1 < k {
-                scatter(draws, &draw, k + j, &x);
-                for i in 0..LANES {
-                    top[i] = if x[i] > top[i] { x[i] } else { top[i] };
-                }
-            } else {
+            if j + 1 == k {
                 brightness = x;
+                continue;
             }
-        }
-        scatter(draws, &draw, 2 * k - 1, &zero);
-        let mut log_sum = zero;
-        for j in 0..k {
-            let z = gather(draws, &draw, k + j);
+            match near[0].get_mut(j) {
+                Some(z) => *z = x,
+                None => scatter(draws, &draw, k + j, &x),
+            }
             for i in 0..LANES {
-                log_sum[i] = log_sum[i] + (z[i] - top[i]).quick_exp();
+                top[i] = if x[i] > top[i] { x[i] } else { top[i] };
             }
         }
+        if k > NEAR {
+            scatter(draws, &draw, 2 * k - 1, &zero);
+        }
+        let mut sum = zero;
+        for j in 0..k {
+            let mut w = near[0].get(j).copied().unwrap_or_else(|| gather(draws, &draw, k + j));
+            for i in 0..LANES {
+                w[i] = (w[i] - top[i]).quick_exp();
+                sum[i] = sum[i] + w[i];
+            }
+            match near[1].get_mut(j) {
+                Some(near) => *near = w,
+                None => scatter(draws, &draw, j, &w),
+            }
+        }
+        let (mut share, mut log_sum) = (zero, zero);
         for i in 0..LANES {
-            log_sum[i] = top[i] + log_sum[i].quick_ln();
+            share[i] = T::one() / sum[i];
+            log_sum[i] = top[i] + sum[i].quick_ln();
         }
         for j in 0..k {
-            let mut log_w = gather(draws, &draw, k + j);
-            let mut w = zero;
+            let at = |at: usize, near: &[Lanes<T>; NEAR]| {
+                near.get(j).copied().unwrap_or_else(|| gather(draws, &draw, at))
+            };
+            let (mut log_w, mut w) = (at(k + j, &near[0]), at(j, &near[1]));
             for i in 0..LANES {
                 log_w[i] = log_w[i] - log_sum[i];
-                w[i] = log_w[i].quick_exp();
+                w[i] = w[i] * share[i];
             }
             scatter(draws, &draw, k + j, &log_w);
             scatter(draws, &draw, j, &w);

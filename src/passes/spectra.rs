@@ -37,22 +37,32 @@ pub static PASS: Pass = Pass {
 /// Sums over bands that fit workgroup memory at a time; `shaders/spectra.wgsl` states the same.
 const MOST_SUMS: u64 = 63;
 
+/// Tasks of a thread, each a few chunks in a row: one that is late leaves the others little to wait for.
+const TASKS: usize = 4;
+
 /// Reads the minibatch's spectra on the CPU.
 pub fn run(p: &Params, b: &mut Buffers<f32>) {
-    let arch = pulp::Arch::new();
+    run_in(pulp::Arch::new(), p, b);
+}
+
+/// The same in given vectors.
+pub fn run_in(arch: pulp::Arch, p: &Params, b: &mut Buffers<f32>) {
     let particles = p.particles as usize;
     let (chunk_rows, batch) = (p.chunk_rows as usize, p.batch as usize);
     let sums = particles * p.row_grad_stride();
     let bands = particles * p.columns() * p.stride();
     let (cube, theta, draws, pixel_of) = (&*b.cube, &b.theta, &b.draws, &b.pixel_of[..batch]);
+    let chunks = p.chunks as usize;
+    let each = chunks.div_ceil(TASKS * rayon::current_num_threads());
     b.row_grads[..batch * sums]
-        .par_chunks_mut(chunk_rows * sums)
-        .zip(b.partials[..p.chunks as usize * bands].par_chunks_mut(bands))
-        .zip(pixel_of.par_chunks(chunk_rows))
+        .par_chunks_mut(each * chunk_rows * sums)
+        .zip(b.partials[..chunks * bands].par_chunks_mut(each * bands))
+        .zip(pixel_of.par_chunks(each * chunk_rows))
         .enumerate()
-        .for_each(|(chunk, ((row_sums, band_sums), pixels))| {
-            let first = chunk * chunk_rows;
-            let chunk = kernel::Chunk { p, cube, theta, draws, first, pixels, row_sums, band_sums };
-            kernel::run(arch, chunk);
+        .for_each(|(task, ((row_sums, band_sums), pixels))| {
+            let first = task * each * chunk_rows;
+            let chunks =
+                kernel::Chunks { p, cube, theta, draws, first, pixels, row_sums, band_sums };
+            kernel::run(arch, chunks);
         });
 }

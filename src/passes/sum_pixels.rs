@@ -38,19 +38,19 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
             let (particle, first) = (at / chunks, at % chunks * chunk_rows);
             let a = &theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
             sums.fill(T::zero());
+            let (logs, local) = sums.split_at_mut(k);
+            let mut elbo = T::zero();
             for place in first..(first + chunk_rows).min(batch) {
-                let row = particle * batch + place;
-                let draw = &draws[row * p.draw_stride()..][..p.draw_stride()];
-                let logs = &draw[k..2 * k];
-                let g = draw[2 * k + 1];
-                let at = (place * p.particles as usize + particle) * p.row_grad_stride();
-                let density = row_grads[at + 2 * k] - half_precision * g * g;
-                let dirichlet: T = a.iter().zip(logs).map(|(&a, &log)| a * log).sum();
-                let entropy = draw[2 * k + 2];
-                for (sum, &log) in sums.iter_mut().zip(logs) {
+                let draw = &draws[(particle * batch + place) * p.draw_stride()..];
+                for (sum, &log) in logs.iter_mut().zip(&draw[k..2 * k]) {
                     *sum = *sum + log;
                 }
-                sums[k] = sums[k] + density + dirichlet + entropy;
+                let (g, entropy) = (draw[2 * k + 1], draw[2 * k + 2]);
+                let at = (place * p.particles as usize + particle) * p.row_grad_stride();
+                elbo = elbo + (row_grads[at + 2 * k] - half_precision * g * g + entropy);
             }
+            // The Dirichlet density is linear in the logs.
+            let dirichlet: T = a.iter().zip(&*logs).map(|(&a, &log)| a * log).sum();
+            local[0] = elbo + dirichlet;
         });
 }

@@ -5,11 +5,12 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::super::MOST_FUSED;
 use crate::lanes::prefetch;
-use crate::layout::{MOST_PARTICLES, Params, VARIABILITY};
+use crate::layout::{Params, VARIABILITY};
+use crate::math::Real;
 use crate::scene::Cube;
 
-/// A chunk of the minibatch and where its sums go.
-pub struct Chunk<'a> {
+/// Chunks of the minibatch that follow each other, and where their sums go.
+pub struct Chunks<'a> {
     pub p: &'a Params,
     pub cube: &'a Cube,
     pub theta: &'a [f32],
@@ -19,24 +20,31 @@ pub struct Chunk<'a> {
     pub pixels: &'a [u32],
     /// (pixels, particles, row_grad_stride).
     pub row_sums: &'a mut [f32],
-    /// (particles, columns, stride).
+    /// (chunks, particles, columns, stride).
     pub band_sums: &'a mut [f32],
 }
 
-/// Factors in [1, 2) whose product is surely finite in f32.
-const MOST_FACTORS: usize = 64;
+/// Rows that share one reading of endmembers and of sums over pixels: at six endmembers their amounts, or
+/// their sums over bands, are 24 of the 32 vector registers.
+const ROWS: usize = 4;
 
-/// Does a chunk, with loops over endmembers unrolled into registers where these are few.
-pub fn run(arch: Arch, chunk: Chunk<'_>) {
+/// Rows between a spectrum's being asked for and its turn.
+const AHEAD: usize = 2 * ROWS;
+
+/// Vectors of bands at a time: 8 KiB for [`ROWS`] rows, a quarter of the nearest cache.
+const BLOCK: usize = 16;
+
+/// Does them, with loops over endmembers unrolled into registers where these are few.
+pub fn run(arch: Arch, chunks: Chunks<'_>) {
     macro_rules! with {
         ($k:expr) => {
-            match chunk.p.has(VARIABILITY) {
-                true => arch.dispatch(Spectra::<$k, 1, true>(chunk)),
-                false => arch.dispatch(Spectra::<$k, 2, false>(chunk)),
+            match chunks.p.has(VARIABILITY) {
+                true => arch.dispatch(Spectra::<$k, true>(chunks)),
+                false => arch.dispatch(Spectra::<$k, false>(chunks)),
             }
         };
     }
-    match chunk.p.k() {
+    match chunks.p.k() {
         2 => with!(2),
         3 => with!(3),
         4 => with!(4),
@@ -46,234 +54,431 @@ pub fn run(arch: Arch, chunk: Chunk<'_>) {
     }
 }
 
-/// A chunk for K endmembers, or up to [`MOST_FUSED`], with or without variability. ROWS pixels share one
-/// reading of endmembers, variances and sums over pixels: as many as the 32 vector registers have room
-/// for at three endmembers.
-struct Spectra<'a, const K: usize, const ROWS: usize, const VARIES: bool>(Chunk<'a>);
+/// Chunks for K endmembers, or up to [`MOST_FUSED`], with or without variability.
+struct Spectra<'a, const K: usize, const VARIES: bool>(Chunks<'a>);
 
-impl<const K: usize, const ROWS: usize, const VARIES: bool> WithSimd
-    for Spectra<'_, K, ROWS, VARIES>
-{
+/// What all rows see of a vector of bands, side by side so that one pointer leads to all, and where
+/// cache lines begin, which vectors alone do not ask for.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Bands<V, const K: usize> {
+    endmembers: [V; K],
+    /// Variances of the endmembers' variability.
+    vary: [V; K],
+    /// Variance of the noise; without variability its inverse.
+    noise: V,
+}
+
+impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Chunk { p, cube, theta, draws, first, pixels, row_sums, band_sums } = self.0;
-        let (stride, batch, particles) = (p.stride(), p.batch as usize, p.particles as usize);
-        let per_row = p.row_grad_stride();
-        band_sums.fill(0.0);
-        let mut noise_logs = [0.0; MOST_PARTICLES];
-        if !VARIES {
-            for (sum, theta) in noise_logs.iter_mut().zip(theta.chunks_exact(p.theta_stride())) {
-                let noise = S::as_simd_f32s(&theta[p.noise_at()..][..stride]).0;
-                let mut logs = Logs::new(simd);
-                for block in noise.chunks(MOST_FACTORS) {
-                    for &variance in block {
-                        logs.multiply(simd, variance);
-                    }
-                    logs.fold(simd);
-                }
-                *sum = logs.sum(simd);
-            }
-        }
-        let mut later = pixels.iter().skip(ROWS);
-        for (place, (pixels, row_sums)) in
-            pixels.chunks(ROWS).zip(row_sums.chunks_mut(ROWS * particles * per_row)).enumerate()
+        let Chunks { p, cube, theta, draws, first, pixels, row_sums, band_sums } = self.0;
+        let (batch, particles, chunk_rows) =
+            (p.batch as usize, p.particles as usize, p.chunk_rows as usize);
+        let (per_row, vectors) = (p.row_grad_stride(), p.stride() / S::F32_LANES);
+        let zero = simd.splat_f32s(0.0);
+        let none = Bands::<S::f32s, K> { endmembers: [zero; K], vary: [zero; K], noise: zero };
+        let mut rows = Rows::<S, K, VARIES> {
+            simd,
+            endmembers: p.k(),
+            weight: p.weight,
+            bands: [none; BLOCK],
+            sums: [none; BLOCK],
+            a: [[zero; BLOCK]; ROWS],
+            twice_b: [[zero; BLOCK]; ROWS],
+        };
+        for (chunk, band_sums) in
+            band_sums.chunks_exact_mut(particles * p.columns() * p.stride()).enumerate()
         {
-            let place = first + place * ROWS;
-            for &pixel in later.by_ref().take(ROWS) {
-                prefetch(cube.spectrum_padded(pixel as usize));
-            }
-            for (particle, band_sums) in
-                band_sums.chunks_exact_mut(p.columns() * stride).enumerate()
-            {
-                let theta = &theta[particle * p.theta_stride()..][..p.theta_stride()];
-                let mut rows = Rows::<S, K, ROWS, VARIES> {
-                    simd,
-                    endmembers: p.k(),
-                    weight: p.weight,
-                    vectors: stride / S::F32_LANES,
-                    noise_logs: noise_logs[particle],
-                    theta: S::as_simd_f32s(theta).0,
-                    band_sums: S::as_mut_simd_f32s(band_sums).0,
-                };
-                let mut block = [Row::default(); ROWS];
-                for (i, row) in block.iter_mut().enumerate() {
-                    let at = i.min(pixels.len() - 1);
-                    let draw = &draws[(particle * batch + place + at) * p.draw_stride()..];
-                    row.y = S::as_simd_f32s(cube.spectrum_padded(pixels[at] as usize)).0;
-                    row.draw = draw;
-                    row.counts = i < pixels.len();
+            let left = &pixels[chunk * chunk_rows..];
+            let own = &left[..chunk_rows.min(left.len())];
+            let row_sums = &mut row_sums[chunk * chunk_rows * particles * per_row..];
+            for at in (0..vectors).step_by(BLOCK) {
+                let n = BLOCK.min(vectors - at);
+                for (particle, (theta, band_sums)) in theta
+                    .chunks_exact(p.theta_stride())
+                    .zip(band_sums.chunks_exact_mut(p.columns() * p.stride()))
+                    .enumerate()
+                {
+                    let theta = S::as_simd_f32s(theta).0;
+                    let noise_logs = rows.begin(&theta[at..], vectors, n);
+                    for (block, pixels) in own.chunks(ROWS).enumerate() {
+                        let mut y: [&[S::f32s]; ROWS] = [&[]; ROWS];
+                        let mut draw: [&[f32]; ROWS] = [&[]; ROWS];
+                        let mut ahead: [&[S::f32s]; ROWS] = [&[]; ROWS];
+                        for r in 0..ROWS {
+                            let own = r.min(pixels.len() - 1);
+                            let place = first + chunk * chunk_rows + block * ROWS + own;
+                            let spectrum = cube.spectrum_padded(pixels[own] as usize);
+                            y[r] = &S::as_simd_f32s(spectrum).0[at..][..n];
+                            ahead[r] = match left.get(block * ROWS + r + AHEAD) {
+                                Some(&pixel) if particle == 0 => {
+                                    &S::as_simd_f32s(cube.spectrum_padded(pixel as usize)).0[at..]
+                                        [..n]
+                                }
+                                _ => y[r],
+                            };
+                            draw[r] = &draws[(particle * batch + place) * p.draw_stride()..]
+                                [..p.draw_stride()];
+                        }
+                        let out = row_sums[block * ROWS * particles * per_row..]
+                            .chunks_exact_mut(per_row)
+                            .skip(particle)
+                            .step_by(particles)
+                            .take(pixels.len());
+                        rows.add(n, y, ahead, draw, noise_logs, at == 0, out);
+                    }
+                    rows.end(&mut S::as_mut_simd_f32s(band_sums).0[at..], vectors, n, own.len());
                 }
-                let out = row_sums.chunks_exact_mut(per_row).skip(particle).step_by(particles);
-                rows.add(block, out);
             }
-        }
-        // Padding is no data.
-        for (column, sums) in band_sums.chunks_exact_mut(stride).enumerate() {
-            let of_mean = column % p.columns() < p.k();
-            let weight = if of_mean { p.weight } else { 0.5 * p.weight };
-            for sum in &mut sums[..p.bands as usize] {
-                *sum *= weight;
+            // Padding is no data.
+            for sums in band_sums.chunks_exact_mut(p.stride()) {
+                sums[p.bands as usize..].fill(0.0);
             }
-            sums[p.bands as usize..].fill(0.0);
         }
     }
 }
 
-/// One pixel's spectrum and draw.
-#[derive(Clone, Copy)]
-struct Row<'a, V> {
-    y: &'a [V],
-    /// As a row of [`crate::layout::Buf::Draws`].
-    draw: &'a [f32],
-    /// False for a row that only fills up the last block.
-    counts: bool,
-}
-
-impl<V> Default for Row<'_, V> {
-    fn default() -> Self {
-        Row { y: &[], draw: &[], counts: false }
-    }
-}
-
-/// What a particle's rows share. Slices of vectors: endmembers (K), noise variance and variability
-/// (K) of `theta`, without variability the noise precision after the noise; sums over pixels of A (K),
-/// B and W^2 B (K).
-struct Rows<'a, S: Simd, const K: usize, const ROWS: usize, const VARIES: bool> {
+/// A particle's rows at a few bands.
+#[repr(C, align(64))]
+struct Rows<S: Simd, const K: usize, const VARIES: bool> {
+    bands: [Bands<S::f32s, K>; BLOCK],
+    /// Sums over rows of A, 2 W^2 B and 2 B, the last without what all rows share.
+    sums: [Bands<S::f32s, K>; BLOCK],
+    /// A of [`ROWS`] rows.
+    a: [[S::f32s; BLOCK]; ROWS],
+    /// 2 B of the same.
+    twice_b: [[S::f32s; BLOCK]; ROWS],
     simd: S,
     /// The number of endmembers, where K is only the most there may be.
     endmembers: usize,
     weight: f32,
-    vectors: usize,
-    /// Without variability: the sum of log variances, the same for all pixels.
-    noise_logs: f32,
-    theta: &'a [S::f32s],
-    band_sums: &'a mut [S::f32s],
 }
 
-/// The first K rows of so many vectors, of equal length, which the compiler then knows.
-#[inline(always)]
-fn split<V, const K: usize>(rows: &[V], vectors: usize, k: usize) -> [&[V]; K] {
-    let mut split = [&rows[..0]; K];
-    for i in 0..k {
-        split[i] = &rows[i * vectors..][..vectors];
+impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
+    #[inline(always)]
+    fn k(&self) -> usize {
+        if K == MOST_FUSED { self.endmembers } else { K }
     }
-    split
-}
 
-/// The same to be written, as many as there are; the others are empty.
-fn split_mut<V, const K: usize>(rows: &mut [V], vectors: usize) -> [&mut [V]; K] {
-    let mut rows = rows.chunks_exact_mut(vectors);
-    std::array::from_fn(|_| rows.next().unwrap_or_default())
-}
+    /// Takes so many vectors of theta, whose rows of bands have `stride`. Gives the sum of the log
+    /// variances where they are the same for all rows, without variability.
+    #[inline(always)]
+    fn begin(&mut self, theta: &[S::f32s], stride: usize, n: usize) -> f32 {
+        let (simd, k) = (self.simd, self.k());
+        let zero = simd.splat_f32s(0.0);
+        let mut logs = Logs::new(simd);
+        for v in 0..n {
+            let (bands, sums) = (&mut self.bands[v], &mut self.sums[v]);
+            for i in 0..k {
+                bands.endmembers[i] = theta[i * stride + v];
+                sums.endmembers[i] = zero;
+                if VARIES {
+                    bands.vary[i] = theta[(k + 1 + i) * stride + v];
+                    sums.vary[i] = zero;
+                }
+            }
+            bands.noise = theta[(k + usize::from(!VARIES)) * stride + v];
+            sums.noise = zero;
+            if !VARIES {
+                logs.multiply(simd, theta[k * stride + v]);
+            }
+        }
+        logs.fold(simd);
+        simd.reduce_sum_f32s(logs.sums(simd))
+    }
 
-impl<S: Simd, const K: usize, const ROWS: usize, const VARIES: bool> Rows<'_, S, K, ROWS, VARIES> {
-    /// Adds a block of rows; `out` are the sums over bands of those that count.
+    /// Adds a block of rows: A and B of each, sums over bands, sums over rows, each a loop that has what it
+    /// needs in registers. `out` are the sums over bands, one for each row that counts.
     #[inline(always)]
     fn add<'o>(
         &mut self,
-        rows: [Row<'_, S::f32s>; ROWS],
-        out: impl Iterator<Item = &'o mut [f32]>,
+        n: usize,
+        y: [&[S::f32s]; ROWS],
+        ahead: [&[S::f32s]; ROWS],
+        draw: [&[f32]; ROWS],
+        noise_logs: f32,
+        fresh: bool,
+        out: impl ExactSizeIterator<Item = &'o mut [f32]>,
     ) {
-        let (simd, vectors) = (self.simd, self.vectors);
-        let k = if K == MOST_FUSED { self.endmembers } else { K };
+        let (simd, k, weight) = (self.simd, self.k(), self.weight);
         let zero = simd.splat_f32s(0.0);
-        let mut amounts = [[zero; K]; ROWS];
-        let mut squares = [[zero; K]; ROWS];
-        // The half of B = (A^2 - 1 / variance) / 2 is left to the end, and stands here as 1 or 0.
-        let mut counts = [zero; ROWS];
-        for (r, row) in rows.iter().enumerate().filter(|(_, row)| row.counts) {
-            counts[r] = simd.splat_f32s(1.0);
+        let mut amounts = [[0.0; K]; ROWS];
+        let mut squares = [[0.0; K]; ROWS];
+        for r in 0..ROWS {
             for i in 0..k {
-                let w = row.draw[i];
-                amounts[r][i] = simd.splat_f32s(w * row.draw[2 * k]);
-                squares[r][i] = simd.splat_f32s(w * w);
+                let w = draw[r][i];
+                (amounts[r][i], squares[r][i]) = (w * draw[r][2 * k], w * w);
             }
+        }
+        let mut fit = [zero; ROWS];
+        if VARIES {
+            for r in 0..ROWS {
+                fit[r] = self.varying(r, n, y[r], ahead[r], &amounts[r], &squares[r]);
+            }
+        } else {
+            for r in (0..ROWS).step_by(2) {
+                let two = self.alike(
+                    r,
+                    n,
+                    [y[r], y[r + 1]],
+                    [ahead[r], ahead[r + 1]],
+                    [&amounts[r], &amounts[r + 1]],
+                );
+                [fit[r], fit[r + 1]] = two;
+            }
+        }
+        for r in out.len()..ROWS {
+            self.a[r][..n].fill(zero);
+            self.twice_b[r][..n].fill(zero);
         }
         let mut by_mean = [[zero; K]; ROWS];
         let mut by_variance = [[zero; K]; ROWS];
-        let mut fit = [zero; ROWS];
-        let mut logs = [Logs::new(simd); ROWS];
-        let endmembers: [&[S::f32s]; K] = split(self.theta, vectors, k);
-        let noise = &self.theta[k * vectors..][..vectors];
-        let precisions = &self.theta[(k + 1) * vectors..][..vectors];
-        let vary: [&[S::f32s]; K] =
-            split(&self.theta[(k + 1) * vectors..], vectors, if VARIES { k } else { 0 });
-        let (sum_mean, rest) = self.band_sums.split_at_mut(k * vectors);
-        let (sum_variance, sum_vary) = rest.split_at_mut(vectors);
-        let sum_mean: [&mut [S::f32s]; K] = split_mut(sum_mean, vectors);
-        let sum_vary: [&mut [S::f32s]; K] = split_mut(sum_vary, vectors);
-        let mut y: [&[S::f32s]; ROWS] = [&[]; ROWS];
-        for r in 0..ROWS {
-            y[r] = &rows[r].y[..vectors];
-        }
-        for first in (0..vectors).step_by(MOST_FACTORS) {
-            for v in first..vectors.min(first + MOST_FACTORS) {
-                // Loaded and stored once a vector: the compiler cannot know that sums and endmembers
-                // are different memory.
-                let mut variance_sum = sum_variance[v];
-                let mut c = [zero; K];
-                for i in 0..k {
-                    c[i] = endmembers[i][v];
-                }
-                let mut a = [zero; ROWS];
-                let mut twice_b = [zero; ROWS];
-                for r in 0..ROWS {
-                    let mut residual = y[r][v];
-                    for i in 0..k {
-                        residual = simd.negate_mul_add_e_f32s(amounts[r][i], c[i], residual);
-                    }
-                    let precision = if VARIES {
-                        let mut variance = noise[v];
-                        for i in 0..k {
-                            variance = simd.mul_add_e_f32s(squares[r][i], vary[i][v], variance);
-                        }
-                        logs[r].multiply(simd, variance);
-                        reciprocal(simd, variance)
-                    } else {
-                        precisions[v]
-                    };
-                    a[r] = simd.mul_f32s(residual, precision);
-                    twice_b[r] = simd.mul_add_e_f32s(a[r], a[r], simd.neg_f32s(precision));
-                    fit[r] = simd.mul_add_e_f32s(residual, a[r], fit[r]);
-                    variance_sum = simd.mul_add_e_f32s(counts[r], twice_b[r], variance_sum);
-                }
-                sum_variance[v] = variance_sum;
-                for i in 0..k {
-                    let mut sum = sum_mean[i][v];
-                    for r in 0..ROWS {
-                        by_mean[r][i] = simd.mul_add_e_f32s(a[r], c[i], by_mean[r][i]);
-                        sum = simd.mul_add_e_f32s(amounts[r][i], a[r], sum);
-                    }
-                    sum_mean[i][v] = sum;
-                }
-                if VARIES {
-                    for i in 0..k {
-                        let (mut sum, vary) = (sum_vary[i][v], vary[i][v]);
-                        for r in 0..ROWS {
-                            by_variance[r][i] =
-                                simd.mul_add_e_f32s(twice_b[r], vary, by_variance[r][i]);
-                            sum = simd.mul_add_e_f32s(squares[r][i], twice_b[r], sum);
-                        }
-                        sum_vary[i][v] = sum;
-                    }
-                }
-            }
-            for log in &mut logs {
-                log.fold(simd);
+        for r in (0..ROWS).step_by(2) {
+            self.over_bands(r, n, &self.a, |bands| &bands.endmembers, &mut by_mean);
+            if VARIES {
+                self.over_bands(r, n, &self.twice_b, |bands| &bands.vary, &mut by_variance);
             }
         }
-        for (r, out) in out.take(ROWS).enumerate() {
+        self.over_rows(n, &amounts, &squares);
+        for (r, out) in out.enumerate() {
+            if fresh {
+                out.fill(0.0);
+            }
             for i in 0..k {
-                out[i] = self.weight * simd.reduce_sum_f32s(by_mean[r][i]);
-                out[k + i] = 0.5 * self.weight * simd.reduce_sum_f32s(by_variance[r][i]);
+                out[i] += weight * simd.reduce_sum_f32s(by_mean[r][i]);
+                if VARIES {
+                    out[k + i] += 0.5 * weight * simd.reduce_sum_f32s(by_variance[r][i]);
+                }
             }
             let fit = simd.reduce_sum_f32s(fit[r]);
-            let logs = if VARIES { logs[r].sum(simd) } else { self.noise_logs };
-            out[2 * k] = -0.5 * self.weight * (fit + logs);
+            out[2 * k] += -0.5 * weight * (fit + noise_logs);
         }
     }
+
+    /// A and B of a row whose variances are its own; gives the sum of residual times A and of log variances.
+    #[inline(always)]
+    fn varying(
+        &mut self,
+        r: usize,
+        n: usize,
+        y: &[S::f32s],
+        ahead: &[S::f32s],
+        amounts: &[f32; K],
+        squares: &[f32; K],
+    ) -> S::f32s {
+        let (simd, k) = (self.simd, self.k());
+        let mut amount = [simd.splat_f32s(0.0); K];
+        let mut square = amount;
+        for i in 0..k {
+            amount[i] = simd.splat_f32s(amounts[i]);
+            square[i] = simd.splat_f32s(squares[i]);
+        }
+        let mut fit = simd.splat_f32s(0.0);
+        let mut logs = Logs::new(simd);
+        let (y, ahead, bands) = (&y[..n], &ahead[..n], &self.bands[..n]);
+        let (a, twice_b) = (&mut self.a[r][..n], &mut self.twice_b[r][..n]);
+        // Two vectors share a reciprocal and a logarithm: 1 / s = t / (s t).
+        for v in (1..n).step_by(2) {
+            prefetch(&ahead[v - 1]);
+            prefetch(&ahead[v]);
+            let (first, second) = (
+                normal::<S, K>(simd, k, y[v - 1], &bands[v - 1], &amount, &square),
+                normal::<S, K>(simd, k, y[v], &bands[v], &amount, &square),
+            );
+            let both = simd.mul_f32s(first.1, second.1);
+            logs.multiply(simd, both);
+            let inverse = reciprocal(simd, both);
+            let precision = simd.mul_f32s(inverse, second.1);
+            (a[v - 1], twice_b[v - 1], fit) = scores(simd, first.0, precision, fit);
+            let precision = simd.mul_f32s(inverse, first.1);
+            (a[v], twice_b[v], fit) = scores(simd, second.0, precision, fit);
+        }
+        if n % 2 == 1 {
+            let v = n - 1;
+            prefetch(&ahead[v]);
+            let (residual, variance) = normal::<S, K>(simd, k, y[v], &bands[v], &amount, &square);
+            logs.multiply(simd, variance);
+            (a[v], twice_b[v], fit) = scores(simd, residual, reciprocal(simd, variance), fit);
+        }
+        logs.fold(simd);
+        simd.add_f32s(fit, logs.sums(simd))
+    }
+
+    /// A of two rows whose variances are those of all; the sums of residual times A.
+    #[inline(always)]
+    fn alike(
+        &mut self,
+        r: usize,
+        n: usize,
+        y: [&[S::f32s]; 2],
+        ahead: [&[S::f32s]; 2],
+        amounts: [&[f32; K]; 2],
+    ) -> [S::f32s; 2] {
+        let (simd, k) = (self.simd, self.k());
+        let mut amount = [[simd.splat_f32s(0.0); K]; 2];
+        for e in 0..2 {
+            for i in 0..k {
+                amount[e][i] = simd.splat_f32s(amounts[e][i]);
+            }
+        }
+        let mut fit = [simd.splat_f32s(0.0); 2];
+        let (y, ahead) = ([&y[0][..n], &y[1][..n]], [&ahead[0][..n], &ahead[1][..n]]);
+        let bands = &self.bands[..n];
+        for v in 0..n {
+            prefetch(&ahead[0][v]);
+            prefetch(&ahead[1][v]);
+            let mut residual = [y[0][v], y[1][v]];
+            for i in 0..k {
+                let c = bands[v].endmembers[i];
+                for e in 0..2 {
+                    residual[e] = simd.negate_mul_add_e_f32s(amount[e][i], c, residual[e]);
+                }
+            }
+            for e in 0..2 {
+                let a = simd.mul_f32s(residual[e], bands[v].noise);
+                fit[e] = simd.mul_add_e_f32s(residual[e], a, fit[e]);
+                self.a[r + e][v] = a;
+            }
+        }
+        fit
+    }
+
+    /// `sums_ri = sum_v x_rv with_iv` of two rows, whose sums the registers have room for.
+    #[inline(always)]
+    fn over_bands(
+        &self,
+        r: usize,
+        n: usize,
+        x: &[[S::f32s; BLOCK]; ROWS],
+        with: impl Fn(&Bands<S::f32s, K>) -> &[S::f32s; K],
+        sums: &mut [[S::f32s; K]; ROWS],
+    ) {
+        let simd = self.simd;
+        let x = [&x[r][..n], &x[r + 1][..n]];
+        let bands = &self.bands[..n];
+        let mut own = [[simd.splat_f32s(0.0); K]; 2];
+        for v in 0..n {
+            let with = with(&bands[v]);
+            for i in 0..self.k() {
+                for e in 0..2 {
+                    own[e][i] = simd.mul_add_e_f32s(x[e][v], with[i], own[e][i]);
+                }
+            }
+        }
+        [sums[r], sums[r + 1]] = own;
+    }
+
+    /// Sums over the rows.
+    #[inline(always)]
+    fn over_rows(&mut self, n: usize, amounts: &[[f32; K]; ROWS], squares: &[[f32; K]; ROWS]) {
+        let (simd, k) = (self.simd, self.k());
+        let mut factors = [[simd.splat_f32s(0.0); K]; ROWS];
+        for r in 0..ROWS {
+            for i in 0..k {
+                factors[r][i] = simd.splat_f32s(amounts[r][i]);
+            }
+        }
+        for v in 0..n {
+            let sums = &mut self.sums[v];
+            let mut noise = sums.noise;
+            let mut a = [simd.splat_f32s(0.0); ROWS];
+            for r in 0..ROWS {
+                a[r] = self.a[r][v];
+                if !VARIES {
+                    noise = simd.mul_add_e_f32s(a[r], a[r], noise);
+                }
+            }
+            sums.noise = noise;
+            for i in 0..k {
+                let mut sum = sums.endmembers[i];
+                for r in 0..ROWS {
+                    sum = simd.mul_add_e_f32s(factors[r][i], a[r], sum);
+                }
+                sums.endmembers[i] = sum;
+            }
+        }
+        if !VARIES {
+            return;
+        }
+        for r in 0..ROWS {
+            for i in 0..k {
+                factors[r][i] = simd.splat_f32s(squares[r][i]);
+            }
+        }
+        for v in 0..n {
+            let sums = &mut self.sums[v];
+            let mut noise = sums.noise;
+            let mut b = [simd.splat_f32s(0.0); ROWS];
+            for r in 0..ROWS {
+                b[r] = self.twice_b[r][v];
+                noise = simd.add_f32s(noise, b[r]);
+            }
+            sums.noise = noise;
+            for i in 0..k {
+                let mut sum = sums.vary[i];
+                for r in 0..ROWS {
+                    sum = simd.mul_add_e_f32s(factors[r][i], b[r], sum);
+                }
+                sums.vary[i] = sum;
+            }
+        }
+    }
+
+    /// Writes the sums over so many rows.
+    #[inline(always)]
+    fn end(&self, to: &mut [S::f32s], stride: usize, n: usize, rows: usize) {
+        let (simd, k) = (self.simd, self.k());
+        let (mean, variance) = (simd.splat_f32s(self.weight), simd.splat_f32s(0.5 * self.weight));
+        let rows = simd.splat_f32s(rows as f32);
+        for v in 0..n {
+            let sums = &self.sums[v];
+            let twice_b = match VARIES {
+                true => sums.noise,
+                false => simd.negate_mul_add_e_f32s(rows, self.bands[v].noise, sums.noise),
+            };
+            to[k * stride + v] = simd.mul_f32s(variance, twice_b);
+            for i in 0..k {
+                to[i * stride + v] = simd.mul_f32s(mean, sums.endmembers[i]);
+                if VARIES {
+                    to[(k + 1 + i) * stride + v] = simd.mul_f32s(variance, sums.vary[i]);
+                }
+            }
+        }
+    }
+}
+
+/// Residual and variance of a row at a vector of bands.
+#[inline(always)]
+fn normal<S: Simd, const K: usize>(
+    simd: S,
+    k: usize,
+    y: S::f32s,
+    bands: &Bands<S::f32s, K>,
+    amount: &[S::f32s; K],
+    square: &[S::f32s; K],
+) -> (S::f32s, S::f32s) {
+    let (mut residual, mut variance) = (y, bands.noise);
+    for i in 0..k {
+        residual = simd.negate_mul_add_e_f32s(amount[i], bands.endmembers[i], residual);
+        variance = simd.mul_add_e_f32s(square[i], bands.vary[i], variance);
+    }
+    (residual, variance)
+}
+
+/// A, 2 B, and the sum of residual times A with one more.
+#[inline(always)]
+fn scores<S: Simd>(
+    simd: S,
+    residual: S::f32s,
+    precision: S::f32s,
+    fit: S::f32s,
+) -> (S::f32s, S::f32s, S::f32s) {
+    let a = simd.mul_f32s(residual, precision);
+    let twice_b = simd.mul_add_e_f32s(a, a, simd.neg_f32s(precision));
+    (a, twice_b, simd.mul_add_e_f32s(residual, a, fit))
 }
 
 /// `1 / x` of a positive, normal x: a guess from the bits, 12 % off at most, and three of Newton's
@@ -305,7 +510,8 @@ impl<S: Simd> Logs<S> {
         Logs { exponents: simd.splat_u32s(0), product: simd.splat_f32s(1.0), taken: 0 }
     }
 
-    /// Takes one more positive, normal factor; at most [`MOST_FACTORS`] between two folds.
+    /// Takes one more positive, normal factor; at most 64 between two folds,
+    /// for their product to be finite.
     #[inline(always)]
     fn multiply(&mut self, simd: S, x: S::f32s) {
         let bits = simd.transmute_u32s_f32s(x);
@@ -326,14 +532,17 @@ impl<S: Simd> Logs<S> {
         self.multiply(simd, product);
     }
 
-    /// The sum over all lanes; the product of their mantissas is below 2^16.
+    /// The sum of each lane. Exponents, below 2^23 in all, stand in the mantissa of 2^23.
     #[inline(always)]
-    fn sum(self, simd: S) -> f32 {
-        let exponents = bytemuck::cast_slice::<_, u32>(std::slice::from_ref(&self.exponents));
-        let biased: u32 = exponents.iter().sum();
-        let bias = 127 * self.taken * exponents.len() as u32;
-        (i64::from(biased) - i64::from(bias)) as f32 * std::f32::consts::LN_2
-            + simd.reduce_product_f32s(self.product).ln()
+    fn sums(self, simd: S) -> S::f32s {
+        let big = simd.or_u32s(self.exponents, simd.splat_u32s(0x4b00_0000));
+        let bias = simd.splat_f32s(8_388_608.0 + 127.0 * self.taken as f32);
+        let exponents = simd.sub_f32s(simd.transmute_f32s_u32s(big), bias);
+        let mut logs = self.product;
+        for log in bytemuck::cast_slice_mut::<_, f32>(std::slice::from_mut(&mut logs)) {
+            *log = log.quick_ln();
+        }
+        simd.mul_add_e_f32s(exponents, simd.splat_f32s(std::f32::consts::LN_2), logs)
     }
 }
 
