@@ -73,6 +73,7 @@ fn drawn(guide: Guide, convention: Convention, wider: f64) -> (Vec<f64>, Vec<f64
         row.assign(&ndarray::arr1(&[z[0] / sum, z[1] / sum, 1.0 / sum].map(|w| w as f32)));
     }
     let outcome = Outcome {
+        visits: 0.0,
         params: p,
         globals: state.globals,
         locals: state.locals,
@@ -115,6 +116,7 @@ fn conversion_to_peaks_keeps_abundances_covered() {
 fn sizes_that_do_not_agree_are_refused() {
     let problem = Problem::new(Model::new(3), Settings::default(), 20, 6);
     let outcome = Outcome {
+        visits: 0.0,
         params: problem.params,
         globals: problem.state.globals.clone(),
         locals: problem.state.locals.clone(),

@@ -373,16 +373,16 @@ fn purest_takes_the_mean_of_the_most_abundant_pixels() {
 }
 
 #[test]
-fn purest_takes_one_percent_of_a_large_scene_and_not_more_than_there_are() {
+fn purest_takes_ten_percent_of_a_large_scene_and_not_more_than_there_are() {
     let ramp = |n: usize| Array2::from_shape_fn((n, 1), |(pixel, _)| pixel as f64 + 1.0);
     let mean = |n: usize| {
         let shares = ramp(n).mapv(|v| (v / n as f64) as f32);
         purest(&cube_of(&ramp(n)), &shares, &Array2::zeros((1, 1))).unwrap()[[0, 0]]
     };
-    // The last 10 of 1000 are 991 to 1000; of 2 pixels both count. Exact in f64.
-    assert_eq!(mean(1000), 995.5);
+    // The last 100 of 1000 are 901 to 1000; of 2 pixels both count. Exact in f64.
+    assert_eq!(mean(1000), 950.5);
     assert_eq!(mean(2), 1.5);
-    // Six pure pixels of value 7 in a scene where 1 % are 10: the mixtures of value 1 stay out.
+    // Six pure pixels of value 7 in a scene where 10 % are 100: the mixtures of value 1 stay out.
     let rare = |pixel: usize| if pixel < 6 { (1.0, 7.0) } else { (0.3, 1.0) };
     let shares = Array2::from_shape_fn((1000, 1), |(pixel, _)| rare(pixel).0 as f32);
     let cube = cube_of(&Array2::from_shape_fn((1000, 1), |(pixel, _)| rare(pixel).1));

@@ -2,6 +2,7 @@
 //! steps that draw it.
 
 use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
 
 use super::update_globals::{climb, moments_after};
 use super::{Access, Grid, Pass, shader};
@@ -41,70 +42,103 @@ pub fn loading_share(p: &Params) -> f64 {
 
 /// Groups of pixels between moments' being asked for and their turn.
 const AHEAD: usize = 4;
+/// Pixels of the minibatch that are worth a thread.
+const WORTH_A_THREAD: usize = 2000;
 
 /// Updates on the CPU. No bias correction: with decays 0.8 and 0.95 the first step has 0.9 of its
-/// length. One thread: a few multiplications a pixel, scattered over memory.
+/// length. Each thread has a part of the scene, and of the minibatch takes what lies there: rows at random
+/// places, of which no two threads then have the same.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let (stride, batch) = (p.local_stride as usize, p.batch as usize);
     if b.status[0] != 0 || stride == 0 {
         return;
     }
-    pulp::Arch::new().dispatch(Batch {
-        p,
-        pixel_of: &b.pixel_of[..batch],
-        grads: &b.local_grads[..batch * stride],
-        locals: &mut b.locals,
-        moments: &mut b.local_moments,
+    let arch = pulp::Arch::new();
+    let (pixel_of, grads) = (&b.pixel_of[..batch], &b.local_grads[..batch * stride]);
+    let threads = rayon::current_num_threads().min(batch.div_ceil(WORTH_A_THREAD));
+    let part = (p.pixels as usize).div_ceil(threads);
+    let locals = b.locals[..p.pixels as usize * stride].par_chunks_mut(part * stride);
+    let moments = b.local_moments.par_chunks_mut(2 * part * stride);
+    locals.zip(moments).enumerate().for_each(|(at, (locals, moments))| {
+        arch.dispatch(Part { p, first: at * part, pixel_of, grads, locals, moments });
     });
 }
 
-/// A minibatch. Fields as the buffers.
-struct Batch<'a, T> {
+/// A part of the scene. Other fields as the buffers, `locals` and `moments` of this part.
+struct Part<'a, T> {
     p: &'a Params,
+    /// Its first pixel.
+    first: usize,
     pixel_of: &'a [u32],
     grads: &'a [T],
     locals: &'a mut [T],
     moments: &'a mut [T],
 }
 
-impl<T: Real> WithSimd for Batch<'_, T> {
+impl<T: Real> WithSimd for Part<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Batch { p, pixel_of, grads, locals, moments } = self;
+    fn with_simd<S: Simd>(mut self, _: S) {
+        let stride = self.p.local_stride as usize;
+        let pixels = self.locals.len() / stride;
+        // Places in the minibatch whose moments have been asked for.
+        let mut asked = [0; (AHEAD + 1) * LANES];
+        let mut count = 0;
+        for place in 0..self.pixel_of.len() {
+            let own = (self.pixel_of[place] as usize).wrapping_sub(self.first);
+            if own >= pixels {
+                continue;
+            }
+            asked[count] = place;
+            prefetch_rows(self.moments, &[own as u32], 2 * stride);
+            prefetch_rows(self.locals, &[own as u32], stride);
+            count += 1;
+            if count == asked.len() {
+                self.update(&asked[..LANES]);
+                asked.copy_within(LANES.., 0);
+                count -= LANES;
+            }
+        }
+        for places in asked[..count].chunks(LANES) {
+            self.update(places);
+        }
+    }
+}
+
+impl<T: Real> Part<'_, T> {
+    /// Up to [`LANES`] places of the minibatch.
+    #[inline(always)]
+    fn update(&mut self, places: &[usize]) {
+        let p = self.p;
         let (stride, latents) = (p.local_stride as usize, p.latents as usize);
         let decay = (T::of(f64::from(p.decay_first_local)), T::of(f64::from(p.decay_second_local)));
         let (rate, of_loadings) = (T::of(f64::from(p.rate_local)), T::of(loading_share(p)));
-        for (group, pixels) in pixel_of.chunks(LANES).enumerate() {
-            if let Some(next) = pixel_of[group * LANES..].chunks(LANES).nth(AHEAD) {
-                prefetch_rows(moments, next, 2 * stride);
-                prefetch_rows(locals, next, stride);
-            }
-            let guide = starts(pixels.iter().map(|&pixel| pixel as usize), stride);
-            let moment = starts(pixels.iter().map(|&pixel| pixel as usize), 2 * stride);
-            let own = starts((0..pixels.len()).map(|i| group * LANES + i), stride);
-            // Locs come first, so that they see the log scales as they were.
-            for d in 0..stride {
-                let grad = gather(grads, &own, d);
-                let mut value = gather(locals, &guide, d);
-                let mut first = gather(moments, &moment, d);
-                let mut second = gather(moments, &moment, stride + d);
-                let mut share = [if d >= p.loadings_at() { of_loadings } else { T::one() }; LANES];
-                if d < latents {
-                    let log_scale = gather(locals, &guide, latents + d);
-                    for i in 0..LANES {
-                        share[i] = (T::of(LOC_STEP) * log_scale[i].quick_exp()).min(T::one());
-                    }
-                }
+        let (pixel_of, first) = (self.pixel_of, self.first);
+        let pixels = || places.iter().map(|&place| pixel_of[place] as usize - first);
+        let guide = starts(pixels(), stride);
+        let moment = starts(pixels(), 2 * stride);
+        let own = starts(places.iter().copied(), stride);
+        // Locs come first, so that they see the log scales as they were.
+        for d in 0..stride {
+            let grad = gather(self.grads, &own, d);
+            let mut value = gather(self.locals, &guide, d);
+            let mut first = gather(self.moments, &moment, d);
+            let mut second = gather(self.moments, &moment, stride + d);
+            let mut share = [if d >= p.loadings_at() { of_loadings } else { T::one() }; LANES];
+            if d < latents {
+                let log_scale = gather(self.locals, &guide, latents + d);
                 for i in 0..LANES {
-                    (first[i], second[i]) = moments_after((first[i], second[i]), grad[i], decay);
-                    value[i] = value[i] + rate * share[i] * climb(first[i], second[i]);
+                    share[i] = (T::of(LOC_STEP) * log_scale[i].quick_exp()).min(T::one());
                 }
-                scatter(moments, &moment, d, &first);
-                scatter(moments, &moment, stride + d, &second);
-                scatter(locals, &guide, d, &value);
             }
+            for i in 0..LANES {
+                (first[i], second[i]) = moments_after((first[i], second[i]), grad[i], decay);
+                value[i] = value[i] + rate * share[i] * climb(first[i], second[i]);
+            }
+            scatter(self.moments, &moment, d, &first);
+            scatter(self.moments, &moment, stride + d, &second);
+            scatter(self.locals, &guide, d, &value);
         }
     }
 }

@@ -75,6 +75,15 @@ fn a_search_where_a_start_is_given() {
 }
 
 #[test]
+fn spectra_that_nothing_gives() {
+    let bench = Bench::with_scene();
+    refuses(&bench, "--spectra first", &["--spectra first", "--brightness off"]);
+    for init in ["", " --init vca"] {
+        refuses(&bench, &format!("--spectra given{init}"), &["--spectra given", "--init FILE"]);
+    }
+}
+
+#[test]
 fn numbers_of_a_simulation() {
     let bench = Bench::new();
     for (flag, value) in [

@@ -24,6 +24,39 @@ fn brightness_and_variability_are_written_where_they_are_on() {
 }
 
 #[test]
+fn spectra_are_joint_first_or_given() {
+    let bench = Bench::new();
+    bench.ok(SCENE);
+    let fit = "fit s/scene.npz -k 2 --device cpu --steps 60";
+    let spectra = |flags: &str, out: &str| {
+        bench.ok(&format!("{fit} --out {out} {flags}"));
+        bench.report(out)["settings"]["spectra"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(spectra("", "on"), "joint");
+    // Few steps leave no search.
+    assert_eq!(spectra("--brightness off", "quick"), "joint");
+    assert_eq!(spectra("--brightness off --restarts 1 --search 0", "first"), "first");
+    let first = bench.report("first");
+    assert_eq!(first["settings"]["model"]["held"], "spectra-and-variability");
+    assert!(first["estimates"]["elbo_with_brightness"].is_f64());
+    // Given spectra come back as they went in.
+    assert_eq!(spectra("--init s/truth.npz --spectra given --brightness off", "given"), "given");
+    let npz = ndarray_npy::NpzReader::new(std::fs::File::open(bench.at("s/truth.npz")).unwrap());
+    let truth: ndarray::Array2<f32> = npz.unwrap().by_name("endmembers").unwrap();
+    let mut table = csv::Reader::from_path(bench.at("given/endmembers.csv")).unwrap();
+    let column = table.headers().unwrap().iter().position(|h| h == "endmember 1_mean").unwrap();
+    for (line, &c) in table.records().zip(truth.row(0)) {
+        let mean: f32 = line.unwrap()[column].parse().unwrap();
+        // The guide's scale is 5e-5 of the value, and a start is at least 0.001.
+        assert!((mean - c.max(1e-3)).abs() < 1e-4, "{mean} for {c}");
+    }
+    // Nested keeps them, too.
+    let nested = bench
+        .ok(&format!("{fit} --out nested --init s/truth.npz --spectra given --posterior nested"));
+    assert!(nested.stderr.contains("moved in 0 steps"), "{}", nested.stderr);
+}
+
+#[test]
 fn a_peak_is_one_in_the_peak_convention() {
     let bench = Bench::new();
     bench.ok(SCENE);

@@ -8,7 +8,7 @@ use unmixel::buffers::Buffers;
 use unmixel::guide::State;
 use unmixel::layout::{Params, SEPARATE};
 use unmixel::math::Real;
-use unmixel::model::{Guide, Model, Noise, ScalePrior};
+use unmixel::model::{Guide, Held, Model, Noise, ScalePrior};
 use unmixel::passes;
 use unmixel::rng::{self, Stream};
 use unmixel::scene::Cube;
@@ -242,6 +242,29 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
                     ..base(3)
                 },
                 two.clone(),
+                40,
+                7,
+            ),
+        ),
+        (
+            "low rank, held spectra and variability",
+            Problem::new(
+                Model {
+                    variability: Some(0.03),
+                    guide: Guide::LowRank { rank: 3 },
+                    held: Held::SpectraAndVariability,
+                    ..base(3)
+                },
+                two.clone(),
+                40,
+                7,
+            ),
+        ),
+        (
+            "held spectra",
+            Problem::new(
+                Model { variability: Some(0.03), held: Held::Spectra, ..base(2) },
+                settings.clone(),
                 40,
                 7,
             ),
