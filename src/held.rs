@@ -28,7 +28,8 @@ use crate::svi::{self, Outcome, Settings};
 /// As [`svi::begin`].
 pub fn begin(model: &Model, settings: &Settings, cube: &Cube, shaded: &Outcome) -> Result<State> {
     let (p, from) = (&shaded.params, &shaded.globals);
-    let posterior = Posterior::new(p, cube, from, &shaded.locals, Convention::Reflectance);
+    // Which pixels are purest must not depend on the sizes that brightness leaves open.
+    let posterior = Posterior::new(p, cube, from, &shaded.locals, Convention::Peak);
     let medians = Array2::from_shape_fn((p.k(), cube.bands()), |(k, l)| {
         softplus(f64::from(from[k * p.stride() + l]))
     });
