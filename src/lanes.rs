@@ -41,9 +41,9 @@ pub fn gather<T: Real>(from: &[T], starts: &Starts, at: usize) -> Lanes<T> {
     let from = &from[at..];
     assert!(starts.last < from.len());
     let mut lanes = [T::zero(); LANES];
-    for lane in 0..LANES {
+    for (lane, &row) in lanes.iter_mut().zip(&starts.rows) {
         // SAFETY: no row begins after `last`, which is within. Sixteen checks took longer than all else.
-        lanes[lane] = unsafe { *from.get_unchecked(starts.rows[lane]) };
+        *lane = unsafe { *from.get_unchecked(row) };
     }
     lanes
 }
@@ -53,9 +53,9 @@ pub fn gather<T: Real>(from: &[T], starts: &Starts, at: usize) -> Lanes<T> {
 pub fn scatter<T: Real>(to: &mut [T], starts: &Starts, at: usize, lanes: &Lanes<T>) {
     let to = &mut to[at..];
     assert!(starts.last < to.len());
-    for lane in 0..LANES {
+    for (&lane, &row) in lanes.iter().zip(&starts.rows) {
         // SAFETY: as above.
-        unsafe { *to.get_unchecked_mut(starts.rows[lane]) = lanes[lane] };
+        unsafe { *to.get_unchecked_mut(row) = lane };
     }
 }
 

@@ -1,6 +1,8 @@
 //! Every size, offset and buffer of the engine in one place. Shaders state the same in
 //! `shaders/shared/params.wgsl`; `tests/shaders.rs` holds the two against each other.
 
+mod flags;
+
 use bytemuck::{Pod, Zeroable};
 
 use crate::error::{Error, Result};
@@ -8,6 +10,7 @@ use crate::model::{Guide, Held, Model, Noise};
 use crate::passes::MOST_FUSED;
 use crate::rng;
 use crate::scene::BAND_GROUP;
+pub use flags::*;
 
 /// All that a pass may know of a step, as shaders see it: a uniform of 32-bit words.
 /// R = particles * batch rows; row `s * batch + i` is particle s of minibatch place i.
@@ -106,24 +109,6 @@ pub struct Params {
     /// Decay of the second moment, pixel latents.
     pub decay_second_local: f32,
 }
-
-/// Flag: pixels have a brightness.
-pub const BRIGHTNESS: u32 = 1;
-/// Flag: endmembers vary between pixels.
-pub const VARIABILITY: u32 = 2;
-/// Flag: a pixel's latents share a Cholesky factor (full-rank and low-rank guides).
-pub const FULL_RANK: u32 = 4;
-/// Flag: the concentration is learned.
-pub const CONCENTRATION: u32 = 8;
-/// Flag: bands share their noise.
-pub const COVARIANCE: u32 = 16;
-/// Flag: what lies between the passes over bands goes through memory, see `passes::step`.
-pub const SEPARATE: u32 = 32;
-
-/// Flag: the guide of the endmembers stays as it is.
-pub const HELD: u32 = 64;
-/// Flag: the guide of their variability, too.
-pub const HELD_VARIABILITY: u32 = 128;
 
 /// Most draws a step: the particle's number has a byte in the random counter, and memory is finite.
 pub const MOST_PARTICLES: usize = 64;

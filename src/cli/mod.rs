@@ -30,6 +30,7 @@ mod score;
 mod search;
 mod simulate;
 mod tables;
+mod values;
 
 use std::io::Write;
 use std::process::ExitCode;

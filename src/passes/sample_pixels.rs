@@ -154,10 +154,8 @@ impl<T: Real> Rows<'_, T> {
     fn draw_normals(&mut self) {
         let (p, latents) = (self.p, self.p.latents as usize);
         let noise = starts(0..self.pixels.len(), latents);
-        let mut index = [0; LANES];
-        for i in 0..LANES {
-            index[i] = self.pixels[i.min(self.pixels.len() - 1)];
-        }
+        let index: [u32; LANES] =
+            std::array::from_fn(|i| self.pixels[i.min(self.pixels.len() - 1)]);
         for block in 0..latents.div_ceil(4) {
             let (key, stream, left) = (p.key(), Stream::Pixel, latents - 4 * block);
             let blocks = [block as u32; LANES];

@@ -4,6 +4,7 @@
 //! write what lies between them to memory, serve covariance noise, and are what this is tested against.
 
 mod kernel;
+mod vectors;
 
 use rayon::prelude::*;
 

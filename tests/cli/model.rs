@@ -42,11 +42,11 @@ fn spectra_are_joint_first_or_given() {
     // Given spectra come back as they went in.
     assert_eq!(spectra("--init s/truth.npz --spectra given --brightness off", "given"), "given");
     let npz = ndarray_npy::NpzReader::new(std::fs::File::open(bench.at("s/truth.npz")).unwrap());
-    let truth: ndarray::Array2<f32> = npz.unwrap().by_name("endmembers").unwrap();
+    let truth: ndarray::Array2<f64> = npz.unwrap().by_name("endmembers").unwrap();
     let mut table = csv::Reader::from_path(bench.at("given/endmembers.csv")).unwrap();
     let column = table.headers().unwrap().iter().position(|h| h == "endmember 1_mean").unwrap();
     for (line, &c) in table.records().zip(truth.row(0)) {
-        let mean: f32 = line.unwrap()[column].parse().unwrap();
+        let mean: f64 = line.unwrap()[column].parse().unwrap();
         // The guide's scale is 5e-5 of the value, and a start is at least 0.001.
         assert!((mean - c.max(1e-3)).abs() < 1e-4, "{mean} for {c}");
     }

@@ -61,9 +61,10 @@ fn devices_lists_one_that_auto_takes() {
     }
 }
 
-const RUN: [&str; 20] = [
+const RUN: [&str; 21] = [
     "--restarts",
     "--search",
+    "--spectra",
     "--out",
     "--force",
     "--device",

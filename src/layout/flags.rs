@@ -1,0 +1,19 @@
+//! What [`super::Params::flags`] says of the model.
+
+/// Flag: pixels have a brightness.
+pub const BRIGHTNESS: u32 = 1;
+/// Flag: endmembers vary between pixels.
+pub const VARIABILITY: u32 = 2;
+/// Flag: a pixel's latents share a Cholesky factor (full-rank and low-rank guides).
+pub const FULL_RANK: u32 = 4;
+/// Flag: the concentration is learned.
+pub const CONCENTRATION: u32 = 8;
+/// Flag: bands share their noise.
+pub const COVARIANCE: u32 = 16;
+/// Flag: what lies between the passes over bands goes through memory, see `passes::step`.
+pub const SEPARATE: u32 = 32;
+
+/// Flag: the guide of the endmembers stays as it is.
+pub const HELD: u32 = 64;
+/// Flag: the guide of their variability, too.
+pub const HELD_VARIABILITY: u32 = 128;
