@@ -32,5 +32,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             sum += dot(score_variance[first + q], theta[endmembers + (column + 1u) * p.quads + q]);
         }
     }
-    row_grads[at] = sum;
+    row_grads[row_at(particle, place, row_grad_stride()) + ROW_GROUP * column] = sum;
 }

@@ -21,13 +21,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     var sum = vec4f(0.0);
     for (var place = first; place < last; place++) {
         let row = particle * p.batch + place;
-        let draw = row * draw_stride();
+        let draw = row_at(particle, place, draw_stride());
         if (column < p.endmembers) {
-            sum += draws[draw + 2u * p.endmembers] * draws[draw + column] * score_mean[row * p.quads + quad];
+            sum += draws[draw + ROW_GROUP * 2u * p.endmembers] * draws[draw + ROW_GROUP * column] * score_mean[row * p.quads + quad];
         } else if (column == p.endmembers) {
             sum += score_variance[row * p.quads + quad];
         } else {
-            let w = draws[draw + column - p.endmembers - 1u];
+            let w = draws[draw + ROW_GROUP * (column - p.endmembers - 1u)];
             sum += w * w * score_variance[row * p.quads + quad];
         }
     }

@@ -17,49 +17,50 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         return;
     }
     let guide = pixel_of[place] * p.local_stride;
-    let out = place * p.local_stride;
+    let out = place_at(place, p.local_stride);
+    let by_standards = groups() * ROW_GROUP * p.local_stride;
     for (var d = 0u; d < p.local_stride; d++) {
-        grads[out + d] = 0.0;
+        grads[out + ROW_GROUP * d] = 0.0;
     }
     for (var particle = 0u; particle < p.particles; particle++) {
-        let row = particle * p.batch + place;
-        let draw = row * draw_stride();
-        let sums = (place * p.particles + particle) * row_grad_stride();
-        let brightness = draws[draw + 2u * p.endmembers];
+        let draw = row_at(particle, place, draw_stride());
+        let sums = row_at(particle, place, row_grad_stride());
+        let noise = row_at(particle, place, p.latents);
+        let brightness = draws[draw + ROW_GROUP * 2u * p.endmembers];
         let a = particle * theta_stride() + dirichlet_at();
         var mean_slope = 0.0;
         var total = 0.0;
         var mixed = 0.0;
         for (var k = 0u; k < p.endmembers; k++) {
-            mean_slope += draws[draw + k] * slope(sums, draw, k, brightness);
+            mean_slope += draws[draw + ROW_GROUP * k] * slope(sums, draw, k, brightness);
             total += theta[a + k];
-            mixed += draws[draw + k] * row_grads[sums + k];
+            mixed += draws[draw + ROW_GROUP * k] * row_grads[sums + ROW_GROUP * k];
         }
         for (var j = 0u; j < p.latents; j++) {
             var by_z = 0.0;
             if (j + 1u < p.endmembers) {
-                let w = draws[draw + j];
+                let w = draws[draw + ROW_GROUP * j];
                 by_z = w * (slope(sums, draw, j, brightness) - mean_slope) + theta[a + j] - total * w;
             } else {
-                by_z = brightness * mixed - p.brightness_precision * draws[draw + 2u * p.endmembers + 1u];
+                by_z = brightness * mixed - p.brightness_precision * draws[draw + ROW_GROUP * (2u * p.endmembers + 1u)];
             }
-            grads[out + j] += by_z;
+            grads[out + ROW_GROUP * j] += by_z;
             let by_standard = by_z * exp(locals[guide + p.latents + j]);
-            grads[p.batch * p.local_stride + (place * p.particles + particle) * p.latents + j] = by_standard;
-            var standard = eps[row * p.latents + j];
+            grads[by_standards + noise + ROW_GROUP * j] = by_standard;
+            var standard = eps[noise + ROW_GROUP * j];
             if (has(FULL_RANK)) {
                 for (var m = 0u; m < j; m++) {
                     let t = 2u * p.latents + j * (j - 1u) / 2u + m;
-                    standard += locals[guide + t] * eps[row * p.latents + m];
-                    grads[out + t] += by_standard * eps[row * p.latents + m];
+                    standard += locals[guide + t] * eps[noise + ROW_GROUP * m];
+                    grads[out + ROW_GROUP * t] += by_standard * eps[noise + ROW_GROUP * m];
                 }
             }
-            grads[out + p.latents + j] += by_standard * standard + 1.0;
+            grads[out + ROW_GROUP * (p.latents + j)] += by_standard * standard + 1.0;
         }
     }
     for (var d = 0u; d < p.local_stride; d++) {
-        let mean = grads[out + d] / f32(p.particles);
-        grads[out + d] = mean;
+        let mean = grads[out + ROW_GROUP * d] / f32(p.particles);
+        grads[out + ROW_GROUP * d] = mean;
         if (!finite(mean)) {
             atomicOr(&status[0], 1u);
         }
@@ -68,5 +69,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
 // Derivative of the row's log density by its abundance k.
 fn slope(sums: u32, draw: u32, k: u32, brightness: f32) -> f32 {
-    return brightness * row_grads[sums + k] + 2.0 * draws[draw + k] * row_grads[sums + p.endmembers + k];
+    let by_mean = row_grads[sums + ROW_GROUP * k];
+    let by_variance = row_grads[sums + ROW_GROUP * (p.endmembers + k)];
+    return brightness * by_mean + 2.0 * draws[draw + ROW_GROUP * k] * by_variance;
 }

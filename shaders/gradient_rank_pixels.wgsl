@@ -18,29 +18,29 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let j = at % p.latents;
     let guide = pixel_of[place] * p.local_stride;
     let row = guide + loadings_at() + j * p.rank;
-    let out = place * p.local_stride + loadings_at() + j * p.rank;
+    let out = place_at(place, p.local_stride) + ROW_GROUP * (loadings_at() + j * p.rank);
     // What the entropy asks: V M^-1.
     for (var r = 0u; r < p.rank; r++) {
         var sum = 0.0;
         for (var q = 0u; q < p.rank; q++) {
             sum += locals[row + q] * inverse[q * p.rank + r];
         }
-        grads[out + r] = sum;
+        grads[out + ROW_GROUP * r] = sum;
     }
     for (var particle = 0u; particle < p.particles; particle++) {
-        let by_standard = p.batch * p.local_stride + (place * p.particles + particle) * p.latents;
-        var by_shared = grads[by_standard + j];
+        let by_standard = groups() * ROW_GROUP * p.local_stride + row_at(particle, place, p.latents);
+        var by_shared = grads[by_standard + ROW_GROUP * j];
         // Latent j is in those after it, by the column of T.
         for (var i = j + 1u; i < p.latents; i++) {
-            by_shared += locals[guide + 2u * p.latents + i * (i - 1u) / 2u + j] * grads[by_standard + i];
+            by_shared += locals[guide + 2u * p.latents + i * (i - 1u) / 2u + j] * grads[by_standard + ROW_GROUP * i];
         }
         by_shared /= f32(p.particles);
         for (var r = 0u; r < p.rank; r++) {
-            grads[out + r] += by_shared * eta[particle * p.rank + r];
+            grads[out + ROW_GROUP * r] += by_shared * eta[particle * p.rank + r];
         }
     }
     for (var r = 0u; r < p.rank; r++) {
-        if (!finite(grads[out + r])) {
+        if (!finite(grads[out + ROW_GROUP * r])) {
             atomicOr(&status[0], 1u);
         }
     }

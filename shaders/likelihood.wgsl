@@ -20,8 +20,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let variances = (row / p.batch) * (theta_stride() / 4u) + p.endmembers * p.quads + quad;
     var variance = theta[variances];
     if (has(VARIABILITY)) {
+        let draw = row_at(row / p.batch, row % p.batch, draw_stride());
         for (var k = 0u; k < p.endmembers; k++) {
-            let w = draws[row * draw_stride() + k];
+            let w = draws[draw + ROW_GROUP * k];
             variance += w * w * theta[variances + (k + 1u) * p.quads];
         }
     }

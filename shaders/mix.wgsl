@@ -13,10 +13,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let row = at / p.quads;
     let quad = at % p.quads;
     let endmembers = (row / p.batch) * (theta_stride() / 4u);
-    let draw = row * draw_stride();
+    let draw = row_at(row / p.batch, row % p.batch, draw_stride());
     var sum = vec4f(0.0);
     for (var k = 0u; k < p.endmembers; k++) {
-        sum += draws[draw + k] * theta[endmembers + k * p.quads + quad];
+        sum += draws[draw + ROW_GROUP * k] * theta[endmembers + k * p.quads + quad];
     }
-    mu[at] = draws[draw + 2u * p.endmembers] * sum;
+    mu[at] = draws[draw + ROW_GROUP * 2u * p.endmembers] * sum;
 }

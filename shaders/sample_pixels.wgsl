@@ -24,9 +24,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         pixel_of[place] = pixel;
     }
     let guide = pixel * p.local_stride;
-    let noise = row * p.latents;
-    let weight = row * draw_stride();
-    let log_weight = weight + p.endmembers;
+    let noise = row_at(particle, place, p.latents);
+    let weight = row_at(particle, place, draw_stride());
+    let log_weight = weight + ROW_GROUP * p.endmembers;
     var four = vec4f(0.0);
     var brightness = 0.0;
     var top = 0.0;
@@ -39,34 +39,34 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         for (var r = 0u; r < p.rank; r++) {
             standard += locals[guide + loadings_at() + j * p.rank + r] * eta[particle * p.rank + r];
         }
-        eps[noise + j] = standard;
+        eps[noise + ROW_GROUP * j] = standard;
         if (has(FULL_RANK)) {
             for (var m = 0u; m < j; m++) {
-                standard += locals[guide + 2u * p.latents + j * (j - 1u) / 2u + m] * eps[noise + m];
+                standard += locals[guide + 2u * p.latents + j * (j - 1u) / 2u + m] * eps[noise + ROW_GROUP * m];
             }
         }
         let log_scale = locals[guide + p.latents + j];
         log_scales += log_scale;
         let z = locals[guide + j] + exp(log_scale) * standard;
         if (j + 1u < p.endmembers) {
-            draws[log_weight + j] = z;
+            draws[log_weight + ROW_GROUP * j] = z;
             top = max(top, z);
         } else {
             brightness = z;
         }
     }
-    draws[log_weight + p.endmembers - 1u] = 0.0;
+    draws[log_weight + ROW_GROUP * (p.endmembers - 1u)] = 0.0;
     var sum = 0.0;
     for (var k = 0u; k < p.endmembers; k++) {
-        sum += exp(draws[log_weight + k] - top);
+        sum += exp(draws[log_weight + ROW_GROUP * k] - top);
     }
     let log_sum = top + log(sum);
     for (var k = 0u; k < p.endmembers; k++) {
-        let log_w = draws[log_weight + k] - log_sum;
-        draws[log_weight + k] = log_w;
-        draws[weight + k] = exp(log_w);
+        let log_w = draws[log_weight + ROW_GROUP * k] - log_sum;
+        draws[log_weight + ROW_GROUP * k] = log_w;
+        draws[weight + ROW_GROUP * k] = exp(log_w);
     }
-    draws[weight + 2u * p.endmembers] = exp(brightness);
-    draws[weight + 2u * p.endmembers + 1u] = brightness;
-    draws[weight + 2u * p.endmembers + 2u] = log_scales;
+    draws[weight + ROW_GROUP * 2u * p.endmembers] = exp(brightness);
+    draws[weight + ROW_GROUP * (2u * p.endmembers + 1u)] = brightness;
+    draws[weight + ROW_GROUP * (2u * p.endmembers + 2u)] = log_scales;
 }

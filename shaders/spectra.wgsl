@@ -59,12 +59,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             for (var start = first; start < last; start += together) {
                 let end = min(start + together, last);
                 for (var place = start; place < end; place++) {
-                    let draw = (particle * p.batch + place) * draw_stride();
-                    let brightness = draws[draw + 2u * ENDMEMBERS];
+                    let draw = row_at(particle, place, draw_stride());
+                    let brightness = draws[draw + ROW_GROUP * 2u * ENDMEMBERS];
                     var mixed = vec4f(0.0);
                     var variance = noise;
                     for (var k = 0u; k < ENDMEMBERS; k++) {
-                        let w = draws[draw + k];
+                        let w = draws[draw + ROW_GROUP * k];
                         mixed += w * endmember[k];
                         if (VARIES) {
                             variance += w * w * varies[k];
@@ -80,7 +80,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                     sum_variance += normal.by_variance;
                     terms[term + ENDMEMBERS * PITCH] = normal.density;
                     for (var k = 0u; k < ENDMEMBERS; k++) {
-                        let w = draws[draw + k];
+                        let w = draws[draw + ROW_GROUP * k];
                         sum_mean[k] += brightness * w * normal.by_mean;
                         terms[term + k * PITCH] = dot(normal.by_mean, endmember[k]);
                         if (VARIES) {
@@ -92,7 +92,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                 workgroupBarrier();
                 if (lane < (end - start) * live) {
                     let place = start + lane / live;
-                    let out = (place * p.particles + particle) * sums + column(lane % live);
+                    let out = row_at(particle, place, sums) + ROW_GROUP * column(lane % live);
                     var sum = 0.0;
                     // Bands come in groups of four quads.
                     for (var i = 0u; i < min(WORKGROUP, p.quads - slot); i += 4u) {

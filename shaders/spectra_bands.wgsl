@@ -41,14 +41,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let first = chunk * p.chunk_rows;
     let last = min(first + p.chunk_rows, p.batch);
     for (var place = first; place < last; place++) {
-        let draw = (particle * p.batch + place) * draw_stride();
-        let brightness = draws[draw + 2u * ENDMEMBERS];
+        let draw = row_at(particle, place, draw_stride());
+        let brightness = draws[draw + ROW_GROUP * 2u * ENDMEMBERS];
         var residual = cube[pixel_of[place] * p.quads + quad];
         var variance = noise;
         var amount: array<f32, MOST_ENDMEMBERS>;
         var square: array<f32, MOST_ENDMEMBERS>;
         for (var k = 0u; k < ENDMEMBERS; k++) {
-            let w = draws[draw + k];
+            let w = draws[draw + ROW_GROUP * k];
             amount[k] = brightness * w;
             square[k] = w * w;
             residual -= amount[k] * endmember[k];

@@ -21,15 +21,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
     let place = row % p.batch;
     let particle = row / p.batch;
-    let draw = row * draw_stride();
-    let brightness = draws[draw + 2u * ENDMEMBERS];
+    let draw = row_at(particle, place, draw_stride());
+    let brightness = draws[draw + ROW_GROUP * 2u * ENDMEMBERS];
     var amount: array<f32, MOST_ENDMEMBERS>;
     var square: array<f32, MOST_ENDMEMBERS>;
     var by_mean: array<f32, MOST_ENDMEMBERS>;
     var by_variance: array<f32, MOST_ENDMEMBERS>;
     var fit = 0.0;
     for (var k = 0u; k < ENDMEMBERS; k++) {
-        let w = draws[draw + k];
+        let w = draws[draw + ROW_GROUP * k];
         amount[k] = brightness * w;
         square[k] = w * w;
         by_mean[k] = 0.0;
@@ -66,10 +66,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             }
         }
     }
-    let out = (place * p.particles + particle) * row_grad_stride();
+    let out = row_at(particle, place, row_grad_stride());
     for (var k = 0u; k < ENDMEMBERS; k++) {
-        row_grads[out + k] = p.weight * by_mean[k];
-        row_grads[out + ENDMEMBERS + k] = 0.5 * p.weight * by_variance[k];
+        row_grads[out + ROW_GROUP * k] = p.weight * by_mean[k];
+        row_grads[out + ROW_GROUP * (ENDMEMBERS + k)] = 0.5 * p.weight * by_variance[k];
     }
-    row_grads[out + 2u * ENDMEMBERS] = -0.5 * p.weight * fit;
+    row_grads[out + ROW_GROUP * 2u * ENDMEMBERS] = -0.5 * p.weight * fit;
 }

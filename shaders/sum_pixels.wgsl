@@ -20,7 +20,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     var sum = 0.0;
     for (var place = first; place < last; place++) {
         if (column < p.endmembers) {
-            sum += draws[(particle * p.batch + place) * draw_stride() + p.endmembers + column];
+            sum += draws[row_at(particle, place, draw_stride()) + ROW_GROUP * (p.endmembers + column)];
         } else {
             sum += local_elbo(particle, place);
         }
@@ -30,15 +30,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
 // Log density of spectrum and latents, and the entropy of the pixel's guide, without constants.
 fn local_elbo(particle: u32, place: u32) -> f32 {
-    let row = particle * p.batch + place;
-    let draw = row * draw_stride();
+    let draw = row_at(particle, place, draw_stride());
     let a = particle * theta_stride() + dirichlet_at();
-    let g = draws[draw + 2u * p.endmembers + 1u];
-    let sums = (place * p.particles + particle) * row_grad_stride();
-    let entropy = draws[draw + 2u * p.endmembers + 2u];
-    var sum = row_grads[sums + 2u * p.endmembers] - 0.5 * p.brightness_precision * g * g + entropy;
+    let g = draws[draw + ROW_GROUP * (2u * p.endmembers + 1u)];
+    let sums = row_at(particle, place, row_grad_stride());
+    let entropy = draws[draw + ROW_GROUP * (2u * p.endmembers + 2u)];
+    var sum = row_grads[sums + ROW_GROUP * 2u * p.endmembers] - 0.5 * p.brightness_precision * g * g + entropy;
     for (var k = 0u; k < p.endmembers; k++) {
-        sum += theta[a + k] * draws[draw + p.endmembers + k];
+        sum += theta[a + k] * draws[draw + ROW_GROUP * (p.endmembers + k)];
     }
     return sum;
 }

@@ -25,7 +25,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     for (var d = 0u; d < p.local_stride; d++) {
         let first = 2u * guide + d;
         let second = first + p.local_stride;
-        let grad = grads[place * p.local_stride + d];
+        let grad = grads[place_at(place, p.local_stride) + ROW_GROUP * d];
         let after = moments_after(vec2f(moments[first], moments[second]), grad, decay);
         moments[first] = after.x;
         moments[second] = after.y;

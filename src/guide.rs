@@ -1,9 +1,9 @@
 //! The variational families (equations 8 and 26): where they start, and what is constant in their ELBO.
 
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 
 use crate::layout::{CONCENTRATION, COVARIANCE, Params, VARIABILITY};
-use crate::math::softplus_inverse;
+use crate::math::{softplus, softplus_inverse};
 use crate::model::{Held, Model};
 use crate::passes::{add_products, gradient_globals::padded, update_pixels::loading_share};
 use crate::rng::{self, Stream};
@@ -229,6 +229,13 @@ pub fn elbo_constant(params: &Params, model: &Model, prior_centre: &[f32]) -> f6
         + regressions
         + entropy_of(scene_latents(params) as f64)
         + entropy_of(n * f64::from(params.latents))
+}
+
+/// The medians of the spectra under a guide, (K, L), in reflectance: softplus is monotone.
+pub fn medians(params: &Params, globals: &[f32]) -> Array2<f64> {
+    Array2::from_shape_fn((params.k(), params.bands as usize), |(k, l)| {
+        softplus(f64::from(globals[k * params.stride() + l]))
+    })
 }
 
 /// The standard normal's distribution function for `x >= 0` (the prior's centre is never

@@ -3,14 +3,14 @@
 //! A scene is shaded whether abundances have a brightness or not. Fitted together with abundances that have
 //! none, spectra give way to shade: they become brighter than any pixel, and their pixels mixtures with
 //! something dark. So the spectra come from a fit with brightness, get the size that their pixels have, and
-//! stay, as does how they vary; the rest is fitted given them. What a model that is known to be wrong says about the spectra is cut
-//! off: a cut posterior (Plummer, Statistics and Computing 2015), each of its two parts by SVI (Yu, Nott and
-//! Smith, Statistical Science 2023).
+//! stay, as does how they vary; the rest is fitted given them. What a model that is known to be wrong says
+//! about the spectra is cut off: a cut posterior (Plummer, Statistics and Computing 2015), each of its two
+//! parts by SVI (Yu, Nott and Smith, Statistical Science 2023).
 
-use ndarray::{Array2, ArrayView1, Zip};
+use ndarray::{ArrayView1, Zip};
 
 use crate::error::Result;
-use crate::guide::State;
+use crate::guide::{State, medians};
 use crate::layout::{Params, VARIABILITY};
 use crate::math::{sigmoid, softplus, softplus_inverse};
 use crate::model::Model;
@@ -30,9 +30,7 @@ pub fn begin(model: &Model, settings: &Settings, cube: &Cube, shaded: &Outcome) 
     let (p, from) = (&shaded.params, &shaded.globals);
     // Which pixels are purest must not depend on the sizes that brightness leaves open.
     let posterior = Posterior::new(p, cube, from, &shaded.locals, Convention::Peak);
-    let medians = Array2::from_shape_fn((p.k(), cube.bands()), |(k, l)| {
-        softplus(f64::from(from[k * p.stride() + l]))
-    });
+    let medians = medians(p, from);
     let pure = purest(cube, &posterior.abundance_mean, &medians)?;
     let sizes: Vec<f64> =
         Zip::from(medians.rows()).and(pure.rows()).map_collect(size).into_iter().collect();
@@ -56,7 +54,8 @@ fn size(spectrum: ArrayView1<f64>, pure: ArrayView1<f64>) -> f64 {
 }
 
 /// Carries one value of a spectrum over, `size` times as large: u of `softplus(u)` with the scale that the
-/// same relative uncertainty has there (the delta method), and the guide of the sd between pixels.
+/// same relative uncertainty has there (the delta method), and the guide of the sd between pixels. Loadings
+/// are in units of scales, and so stay as they are.
 fn resize(
     p: &Params,
     from: &[f32],
@@ -71,9 +70,21 @@ fn resize(
     globals[at] = resized as f32;
     globals[to.globals as usize + at] =
         (log_scale + (size * sigmoid(loc) / sigmoid(resized)).ln()) as f32;
+    load(p, from, to, globals, (at, at));
     if p.has(VARIABILITY) && to.has(VARIABILITY) {
         let (old, new) = (p.variability_at() + at, to.variability_at() + at);
         globals[new] = from[old] + size.ln() as f32;
         globals[to.globals as usize + new] = from[p.globals as usize + old];
+        load(p, from, to, globals, (old, new));
     }
+}
+
+/// Carries the loadings of a scene latent over; none where the guide is not of low rank.
+fn load(p: &Params, from: &[f32], to: &Params, globals: &mut [f32], (old, new): (usize, usize)) {
+    let rank = p.rank.min(to.rank) as usize;
+    let (old, new) = (
+        2 * p.globals as usize + old * p.rank as usize,
+        2 * to.globals as usize + new * to.rank as usize,
+    );
+    globals[new..new + rank].copy_from_slice(&from[old..old + rank]);
 }

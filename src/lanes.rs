@@ -7,10 +7,6 @@ pub use crate::rng::LANES;
 /// One value of each of sixteen rows.
 pub type Lanes<T> = [T; LANES];
 
-/// Endmembers whose values of sixteen rows stay at hand within a pass, where they cost a load instead of a
-/// [`gather`].
-pub const NEAR: usize = 8;
-
 /// Where sixteen rows begin.
 #[derive(Clone, Copy)]
 pub struct Starts {
@@ -19,15 +15,14 @@ pub struct Starts {
     last: usize,
 }
 
-/// Where sixteen rows of `stride` begin. What is missing of them repeats the last one: it computes and
+/// Where sixteen rows begin. What is missing of them repeats the last one: it computes and
 /// writes the same, and no loop has a remainder. `rows` is not empty.
 #[inline(always)]
-pub fn starts(rows: impl ExactSizeIterator<Item = usize>, stride: usize) -> Starts {
+pub fn starts(rows: impl ExactSizeIterator<Item = usize>) -> Starts {
     let mut starts = [0; LANES];
     let (mut last, count) = (0, rows.len());
     for (start, row) in starts.iter_mut().zip(rows) {
-        last = row * stride;
-        *start = last;
+        (last, *start) = (row, row);
     }
     for start in starts.iter_mut().skip(count) {
         *start = last;
@@ -59,14 +54,35 @@ pub fn scatter<T: Real>(to: &mut [T], starts: &Starts, at: usize, lanes: &Lanes<
     }
 }
 
-/// Asks for a value before its turn: minibatches are random places, which no hardware foresees.
+/// A column of sixteen rows that lie side by side.
+#[inline(always)]
+pub fn load<T: Real>(from: &[T], column: usize) -> Lanes<T> {
+    let mut lanes = [T::zero(); LANES];
+    lanes.copy_from_slice(&from[column * LANES..][..LANES]);
+    lanes
+}
+
+/// Writes a column of rows that lie side by side, of which so many are in use.
+#[inline(always)]
+pub fn store<T: Real>(to: &mut [T], column: usize, lanes: &Lanes<T>, rows: usize) {
+    let to = &mut to[column * LANES..][..LANES];
+    if rows == LANES {
+        to.copy_from_slice(lanes);
+    } else {
+        to[..rows].copy_from_slice(&lanes[..rows]);
+    }
+}
+
+/// Asks for a value before its turn: minibatches are random places, which no hardware foresees. Into the
+/// second cache: where all line buffers are busy such a request is dropped, one for the first cache holds up
+/// all that follows.
 #[inline(always)]
 pub fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
         // SAFETY: SSE is part of x86-64, and the address is that of a value.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>((value as *const T).cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T1>((value as *const T).cast()) }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = value;
@@ -96,7 +112,7 @@ mod tests {
     fn a_group_that_is_not_full_repeats_its_last_row_and_touches_no_other() {
         for count in [1, 5, LANES] {
             let rows: Vec<usize> = (0..count).map(|i| 3 * (LANES - i)).collect();
-            let starts = starts(rows.iter().copied(), 2);
+            let starts = starts(rows.iter().map(|row| 2 * row));
             assert_eq!(starts.rows[count..], vec![2 * rows[count - 1]; LANES - count]);
             assert_eq!(starts.last, 2 * LANES * 3);
             let from: Vec<f64> = (0..200).map(f64::from).collect();
@@ -107,6 +123,18 @@ mod tests {
                 let own = rows.iter().any(|&row| 2 * row + 1 == at);
                 assert_eq!(x, if own { at as f64 } else { -1.0 });
             }
+        }
+    }
+
+    #[test]
+    fn rows_side_by_side_write_no_more_than_their_own() {
+        let lanes: Lanes<f32> = std::array::from_fn(|i| i as f32);
+        for count in [1, 5, LANES] {
+            let mut to = [-1.0; 3 * LANES];
+            store(&mut to, 1, &lanes, count);
+            assert_eq!(load(&to, 1)[..count], lanes[..count]);
+            let kept = to.iter().filter(|&&x| x == -1.0).count();
+            assert_eq!(kept, to.len() - count);
         }
     }
 }

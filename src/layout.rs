@@ -1,6 +1,7 @@
 //! Every size, offset and buffer of the engine in one place. Shaders state the same in
 //! `shaders/shared/params.wgsl`; `tests/shaders.rs` holds the two against each other.
 
+mod buf;
 mod flags;
 
 use bytemuck::{Pod, Zeroable};
@@ -10,6 +11,7 @@ use crate::model::{Guide, Held, Model, Noise};
 use crate::passes::MOST_FUSED;
 use crate::rng;
 use crate::scene::BAND_GROUP;
+pub use buf::Buf;
 pub use flags::*;
 
 /// All that a pass may know of a step, as shaders see it: a uniform of 32-bit words.
@@ -125,6 +127,10 @@ const MOST_SCENE_CHUNKS: usize = 256;
 /// Words of the largest uniform that every WebGPU device takes, 64 KiB.
 pub const MOST_CONSTANTS: usize = 1 << 14;
 
+/// Rows that lie side by side where a buffer has columns: a column of sixteen places of the minibatch is a
+/// cache line, a vector of a CPU, and one read of neighbouring invocations.
+pub const ROW_GROUP: usize = rng::LANES;
+
 /// Steps whose ELBO the trace buffer holds: the longest block between two reads.
 pub const TRACE_LEN: u32 = 1024;
 
@@ -233,6 +239,23 @@ impl Params {
         self.particles as usize * self.batch as usize
     }
 
+    /// Groups of the minibatch's places, the last of which may have room left.
+    pub fn groups(&self) -> usize {
+        (self.batch as usize).div_ceil(ROW_GROUP)
+    }
+
+    /// First element of a particle's row in a buffer with so many columns, (groups, S, columns,
+    /// [`ROW_GROUP`]); the next column is [`ROW_GROUP`] further.
+    pub fn row_at(&self, particle: usize, place: usize, columns: usize) -> usize {
+        let group = place / ROW_GROUP * self.particles as usize + particle;
+        group * columns * ROW_GROUP + place % ROW_GROUP
+    }
+
+    /// The same in a buffer without particles, (groups, columns, [`ROW_GROUP`]).
+    pub fn place_at(&self, place: usize, columns: usize) -> usize {
+        place / ROW_GROUP * columns * ROW_GROUP + place % ROW_GROUP
+    }
+
     /// Bands with the padding.
     pub fn stride(&self) -> usize {
         4 * self.quads as usize
@@ -338,6 +361,7 @@ impl Params {
         let (s, g) = (self.particles as usize, self.globals as usize);
         let wide = self.rows().saturating_mul(self.stride());
         let square = (self.rank as usize).pow(2);
+        let in_groups = |columns: usize| (self.groups() * ROW_GROUP).saturating_mul(columns);
         let if_covariance = |len: usize| if self.has(COVARIANCE) { len } else { 0 };
         let if_separate = |len: usize| if self.has(SEPARATE) { len } else { 0 };
         let len = match buf {
@@ -352,15 +376,13 @@ impl Params {
                 (self.pixels as usize).saturating_mul(2 * self.local_stride as usize)
             }
             Buf::PixelOf => self.batch as usize,
-            Buf::LocalEps => self.rows().saturating_mul(self.latents as usize),
-            Buf::Draws => self.rows().saturating_mul(self.draw_stride()),
+            Buf::LocalEps => in_groups(s * self.latents as usize),
+            Buf::Draws => in_groups(s * self.draw_stride()),
             Buf::Mu | Buf::ScoreMean | Buf::ScoreVariance => if_separate(wide),
             Buf::Residuals | Buf::ScoreInnovation => if_covariance(wide),
             Buf::LogDensity => if_separate(self.rows().saturating_mul(self.quads as usize)),
-            Buf::RowGrads => self.rows().saturating_mul(self.row_grad_stride()),
-            Buf::LocalGrads => (self.batch as usize)
-                .saturating_mul(self.local_stride as usize)
-                .saturating_add(self.rows().saturating_mul(self.latents as usize)),
+            Buf::RowGrads => in_groups(s * self.row_grad_stride()),
+            Buf::LocalGrads => in_groups(self.local_stride as usize + s * self.latents as usize),
             Buf::Partials => {
                 (s * self.chunks as usize).saturating_mul(self.columns() * self.stride())
             }
@@ -379,112 +401,4 @@ impl Params {
         };
         len.max(4)
     }
-}
-
-/// The engine's buffers: f32, but [`Buf::PixelOf`] and [`Buf::Status`], which are u32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Buf {
-    /// Reflectance, (N, stride).
-    Cube,
-    /// Guide of the scene latents, (global_stride): G locs, G log scales, loadings (G, rank).
-    Globals,
-    /// Adam's moments of those, (2, global_stride).
-    GlobalMoments,
-    /// Centre of the endmembers' prior, (K, stride).
-    PriorCentre,
-    /// What stands behind the scene draw, (S, G): standard normals, with the loadings' share (26).
-    GlobalEps,
-    /// What the scene draw means, (S, theta_stride).
-    Theta,
-    /// Guide of the pixel latents, (N, local_stride).
-    Locals,
-    /// Adam's moments of those, (N, 2, local_stride).
-    LocalMoments,
-    /// The pixel at each place of the minibatch, (B), u32.
-    PixelOf,
-    /// The same for the pixel draws, (R, P).
-    LocalEps,
-    /// What the pixel draws mean, (R, draw_stride).
-    Draws,
-    /// Mixed spectra, (R, stride).
-    Mu,
-    /// With covariance: observed less mixed spectra, (R, stride).
-    Residuals,
-    /// With covariance: derivative of the log density by the innovation's mean, (R, stride).
-    ScoreInnovation,
-    /// A: derivative of the log density by the mean, (R, stride).
-    ScoreMean,
-    /// B: derivative of the log density by the variance, (R, stride).
-    ScoreVariance,
-    /// Log density, summed over each four bands, (R, quads).
-    LogDensity,
-    /// Sums over bands, (B, S, row_grad_stride): what concerns a pixel lies together.
-    RowGrads,
-    /// Gradient of the guide of the minibatch's pixels, (B, local_stride), then of the log density by
-    /// each latent in units of its scale, (B, S, P).
-    LocalGrads,
-    /// Partial sums over pixels of what each band gives the scene latents, (chunks, S, columns, stride).
-    Partials,
-    /// With covariance: sums over pixels of what each pair of bands gives their regression, (S, stride,
-    /// stride).
-    RegressionSums,
-    /// Partial sums over pixels of log abundances (K) and the local ELBO, (S, chunks, K + 1).
-    RowSums,
-    /// Both summed over chunks, (S, totals_stride).
-    Totals,
-    /// Gradient of the guide of the scene latents, (global_stride).
-    GlobalGrads,
-    /// What each scene latent gives the ELBO, (G), then with the low-rank guide the gradient of the log
-    /// joint by each in units of its scale, (G, S).
-    GlobalTerms,
-    /// Low-rank guide: standard normals that all latents share, (S, rank).
-    RankEps,
-    /// Low-rank guide: partial sums of loadings' products, lower triangles, (scene_chunks + chunks,
-    /// rank, rank): scene latents, then the minibatch's.
-    RankPartials,
-    /// Low-rank guide: sum over all pixels of their loadings' products, a lower triangle, (rank, rank).
-    RankSum,
-    /// Low-rank guide: inverse of M (rank, rank), then half its log determinant (equation 28).
-    RankInverse,
-    /// ELBO of each step, (TRACE_LEN).
-    Trace,
-    /// Not-finite flag of the step, steps skipped so far, (4), u32.
-    Status,
-}
-
-impl Buf {
-    /// Every buffer.
-    pub const ALL: [Buf; 31] = [
-        Buf::Cube,
-        Buf::Globals,
-        Buf::GlobalMoments,
-        Buf::PriorCentre,
-        Buf::GlobalEps,
-        Buf::Theta,
-        Buf::Locals,
-        Buf::LocalMoments,
-        Buf::PixelOf,
-        Buf::LocalEps,
-        Buf::Draws,
-        Buf::Mu,
-        Buf::Residuals,
-        Buf::ScoreInnovation,
-        Buf::ScoreMean,
-        Buf::ScoreVariance,
-        Buf::LogDensity,
-        Buf::RowGrads,
-        Buf::LocalGrads,
-        Buf::Partials,
-        Buf::RegressionSums,
-        Buf::RowSums,
-        Buf::Totals,
-        Buf::GlobalGrads,
-        Buf::GlobalTerms,
-        Buf::RankEps,
-        Buf::RankPartials,
-        Buf::RankSum,
-        Buf::RankInverse,
-        Buf::Trace,
-        Buf::Status,
-    ];
 }

@@ -124,23 +124,39 @@ const TAIL: [f32; 9] = [
 /// the loops over lanes become single instructions.
 pub const LANES: usize = 16;
 
+/// Words stay in 64-bit lanes, where the products are: narrowing and widening takes longer than multiplying.
 #[inline(always)]
 fn philox_lanes(counter: [[u32; LANES]; 4], key: [u32; 2]) -> [[u32; LANES]; 4] {
-    let [mut c0, mut c1, mut c2, mut c3] = counter;
+    const WORD: u64 = u32::MAX as u64;
+    let mut c = [[0u64; LANES]; 4];
+    for i in 0..LANES {
+        for word in 0..4 {
+            c[word][i] = u64::from(counter[word][i]);
+        }
+    }
+    let [mut c0, mut c1, mut c2, mut c3] = c;
     let [mut k0, mut k1] = key;
     for _ in 0..10 {
+        let (key0, key1) = (u64::from(k0), u64::from(k1));
         for i in 0..LANES {
-            let p0 = u64::from(MULTIPLIER[0]) * u64::from(c0[i]);
-            let p1 = u64::from(MULTIPLIER[1]) * u64::from(c2[i]);
-            c0[i] = (p1 >> 32) as u32 ^ c1[i] ^ k0;
-            c1[i] = p1 as u32;
-            c2[i] = (p0 >> 32) as u32 ^ c3[i] ^ k1;
-            c3[i] = p0 as u32;
+            let p0 = u64::from(MULTIPLIER[0]) * (c0[i] & WORD);
+            let p1 = u64::from(MULTIPLIER[1]) * (c2[i] & WORD);
+            c0[i] = (p1 >> 32) ^ c1[i] ^ key0;
+            c1[i] = p1 & WORD;
+            c2[i] = (p0 >> 32) ^ c3[i] ^ key1;
+            c3[i] = p0 & WORD;
         }
         k0 = k0.wrapping_add(WEYL[0]);
         k1 = k1.wrapping_add(WEYL[1]);
     }
-    [c0, c1, c2, c3]
+    let mut words = [[0u32; LANES]; 4];
+    for i in 0..LANES {
+        words[0][i] = c0[i] as u32;
+        words[1][i] = c1[i] as u32;
+        words[2][i] = c2[i] as u32;
+        words[3][i] = c3[i] as u32;
+    }
+    words
 }
 
 /// [`normals`] of several (index, block) pairs: four rows of one number for each, of which the first

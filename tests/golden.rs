@@ -10,7 +10,7 @@ use common::run_to;
 use serde_json::Value;
 use unmixel::buffers::Buffers;
 use unmixel::guide::elbo_constant;
-use unmixel::layout::{Params, SEPARATE};
+use unmixel::layout::{Params, ROW_GROUP, SEPARATE};
 use unmixel::math::Real;
 use unmixel::model::{Model, ScalePrior};
 use unmixel::scene::Cube;
@@ -102,7 +102,7 @@ fn elbo<T: Real>(model: &Model, centre: &[f64], case: &Value, moved: f64) -> f64
         }
         for d in 0..latents {
             let at = n * latents + d;
-            let eps = own.local_eps[i * latents + d].to_f64().unwrap();
+            let eps = own.local_eps[p.row_at(0, i, latents) + d * ROW_GROUP].to_f64().unwrap();
             let shift = if (i, d) == (0, 0) { moved } else { 0.0 };
             b.locals[place * stride + d] =
                 T::of(loc[at] + log_scale[at].exp() * (draw[i * latents + d] - eps) + shift);

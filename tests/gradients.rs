@@ -8,7 +8,7 @@ mod common;
 use common::{Problem, run_to, variants};
 use unmixel::buffers::Buffers;
 use unmixel::guide::elbo_constant;
-use unmixel::layout::Params;
+use unmixel::layout::{Params, ROW_GROUP};
 use unmixel::math::{ln_gamma, softplus};
 use unmixel::model::Noise;
 
@@ -137,7 +137,7 @@ fn local_pairs(problem: &Problem) -> Vec<(f64, f64)> {
             let entropy =
                 if d < p.loadings_at() { 0.0 } else { (shared(H) - shared(-H)) / (2.0 * H) };
             (
-                done.local_grads[place * stride + d],
+                done.local_grads[p.place_at(place, stride) + d * ROW_GROUP],
                 difference(problem, &buffers, |b| &mut b.locals[at]) / scale + entropy,
             )
         })
@@ -337,16 +337,15 @@ fn elbo_by_densities(problem: &Problem, b: &Buffers<f64>) -> f64 {
         for place in 0..p.batch as usize {
             let pixel = b.pixel_of[place] as usize;
             let latents = p.latents as usize;
-            let row = s * p.batch as usize + place;
             let guide = &b.locals[pixel * p.local_stride as usize..][..p.local_stride as usize];
-            let eps = &b.local_eps[row * latents..][..latents];
+            let eps = |j: usize| b.local_eps[p.row_at(s, place, latents) + j * ROW_GROUP];
             let mut z = vec![0.0; latents];
             let mut off_diagonal = 2 * latents;
             for j in 0..latents {
-                let mut x = eps[j];
+                let mut x = eps(j);
                 if model.guide != unmixel::model::Guide::MeanField {
                     for m in 0..j {
-                        x += guide[off_diagonal] * eps[m];
+                        x += guide[off_diagonal] * eps(m);
                         off_diagonal += 1;
                     }
                 }

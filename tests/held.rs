@@ -124,3 +124,30 @@ fn spectra_that_come_first_have_the_size_of_their_pixels() {
         assert!((new / old - 1.0).abs() < 1e-3, "{old} became {new}");
     }
 }
+
+#[test]
+fn what_spectra_share_with_the_scene_goes_along() {
+    let cube = Arc::new(shaded().scene("shaded").unwrap().cube);
+    let settings = svi::Settings { steps: 30, batch_size: 100, ..Default::default() };
+    let low = |model: Model| Model { guide: Guide::LowRank { rank: 4 }, ..model };
+    let (on, off) =
+        (low(model(true, Held::Nothing)), low(model(false, Held::SpectraAndVariability)));
+    let begin = start(&cube, 3, &Init::Vca, true, 0).unwrap();
+    let state = svi::begin(&on, &settings, &cube, &begin).unwrap();
+    let fitted = svi::fit(&cpu(), &on, &settings, &cube, state, &mut |_| {}, &|| false).unwrap();
+    let state = held::begin(&off, &settings, &cube, &fitted).unwrap();
+    let p = svi::params(&off, &settings, &cube).unwrap();
+    let loadings = |p: &Params, globals: &[f32], latent: usize| {
+        globals[2 * p.globals as usize + 4 * latent..][..4].to_vec()
+    };
+    let (q, before) = (&fitted.params, &fitted.globals);
+    for (old, new) in [
+        (5, 5),
+        (2 * q.stride() + 31, 2 * p.stride() + 31),
+        (q.variability_at() + q.stride(), p.variability_at() + p.stride()),
+    ] {
+        let carried = loadings(&p, &state.globals, new);
+        assert_eq!(carried, loadings(q, before, old));
+        assert!(carried.iter().any(|&v| v != 0.0));
+    }
+}

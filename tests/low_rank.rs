@@ -14,7 +14,7 @@ use ndarray::Array2;
 use unmixel::backend::gpu::Gpu;
 use unmixel::backend::{Backend, device};
 use unmixel::guide::State;
-use unmixel::layout::{Buf, Params};
+use unmixel::layout::{Buf, Params, ROW_GROUP};
 use unmixel::model::{Guide, Model, Noise};
 use unmixel::passes;
 use unmixel::posterior::Posterior;
@@ -59,7 +59,7 @@ fn latents_are_drawn_as_the_equation_says() {
             for j in 0..latents {
                 let eps = at(Stream::Pixel, particle, pixel, j as u32);
                 let row = &guide[step.loadings_at() + j * rank as usize..][..rank as usize];
-                let at = (particle as usize * step.batch as usize + place) * latents + j;
+                let at = step.row_at(particle as usize, place, latents) + j * ROW_GROUP;
                 assert!((b.local_eps[at] - with(eps, row)).abs() < 1e-12, "{pixel} {j}");
             }
         }

@@ -79,4 +79,13 @@ fn global_stride() -> u32 { return p.globals * (2u + p.rank); }
 fn loadings_at() -> u32 { return p.local_stride - p.latents * p.rank; }
 fn scene_chunk() -> u32 { return max((p.globals + 255u) / 256u, 64u); }
 fn scene_chunks() -> u32 { return (p.globals + scene_chunk() - 1u) / scene_chunk(); }
+// Rows of these lie side by side: the next column is ROW_GROUP further.
+const ROW_GROUP = 16u;
+fn row_at(particle: u32, place: u32, columns: u32) -> u32 {
+    return (place / ROW_GROUP * p.particles + particle) * columns * ROW_GROUP + place % ROW_GROUP;
+}
+fn place_at(place: u32, columns: u32) -> u32 {
+    return place / ROW_GROUP * columns * ROW_GROUP + place % ROW_GROUP;
+}
+fn groups() -> u32 { return (p.batch + ROW_GROUP - 1u) / ROW_GROUP; }
 fn rows() -> u32 { return p.particles * p.batch; }

@@ -81,11 +81,15 @@ pub fn check_memory(device: &device::Device, params: &Params) -> Result<()> {
 /// Partial sums a particle on the CPU: enough for all threads, and few beside the spectra. Each is written
 /// to memory and read again; a GPU needs many more to be busy.
 const CPU_CHUNKS: u32 = 128;
+/// Rows that each takes at least, there: to begin and to write one takes as long as seven rows.
+const CPU_CHUNK_ROWS: u32 = 64;
 
 /// The sizes as the chosen device takes them.
 pub fn sizes(device: &device::Device, params: Params) -> Params {
     match &device.place {
-        device::Place::Cpu => params.in_chunks(CPU_CHUNKS),
+        device::Place::Cpu => {
+            params.in_chunks(CPU_CHUNKS.min(params.batch.div_ceil(CPU_CHUNK_ROWS)))
+        }
         #[cfg(feature = "gpu")]
         device::Place::Gpu(_) => params,
     }

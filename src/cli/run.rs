@@ -153,14 +153,27 @@ pub fn run(
     let started = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|t| t.as_secs());
     let convention = convention(args)?;
     let (mut model, settings) = (model(args, endmembers)?, settings(args));
+    let init = init.or_else(|| search::quick(args).then_some(Init::Vca));
+    let spectra = spectra_of(args, init.as_ref())?;
+    model.held = match spectra {
+        SpectraArg::Joint => Held::Nothing,
+        SpectraArg::First => Held::SpectraAndVariability,
+        SpectraArg::Given => Held::Spectra,
+    };
+    // Spectra that come first, come from a fit with brightness.
+    let first = |model: &Model| {
+        let shaded =
+            Model { brightness: Some(BRIGHTNESS_SD), held: Held::Nothing, ..model.clone() };
+        (spectra == SpectraArg::First).then_some(shaded)
+    };
     // Before sizes are computed from it: they would not hold just any number.
     starts::check_count(&scene.cube, endmembers)?;
-    let sizes = svi::params(&model, &settings, &scene.cube)?;
     if args.posterior == PosteriorArg::Nested {
-        nested::check(&sizes)?;
+        nested::check(&svi::params(&model, &settings, &scene.cube)?)?;
     }
     let device = device::choose(&args.device.parse::<Choice>()?)?;
-    check_memory(&device, &sizes)?;
+    let largest = first(&model).unwrap_or_else(|| model.clone());
+    check_memory(&device, &svi::params(&largest, &settings, &scene.cube)?)?;
     tell!(
         "device: {} ({})",
         [&*device.info.name, &device.info.driver].join(" ").trim_end(),
@@ -172,17 +185,7 @@ pub fn run(
         seconds.push((stage.to_owned(), clock.elapsed().as_secs_f64()));
         clock = Instant::now();
     };
-    let init = init.or_else(|| search::quick(args).then_some(Init::Vca));
-    let spectra = spectra_of(args, init.as_ref())?;
-    // Spectra that come first, come from a fit with brightness.
-    let first = (spectra == SpectraArg::First)
-        .then(|| Model { brightness: Some(BRIGHTNESS_SD), ..model.clone() });
-    model.held = match spectra {
-        SpectraArg::Joint => Held::Nothing,
-        SpectraArg::First => Held::SpectraAndVariability,
-        SpectraArg::Given => Held::Spectra,
-    };
-    let bright = first.as_ref().unwrap_or(&model).brightness.is_some();
+    let bright = largest.brightness.is_some();
     let begin = |init| starts::start(&scene.cube, endmembers, init, bright, args.seed);
     let start = init.as_ref().map(begin).transpose()?;
     lap("start", &mut seconds);
@@ -192,7 +195,7 @@ pub fn run(
     let (bands, how) = effective_bands(args, &cube, endmembers);
     tell!("effective bands: {bands:.1} of {} ({how})", cube.bands());
     model.likelihood_weight = bands / cube.bands() as f64;
-    let first = first.map(|first| Model { likelihood_weight: model.likelihood_weight, ..first });
+    let first = first(&model);
     let searched = first.as_ref().unwrap_or(&model);
     lap("effective bands", &mut seconds);
 
@@ -228,10 +231,11 @@ pub fn run(
                 "spectra: from that fit, with brightness, as bright as their purest pixels; held while the rest is fitted without"
             );
             let settings = Settings { warm: false, ..settings };
-            (held::begin(&model, &settings, &cube, &shaded)?, settings, shaded.elbo())
+            let state = held::begin(&model, &settings, &cube, &shaded)?;
+            lap("spectra", &mut seconds);
+            (state, settings, shaded.elbo())
         }
     };
-    lap("spectra", &mut seconds);
     let outcome = fit(&model, &settings, state)?;
     lap("fit", &mut seconds);
     if let Some((_, total)) = seconds.pop() {

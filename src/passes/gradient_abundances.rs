@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::{Access, Grid, Pass, rows_a_task, shader, sum_lanes};
 use crate::buffers::Buffers;
-use crate::layout::{Buf, Params, VARIABILITY};
+use crate::layout::{Buf, Params, ROW_GROUP, VARIABILITY};
 use crate::math::Real;
 
 /// One invocation a place of the minibatch, particle and sum.
@@ -30,27 +30,30 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let particles = p.particles as usize;
     let (theta, score_mean, score_variance, log_density) =
         (&b.theta, &b.score_mean, &b.score_variance, &b.log_density);
-    b.row_grads[..p.rows() * p.row_grad_stride()]
-        .par_chunks_mut(p.row_grad_stride())
-        .with_min_len(rows_a_task(stride))
+    let columns = p.row_grad_stride();
+    b.row_grads[..p.groups() * particles * columns * ROW_GROUP]
+        .par_chunks_mut(columns * ROW_GROUP)
+        .with_min_len(rows_a_task(ROW_GROUP * stride))
         .enumerate()
         .for_each(|(at, out)| {
-            let (place, particle) = (at / particles, at % particles);
-            let row = particle * batch + place;
+            let (group, particle) = (at / particles, at % particles);
             let theta = &theta[particle * p.theta_stride()..][..p.theta_stride()];
-            let a = &score_mean[row * stride..][..stride];
-            for (h, endmember) in out.iter_mut().zip(theta.chunks_exact(stride)).take(k) {
-                *h = sum_lanes(a, endmember, |a, c| a * c);
+            for (lane, place) in (group * ROW_GROUP..batch).take(ROW_GROUP).enumerate() {
+                let row = particle * batch + place;
+                let a = &score_mean[row * stride..][..stride];
+                let b = &score_variance[row * stride..][..stride];
+                for i in 0..k {
+                    let endmember = &theta[i * stride..][..stride];
+                    out[i * ROW_GROUP + lane] = sum_lanes(a, endmember, |a, c| a * c);
+                    out[(k + i) * ROW_GROUP + lane] = if p.has(VARIABILITY) {
+                        let varies = &theta[(k + 1 + i) * stride..][..stride];
+                        sum_lanes(b, varies, |b, v| b * v)
+                    } else {
+                        T::zero()
+                    };
+                }
+                let densities = &log_density[row * quads..][..quads];
+                out[2 * k * ROW_GROUP + lane] = sum_lanes(densities, densities, |d, _| d);
             }
-            let b = &score_variance[row * stride..][..stride];
-            for (i, q) in out[k..2 * k].iter_mut().enumerate() {
-                *q = if p.has(VARIABILITY) {
-                    sum_lanes(b, &theta[(k + 1 + i) * stride..][..stride], |b, v| b * v)
-                } else {
-                    T::zero()
-                };
-            }
-            let densities = &log_density[row * quads..][..quads];
-            out[2 * k] = sum_lanes(densities, densities, |d, _| d);
         });
 }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
-use crate::layout::{Buf, Params};
+use crate::layout::{Buf, Params, ROW_GROUP};
 use crate::math::Real;
 
 /// One invocation a chunk, particle, column and four bands.
@@ -40,7 +40,8 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
             sums.fill(T::zero());
             for place in first..(first + chunk_rows).min(batch) {
                 let row = particle * batch + place;
-                let draw = &draws[row * p.draw_stride()..][..p.draw_stride()];
+                let at = p.row_at(particle, place, p.draw_stride());
+                let draw = |column: usize| draws[at + column * ROW_GROUP];
                 let (a, b) = (
                     &score_mean[row * stride..][..stride],
                     &score_variance[row * stride..][..stride],
@@ -53,9 +54,9 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
                         continue;
                     }
                     let (factor, score) = if column < k {
-                        (draw[2 * k] * draw[column], a)
+                        (draw(2 * k) * draw(column), a)
                     } else {
-                        (draw[column - k - 1] * draw[column - k - 1], b)
+                        (draw(column - k - 1) * draw(column - k - 1), b)
                     };
                     for (s, &x) in sum.iter_mut().zip(score) {
                         *s = *s + factor * x;

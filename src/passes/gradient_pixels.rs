@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
-use crate::lanes::{LANES, Lanes, NEAR, Starts, gather, prefetch_rows, scatter, starts};
+use crate::lanes::{LANES, Lanes, Starts, gather, load, prefetch_rows, starts, store};
 use crate::layout::{Buf, FULL_RANK, Params};
 use crate::math::Real;
 
@@ -50,10 +50,10 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     };
     let (view, pixel_of) = (&view, &b.pixel_of[..batch]);
     let particles = p.particles as usize;
-    let (grads, by_standards) = b.local_grads.split_at_mut(batch * local_stride);
+    let (grads, by_standards) = b.local_grads.split_at_mut(p.groups() * LANES * local_stride);
     let bad = grads
         .par_chunks_mut(LANES * local_stride)
-        .zip(by_standards[..p.rows() * latents].par_chunks_mut(LANES * particles * latents))
+        .zip(by_standards.par_chunks_mut(LANES * particles * latents))
         .zip(pixel_of.par_chunks(LANES))
         .with_min_len(8)
         .enumerate()
@@ -61,7 +61,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
             let first = group * LANES;
             let next = batch.min(first + LANES)..batch.min(first + 2 * LANES);
             prefetch_rows(view.locals, &pixel_of[next], local_stride);
-            !arch.dispatch(Rows { view, first, pixels, grads, by_standards })
+            !arch.dispatch(Rows { view, group, pixels, grads, by_standards })
         })
         .reduce(|| false, |a, b| a | b);
     b.status[0] |= u32::from(bad);
@@ -77,38 +77,14 @@ struct View<'a, T> {
     row_grads: &'a [T],
 }
 
-impl<T: Real> View<'_, T> {
-    /// Of an abundance: itself, the slope of the log density by it, and itself times the slope by what
-    /// it mixes.
-    #[inline(always)]
-    fn slope(
-        &self,
-        j: usize,
-        draw: &Starts,
-        sums: &Starts,
-        brightness: &Lanes<T>,
-    ) -> [Lanes<T>; 3] {
-        let w = gather(self.draws, draw, j);
-        let by_mean = gather(self.row_grads, sums, j);
-        let by_variance = gather(self.row_grads, sums, self.p.k() + j);
-        let (mut slope, mut mixed) = ([T::zero(); LANES], [T::zero(); LANES]);
-        for i in 0..LANES {
-            slope[i] = brightness[i] * by_mean[i] + T::of(2.0) * w[i] * by_variance[i];
-            mixed[i] = w[i] * by_mean[i];
-        }
-        [w, slope, mixed]
-    }
-}
-
-/// Up to [`LANES`] pixels. Says whether all gradients are finite.
+/// A group of pixels. Says whether all gradients are finite.
 struct Rows<'a, T> {
     view: &'a View<'a, T>,
-    /// Place in the minibatch of the first pixel.
-    first: usize,
+    group: usize,
     pixels: &'a [u32],
-    /// (pixels, local_stride).
+    /// (local_stride, LANES).
     grads: &'a mut [T],
-    /// (pixels, S, P).
+    /// (S, P, LANES).
     by_standards: &'a mut [T],
 }
 
@@ -118,15 +94,14 @@ impl<T: Real> WithSimd for Rows<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, _: S) -> bool {
         let p = self.view.p;
-        let guide =
-            starts(self.pixels.iter().map(|&pixel| pixel as usize), p.local_stride as usize);
-        let own = starts(0..self.pixels.len(), p.local_stride as usize);
+        let stride = p.local_stride as usize;
+        let guide = starts(self.pixels.iter().map(|&pixel| pixel as usize * stride));
         if p.rank > 0 {
             // What no particle writes: loadings, which have a pass of their own.
             self.grads.fill(T::zero());
         }
         for particle in 0..p.particles as usize {
-            self.add(particle, &guide, &own);
+            self.add(particle, &guide);
         }
         let share = T::one() / T::of(f64::from(p.particles));
         let mut finite = true;
@@ -141,57 +116,61 @@ impl<T: Real> WithSimd for Rows<'_, T> {
 impl<T: Real> Rows<'_, T> {
     /// Adds a particle's gradients.
     #[inline(always)]
-    fn add(&mut self, particle: usize, guide: &Starts, own: &Starts) {
-        let View { p, theta, locals, local_eps, draws, .. } = *self.view;
+    fn add(&mut self, particle: usize, guide: &Starts) {
+        let View { p, theta, locals, local_eps, draws, row_grads } = *self.view;
         let (k, latents, particles) = (p.k(), p.latents as usize, p.particles as usize);
-        let count = self.pixels.len();
-        let places = self.first..self.first + count;
-        let row = particle * p.batch as usize;
-        let draw = starts(places.clone().map(|place| row + place), p.draw_stride());
-        let eps = starts(places.clone().map(|place| row + place), latents);
-        let sums = starts(places.map(|place| place * particles + particle), p.row_grad_stride());
-        let by = starts((0..count).map(|i| i * particles + particle), latents);
+        let rows = self.pixels.len();
+        let row = self.group * particles + particle;
+        let of_row = |columns: usize| row * columns * LANES..(row + 1) * columns * LANES;
+        let draw = &draws[of_row(p.draw_stride())];
+        let eps = &local_eps[of_row(latents)];
+        let sums = &row_grads[of_row(p.row_grad_stride())];
+        let by_standards = &mut self.by_standards[particle * latents * LANES..];
         let a = &theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
         let total: T = a.iter().copied().sum();
-        let brightness = gather(draws, &draw, 2 * k);
+        let brightness = load(draw, 2 * k);
         let zero = [T::zero(); LANES];
         let (mut mean_slope, mut mixed) = (zero, zero);
-        let mut near = [[zero; 3]; NEAR];
-        for j in 0..k {
-            let slopes = self.view.slope(j, &draw, &sums, &brightness);
+        // Of an abundance the slope of the log density by it.
+        let slope = |j: usize, w: &Lanes<T>, by_mean: &Lanes<T>| {
+            let by_variance = load(sums, k + j);
+            let mut slope = zero;
             for i in 0..LANES {
-                mean_slope[i] = mean_slope[i] + slopes[0][i] * slopes[1][i];
-                mixed[i] = mixed[i] + slopes[2][i];
+                slope[i] = brightness[i] * by_mean[i] + T::of(2.0) * w[i] * by_variance[i];
             }
-            if let Some(near) = near.get_mut(j) {
-                *near = slopes;
+            slope
+        };
+        for j in 0..k {
+            let (w, by_mean) = (load(draw, j), load(sums, j));
+            let slope = slope(j, &w, &by_mean);
+            for i in 0..LANES {
+                mean_slope[i] = mean_slope[i] + w[i] * slope[i];
+                mixed[i] = mixed[i] + w[i] * by_mean[i];
             }
         }
         // The first particle finds no sum to add to.
-        let before = |grads: &[T], at| match particle {
+        let before = |grads: &[T], column| match particle {
             0 => zero,
-            _ => gather(grads, own, at),
+            _ => load(grads, column),
         };
         for j in 0..latents {
             let mut by_z = zero;
             if let Some(&a) = a[..k - 1].get(j) {
-                let [w, slope, _] = match near.get(j) {
-                    Some(&near) => near,
-                    None => self.view.slope(j, &draw, &sums, &brightness),
-                };
+                let w = load(draw, j);
+                let slope = slope(j, &w, &load(sums, j));
                 for i in 0..LANES {
                     by_z[i] = w[i] * (slope[i] - mean_slope[i]) + a - total * w[i];
                 }
             } else {
                 let precision = T::of(f64::from(p.brightness_precision));
-                let log = gather(draws, &draw, 2 * k + 1);
+                let log = load(draw, 2 * k + 1);
                 for i in 0..LANES {
                     by_z[i] = brightness[i] * mixed[i] - precision * log[i];
                 }
             }
             let log_scale = gather(locals, guide, latents + j);
-            let mut x = gather(local_eps, &eps, j);
-            let mut by_standard = [T::zero(); LANES];
+            let mut x = load(eps, j);
+            let mut by_standard = zero;
             for i in 0..LANES {
                 by_standard[i] = by_z[i] * log_scale[i].quick_exp();
             }
@@ -199,13 +178,13 @@ impl<T: Real> Rows<'_, T> {
                 for m in 0..j {
                     let at = 2 * latents + j * (j - 1) / 2 + m;
                     let t = gather(locals, guide, at);
-                    let e = gather(local_eps, &eps, m);
+                    let e = load(eps, m);
                     let mut by_t = before(self.grads, at);
                     for i in 0..LANES {
                         x[i] = x[i] + t[i] * e[i];
                         by_t[i] = by_t[i] + by_standard[i] * e[i];
                     }
-                    scatter(self.grads, own, at, &by_t);
+                    store(self.grads, at, &by_t, rows);
                 }
             }
             let mut by_loc = before(self.grads, j);
@@ -214,9 +193,9 @@ impl<T: Real> Rows<'_, T> {
                 by_loc[i] = by_loc[i] + by_z[i];
                 by_log_scale[i] = by_log_scale[i] + by_standard[i] * x[i] + T::one();
             }
-            scatter(self.grads, own, j, &by_loc);
-            scatter(self.grads, own, latents + j, &by_log_scale);
-            scatter(self.by_standards, &by, j, &by_standard);
+            store(self.grads, j, &by_loc, rows);
+            store(self.grads, latents + j, &by_log_scale, rows);
+            store(by_standards, j, &by_standard, rows);
         }
     }
 }

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
-use super::gradient_rank_pixels::by_entropy;
 use super::{Access, Grid, Pass, rows_a_task, shader};
 use crate::buffers::Buffers;
 use crate::layout::{Buf, Params};
@@ -57,4 +56,14 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
             }
         });
     b.status[0] |= u32::from(bad.into_inner());
+}
+
+/// What the entropy asks of a latent's loadings: `V M^-1`.
+fn by_entropy<T: Real>(row: &[T], inverse: &[T], grads: &mut [T]) {
+    grads.fill(T::zero());
+    for (&v, inverse) in row.iter().zip(inverse.chunks_exact(row.len())) {
+        for (grad, &m) in grads.iter_mut().zip(inverse) {
+            *grad = *grad + v * m;
+        }
+    }
 }

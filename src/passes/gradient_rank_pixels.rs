@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::{Access, Grid, Pass, rows_a_task, shader};
 use crate::buffers::Buffers;
-use crate::layout::{Buf, Params};
+use crate::layout::{Buf, Params, ROW_GROUP};
 use crate::math::Real;
 
 /// One invocation a latent of a pixel of the minibatch; none without the guide.
@@ -39,49 +39,43 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     if latents == 0 || rank == 0 {
         return;
     }
-    let (locals, pixel_of) = (&b.locals, &b.pixel_of);
+    let (locals, pixel_of) = (&b.locals, &b.pixel_of[..batch]);
     let (inverse, etas) = (&b.rank_inverse, &b.rank_eps);
     let share = T::one() / T::of(f64::from(p.particles));
     let bad = AtomicBool::new(false);
-    let (grads, by_standards) = b.local_grads.split_at_mut(batch * stride);
+    let (grads, by_standards) = b.local_grads.split_at_mut(p.groups() * ROW_GROUP * stride);
     grads
-        .par_chunks_mut(stride)
-        .zip(by_standards.par_chunks(particles * latents))
-        .with_min_len(rows_a_task(latents * rank * rank))
-        .enumerate()
-        .for_each(|(place, (grads, by_standards))| {
-            let guide = &locals[pixel_of[place] as usize * stride..][..stride];
-            let (_, loadings) = guide.split_at(p.loadings_at());
-            let (_, grads) = grads.split_at_mut(p.loadings_at());
-            for (j, (row, grads)) in
-                loadings.chunks_exact(rank).zip(grads.chunks_exact_mut(rank)).enumerate()
-            {
-                by_entropy(row, inverse, grads);
-                for (by_standard, eta) in
-                    by_standards.chunks_exact(latents).zip(etas.chunks_exact(rank))
-                {
-                    // Latent j is in those after it, by the column of T.
-                    let later = (j + 1..latents)
-                        .map(|i| guide[2 * latents + i * (i - 1) / 2 + j] * by_standard[i]);
-                    let by_shared = (by_standard[j] + later.sum::<T>()) * share;
-                    for (grad, &eta) in grads.iter_mut().zip(eta) {
-                        *grad = *grad + by_shared * eta;
+        .par_chunks_mut(ROW_GROUP * stride)
+        .zip(by_standards.par_chunks(ROW_GROUP * particles * latents))
+        .with_min_len(rows_a_task(ROW_GROUP * latents * rank * rank))
+        .zip(pixel_of.par_chunks(ROW_GROUP))
+        .for_each(|((grads, by_standards), pixels)| {
+            for (lane, &pixel) in pixels.iter().enumerate() {
+                let guide = &locals[pixel as usize * stride..][..stride];
+                let (_, loadings) = guide.split_at(p.loadings_at());
+                for (j, row) in loadings.chunks_exact(rank).enumerate() {
+                    let at = |r: usize| (p.loadings_at() + j * rank + r) * ROW_GROUP + lane;
+                    // What the entropy asks: V M^-1.
+                    for r in 0..rank {
+                        let columns = inverse[r..].iter().step_by(rank);
+                        grads[at(r)] = row.iter().zip(columns).map(|(&v, &m)| v * m).sum();
                     }
-                }
-                if grads.iter().any(|grad| !grad.is_finite()) {
-                    bad.store(true, Ordering::Relaxed);
+                    for (particle, eta) in etas.chunks_exact(rank).take(particles).enumerate() {
+                        let by_standard =
+                            |i: usize| by_standards[(particle * latents + i) * ROW_GROUP + lane];
+                        // Latent j is in those after it, by the column of T.
+                        let later = (j + 1..latents)
+                            .map(|i| guide[2 * latents + i * (i - 1) / 2 + j] * by_standard(i));
+                        let by_shared = (by_standard(j) + later.sum::<T>()) * share;
+                        for (r, &eta) in eta.iter().enumerate() {
+                            grads[at(r)] = grads[at(r)] + by_shared * eta;
+                        }
+                    }
+                    if (0..rank).any(|r| !grads[at(r)].is_finite()) {
+                        bad.store(true, Ordering::Relaxed);
+                    }
                 }
             }
         });
     b.status[0] |= u32::from(bad.into_inner());
-}
-
-/// What the entropy asks of a latent's loadings: `V M^-1`.
-pub fn by_entropy<T: Real>(row: &[T], inverse: &[T], grads: &mut [T]) {
-    grads.fill(T::zero());
-    for (&v, inverse) in row.iter().zip(inverse.chunks_exact(row.len())) {
-        for (grad, &m) in grads.iter_mut().zip(inverse) {
-            *grad = *grad + v * m;
-        }
-    }
 }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::{Access, Grid, Pass, rows_a_task, shader};
 use crate::buffers::Buffers;
-use crate::layout::{Buf, COVARIANCE, Params, VARIABILITY};
+use crate::layout::{Buf, COVARIANCE, Params, ROW_GROUP, VARIABILITY};
 use crate::math::Real;
 
 /// One invocation a row and four bands, none with covariance.
@@ -59,7 +59,8 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
             || (vec![T::zero(); stride], vec![T::zero(); stride]),
             |(own_variance, own_logs), (row, ((score_mean, score_variance), log_density))| {
                 let particle = row / batch;
-                let draw = &draws[row * p.draw_stride()..][..k];
+                let at = p.row_at(particle, row % batch, p.draw_stride());
+                let draw = draws[at..].iter().step_by(ROW_GROUP).take(k);
                 let theta = &theta[particle * p.theta_stride()..][..p.theta_stride()];
                 let noise = &theta[p.noise_at()..][..stride];
                 let (variance, logs) = if p.has(VARIABILITY) {

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::{Access, Grid, Pass, rows_a_task, shader};
 use crate::buffers::Buffers;
-use crate::layout::{Buf, Params};
+use crate::layout::{Buf, Params, ROW_GROUP};
 use crate::math::Real;
 
 /// One invocation a row and four bands.
@@ -25,11 +25,12 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
         .with_min_len(rows_a_task(stride))
         .enumerate()
         .for_each(|(row, mu)| {
-            let draw = &draws[row * p.draw_stride()..][..p.draw_stride()];
-            let endmembers = &theta[row / batch * p.theta_stride()..][..k * stride];
+            let (particle, place) = (row / batch, row % batch);
+            let at = p.row_at(particle, place, p.draw_stride());
+            let endmembers = &theta[particle * p.theta_stride()..][..k * stride];
             mu.fill(T::zero());
-            for (endmember, &weight) in endmembers.chunks_exact(stride).zip(draw) {
-                let amount = draw[2 * k] * weight;
+            for (i, endmember) in endmembers.chunks_exact(stride).enumerate() {
+                let amount = draws[at + 2 * k * ROW_GROUP] * draws[at + i * ROW_GROUP];
                 for (m, &c) in mu.iter_mut().zip(endmember) {
                     *m = *m + amount * c;
                 }

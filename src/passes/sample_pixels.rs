@@ -4,10 +4,9 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::sample_globals::add_loadings;
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
-use crate::lanes::{LANES, Lanes, NEAR, gather, prefetch_rows, scatter, starts};
+use crate::lanes::{LANES, Starts, gather, load, prefetch_rows, starts, store};
 use crate::layout::{Buf, FULL_RANK, Params};
 use crate::math::Real;
 use crate::rng::{self, Stream};
@@ -44,44 +43,32 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
         let first = p.batch_first + (chunk * rng::SHUFFLED) as u32;
         arch.dispatch(Shuffle { p, first, pixels });
     });
-    let (locals, pixel_of, rank) = (&b.locals, &b.pixel_of[..batch], p.rank as usize);
-    let rank_eps = &b.rank_eps;
-    let (per_group, noises) = (LANES * latents, batch * latents);
-    for (particle, draws) in
-        (0..).zip(b.draws[..p.rows() * p.draw_stride()].chunks_exact_mut(batch * p.draw_stride()))
-    {
-        let (drawn, eps) = b.local_eps.split_at_mut(particle * noises);
-        // The second of a mirrored pair has the normals of the first, negated.
-        let mirrored = (particle % 2 == 1).then(|| &drawn[(particle - 1) * noises..]);
-        let eta = &rank_eps[particle * rank..][..rank];
-        let group = |group: usize, draws: &mut [T], eps: &mut [T]| {
-            let pixels = &pixel_of[group * LANES..batch.min((group + 1) * LANES)];
-            if particle == 0 {
-                let next =
-                    batch.min((group + AHEAD) * LANES)..batch.min((group + AHEAD + 1) * LANES);
-                prefetch_rows(locals, &pixel_of[next], p.local_stride as usize);
-            }
-            let mirrored = mirrored.map(|drawn| &drawn[group * per_group..][..eps.len()]);
-            arch.dispatch(Rows {
-                p,
-                particle: particle as u32,
-                pixels,
-                locals,
-                eta,
-                mirrored,
-                eps,
-                draws,
-            });
-        };
-        let draws = draws.par_chunks_mut(LANES * p.draw_stride()).with_min_len(4).enumerate();
-        if latents == 0 {
-            // K = 1 without brightness: there is nothing to draw, but a row to write.
-            draws.for_each(|(at, draws)| group(at, draws, &mut []));
-        } else {
-            draws
-                .zip(eps[..noises].par_chunks_mut(per_group))
-                .for_each(|((at, draws), eps)| group(at, draws, eps));
+    let (locals, pixel_of) = (&b.locals, &b.pixel_of[..batch]);
+    let (particles, etas) = (p.particles as usize, &b.rank_eps);
+    let (noises, values) = (latents * LANES, p.draw_stride() * LANES);
+    let group = |group: usize, draws: &mut [T], eps: &mut [T]| {
+        let at = |group: usize| batch.min(group * LANES);
+        let next = at(group + AHEAD)..at(group + AHEAD + 1);
+        prefetch_rows(locals, &pixel_of[next], p.local_stride as usize);
+        let pixels = &pixel_of[at(group)..at(group + 1)];
+        for (particle, draws) in draws.chunks_exact_mut(values).enumerate() {
+            let (drawn, eps) = eps.split_at_mut(particle * noises);
+            // The second of a mirrored pair has the normals of the first, negated.
+            let mirrored = (particle % 2 == 1).then(|| &drawn[(particle - 1) * noises..]);
+            let eta = &etas[particle * p.rank as usize..][..p.rank as usize];
+            let (particle, eps) = (particle as u32, &mut eps[..noises]);
+            arch.dispatch(Rows { p, particle, pixels, locals, eta, mirrored, eps, draws });
         }
+    };
+    let draws = b.draws[..p.groups() * particles * values].par_chunks_mut(particles * values);
+    let draws = draws.with_min_len(4).enumerate();
+    if latents == 0 {
+        // K = 1 without brightness: there is nothing to draw, but a row to write.
+        draws.for_each(|(at, draws)| group(at, draws, &mut []));
+    } else {
+        draws
+            .zip(b.local_eps.par_chunks_mut(particles * noises))
+            .for_each(|((at, draws), eps)| group(at, draws, eps));
     }
 }
 
@@ -115,7 +102,7 @@ impl WithSimd for Shuffle<'_> {
     }
 }
 
-/// Up to [`LANES`] rows of a particle.
+/// A group of a particle's rows.
 struct Rows<'a, T> {
     p: &'a Params,
     particle: u32,
@@ -136,24 +123,25 @@ impl<T: Real> WithSimd for Rows<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, _: S) {
+        let stride = self.p.local_stride as usize;
+        let guide = starts(self.pixels.iter().map(|&pixel| pixel as usize * stride));
         match self.mirrored {
             Some(drawn) => {
                 for (e, &drawn) in self.eps.iter_mut().zip(drawn) {
                     *e = -drawn;
                 }
             }
-            None => self.draw_normals(),
+            None => self.draw_normals(&guide),
         }
-        self.mean();
+        self.mean(&guide);
     }
 }
 
 impl<T: Real> Rows<'_, T> {
     /// Standard normals with the loadings' share.
     #[inline(always)]
-    fn draw_normals(&mut self) {
+    fn draw_normals(&mut self, guide: &Starts) {
         let (p, latents) = (self.p, self.p.latents as usize);
-        let noise = starts(0..self.pixels.len(), latents);
         let index: [u32; LANES] =
             std::array::from_fn(|i| self.pixels[i.min(self.pixels.len() - 1)]);
         for block in 0..latents.div_ceil(4) {
@@ -166,37 +154,33 @@ impl<T: Real> Rows<'_, T> {
                 for i in 0..LANES {
                     e[i] = T::from_f32(normals[i]).unwrap_or_default();
                 }
-                scatter(self.eps, &noise, j, &e);
-            }
-        }
-        if !self.eta.is_empty() && latents > 0 {
-            for (&pixel, eps) in self.pixels.iter().zip(self.eps.chunks_exact_mut(latents)) {
-                let guide = &self.locals[pixel as usize * p.local_stride as usize..];
-                add_loadings(eps, &guide[p.loadings_at()..], self.eta);
+                for (r, &eta) in self.eta.iter().enumerate() {
+                    let loading =
+                        gather(self.locals, guide, p.loadings_at() + j * self.eta.len() + r);
+                    for i in 0..LANES {
+                        e[i] = e[i] + loading[i] * eta;
+                    }
+                }
+                store(self.eps, j, &e, self.pixels.len());
             }
         }
     }
 
     /// What the normals mean.
     #[inline(always)]
-    fn mean(self) {
+    fn mean(self, guide: &Starts) {
         let Rows { p, pixels, locals, eps, draws, .. } = self;
-        let (k, latents) = (p.k(), p.latents as usize);
-        let guide = starts(pixels.iter().map(|&pixel| pixel as usize), p.local_stride as usize);
-        let noise = starts(0..pixels.len(), latents);
-        let draw = starts(0..pixels.len(), p.draw_stride());
+        let (k, latents, rows) = (p.k(), p.latents as usize, pixels.len());
         let zero = [T::zero(); LANES];
         let (mut top, mut brightness, mut log_scales) = (zero, zero, zero);
-        // Logits, then abundances without their common factor; beyond the first few, in the rows' own memory.
-        let mut near = [[zero; NEAR]; 2];
         for j in 0..latents {
-            let loc = gather(locals, &guide, j);
-            let log_scale = gather(locals, &guide, latents + j);
-            let mut x = gather(eps, &noise, j);
+            let loc = gather(locals, guide, j);
+            let log_scale = gather(locals, guide, latents + j);
+            let mut x = load(eps, j);
             if p.has(FULL_RANK) {
                 for m in 0..j {
-                    let t = gather(locals, &guide, 2 * latents + j * (j - 1) / 2 + m);
-                    let e = gather(eps, &noise, m);
+                    let t = gather(locals, guide, 2 * latents + j * (j - 1) / 2 + m);
+                    let e = load(eps, m);
                     for i in 0..LANES {
                         x[i] = x[i] + t[i] * e[i];
                     }
@@ -210,53 +194,40 @@ impl<T: Real> Rows<'_, T> {
                 brightness = x;
                 continue;
             }
-            match near[0].get_mut(j) {
-                Some(z) => *z = x,
-                None => scatter(draws, &draw, k + j, &x),
-            }
+            store(draws, k + j, &x, rows);
             for i in 0..LANES {
                 top[i] = if x[i] > top[i] { x[i] } else { top[i] };
             }
         }
-        if k > NEAR {
-            scatter(draws, &draw, 2 * k - 1, &zero);
-        }
+        store(draws, 2 * k - 1, &zero, rows);
         let mut sum = zero;
         for j in 0..k {
-            let mut w = near[0].get(j).copied().unwrap_or_else(|| gather(draws, &draw, k + j));
+            // Abundances without their common factor.
+            let mut w = load(draws, k + j);
             for i in 0..LANES {
                 w[i] = (w[i] - top[i]).quick_exp();
                 sum[i] = sum[i] + w[i];
             }
-            match near[1].get_mut(j) {
-                Some(near) => *near = w,
-                None => scatter(draws, &draw, j, &w),
-            }
+            store(draws, j, &w, rows);
         }
-        let (mut share, mut log_sum) = (zero, zero);
+        let (mut share, mut log_sum, mut factor) = (zero, zero, zero);
         for i in 0..LANES {
             share[i] = T::one() / sum[i];
             log_sum[i] = top[i] + sum[i].quick_ln();
+            factor[i] = brightness[i].quick_exp();
         }
         for j in 0..k {
-            let at = |at: usize, near: &[Lanes<T>; NEAR]| {
-                near.get(j).copied().unwrap_or_else(|| gather(draws, &draw, at))
-            };
-            let (mut log_w, mut w) = (at(k + j, &near[0]), at(j, &near[1]));
+            let (mut log_w, mut w) = (load(draws, k + j), load(draws, j));
             for i in 0..LANES {
                 log_w[i] = log_w[i] - log_sum[i];
                 w[i] = w[i] * share[i];
             }
-            scatter(draws, &draw, k + j, &log_w);
-            scatter(draws, &draw, j, &w);
+            store(draws, k + j, &log_w, rows);
+            store(draws, j, &w, rows);
         }
-        let mut factor = zero;
-        for i in 0..LANES {
-            factor[i] = brightness[i].quick_exp();
-        }
-        scatter(draws, &draw, 2 * k, &factor);
-        scatter(draws, &draw, 2 * k + 1, &brightness);
-        scatter(draws, &draw, 2 * k + 2, &log_scales);
+        store(draws, 2 * k, &factor, rows);
+        store(draws, 2 * k + 1, &brightness, rows);
+        store(draws, 2 * k + 2, &log_scales, rows);
     }
 }
 

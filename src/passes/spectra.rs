@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::{Access, Grid, Pass, WORKGROUP, shader};
 use crate::buffers::Buffers;
-use crate::layout::{Buf, Params};
+use crate::layout::{Buf, Params, ROW_GROUP};
 
 /// One workgroup a chunk of pixels.
 pub static PASS: Pass = Pass {
@@ -55,7 +55,7 @@ pub fn run_in(arch: pulp::Arch, p: &Params, b: &mut Buffers<f32>) {
     let (cube, theta, draws, pixel_of) = (&*b.cube, &b.theta, &b.draws, &b.pixel_of[..batch]);
     let chunks = p.chunks as usize;
     let each = chunks.div_ceil(TASKS * rayon::current_num_threads());
-    b.row_grads[..batch * sums]
+    b.row_grads[..p.groups() * ROW_GROUP * sums]
         .par_chunks_mut(each * chunk_rows * sums)
         .zip(b.partials[..chunks * bands].par_chunks_mut(each * bands))
         .zip(pixel_of.par_chunks(each * chunk_rows))

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::{Access, Grid, Pass, rows_a_task, shader};
 use crate::buffers::Buffers;
-use crate::layout::{Buf, Params};
+use crate::layout::{Buf, Params, ROW_GROUP};
 use crate::math::Real;
 
 /// One invocation a particle, chunk and sum.
@@ -41,13 +41,15 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
             let (logs, local) = sums.split_at_mut(k);
             let mut elbo = T::zero();
             for place in first..(first + chunk_rows).min(batch) {
-                let draw = &draws[(particle * batch + place) * p.draw_stride()..];
-                for (sum, &log) in logs.iter_mut().zip(&draw[k..2 * k]) {
-                    *sum = *sum + log;
+                let at = p.row_at(particle, place, p.draw_stride());
+                let draw = |column: usize| draws[at + column * ROW_GROUP];
+                for (i, sum) in logs.iter_mut().enumerate() {
+                    *sum = *sum + draw(k + i);
                 }
-                let (g, entropy) = (draw[2 * k + 1], draw[2 * k + 2]);
-                let at = (place * p.particles as usize + particle) * p.row_grad_stride();
-                elbo = elbo + (row_grads[at + 2 * k] - half_precision * g * g + entropy);
+                let (g, entropy) = (draw(2 * k + 1), draw(2 * k + 2));
+                let at = p.row_at(particle, place, p.row_grad_stride());
+                let density = row_grads[at + 2 * k * ROW_GROUP];
+                elbo = elbo + (density - half_precision * g * g + entropy);
             }
             // The Dirichlet density is linear in the logs.
             let dirichlet: T = a.iter().zip(&*logs).map(|(&a, &log)| a * log).sum();

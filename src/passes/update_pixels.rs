@@ -54,7 +54,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
         return;
     }
     let arch = pulp::Arch::new();
-    let (pixel_of, grads) = (&b.pixel_of[..batch], &b.local_grads[..batch * stride]);
+    let (pixel_of, grads) = (&b.pixel_of[..batch], &b.local_grads);
     let threads = rayon::current_num_threads().min(batch.div_ceil(WORTH_A_THREAD));
     let part = (p.pixels as usize).div_ceil(threads);
     let locals = b.locals[..p.pixels as usize * stride].par_chunks_mut(part * stride);
@@ -116,12 +116,12 @@ impl<T: Real> Part<'_, T> {
         let (rate, of_loadings) = (T::of(f64::from(p.rate_local)), T::of(loading_share(p)));
         let (pixel_of, first) = (self.pixel_of, self.first);
         let pixels = || places.iter().map(|&place| pixel_of[place] as usize - first);
-        let guide = starts(pixels(), stride);
-        let moment = starts(pixels(), 2 * stride);
-        let own = starts(places.iter().copied(), stride);
+        let guide = starts(pixels().map(|pixel| pixel * stride));
+        let moment = starts(pixels().map(|pixel| 2 * pixel * stride));
+        let own = starts(places.iter().map(|&place| p.place_at(place, stride)));
         // Locs come first, so that they see the log scales as they were.
         for d in 0..stride {
-            let grad = gather(self.grads, &own, d);
+            let grad = gather(self.grads, &own, LANES * d);
             let mut value = gather(self.locals, &guide, d);
             let mut first = gather(self.moments, &moment, d);
             let mut second = gather(self.moments, &moment, stride + d);

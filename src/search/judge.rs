@@ -9,9 +9,8 @@ use rayon::prelude::*;
 
 use super::{Event, Mode, POLISH_STEPS, PROBE_STEPS, Solution};
 use crate::backend::Device;
-use crate::guide::State;
+use crate::guide::{State, medians};
 use crate::layout::Params;
-use crate::math::softplus;
 use crate::model::{Guide, Model};
 use crate::posterior::Posterior;
 use crate::scene::Cube;
@@ -178,18 +177,10 @@ impl<'a> Judge<'a> {
             return None;
         }
         let elbo = outcome.elbo();
-        fitted.endmembers = endmembers(&outcome, self.cube.bands());
+        fitted.endmembers = medians(&outcome.params, &outcome.globals);
         let Outcome { params, globals, locals, visits, .. } = outcome;
         let state = State { globals, locals, prior_centre: centre, rank_sum: Vec::new(), visits };
         fitted.fit = Some((params, state));
         elbo
     }
-}
-
-/// The medians of the spectra under the guide: softplus is monotone.
-fn endmembers(outcome: &Outcome, bands: usize) -> Array2<f64> {
-    let p = &outcome.params;
-    Array2::from_shape_fn((p.k(), bands), |(k, l)| {
-        softplus(f64::from(outcome.globals[k * p.stride() + l]))
-    })
 }

@@ -7,7 +7,7 @@ use pulp::{Arch, Simd, WithSimd};
 use super::super::MOST_FUSED;
 use super::vectors::{Logs, reciprocal};
 use crate::lanes::prefetch;
-use crate::layout::{Params, VARIABILITY};
+use crate::layout::{Params, ROW_GROUP, VARIABILITY};
 use crate::scene::Cube;
 
 /// Chunks of the minibatch that follow each other, and where their sums go.
@@ -19,7 +19,7 @@ pub struct Chunks<'a> {
     /// Place in the minibatch of the first pixel.
     pub first: usize,
     pub pixels: &'a [u32],
-    /// (pixels, particles, row_grad_stride).
+    /// (groups, particles, row_grad_stride, ROW_GROUP).
     pub row_sums: &'a mut [f32],
     /// (chunks, particles, columns, stride).
     pub band_sums: &'a mut [f32],
@@ -76,8 +76,7 @@ impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Chunks { p, cube, theta, draws, first, pixels, row_sums, band_sums } = self.0;
-        let (batch, particles, chunk_rows) =
-            (p.batch as usize, p.particles as usize, p.chunk_rows as usize);
+        let (particles, chunk_rows) = (p.particles as usize, p.chunk_rows as usize);
         let (per_row, vectors) = (p.row_grad_stride(), p.stride() / S::F32_LANES);
         let zero = simd.splat_f32s(0.0);
         let none = Bands::<S::f32s, K> { endmembers: [zero; K], vary: [zero; K], noise: zero };
@@ -114,22 +113,16 @@ impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
                             let place = first + chunk * chunk_rows + block * ROWS + own;
                             let spectrum = cube.spectrum_padded(pixels[own] as usize);
                             y[r] = &S::as_simd_f32s(spectrum).0[at..][..n];
-                            ahead[r] = match left.get(block * ROWS + r + AHEAD) {
-                                Some(&pixel) if particle == 0 => {
-                                    &S::as_simd_f32s(cube.spectrum_padded(pixel as usize)).0[at..]
-                                        [..n]
-                                }
-                                _ => y[r],
-                            };
-                            draw[r] = &draws[(particle * batch + place) * p.draw_stride()..]
-                                [..p.draw_stride()];
+                            if let Some(&pixel) = left.get(block * ROWS + r + AHEAD)
+                                && particle == 0
+                            {
+                                let spectrum = cube.spectrum_padded(pixel as usize);
+                                ahead[r] = &S::as_simd_f32s(spectrum).0[at..][..n];
+                            }
+                            draw[r] = &draws[p.row_at(particle, place, p.draw_stride())..];
                         }
-                        let out = row_sums[block * ROWS * particles * per_row..]
-                            .chunks_exact_mut(per_row)
-                            .skip(particle)
-                            .step_by(particles)
-                            .take(pixels.len());
-                        rows.add(n, [y, ahead], draw, noise_logs, at == 0, out);
+                        let out = &mut row_sums[p.row_at(particle, block * ROWS, per_row)..];
+                        rows.add(n, [y, ahead], draw, noise_logs, at == 0, (out, pixels.len()));
                     }
                     rows.end(&mut S::as_mut_simd_f32s(band_sums).0[at..], vectors, n, own.len());
                 }
@@ -192,16 +185,16 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
     }
 
     /// Adds a block of rows: A and B of each, sums over bands, sums over rows, each a loop that has what it
-    /// needs in registers. `out` are the sums over bands, one for each row that counts.
+    /// needs in registers. `out` are the sums over bands, side by side for so many rows that count.
     #[inline(always)]
-    fn add<'o>(
+    fn add(
         &mut self,
         n: usize,
         [y, ahead]: [[&[S::f32s]; ROWS]; 2],
         draw: [&[f32]; ROWS],
         noise_logs: f32,
         fresh: bool,
-        out: impl ExactSizeIterator<Item = &'o mut [f32]>,
+        (out, count): (&mut [f32], usize),
     ) {
         let (simd, k, weight) = (self.simd, self.k(), self.weight);
         let zero = simd.splat_f32s(0.0);
@@ -209,28 +202,26 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         let mut squares = [[0.0; K]; ROWS];
         for r in 0..ROWS {
             for i in 0..k {
-                let w = draw[r][i];
-                (amounts[r][i], squares[r][i]) = (w * draw[r][2 * k], w * w);
+                let w = draw[r][i * ROW_GROUP];
+                (amounts[r][i], squares[r][i]) = (w * draw[r][2 * k * ROW_GROUP], w * w);
             }
+        }
+        for ahead in ahead {
+            ahead.iter().for_each(prefetch);
         }
         let mut fit = [zero; ROWS];
         if VARIES {
             for r in 0..ROWS {
-                fit[r] = self.varying(r, n, y[r], ahead[r], &amounts[r], &squares[r]);
+                fit[r] = self.varying(r, n, y[r], &amounts[r], &squares[r]);
             }
         } else {
             for r in (0..ROWS).step_by(2) {
-                let two = self.alike(
-                    r,
-                    n,
-                    [y[r], y[r + 1]],
-                    [ahead[r], ahead[r + 1]],
-                    [&amounts[r], &amounts[r + 1]],
-                );
+                let amounts = [&amounts[r], &amounts[r + 1]];
+                let two = self.alike(r, n, [y[r], y[r + 1]], amounts);
                 [fit[r], fit[r + 1]] = two;
             }
         }
-        for r in out.len()..ROWS {
+        for r in count..ROWS {
             self.a[r][..n].fill(zero);
             self.twice_b[r][..n].fill(zero);
         }
@@ -243,18 +234,20 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
             }
         }
         self.over_rows(n, &amounts, &squares);
-        for (r, out) in out.enumerate() {
-            if fresh {
-                out.fill(0.0);
-            }
+        for r in 0..count {
+            let mut add = |column: usize, sum: f32| {
+                let out = &mut out[column * ROW_GROUP + r];
+                *out = if fresh { sum } else { *out + sum };
+            };
             for i in 0..k {
-                out[i] += weight * simd.reduce_sum_f32s(by_mean[r][i]);
-                if VARIES {
-                    out[k + i] += 0.5 * weight * simd.reduce_sum_f32s(by_variance[r][i]);
-                }
+                add(i, weight * simd.reduce_sum_f32s(by_mean[r][i]));
+                let by_variance = match VARIES {
+                    true => 0.5 * weight * simd.reduce_sum_f32s(by_variance[r][i]),
+                    false => 0.0,
+                };
+                add(k + i, by_variance);
             }
-            let fit = simd.reduce_sum_f32s(fit[r]);
-            out[2 * k] += -0.5 * weight * (fit + noise_logs);
+            add(2 * k, -0.5 * weight * (simd.reduce_sum_f32s(fit[r]) + noise_logs));
         }
     }
 
@@ -265,7 +258,6 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         r: usize,
         n: usize,
         y: &[S::f32s],
-        ahead: &[S::f32s],
         amounts: &[f32; K],
         squares: &[f32; K],
     ) -> S::f32s {
@@ -278,12 +270,10 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         }
         let mut fit = simd.splat_f32s(0.0);
         let mut logs = Logs::new(simd);
-        let (y, ahead, bands) = (&y[..n], &ahead[..n], &self.bands[..n]);
+        let (y, bands) = (&y[..n], &self.bands[..n]);
         let (a, twice_b) = (&mut self.a[r][..n], &mut self.twice_b[r][..n]);
         // Two vectors share a reciprocal and a logarithm: 1 / s = t / (s t).
         for v in (1..n).step_by(2) {
-            prefetch(&ahead[v - 1]);
-            prefetch(&ahead[v]);
             let (first, second) = (
                 normal::<S, K>(simd, k, y[v - 1], &bands[v - 1], &amount, &square),
                 normal::<S, K>(simd, k, y[v], &bands[v], &amount, &square),
@@ -298,7 +288,6 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         }
         if n % 2 == 1 {
             let v = n - 1;
-            prefetch(&ahead[v]);
             let (residual, variance) = normal::<S, K>(simd, k, y[v], &bands[v], &amount, &square);
             logs.multiply(simd, variance);
             (a[v], twice_b[v], fit) = scores(simd, residual, reciprocal(simd, variance), fit);
@@ -314,7 +303,6 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         r: usize,
         n: usize,
         y: [&[S::f32s]; 2],
-        ahead: [&[S::f32s]; 2],
         amounts: [&[f32; K]; 2],
     ) -> [S::f32s; 2] {
         let (simd, k) = (self.simd, self.k());
@@ -325,11 +313,9 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
             }
         }
         let mut fit = [simd.splat_f32s(0.0); 2];
-        let (y, ahead) = ([&y[0][..n], &y[1][..n]], [&ahead[0][..n], &ahead[1][..n]]);
+        let y = [&y[0][..n], &y[1][..n]];
         let bands = &self.bands[..n];
         for v in 0..n {
-            prefetch(&ahead[0][v]);
-            prefetch(&ahead[1][v]);
             let mut residual = [y[0][v], y[1][v]];
             for i in 0..k {
                 let c = bands[v].endmembers[i];

@@ -1,0 +1,109 @@
+//! The engine's buffers.
+
+/// The engine's buffers: f32, but [`Buf::PixelOf`] and [`Buf::Status`], which are u32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Buf {
+    /// Reflectance, (N, stride).
+    Cube,
+    /// Guide of the scene latents, (global_stride): G locs, G log scales, loadings (G, rank).
+    Globals,
+    /// Adam's moments of those, (2, global_stride).
+    GlobalMoments,
+    /// Centre of the endmembers' prior, (K, stride).
+    PriorCentre,
+    /// What stands behind the scene draw, (S, G): standard normals, with the loadings' share (26).
+    GlobalEps,
+    /// What the scene draw means, (S, theta_stride).
+    Theta,
+    /// Guide of the pixel latents, (N, local_stride).
+    Locals,
+    /// Adam's moments of those, (N, 2, local_stride).
+    LocalMoments,
+    /// The pixel at each place of the minibatch, (B), u32.
+    PixelOf,
+    /// The same for the pixel draws, (groups, S, P, [`ROW_GROUP`](super::ROW_GROUP)).
+    LocalEps,
+    /// What the pixel draws mean, (groups, S, draw_stride, ROW_GROUP).
+    Draws,
+    /// Mixed spectra, (R, stride).
+    Mu,
+    /// With covariance: observed less mixed spectra, (R, stride).
+    Residuals,
+    /// With covariance: derivative of the log density by the innovation's mean, (R, stride).
+    ScoreInnovation,
+    /// A: derivative of the log density by the mean, (R, stride).
+    ScoreMean,
+    /// B: derivative of the log density by the variance, (R, stride).
+    ScoreVariance,
+    /// Log density, summed over each four bands, (R, quads).
+    LogDensity,
+    /// Sums over bands, (groups, S, row_grad_stride, ROW_GROUP).
+    RowGrads,
+    /// Gradient of the guide of the minibatch's pixels, (groups, local_stride, ROW_GROUP), then of the log
+    /// density by each latent in units of its scale, (groups, S, P, ROW_GROUP).
+    LocalGrads,
+    /// Partial sums over pixels of what each band gives the scene latents, (chunks, S, columns, stride).
+    Partials,
+    /// With covariance: sums over pixels of what each pair of bands gives their regression, (S, stride,
+    /// stride).
+    RegressionSums,
+    /// Partial sums over pixels of log abundances (K) and the local ELBO, (S, chunks, K + 1).
+    RowSums,
+    /// Both summed over chunks, (S, totals_stride).
+    Totals,
+    /// Gradient of the guide of the scene latents, (global_stride).
+    GlobalGrads,
+    /// What each scene latent gives the ELBO, (G), then with the low-rank guide the gradient of the log
+    /// joint by each in units of its scale, (G, S).
+    GlobalTerms,
+    /// Low-rank guide: standard normals that all latents share, (S, rank).
+    RankEps,
+    /// Low-rank guide: partial sums of loadings' products, lower triangles, (scene_chunks + chunks,
+    /// rank, rank): scene latents, then the minibatch's.
+    RankPartials,
+    /// Low-rank guide: sum over all pixels of their loadings' products, a lower triangle, (rank, rank).
+    RankSum,
+    /// Low-rank guide: inverse of M (rank, rank), then half its log determinant (equation 28).
+    RankInverse,
+    /// ELBO of each step, (TRACE_LEN).
+    Trace,
+    /// Not-finite flag of the step, steps skipped so far, (4), u32.
+    Status,
+}
+
+impl Buf {
+    /// Every buffer.
+    pub const ALL: [Buf; 31] = [
+        Buf::Cube,
+        Buf::Globals,
+        Buf::GlobalMoments,
+        Buf::PriorCentre,
+        Buf::GlobalEps,
+        Buf::Theta,
+        Buf::Locals,
+        Buf::LocalMoments,
+        Buf::PixelOf,
+        Buf::LocalEps,
+        Buf::Draws,
+        Buf::Mu,
+        Buf::Residuals,
+        Buf::ScoreInnovation,
+        Buf::ScoreMean,
+        Buf::ScoreVariance,
+        Buf::LogDensity,
+        Buf::RowGrads,
+        Buf::LocalGrads,
+        Buf::Partials,
+        Buf::RegressionSums,
+        Buf::RowSums,
+        Buf::Totals,
+        Buf::GlobalGrads,
+        Buf::GlobalTerms,
+        Buf::RankEps,
+        Buf::RankPartials,
+        Buf::RankSum,
+        Buf::RankInverse,
+        Buf::Trace,
+        Buf::Status,
+    ];
+}
