@@ -124,7 +124,8 @@ const TAIL: [f32; 9] = [
 /// the loops over lanes become single instructions.
 pub const LANES: usize = 16;
 
-/// Words stay in 64-bit lanes, where the products are: narrowing and widening takes longer than multiplying.
+/// Words stay in 64-bit lanes, where the products are: narrowing and widening takes longer than multiplying. Their
+/// upper halves hold what is left of products, and are not read.
 #[inline(always)]
 fn philox_lanes(counter: [[u32; LANES]; 4], key: [u32; 2]) -> [[u32; LANES]; 4] {
     const WORD: u64 = u32::MAX as u64;
@@ -142,9 +143,9 @@ fn philox_lanes(counter: [[u32; LANES]; 4], key: [u32; 2]) -> [[u32; LANES]; 4] 
             let p0 = u64::from(MULTIPLIER[0]) * (c0[i] & WORD);
             let p1 = u64::from(MULTIPLIER[1]) * (c2[i] & WORD);
             c0[i] = (p1 >> 32) ^ c1[i] ^ key0;
-            c1[i] = p1 & WORD;
+            c1[i] = p1;
             c2[i] = (p0 >> 32) ^ c3[i] ^ key1;
-            c3[i] = p0 & WORD;
+            c3[i] = p0;
         }
         k0 = k0.wrapping_add(WEYL[0]);
         k1 = k1.wrapping_add(WEYL[1]);

@@ -5,7 +5,8 @@ use rayon::prelude::*;
 
 use super::{Access, Grid, Pass, rows_a_task, shader};
 use crate::buffers::Buffers;
-use crate::layout::{Buf, Params, ROW_GROUP};
+use crate::lanes::{LANES, load};
+use crate::layout::{Buf, Params};
 use crate::math::Real;
 
 /// One invocation a particle, chunk and sum.
@@ -24,35 +25,47 @@ pub static PASS: Pass = Pass {
     trips: |p| u64::from(p.chunk_rows) * (1 + u64::from(p.endmembers)),
 };
 
-/// Sums over pixels on the CPU.
+/// Sums over pixels on the CPU, a group side by side. Rows beyond the minibatch are zero.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
-    let (k, batch) = (p.k(), p.batch as usize);
-    let (chunks, chunk_rows) = (p.chunks as usize, p.chunk_rows as usize);
+    let (k, particles, groups) = (p.k(), p.particles as usize, p.groups());
+    let (chunks, chunk_groups) = (p.chunks as usize, p.chunk_rows as usize / LANES);
     let half_precision = T::of(0.5 * f64::from(p.brightness_precision));
     let (theta, draws, row_grads) = (&b.theta, &b.draws, &b.row_grads);
-    b.row_sums[..p.particles as usize * chunks * (k + 1)]
+    let (per_draw, per_row) = (p.draw_stride() * LANES, p.row_grad_stride() * LANES);
+    b.row_sums[..particles * chunks * (k + 1)]
         .par_chunks_mut(k + 1)
-        .with_min_len(rows_a_task(chunk_rows * (k + 1)))
+        .with_min_len(rows_a_task(p.chunk_rows as usize * (k + 1)))
         .enumerate()
         .for_each(|(at, sums)| {
-            let (particle, first) = (at / chunks, at % chunks * chunk_rows);
+            let (particle, first) = (at / chunks, at % chunks * chunk_groups);
+            let rows = || {
+                (first..groups.min(first + chunk_groups))
+                    .map(move |group| group * particles + particle)
+            };
             let a = &theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
-            sums.fill(T::zero());
             let (logs, local) = sums.split_at_mut(k);
-            let mut elbo = T::zero();
-            for place in first..(first + chunk_rows).min(batch) {
-                let at = p.row_at(particle, place, p.draw_stride());
-                let draw = |column: usize| draws[at + column * ROW_GROUP];
-                for (i, sum) in logs.iter_mut().enumerate() {
-                    *sum = *sum + draw(k + i);
+            for (i, sum) in logs.iter_mut().enumerate() {
+                let mut lanes = [T::zero(); LANES];
+                for row in rows() {
+                    let log = load(&draws[row * per_draw..], k + i);
+                    for lane in 0..LANES {
+                        lanes[lane] = lanes[lane] + log[lane];
+                    }
                 }
-                let (g, entropy) = (draw(2 * k + 1), draw(2 * k + 2));
-                let at = p.row_at(particle, place, p.row_grad_stride());
-                let density = row_grads[at + 2 * k * ROW_GROUP];
-                elbo = elbo + (density - half_precision * g * g + entropy);
+                *sum = lanes.into_iter().sum();
+            }
+            let mut elbo = [T::zero(); LANES];
+            for row in rows() {
+                let draw = &draws[row * per_draw..];
+                let (g, entropy) = (load(draw, 2 * k + 1), load(draw, 2 * k + 2));
+                let density = load(&row_grads[row * per_row..], 2 * k);
+                for i in 0..LANES {
+                    let prior = half_precision * g[i] * g[i];
+                    elbo[i] = elbo[i] + (density[i] - prior + entropy[i]);
+                }
             }
             // The Dirichlet density is linear in the logs.
             let dirichlet: T = a.iter().zip(&*logs).map(|(&a, &log)| a * log).sum();
-            local[0] = elbo + dirichlet;
+            local[0] = elbo.into_iter().sum::<T>() + dirichlet;
         });
 }

@@ -71,6 +71,7 @@ impl Cube {
     }
 
     /// The spectrum of one pixel with its padding.
+    #[inline]
     pub fn spectrum_padded(&self, pixel: usize) -> &[f32] {
         &self.data[pixel * self.stride()..][..self.stride()]
     }
