@@ -70,17 +70,23 @@ fn resize(
     globals[at] = resized as f32;
     globals[to.globals as usize + at] =
         (log_scale + (size * sigmoid(loc) / sigmoid(resized)).ln()) as f32;
-    load(p, from, to, globals, (at, at));
+    carry_loadings(p, from, to, globals, (at, at));
     if p.has(VARIABILITY) && to.has(VARIABILITY) {
         let (old, new) = (p.variability_at() + at, to.variability_at() + at);
         globals[new] = from[old] + size.ln() as f32;
         globals[to.globals as usize + new] = from[p.globals as usize + old];
-        load(p, from, to, globals, (old, new));
+        carry_loadings(p, from, to, globals, (old, new));
     }
 }
 
 /// Carries the loadings of a scene latent over; none where the guide is not of low rank.
-fn load(p: &Params, from: &[f32], to: &Params, globals: &mut [f32], (old, new): (usize, usize)) {
+fn carry_loadings(
+    p: &Params,
+    from: &[f32],
+    to: &Params,
+    globals: &mut [f32],
+    (old, new): (usize, usize),
+) {
     let rank = p.rank.min(to.rank) as usize;
     let (old, new) = (
         2 * p.globals as usize + old * p.rank as usize,

@@ -74,8 +74,7 @@ pub fn store<T: Real>(to: &mut [T], column: usize, lanes: &Lanes<T>, rows: usize
 }
 
 /// Asks for a value before its turn: minibatches are random places, which no hardware foresees. Into the
-/// second cache: where all line buffers are busy such a request is dropped, one for the first cache holds up
-/// all that follows.
+/// second cache: requests for the first hold up what follows while they wait (measured: docs/performance.md).
 #[inline(always)]
 pub fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]

@@ -247,8 +247,7 @@ impl Params {
     /// First element of a particle's row in a buffer with so many columns, (groups, S, columns,
     /// [`ROW_GROUP`]); the next column is [`ROW_GROUP`] further.
     pub fn row_at(&self, particle: usize, place: usize, columns: usize) -> usize {
-        let group = place / ROW_GROUP * self.particles as usize + particle;
-        group * columns * ROW_GROUP + place % ROW_GROUP
+        self.place_at(place, self.particles as usize * columns) + particle * columns * ROW_GROUP
     }
 
     /// The same in a buffer without particles, (groups, columns, [`ROW_GROUP`]).

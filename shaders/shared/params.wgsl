@@ -82,7 +82,7 @@ fn scene_chunks() -> u32 { return (p.globals + scene_chunk() - 1u) / scene_chunk
 // Rows of these lie side by side: the next column is ROW_GROUP further.
 const ROW_GROUP = 16u;
 fn row_at(particle: u32, place: u32, columns: u32) -> u32 {
-    return (place / ROW_GROUP * p.particles + particle) * columns * ROW_GROUP + place % ROW_GROUP;
+    return place_at(place, p.particles * columns) + particle * columns * ROW_GROUP;
 }
 fn place_at(place: u32, columns: u32) -> u32 {
     return place / ROW_GROUP * columns * ROW_GROUP + place % ROW_GROUP;

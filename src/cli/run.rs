@@ -162,9 +162,11 @@ pub fn run(
     };
     // Spectra that come first, come from a fit with brightness.
     let first = |model: &Model| {
-        let shaded =
-            Model { brightness: Some(BRIGHTNESS_SD), held: Held::Nothing, ..model.clone() };
-        (spectra == SpectraArg::First).then_some(shaded)
+        (spectra == SpectraArg::First).then(|| Model {
+            brightness: Some(BRIGHTNESS_SD),
+            held: Held::Nothing,
+            ..model.clone()
+        })
     };
     // Before sizes are computed from it: they would not hold just any number.
     starts::check_count(&scene.cube, endmembers)?;

@@ -52,8 +52,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
         .for_each(|((grads, by_standards), pixels)| {
             for (lane, &pixel) in pixels.iter().enumerate() {
                 let guide = &locals[pixel as usize * stride..][..stride];
-                let (_, loadings) = guide.split_at(p.loadings_at());
-                for (j, row) in loadings.chunks_exact(rank).enumerate() {
+                for (j, row) in guide[p.loadings_at()..].chunks_exact(rank).enumerate() {
                     let at = |r: usize| (p.loadings_at() + j * rank + r) * ROW_GROUP + lane;
                     // What the entropy asks: V M^-1.
                     for r in 0..rank {

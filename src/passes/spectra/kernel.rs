@@ -235,19 +235,18 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         }
         self.over_rows(n, &amounts, &squares);
         for r in 0..count {
-            let mut add = |column: usize, sum: f32| {
+            let mut write = |column: usize, sum: f32| {
                 let out = &mut out[column * ROW_GROUP + r];
                 *out = if fresh { sum } else { *out + sum };
             };
             for i in 0..k {
-                add(i, weight * simd.reduce_sum_f32s(by_mean[r][i]));
-                let by_variance = match VARIES {
-                    true => 0.5 * weight * simd.reduce_sum_f32s(by_variance[r][i]),
-                    false => 0.0,
-                };
-                add(k + i, by_variance);
+                write(i, weight * simd.reduce_sum_f32s(by_mean[r][i]));
+                // Without variability they are zero, as they were when the buffer was made.
+                if VARIES {
+                    write(k + i, 0.5 * weight * simd.reduce_sum_f32s(by_variance[r][i]));
+                }
             }
-            add(2 * k, -0.5 * weight * (simd.reduce_sum_f32s(fit[r]) + noise_logs));
+            write(2 * k, -0.5 * weight * (simd.reduce_sum_f32s(fit[r]) + noise_logs));
         }
     }
 
