@@ -16,7 +16,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (place >= p.batch) {
         return;
     }
-    let guide = pixel_of[place] * p.local_stride;
+    let guide = place_at(pixel_of[place], p.local_stride);
     let out = place_at(place, p.local_stride);
     let by_standards = groups() * ROW_GROUP * p.local_stride;
     for (var d = 0u; d < p.local_stride; d++) {
@@ -45,13 +45,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                 by_z = brightness * mixed - p.brightness_precision * draws[draw + ROW_GROUP * (2u * p.endmembers + 1u)];
             }
             grads[out + ROW_GROUP * j] += by_z;
-            let by_standard = by_z * exp(locals[guide + p.latents + j]);
+            let by_standard = by_z * exp(locals[guide + ROW_GROUP * (p.latents + j)]);
             grads[by_standards + noise + ROW_GROUP * j] = by_standard;
             var standard = eps[noise + ROW_GROUP * j];
             if (has(FULL_RANK)) {
                 for (var m = 0u; m < j; m++) {
                     let t = 2u * p.latents + j * (j - 1u) / 2u + m;
-                    standard += locals[guide + t] * eps[noise + ROW_GROUP * m];
+                    standard += locals[guide + ROW_GROUP * t] * eps[noise + ROW_GROUP * m];
                     grads[out + ROW_GROUP * t] += by_standard * eps[noise + ROW_GROUP * m];
                 }
             }

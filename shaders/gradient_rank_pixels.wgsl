@@ -16,14 +16,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
     let place = at / p.latents;
     let j = at % p.latents;
-    let guide = pixel_of[place] * p.local_stride;
-    let row = guide + loadings_at() + j * p.rank;
+    let guide = place_at(pixel_of[place], p.local_stride);
+    let row = guide + ROW_GROUP * (loadings_at() + j * p.rank);
     let out = place_at(place, p.local_stride) + ROW_GROUP * (loadings_at() + j * p.rank);
     // What the entropy asks: V M^-1.
     for (var r = 0u; r < p.rank; r++) {
         var sum = 0.0;
         for (var q = 0u; q < p.rank; q++) {
-            sum += locals[row + q] * inverse[q * p.rank + r];
+            sum += locals[row + ROW_GROUP * q] * inverse[q * p.rank + r];
         }
         grads[out + ROW_GROUP * r] = sum;
     }
@@ -32,7 +32,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         var by_shared = grads[by_standard + ROW_GROUP * j];
         // Latent j is in those after it, by the column of T.
         for (var i = j + 1u; i < p.latents; i++) {
-            by_shared += locals[guide + 2u * p.latents + i * (i - 1u) / 2u + j] * grads[by_standard + ROW_GROUP * i];
+            let t = 2u * p.latents + i * (i - 1u) / 2u + j;
+            by_shared += locals[guide + ROW_GROUP * t] * grads[by_standard + ROW_GROUP * i];
         }
         by_shared /= f32(p.particles);
         for (var r = 0u; r < p.rank; r++) {

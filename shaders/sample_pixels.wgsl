@@ -15,15 +15,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
     let place = row % p.batch;
     let particle = row / p.batch;
-    // All pixels in any order are the same minibatch, and in this one they lie side by side.
-    var pixel = place;
-    if (p.batch < p.pixels) {
-        pixel = shuffled(p.batch_first + place);
-    }
+    let pixel = drawn(place / ROW_GROUP) * ROW_GROUP + place % ROW_GROUP;
     if (particle == 0u) {
         pixel_of[place] = pixel;
     }
-    let guide = pixel * p.local_stride;
+    let guide = place_at(pixel, p.local_stride);
     let noise = row_at(particle, place, p.latents);
     let weight = row_at(particle, place, draw_stride());
     let log_weight = weight + ROW_GROUP * p.endmembers;
@@ -37,17 +33,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         }
         var standard = four[j % 4u];
         for (var r = 0u; r < p.rank; r++) {
-            standard += locals[guide + loadings_at() + j * p.rank + r] * eta[particle * p.rank + r];
+            standard += locals[guide + ROW_GROUP * (loadings_at() + j * p.rank + r)] * eta[particle * p.rank + r];
         }
         eps[noise + ROW_GROUP * j] = standard;
         if (has(FULL_RANK)) {
             for (var m = 0u; m < j; m++) {
-                standard += locals[guide + 2u * p.latents + j * (j - 1u) / 2u + m] * eps[noise + ROW_GROUP * m];
+                let t = 2u * p.latents + j * (j - 1u) / 2u + m;
+                standard += locals[guide + ROW_GROUP * t] * eps[noise + ROW_GROUP * m];
             }
         }
-        let log_scale = locals[guide + p.latents + j];
+        let log_scale = locals[guide + ROW_GROUP * (p.latents + j)];
         log_scales += log_scale;
-        let z = locals[guide + j] + exp(log_scale) * standard;
+        let z = locals[guide + ROW_GROUP * j] + exp(log_scale) * standard;
         if (j + 1u < p.endmembers) {
             draws[log_weight + ROW_GROUP * j] = z;
             top = max(top, z);
@@ -69,4 +66,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     draws[weight + ROW_GROUP * 2u * p.endmembers] = exp(brightness);
     draws[weight + ROW_GROUP * (2u * p.endmembers + 1u)] = brightness;
     draws[weight + ROW_GROUP * (2u * p.endmembers + 2u)] = log_scales;
+}
+
+// The scene's group at a place of the minibatch. That which is not full takes the last place.
+fn drawn(at: u32) -> u32 {
+    // All pixels in any order are the same minibatch, and in this one they lie side by side.
+    if (groups() == scene_groups()) {
+        return at;
+    }
+    let last = groups() - 1u;
+    var place = at;
+    if (at == last) {
+        place = p.odd_group;
+    } else if (at == p.odd_group) {
+        place = last;
+    }
+    return shuffled(p.first_group + place);
 }

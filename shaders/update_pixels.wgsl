@@ -19,22 +19,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         return;
     }
     let pixel = pixel_of[place];
-    let guide = pixel * p.local_stride;
+    let guide = place_at(pixel, p.local_stride);
+    let own = place_at(pixel, 2u * p.local_stride);
     let decay = vec2f(p.decay_first_local, p.decay_second_local);
     // Locs come first, so that they see the log scales as they were.
     for (var d = 0u; d < p.local_stride; d++) {
-        let first = 2u * guide + d;
-        let second = first + p.local_stride;
+        let first = own + ROW_GROUP * d;
+        let second = first + ROW_GROUP * p.local_stride;
         let grad = grads[place_at(place, p.local_stride) + ROW_GROUP * d];
         let after = moments_after(vec2f(moments[first], moments[second]), grad, decay);
         moments[first] = after.x;
         moments[second] = after.y;
         var rate = p.rate_local;
         if (d < p.latents) {
-            rate *= min(1.0, LOC_STEP * exp(locals[guide + p.latents + d]));
+            rate *= min(1.0, LOC_STEP * exp(locals[guide + ROW_GROUP * (p.latents + d)]));
         } else if (d >= loadings_at()) {
             rate *= min(1.0, sqrt(LOADING_PIXELS * p.per_pixel));
         }
-        locals[guide + d] += rate * climb(after);
+        locals[guide + ROW_GROUP * d] += rate * climb(after);
     }
 }

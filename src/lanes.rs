@@ -7,53 +7,6 @@ pub use crate::rng::LANES;
 /// One value of each of sixteen rows.
 pub type Lanes<T> = [T; LANES];
 
-/// Where sixteen rows begin.
-#[derive(Clone, Copy)]
-pub struct Starts {
-    rows: [usize; LANES],
-    /// None of them begins later.
-    last: usize,
-}
-
-/// Where sixteen rows begin. What is missing of them repeats the last one: it computes and
-/// writes the same, and no loop has a remainder. `rows` is not empty.
-#[inline(always)]
-pub fn starts(rows: impl ExactSizeIterator<Item = usize>) -> Starts {
-    let mut starts = [0; LANES];
-    let (mut last, count) = (0, rows.len());
-    for (start, row) in starts.iter_mut().zip(rows) {
-        (last, *start) = (row, row);
-    }
-    for start in starts.iter_mut().skip(count) {
-        *start = last;
-    }
-    Starts { rows: starts, last: starts.into_iter().fold(0, usize::max) }
-}
-
-/// Element `at` of each row.
-#[inline(always)]
-pub fn gather<T: Real>(from: &[T], starts: &Starts, at: usize) -> Lanes<T> {
-    let from = &from[at..];
-    assert!(starts.last < from.len());
-    let mut lanes = [T::zero(); LANES];
-    for (lane, &row) in lanes.iter_mut().zip(&starts.rows) {
-        // SAFETY: no row begins after `last`, which is within. Sixteen checks took longer than all else.
-        *lane = unsafe { *from.get_unchecked(row) };
-    }
-    lanes
-}
-
-/// Writes element `at` of each row.
-#[inline(always)]
-pub fn scatter<T: Real>(to: &mut [T], starts: &Starts, at: usize, lanes: &Lanes<T>) {
-    let to = &mut to[at..];
-    assert!(starts.last < to.len());
-    for (&lane, &row) in lanes.iter().zip(&starts.rows) {
-        // SAFETY: as above.
-        unsafe { *to.get_unchecked_mut(row) = lane };
-    }
-}
-
 /// A column of sixteen rows that lie side by side.
 #[inline(always)]
 pub fn load<T: Real>(from: &[T], column: usize) -> Lanes<T> {
@@ -62,7 +15,7 @@ pub fn load<T: Real>(from: &[T], column: usize) -> Lanes<T> {
     lanes
 }
 
-/// Writes a column of rows that lie side by side, of which so many are in use.
+/// Writes a column of rows that lie side by side, of which so many are in use; the others are zero.
 #[inline(always)]
 pub fn store<T: Real>(to: &mut [T], column: usize, lanes: &Lanes<T>, rows: usize) {
     let to = &mut to[column * LANES..][..LANES];
@@ -70,7 +23,31 @@ pub fn store<T: Real>(to: &mut [T], column: usize, lanes: &Lanes<T>, rows: usize
         to.copy_from_slice(lanes);
     } else {
         to[..rows].copy_from_slice(&lanes[..rows]);
+        to[rows..].fill(T::zero());
     }
+}
+
+/// Rows of `columns` (n, columns) side by side, (groups, columns, LANES). What is missing of the last group
+/// stays as it is.
+pub fn side_by_side<T: Copy>(rows: &[T], columns: usize, to: &mut [T]) {
+    let groups = to.chunks_exact_mut((columns * LANES).max(1));
+    for (rows, to) in rows.chunks((columns * LANES).max(1)).zip(groups) {
+        for (lane, row) in rows.chunks_exact(columns).enumerate() {
+            for (column, &x) in row.iter().enumerate() {
+                to[column * LANES + lane] = x;
+            }
+        }
+    }
+}
+
+/// The first `count` of rows that lie side by side, one after the other: undoes [`side_by_side`].
+pub fn row_by_row<T: Copy>(from: &[T], columns: usize, count: usize) -> Vec<T> {
+    (0..count * columns)
+        .map(|at| {
+            let (row, column) = (at / columns, at % columns);
+            from[(row / LANES * columns + column) * LANES + row % LANES]
+        })
+        .collect()
 }
 
 /// Asks for a value before its turn: minibatches are random places, which no hardware foresees. Into the
@@ -87,20 +64,10 @@ pub fn prefetch<T>(value: &T) {
     let _ = value;
 }
 
-/// Asks for rows of `stride` before their turn.
+/// Asks for all lines of a slice before their turn.
 #[inline(always)]
-pub fn prefetch_rows<T>(values: &[T], rows: &[u32], stride: usize) {
-    let line = (64 / size_of::<T>()).max(1);
-    for &row in rows {
-        let row = &values[row as usize * stride..][..stride];
-        for at in (0..stride).step_by(line) {
-            prefetch(&row[at]);
-        }
-        // Rows need not begin where cache lines do: the end may lie in one line more.
-        if let Some(last) = row.last() {
-            prefetch(last);
-        }
-    }
+pub fn prefetch_all<T>(values: &[T]) {
+    values.iter().step_by((64 / size_of::<T>()).max(1)).for_each(prefetch);
 }
 
 #[cfg(test)]
@@ -108,32 +75,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_that_is_not_full_repeats_its_last_row_and_touches_no_other() {
-        for count in [1, 5, LANES] {
-            let rows: Vec<usize> = (0..count).map(|i| 3 * (LANES - i)).collect();
-            let starts = starts(rows.iter().map(|row| 2 * row));
-            assert_eq!(starts.rows[count..], vec![2 * rows[count - 1]; LANES - count]);
-            assert_eq!(starts.last, 2 * LANES * 3);
-            let from: Vec<f64> = (0..200).map(f64::from).collect();
-            let lanes = gather(&from, &starts, 1);
-            let mut to = vec![-1.0; 200];
-            scatter(&mut to, &starts, 1, &lanes);
-            for (at, &x) in to.iter().enumerate() {
-                let own = rows.iter().any(|&row| 2 * row + 1 == at);
-                assert_eq!(x, if own { at as f64 } else { -1.0 });
+    fn rows_that_lie_side_by_side_come_back() {
+        for (count, columns) in [(1usize, 3usize), (16, 1), (37, 5), (4, 0)] {
+            let rows: Vec<u32> = (0..count * columns).map(|x| x as u32).collect();
+            let mut to = vec![u32::MAX; count.div_ceil(LANES) * LANES * columns];
+            side_by_side(&rows, columns, &mut to);
+            for at in (0..columns).map(|c| c * LANES) {
+                assert_eq!(to[at] as usize, at / LANES);
             }
+            assert_eq!(to.iter().filter(|&&x| x == u32::MAX).count(), to.len() - rows.len());
+            assert_eq!(row_by_row(&to, columns, count), rows);
         }
     }
 
     #[test]
-    fn rows_side_by_side_write_no_more_than_their_own() {
+    fn rows_side_by_side_are_zero_beyond_those_in_use() {
         let lanes: Lanes<f32> = std::array::from_fn(|i| i as f32);
         for count in [1, 5, LANES] {
             let mut to = [-1.0; 3 * LANES];
             store(&mut to, 1, &lanes, count);
-            assert_eq!(load(&to, 1)[..count], lanes[..count]);
-            let kept = to.iter().filter(|&&x| x == -1.0).count();
-            assert_eq!(kept, to.len() - count);
+            let written = load(&to, 1);
+            assert_eq!(written[..count], lanes[..count]);
+            assert!(written[count..].iter().all(|&x| x == 0.0));
+            assert_eq!(to.iter().filter(|&&x| x == -1.0).count(), 2 * LANES);
         }
     }
 }

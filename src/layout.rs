@@ -3,6 +3,7 @@
 
 mod buf;
 mod flags;
+mod minibatch;
 
 use bytemuck::{Pod, Zeroable};
 
@@ -27,7 +28,7 @@ pub struct Params {
     pub quads: u32,
     /// K.
     pub endmembers: u32,
-    /// B, pixels in a minibatch.
+    /// B, pixels in a minibatch; in a step that draws the scene's last group, fewer (see [`Params::at`]).
     pub batch: u32,
     /// S, draws a step.
     pub particles: u32,
@@ -54,14 +55,17 @@ pub struct Params {
     pub seed_low: u32,
     /// High word of the seed.
     pub seed_high: u32,
-    /// Bits of the shuffle's domain.
+    /// Bits of the domain of the groups' shuffle.
     pub shuffle_bits: u32,
     /// Step, from 0.
     pub step: u32,
     /// Pass over the scene that the step belongs to.
     pub epoch: u32,
-    /// First place of the minibatch in the epoch's order.
-    pub batch_first: u32,
+    /// First of the minibatch's groups in the epoch's order.
+    pub first_group: u32,
+    /// Of the minibatch's groups that which changes places with the last one: the scene's last group, if it
+    /// is drawn.
+    pub odd_group: u32,
     /// Where the step's ELBO goes in the trace buffer.
     pub trace_slot: u32,
     /// N / B.
@@ -164,15 +168,15 @@ impl Params {
             + (k - 1)
             + usize::from(model.concentration_sd.is_some())
             + if covariance { (4 * quads).saturating_mul(4 * quads) } else { 0 };
-        let batch_u32 = int(batch, "the minibatch")?;
+        let batch = minibatch::rounded(batch, pixels);
+        let groups = int(pixels.div_ceil(ROW_GROUP), "the number of pixels")?;
         let [seed_low, seed_high] = rng::key(seed);
-        let pixels_u32 = int(pixels, "the number of pixels")?;
         let params = Params {
-            pixels: pixels_u32,
+            pixels: int(pixels, "the number of pixels")?,
             bands: int(bands, "the number of bands")?,
             quads: int(quads, "the number of bands")?,
             endmembers: int(k, "the number of endmembers")?,
-            batch: batch_u32,
+            batch: int(batch, "the minibatch")?,
             particles: int(particles, "the number of particles")?,
             latents: int(latents, "the number of endmembers")?,
             local_stride: int(2 * latents + off_diagonal + latents * rank, "the guide")?,
@@ -192,7 +196,7 @@ impl Params {
                 },
             seed_low,
             seed_high,
-            shuffle_bits: rng::shuffle_bits(pixels_u32),
+            shuffle_bits: rng::shuffle_bits(groups),
             scale: (pixels as f64 / batch as f64) as f32,
             weight: model.likelihood_weight as f32,
             concentration: model.concentration as f32,
@@ -250,7 +254,8 @@ impl Params {
         self.place_at(place, self.particles as usize * columns) + particle * columns * ROW_GROUP
     }
 
-    /// The same in a buffer without particles, (groups, columns, [`ROW_GROUP`]).
+    /// The same in a buffer without particles, (groups, columns, [`ROW_GROUP`]): of a place in the minibatch, or
+    /// of a pixel in the scene.
     pub fn place_at(&self, place: usize, columns: usize) -> usize {
         place / ROW_GROUP * columns * ROW_GROUP + place % ROW_GROUP
     }
@@ -361,6 +366,7 @@ impl Params {
         let wide = self.rows().saturating_mul(self.stride());
         let square = (self.rank as usize).pow(2);
         let in_groups = |columns: usize| (self.groups() * ROW_GROUP).saturating_mul(columns);
+        let in_scene = |columns: usize| (self.scene_groups() * ROW_GROUP).saturating_mul(columns);
         let if_covariance = |len: usize| if self.has(COVARIANCE) { len } else { 0 };
         let if_separate = |len: usize| if self.has(SEPARATE) { len } else { 0 };
         let len = match buf {
@@ -370,10 +376,8 @@ impl Params {
             Buf::PriorCentre => self.k() * self.stride(),
             Buf::GlobalEps => s.saturating_mul(g),
             Buf::Theta => s.saturating_mul(self.theta_stride()),
-            Buf::Locals => (self.pixels as usize).saturating_mul(self.local_stride as usize),
-            Buf::LocalMoments => {
-                (self.pixels as usize).saturating_mul(2 * self.local_stride as usize)
-            }
+            Buf::Locals => in_scene(self.local_stride as usize),
+            Buf::LocalMoments => in_scene(2 * self.local_stride as usize),
             Buf::PixelOf => self.batch as usize,
             Buf::LocalEps => in_groups(s * self.latents as usize),
             Buf::Draws => in_groups(s * self.draw_stride()),

@@ -19,7 +19,8 @@
 //!     bands: 20,
 //!     ..Default::default()
 //! })?;
-//! let scene = simulated.scene("example")?;
+//! let mut scene = simulated.scene("example")?;
+//! scene.scatter();
 //! let (model, cube) = (Model::new(3), Arc::new(scene.cube));
 //! let settings = svi::Settings { steps: 100, ..Default::default() };
 //! let start = starts::start(&cube, model.endmembers, &starts::Init::Vca, false, settings.seed)?;

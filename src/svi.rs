@@ -17,7 +17,7 @@ use crate::starts::Start;
 pub struct Settings {
     /// Ceiling of the number of steps, >= 1; the stopping rule usually ends the run before.
     pub steps: u32,
-    /// Pixels in a minibatch, >= 1; more than the scene has means all of them.
+    /// Pixels in a minibatch, >= 1, taken as the next multiple of 16; more than the scene has means all of them.
     pub batch_size: usize,
     /// Draws a step, 1 to 64.
     pub particles: usize,
@@ -37,7 +37,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             steps: 5000,
-            batch_size: 500,
+            batch_size: 512,
             particles: 2,
             learning_rate: 0.02,
             seed: 0,
@@ -145,9 +145,9 @@ impl Outcome {
 pub fn params(model: &Model, settings: &Settings, cube: &Cube) -> Result<Params> {
     check(model, settings)?;
     check_covariance(model, cube.bands())?;
-    let batch = settings.batch_size.min(cube.pixels());
-    let mut params =
-        Params::new(model, cube.pixels(), cube.bands(), batch, settings.particles, settings.seed)?;
+    let (batch, particles) = (settings.batch_size, settings.particles);
+    let (pixels, bands) = (cube.pixels(), cube.bands());
+    let mut params = Params::new(model, pixels, bands, batch, particles, settings.seed)?;
     check_rank(model, &params)?;
     params.decay_first_global = DECAY_GLOBAL.0 as f32;
     params.decay_second_global = DECAY_GLOBAL.1 as f32;
@@ -274,7 +274,7 @@ pub fn fit(
     let opened = opening.elapsed().as_secs_f64();
 
     let mut schedule = match settings.warm {
-        true => Schedule::descent(settings.steps, sizes.pixels / sizes.batch),
+        true => Schedule::descent(settings.steps, sizes.batches()),
         false => Schedule::new(settings.steps),
     };
     let mut plateau = Plateau::default();
@@ -334,7 +334,7 @@ pub fn fit(
 
 /// Gradients that a pixel sees in so many steps, mean over pixels.
 fn visits(sizes: &Params, steps: u32) -> f64 {
-    f64::from(steps) / f64::from(sizes.pixels / sizes.batch)
+    f64::from(steps) / f64::from(sizes.batches())
 }
 
 /// The parameters of one step of a fit that began when pixels had seen so many gradients.
@@ -346,20 +346,15 @@ pub(crate) fn at_step(
     slot: u32,
     rate: f64,
 ) -> Params {
-    // What does not fill a last minibatch waits for the next epoch, in another order.
-    let batches = sizes.pixels / sizes.batch;
     let local = LOCAL_RATE / (1.0 + (seen + visits(sizes, step)) / MANY_VISITS).sqrt();
     let correction = |decay: f64| (1.0 / (1.0 - decay.powf(f64::from(step) + 1.0))) as f32;
     Params {
-        step,
-        epoch: step / batches,
-        batch_first: step % batches * sizes.batch,
         trace_slot: slot,
         rate_global: (settings.learning_rate * rate) as f32,
         rate_local: (settings.learning_rate * local * rate) as f32,
         correction_first: correction(DECAY_GLOBAL.0),
         correction_second: correction(DECAY_GLOBAL.1),
-        ..*sizes
+        ..sizes.at(step)
     }
 }
 

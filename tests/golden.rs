@@ -73,7 +73,10 @@ fn elbo<T: Real>(model: &Model, centre: &[f64], case: &Value, moved: f64) -> f64
     let (pixels, bands) = (rows.len(), flat(&rows[0]).len());
     let settings = Settings { batch_size: batch.len(), particles: 1, ..Settings::default() };
     let sizes = svi::params(model, &settings, &Cube::zeros(pixels, bands)).unwrap();
-    let p = Params { step: 2, flags: sizes.flags | SEPARATE, ..sizes };
+    // Fewer pixels than fill a group: passes take the first of it.
+    let scale = pixels as f32 / batch.len() as f32;
+    let batch_len = batch.len() as u32;
+    let p = Params { step: 2, flags: sizes.flags | SEPARATE, batch: batch_len, scale, ..sizes };
 
     // The passes choose pixels and draw normals by their own counters. Pixels take the places that
     // the passes choose; a loc moves by scale (given - own), so that the latent is the given one.
@@ -104,9 +107,9 @@ fn elbo<T: Real>(model: &Model, centre: &[f64], case: &Value, moved: f64) -> f64
             let at = n * latents + d;
             let eps = own.local_eps[p.row_at(0, i, latents) + d * ROW_GROUP].to_f64().unwrap();
             let shift = if (i, d) == (0, 0) { moved } else { 0.0 };
-            b.locals[place * stride + d] =
+            b.locals[p.place_at(place, stride) + d * ROW_GROUP] =
                 T::of(loc[at] + log_scale[at].exp() * (draw[i * latents + d] - eps) + shift);
-            b.locals[place * stride + latents + d] = T::of(log_scale[at]);
+            b.locals[p.place_at(place, stride) + (latents + d) * ROW_GROUP] = T::of(log_scale[at]);
         }
     }
     for (i, j) in places(&p, "endmember").into_iter().enumerate() {

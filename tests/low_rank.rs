@@ -9,7 +9,7 @@ mod hmc;
 
 use std::sync::Arc;
 
-use common::{Problem, adapter, normal, rank_sum, run_to};
+use common::{Problem, adapter, guide_of, normal, rank_sum, run_to, side_by_side};
 use ndarray::Array2;
 use unmixel::backend::gpu::Gpu;
 use unmixel::backend::{Backend, device};
@@ -26,7 +26,7 @@ use unmixel::svi::{self, Settings};
 fn problem(guide: Guide) -> Problem {
     let model = Model { brightness: Some(0.4), guide, concentration: 2.1, ..Model::new(3) };
     let settings = Settings { batch_size: 19, seed: 5, ..Settings::default() };
-    Problem::new(model, settings, 40, 7)
+    Problem::new(model, settings, 71, 7)
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn latents_are_drawn_as_the_equation_says() {
         }
         for place in 0..step.batch as usize {
             let pixel = b.pixel_of[place];
-            let guide = &b.locals[pixel as usize * step.local_stride as usize..];
+            let guide = guide_of(&step, &b.locals, pixel as usize);
             for j in 0..latents {
                 let eps = at(Stream::Pixel, particle, pixel, j as u32);
                 let row = &guide[step.loadings_at() + j * rank as usize..][..rank as usize];
@@ -75,9 +75,10 @@ fn without_loadings_it_draws_what_full_rank_draws() {
     let (mut low_b, mut full_b) = (low.buffers::<f32>(), full.buffers::<f32>());
     let (p, stride) = (low.params, full.params.local_stride as usize);
     low_b.globals[2 * p.globals as usize..].fill(0.0);
-    let guides = low_b.locals.chunks_exact_mut(p.local_stride as usize);
+    let guides = low_b.locals.chunks_exact_mut(ROW_GROUP * p.local_stride as usize);
+    let stride = ROW_GROUP * stride;
     for (low, full) in guides.zip(full_b.locals.chunks_exact_mut(stride)) {
-        full[2 * p.latents as usize..].iter_mut().for_each(|t| *t = 0.3);
+        full[ROW_GROUP * 2 * p.latents as usize..].iter_mut().for_each(|t| *t = 0.3);
         low[..stride].copy_from_slice(full);
         low[stride..].fill(0.0);
     }
@@ -111,7 +112,9 @@ fn the_running_sum_is_that_of_all_pixels() {
     assert!(apart(&rank_sum(&problem.params, &b.locals), &b.rank_sum) < 1e-5);
     assert!(apart(&begin, &b.rank_sum) > 0.5, "the sum went nowhere");
     let mut without_one = b.locals.clone();
-    without_one[problem.params.loadings_at()..problem.params.local_stride as usize].fill(0.0);
+    for column in problem.params.loadings_at()..problem.params.local_stride as usize {
+        without_one[ROW_GROUP * column] = 0.0;
+    }
     assert!(apart(&rank_sum(&problem.params, &without_one), &b.rank_sum) > 1e-4);
 
     let Some(adapter) = adapter() else { return };
@@ -121,6 +124,7 @@ fn the_running_sum_is_that_of_all_pixels() {
     let (_, locals) = gpu.guide().unwrap();
     let words = gpu.download(Buf::RankSum, problem.params.len(Buf::RankSum)).unwrap();
     let found: Vec<f32> = words.into_iter().map(f32::from_bits).collect();
+    let locals = side_by_side(&problem.params, &locals);
     assert!(apart(&rank_sum(&problem.params, &locals), &found) < 1e-5);
 }
 

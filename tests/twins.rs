@@ -10,7 +10,7 @@ use unmixel::backend::cpu::Cpu;
 use unmixel::backend::gpu::Gpu;
 use unmixel::backend::{Backend, Block};
 use unmixel::buffers::Buffers;
-use unmixel::layout::{Buf, Params};
+use unmixel::layout::Buf;
 use unmixel::model::Model;
 use unmixel::passes::{self, Access, Grid};
 use unmixel::scene::Cube;
@@ -46,9 +46,10 @@ fn every_pass_agrees_with_its_twin() {
         for (pass, run) in passes::all::<f32>() {
             let before = twin.clone();
             run(&step, &mut twin);
+            let sizes = problem.separate();
             let mut gpu = Gpu::with_passes(
                 &adapter,
-                &step,
+                &sizes,
                 Arc::clone(&problem.cube),
                 problem.state.clone(),
                 &[pass],
@@ -59,7 +60,7 @@ fn every_pass_agrees_with_its_twin() {
             }
             gpu.run(&[step], &|| false).unwrap();
             for &(buf, access) in pass.bindings {
-                let got = gpu.download(buf, step.len(buf)).unwrap();
+                let got = gpu.download(buf, sizes.len(buf)).unwrap();
                 if access == Access::Read || matches!(buf, Buf::PixelOf | Buf::Status) {
                     assert_eq!(got, twin.words(buf), "{name}: {} and {buf:?}", pass.name);
                     continue;
@@ -170,7 +171,7 @@ fn more_workgroups_than_a_dimension_holds() {
     // 30,000 rows of 76 quads are 35,625 workgroups of 64: more than one row of the grid.
     let settings = Settings { batch_size: 30_000, ..Settings::default() };
     let problem = Problem::new(Model::new(2), settings, 30_000, 304);
-    let step = Params { batch_first: 0, ..problem.step() };
+    let step = problem.step();
     let mut twin = problem.buffers::<f32>();
     run_to(&step, &mut twin, "sample_pixels");
     let (pass, run) = passes::all::<f32>().into_iter().find(|(p, _)| p.name == "mix").unwrap();

@@ -19,7 +19,8 @@ struct Params {
     shuffle_bits: u32,
     step: u32,
     epoch: u32,
-    batch_first: u32,
+    first_group: u32,
+    odd_group: u32,
     trace_slot: u32,
     scale: f32,
     weight: f32,
@@ -79,7 +80,8 @@ fn global_stride() -> u32 { return p.globals * (2u + p.rank); }
 fn loadings_at() -> u32 { return p.local_stride - p.latents * p.rank; }
 fn scene_chunk() -> u32 { return max((p.globals + 255u) / 256u, 64u); }
 fn scene_chunks() -> u32 { return (p.globals + scene_chunk() - 1u) / scene_chunk(); }
-// Rows of these lie side by side: the next column is ROW_GROUP further.
+// Rows of these lie side by side, places of the minibatch or pixels of the scene: the next column is
+// ROW_GROUP further.
 const ROW_GROUP = 16u;
 fn row_at(particle: u32, place: u32, columns: u32) -> u32 {
     return place_at(place, p.particles * columns) + particle * columns * ROW_GROUP;
@@ -88,4 +90,5 @@ fn place_at(place: u32, columns: u32) -> u32 {
     return place / ROW_GROUP * columns * ROW_GROUP + place % ROW_GROUP;
 }
 fn groups() -> u32 { return (p.batch + ROW_GROUP - 1u) / ROW_GROUP; }
+fn scene_groups() -> u32 { return (p.pixels + ROW_GROUP - 1u) / ROW_GROUP; }
 fn rows() -> u32 { return p.particles * p.batch; }

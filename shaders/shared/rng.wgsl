@@ -76,21 +76,23 @@ fn plain_log(x: f32) -> f32 {
     return s * (half_square + r) + k * 9.0580010e-6 - half_square + f + k * 0.69313810;
 }
 
-// The pixel at a place of the epoch's order: a Feistel network walked until it lands inside.
+// The group of pixels at a place of the epoch's order: a Feistel network walked until it lands inside.
 fn shuffled(place: u32) -> u32 {
     let low_bits = p.shuffle_bits / 2u;
     let low_mask = (1u << low_bits) - 1u;
     let high_mask = (1u << (p.shuffle_bits - low_bits)) - 1u;
+    // Small domains need more: see `src/rng.rs`.
+    let rounds = select(2u, 4u, p.shuffle_bits < 8u);
     var at = place;
     for (var walk = 0u; walk < MAX_WALK; walk++) {
         var low = at & low_mask;
         var high = at >> low_bits;
-        for (var round = 0u; round < 2u; round++) {
+        for (var round = 0u; round < rounds; round++) {
             low ^= philox(vec4u(high, 2u * round, p.epoch, STREAM_SHUFFLE)).x & low_mask;
             high ^= philox(vec4u(low, 2u * round + 1u, p.epoch, STREAM_SHUFFLE)).x & high_mask;
         }
         at = low | (high << low_bits);
-        if (at < p.pixels) {
+        if (at < scene_groups()) {
             break;
         }
     }

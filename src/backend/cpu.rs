@@ -7,6 +7,7 @@ use super::{Backend, Block, Laps};
 use crate::buffers::Buffers;
 use crate::error::Result;
 use crate::guide::State;
+use crate::lanes::{row_by_row, side_by_side};
 use crate::layout::Params;
 use crate::passes::{self, Twin};
 use crate::scene::Cube;
@@ -15,6 +16,7 @@ use crate::scene::Cube;
 pub struct Cpu {
     buffers: Buffers<f32>,
     passes: Vec<Twin<f32>>,
+    sizes: Params,
 }
 
 impl Cpu {
@@ -22,10 +24,10 @@ impl Cpu {
     pub fn new(params: &Params, cube: Arc<Cube>, state: State) -> Self {
         let mut buffers = Buffers::new(params, cube);
         put(&mut buffers.globals, &state.globals);
-        put(&mut buffers.locals, &state.locals);
+        side_by_side(&state.locals, params.local_stride as usize, &mut buffers.locals);
         put(&mut buffers.prior_centre, &state.prior_centre);
         put(&mut buffers.rank_sum, &state.rank_sum);
-        Cpu { buffers, passes: passes::step(params) }
+        Cpu { buffers, passes: passes::step(params), sizes: *params }
     }
 }
 
@@ -78,6 +80,7 @@ impl Backend for Cpu {
     }
 
     fn guide(&mut self) -> Result<(Vec<f32>, Vec<f32>)> {
-        Ok((self.buffers.globals.clone(), self.buffers.locals.to_vec()))
+        let (columns, pixels) = (self.sizes.local_stride as usize, self.sizes.pixels as usize);
+        Ok((self.buffers.globals.clone(), row_by_row(&self.buffers.locals, columns, pixels)))
     }
 }

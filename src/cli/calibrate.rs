@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, Axis};
 use unmixel::backend::device::Device;
 use unmixel::backend::{Choice, device};
 use unmixel::calibration::{self, Ranks, Truth, coverage};
@@ -277,7 +277,10 @@ fn fit(
     interrupted: &Arc<AtomicBool>,
 ) -> Result<Option<Fit>> {
     let simulated = simulate(&case.scene(seed))?;
-    let cube = Arc::new(simulated.scene("simulated")?.cube);
+    let mut scene = simulated.scene("simulated")?;
+    scene.scatter();
+    let order: Vec<usize> = scene.pixel_index.iter().map(|&pixel| pixel as usize).collect();
+    let cube = Arc::new(scene.cube);
     let model = case.model(guide_arg, &cube);
     let settings = Settings { seed, ..settings.clone() };
     let stop = || interrupted.load(Ordering::Relaxed);
@@ -300,7 +303,8 @@ fn fit(
     // With brightness the data do not tell the scale of a spectrum: all in relation to peaks.
     let convention = Convention::Peak;
     let (true_c, true_w) =
-        convert(simulated.endmembers.view(), flat(&simulated.abundances).view(), convention)?;
+        (simulated.endmembers.view(), flat(&simulated.abundances).select(Axis(0), &order));
+    let (true_c, true_w) = convert(true_c, true_w.view(), convention)?;
     let posterior =
         Posterior::new(&outcome.params, &cube, &outcome.globals, &outcome.locals, convention);
     let score = score(

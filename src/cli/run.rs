@@ -173,6 +173,7 @@ pub fn run(
     if args.posterior == PosteriorArg::Nested {
         nested::check(&svi::params(&model, &settings, &scene.cube)?)?;
     }
+    scene.scatter();
     let device = device::choose(&args.device.parse::<Choice>()?)?;
     let largest = first(&model).unwrap_or_else(|| model.clone());
     check_memory(&device, &svi::params(&largest, &settings, &scene.cube)?)?;

@@ -15,9 +15,9 @@ pub enum Buf {
     GlobalEps,
     /// What the scene draw means, (S, theta_stride).
     Theta,
-    /// Guide of the pixel latents, (N, local_stride).
+    /// Guide of the pixel latents, (groups of the scene, local_stride, ROW_GROUP).
     Locals,
-    /// Adam's moments of those, (N, 2, local_stride).
+    /// Adam's moments of those, (groups of the scene, 2, local_stride, ROW_GROUP).
     LocalMoments,
     /// The pixel at each place of the minibatch, (B), u32.
     PixelOf,

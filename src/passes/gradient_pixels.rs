@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
-use crate::lanes::{LANES, Lanes, Starts, gather, load, prefetch_rows, starts, store};
+use crate::lanes::{LANES, Lanes, load, prefetch_all, store};
 use crate::layout::{Buf, FULL_RANK, Params};
 use crate::math::Real;
 
@@ -43,12 +43,14 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let view = View {
         p,
         theta: &b.theta,
-        locals: &b.locals,
         local_eps: &b.local_eps,
         draws: &b.draws,
         row_grads: &b.row_grads,
     };
-    let (view, pixel_of) = (&view, &b.pixel_of[..batch]);
+    let (view, locals, pixel_of) = (&view, &b.locals, &b.pixel_of[..batch]);
+    let guide = |pixel: u32| -> &[T] {
+        &locals[p.place_at(pixel as usize, local_stride)..][..local_stride * LANES]
+    };
     let particles = p.particles as usize;
     let (grads, by_standards) = b.local_grads.split_at_mut(p.groups() * LANES * local_stride);
     let bad = grads
@@ -58,10 +60,11 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
         .with_min_len(8)
         .enumerate()
         .map(|(group, ((grads, by_standards), pixels))| {
-            let first = group * LANES;
-            let next = batch.min(first + LANES)..batch.min(first + 2 * LANES);
-            prefetch_rows(view.locals, &pixel_of[next], local_stride);
-            !arch.dispatch(Rows { view, group, pixels, grads, by_standards })
+            if let Some(&next) = pixel_of.get((group + 1) * LANES) {
+                prefetch_all(guide(next));
+            }
+            let (guide, rows) = (guide(pixels[0]), pixels.len());
+            !arch.dispatch(Rows { view, group, rows, guide, grads, by_standards })
         })
         .reduce(|| false, |a, b| a | b);
     b.status[0] |= u32::from(bad);
@@ -71,7 +74,6 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
 struct View<'a, T> {
     p: &'a Params,
     theta: &'a [T],
-    locals: &'a [T],
     local_eps: &'a [T],
     draws: &'a [T],
     row_grads: &'a [T],
@@ -81,7 +83,10 @@ struct View<'a, T> {
 struct Rows<'a, T> {
     view: &'a View<'a, T>,
     group: usize,
-    pixels: &'a [u32],
+    /// How many there are.
+    rows: usize,
+    /// (local_stride, LANES), as `grads`.
+    guide: &'a [T],
     /// (local_stride, LANES).
     grads: &'a mut [T],
     /// (S, P, LANES).
@@ -94,14 +99,12 @@ impl<T: Real> WithSimd for Rows<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, _: S) -> bool {
         let p = self.view.p;
-        let stride = p.local_stride as usize;
-        let guide = starts(self.pixels.iter().map(|&pixel| pixel as usize * stride));
         if p.rank > 0 {
             // What no particle writes: loadings, which have a pass of their own.
             self.grads.fill(T::zero());
         }
         for particle in 0..p.particles as usize {
-            self.add(particle, &guide);
+            self.add(particle);
         }
         let share = T::one() / T::of(f64::from(p.particles));
         let mut finite = true;
@@ -116,10 +119,10 @@ impl<T: Real> WithSimd for Rows<'_, T> {
 impl<T: Real> Rows<'_, T> {
     /// Adds a particle's gradients.
     #[inline(always)]
-    fn add(&mut self, particle: usize, guide: &Starts) {
-        let View { p, theta, locals, local_eps, draws, row_grads } = *self.view;
+    fn add(&mut self, particle: usize) {
+        let View { p, theta, local_eps, draws, row_grads } = *self.view;
         let (k, latents, particles) = (p.k(), p.latents as usize, p.particles as usize);
-        let rows = self.pixels.len();
+        let (rows, guide) = (self.rows, self.guide);
         let row = self.group * particles + particle;
         let of_row = |columns: usize| row * columns * LANES..(row + 1) * columns * LANES;
         let draw = &draws[of_row(p.draw_stride())];
@@ -168,7 +171,7 @@ impl<T: Real> Rows<'_, T> {
                     by_z[i] = brightness[i] * mixed[i] - precision * log[i];
                 }
             }
-            let log_scale = gather(locals, guide, latents + j);
+            let log_scale = load(guide, latents + j);
             let mut x = load(eps, j);
             let mut by_standard = zero;
             for i in 0..LANES {
@@ -177,7 +180,7 @@ impl<T: Real> Rows<'_, T> {
             if p.has(FULL_RANK) {
                 for m in 0..j {
                     let at = 2 * latents + j * (j - 1) / 2 + m;
-                    let t = gather(locals, guide, at);
+                    let t = load(guide, at);
                     let e = load(eps, m);
                     let mut by_t = before(self.grads, at);
                     for i in 0..LANES {

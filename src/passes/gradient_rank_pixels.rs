@@ -51,20 +51,22 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
         .zip(pixel_of.par_chunks(ROW_GROUP))
         .for_each(|((grads, by_standards), pixels)| {
             for (lane, &pixel) in pixels.iter().enumerate() {
-                let guide = &locals[pixel as usize * stride..][..stride];
-                for (j, row) in guide[p.loadings_at()..].chunks_exact(rank).enumerate() {
+                let guide = &locals[p.place_at(pixel as usize, stride)..];
+                for j in 0..latents {
                     let at = |r: usize| (p.loadings_at() + j * rank + r) * ROW_GROUP + lane;
+                    let of_row = |r: usize| guide[(p.loadings_at() + j * rank + r) * ROW_GROUP];
                     // What the entropy asks: V M^-1.
                     for r in 0..rank {
                         let columns = inverse[r..].iter().step_by(rank);
-                        grads[at(r)] = row.iter().zip(columns).map(|(&v, &m)| v * m).sum();
+                        grads[at(r)] = (0..rank).zip(columns).map(|(q, &m)| of_row(q) * m).sum();
                     }
                     for (particle, eta) in etas.chunks_exact(rank).take(particles).enumerate() {
                         let by_standard =
                             |i: usize| by_standards[(particle * latents + i) * ROW_GROUP + lane];
                         // Latent j is in those after it, by the column of T.
-                        let later = (j + 1..latents)
-                            .map(|i| guide[2 * latents + i * (i - 1) / 2 + j] * by_standard(i));
+                        let later = (j + 1..latents).map(|i| {
+                            guide[(2 * latents + i * (i - 1) / 2 + j) * ROW_GROUP] * by_standard(i)
+                        });
                         let by_shared = (by_standard(j) + later.sum::<T>()) * share;
                         for (r, &eta) in eta.iter().enumerate() {
                             grads[at(r)] = grads[at(r)] + by_shared * eta;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
-use crate::lanes::{LANES, Starts, gather, load, prefetch_rows, starts, store};
+use crate::lanes::{LANES, load, prefetch_all, store};
 use crate::layout::{Buf, FULL_RANK, Params};
 use crate::math::Real;
 use crate::rng::{self, Stream};
@@ -23,10 +23,10 @@ pub static PASS: Pass = Pass {
         (Buf::RankEps, Access::Read),
     ],
     grid: |p| Grid::Line(p.rows() as u64),
-    // The walk of the shuffle, with two rounds of two Philox of ten; the latents, each with its
+    // The walk of the shuffle, with at most four rounds of two Philox of ten; the latents, each with its
     // off-diagonals and Philox; two sums.
     trips: |p| {
-        u64::from(rng::MAX_WALK) * (1 + 2 * 21)
+        u64::from(rng::MAX_WALK) * (1 + 4 * 21)
             + u64::from(p.latents) * (11 + u64::from(p.latents) + u64::from(p.rank))
             + 2 * u64::from(p.endmembers)
     },
@@ -39,25 +39,29 @@ const AHEAD: usize = 2;
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let arch = pulp::Arch::new();
     let (batch, latents) = (p.batch as usize, p.latents as usize);
-    b.pixel_of[..batch].par_chunks_mut(rng::SHUFFLED).enumerate().for_each(|(chunk, pixels)| {
-        let first = p.batch_first + (chunk * rng::SHUFFLED) as u32;
-        arch.dispatch(Shuffle { p, first, pixels });
+    let drawn = b.pixel_of[..batch].par_chunks_mut(rng::SHUFFLED * LANES);
+    drawn.enumerate().for_each(|(chunk, pixels)| {
+        arch.dispatch(Shuffle { p, first: (chunk * rng::SHUFFLED) as u32, pixels });
     });
     let (locals, pixel_of) = (&b.locals, &b.pixel_of[..batch]);
     let (particles, etas) = (p.particles as usize, &b.rank_eps);
     let (noises, values) = (latents * LANES, p.draw_stride() * LANES);
+    let guide = |group: usize| -> &[T] {
+        let pixel = pixel_of.get(group * LANES).map_or(0, |&pixel| pixel as usize);
+        let stride = p.local_stride as usize;
+        &locals[p.place_at(pixel, stride)..][..stride * LANES]
+    };
     let group = |group: usize, draws: &mut [T], eps: &mut [T]| {
-        let at = |group: usize| batch.min(group * LANES);
-        let next = at(group + AHEAD)..at(group + AHEAD + 1);
-        prefetch_rows(locals, &pixel_of[next], p.local_stride as usize);
-        let pixels = &pixel_of[at(group)..at(group + 1)];
+        prefetch_all(guide(group + AHEAD));
+        let pixels = &pixel_of[group * LANES..batch.min((group + 1) * LANES)];
+        let guide = guide(group);
         for (particle, draws) in draws.chunks_exact_mut(values).enumerate() {
             let (drawn, eps) = eps.split_at_mut(particle * noises);
             // The second of a mirrored pair has the normals of the first, negated.
             let mirrored = (particle % 2 == 1).then(|| &drawn[(particle - 1) * noises..]);
             let eta = &etas[particle * p.rank as usize..][..p.rank as usize];
             let (particle, eps) = (particle as u32, &mut eps[..noises]);
-            arch.dispatch(Rows { p, particle, pixels, locals, eta, mirrored, eps, draws });
+            arch.dispatch(Rows { p, particle, pixels, guide, eta, mirrored, eps, draws });
         }
     };
     let draws = b.draws[..p.groups() * particles * values].par_chunks_mut(particles * values);
@@ -72,6 +76,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     }
 }
 
+/// At most [`rng::SHUFFLED`] groups of the minibatch, the first of which is `first`.
 struct Shuffle<'a> {
     p: &'a Params,
     first: u32,
@@ -83,21 +88,27 @@ impl WithSimd for Shuffle<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let p = self.p;
-        if p.batch == p.pixels {
+        let Shuffle { p, first, pixels } = self;
+        let last = p.groups() as u32 - 1;
+        let mut groups = [0; rng::SHUFFLED];
+        let groups = &mut groups[..pixels.len().div_ceil(LANES)];
+        for (group, at) in groups.iter_mut().zip(first..) {
             // All pixels in any order are the same minibatch, and in this one they lie side by side.
-            for (pixel, place) in self.pixels.iter_mut().zip(self.first..) {
-                *pixel = place;
+            *group = match at {
+                _ if p.whole() => at,
+                _ if at == last => p.first_group + p.odd_group,
+                _ if at == p.odd_group => p.first_group + last,
+                _ => p.first_group + at,
+            };
+        }
+        if !p.whole() {
+            let count = p.scene_groups() as u32;
+            rng::shuffled_lanes(p.key(), p.epoch, count, p.shuffle_bits, groups);
+        }
+        for (pixels, &group) in pixels.chunks_mut(LANES).zip(&*groups) {
+            for (pixel, at) in pixels.iter_mut().zip(group * LANES as u32..) {
+                *pixel = at;
             }
-        } else {
-            rng::shuffled_lanes(
-                p.key(),
-                p.epoch,
-                p.pixels,
-                p.shuffle_bits,
-                self.first,
-                self.pixels,
-            );
         }
     }
 }
@@ -107,7 +118,8 @@ struct Rows<'a, T> {
     p: &'a Params,
     particle: u32,
     pixels: &'a [u32],
-    locals: &'a [T],
+    /// Their guide, (local_stride, LANES).
+    guide: &'a [T],
     /// The normals that all latents share, as [`Buf::RankEps`].
     eta: &'a [T],
     /// What the other particle of the pair has drawn, where it went first.
@@ -123,27 +135,24 @@ impl<T: Real> WithSimd for Rows<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, _: S) {
-        let stride = self.p.local_stride as usize;
-        let guide = starts(self.pixels.iter().map(|&pixel| pixel as usize * stride));
         match self.mirrored {
             Some(drawn) => {
                 for (e, &drawn) in self.eps.iter_mut().zip(drawn) {
                     *e = -drawn;
                 }
             }
-            None => self.draw_normals(&guide),
+            None => self.draw_normals(),
         }
-        self.mean(&guide);
+        self.mean();
     }
 }
 
 impl<T: Real> Rows<'_, T> {
     /// Standard normals with the loadings' share.
     #[inline(always)]
-    fn draw_normals(&mut self, guide: &Starts) {
+    fn draw_normals(&mut self) {
         let (p, latents) = (self.p, self.p.latents as usize);
-        let index: [u32; LANES] =
-            std::array::from_fn(|i| self.pixels[i.min(self.pixels.len() - 1)]);
+        let index: [u32; LANES] = std::array::from_fn(|i| self.pixels[0] + i as u32);
         for block in 0..latents.div_ceil(4) {
             let (key, stream, left) = (p.key(), Stream::Pixel, latents - 4 * block);
             let blocks = [block as u32; LANES];
@@ -155,8 +164,7 @@ impl<T: Real> Rows<'_, T> {
                     e[i] = T::from_f32(normals[i]).unwrap_or_default();
                 }
                 for (r, &eta) in self.eta.iter().enumerate() {
-                    let loading =
-                        gather(self.locals, guide, p.loadings_at() + j * self.eta.len() + r);
+                    let loading = load(self.guide, p.loadings_at() + j * self.eta.len() + r);
                     for i in 0..LANES {
                         e[i] = e[i] + loading[i] * eta;
                     }
@@ -168,18 +176,18 @@ impl<T: Real> Rows<'_, T> {
 
     /// What the normals mean.
     #[inline(always)]
-    fn mean(self, guide: &Starts) {
-        let Rows { p, pixels, locals, eps, draws, .. } = self;
+    fn mean(self) {
+        let Rows { p, pixels, guide, eps, draws, .. } = self;
         let (k, latents, rows) = (p.k(), p.latents as usize, pixels.len());
         let zero = [T::zero(); LANES];
         let (mut top, mut brightness, mut log_scales) = (zero, zero, zero);
         for j in 0..latents {
-            let loc = gather(locals, guide, j);
-            let log_scale = gather(locals, guide, latents + j);
+            let loc = load(guide, j);
+            let log_scale = load(guide, latents + j);
             let mut x = load(eps, j);
             if p.has(FULL_RANK) {
                 for m in 0..j {
-                    let t = gather(locals, guide, 2 * latents + j * (j - 1) / 2 + m);
+                    let t = load(guide, 2 * latents + j * (j - 1) / 2 + m);
                     let e = load(eps, m);
                     for i in 0..LANES {
                         x[i] = x[i] + t[i] * e[i];

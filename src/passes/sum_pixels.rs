@@ -25,7 +25,8 @@ pub static PASS: Pass = Pass {
     trips: |p| u64::from(p.chunk_rows) * (1 + u64::from(p.endmembers)),
 };
 
-/// Sums over pixels on the CPU, a group side by side. Rows beyond the minibatch are zero.
+/// Sums over pixels on the CPU, a group side by side. Beyond the minibatch draws are zero, but
+/// sums over bands are those of steps before.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let (k, particles, groups) = (p.k(), p.particles as usize, p.groups());
     let (chunks, chunk_groups) = (p.chunks as usize, p.chunk_rows as usize / LANES);
@@ -59,9 +60,11 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
                 let draw = &draws[row * per_draw..];
                 let (g, entropy) = (load(draw, 2 * k + 1), load(draw, 2 * k + 2));
                 let density = load(&row_grads[row * per_row..], 2 * k);
+                let rows = p.batch as usize - row / particles * LANES;
                 for i in 0..LANES {
                     let prior = half_precision * g[i] * g[i];
-                    elbo[i] = elbo[i] + (density[i] - prior + entropy[i]);
+                    let density = if i < rows { density[i] } else { T::zero() };
+                    elbo[i] = elbo[i] + (density - prior + entropy[i]);
                 }
             }
             // The Dirichlet density is linear in the logs.

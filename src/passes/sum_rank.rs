@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::{Access, Grid, Pass, add_products, shader};
 use crate::buffers::Buffers;
+use crate::lanes::{LANES, load};
 use crate::layout::{Buf, Params};
 use crate::math::Real;
 
@@ -51,7 +52,8 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     );
 }
 
-/// Adds the products of a chunk of the minibatch's places, `chunk < p.chunks`, to a lower triangle.
+/// Adds the products of a chunk of the minibatch's places, `chunk < p.chunks`, to a lower triangle. Where a
+/// group has room left, loadings are zero.
 pub fn add_pixels<T: Real>(
     p: &Params,
     locals: &[T],
@@ -60,13 +62,23 @@ pub fn add_pixels<T: Real>(
     sums: &mut [T],
 ) {
     let (rank, stride) = (p.rank as usize, p.local_stride as usize);
-    if stride == 0 {
-        return;
-    }
     let first = chunk * p.chunk_rows as usize;
     let last = (first + p.chunk_rows as usize).min(p.batch as usize);
-    for &pixel in &pixel_of[first..last] {
-        let guide = &locals[pixel as usize * stride..][..stride];
-        add_products(sums, &guide[p.loadings_at()..], rank);
+    for &pixel in pixel_of[first..last].iter().step_by(LANES) {
+        let guide = &locals[p.place_at(pixel as usize, stride)..][..stride * LANES];
+        for row in (p.loadings_at()..stride).step_by(rank) {
+            for l in 0..rank {
+                let left = load(guide, row + l);
+                for m in 0..=l {
+                    let right = load(guide, row + m);
+                    let mut products = [T::zero(); LANES];
+                    for i in 0..LANES {
+                        products[i] = left[i] * right[i];
+                    }
+                    let sum: T = products.into_iter().sum();
+                    sums[l * rank + m] = sums[l * rank + m] + sum;
+                }
+            }
+        }
     }
 }

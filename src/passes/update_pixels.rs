@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::update_globals::{climb, moments_after};
 use super::{Access, Grid, Pass, shader};
 use crate::buffers::Buffers;
-use crate::lanes::{LANES, gather, prefetch_rows, scatter, starts};
+use crate::lanes::{LANES, load, prefetch_all, store};
 use crate::layout::{Buf, Params};
 use crate::math::Real;
 
@@ -41,24 +41,24 @@ pub fn loading_share(p: &Params) -> f64 {
 }
 
 /// Groups of pixels between moments' being asked for and their turn.
-const AHEAD: usize = 4;
-/// Pixels of the minibatch that are worth a thread.
-const WORTH_A_THREAD: usize = 2000;
+const AHEAD: usize = 2;
+/// Groups of the minibatch that are worth a thread.
+const WORTH_A_THREAD: usize = 128;
 
 /// Updates on the CPU. No bias correction: with decays 0.8 and 0.95 the first step has 0.9 of its
-/// length. Each thread has a part of the scene, and of the minibatch takes what lies there: rows at random
+/// length. Each thread has a part of the scene, and of the minibatch takes what lies there: groups at random
 /// places, of which no two threads then have the same.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
-    let (stride, batch) = (p.local_stride as usize, p.batch as usize);
-    if b.status[0] != 0 || stride == 0 {
+    let group = p.local_stride as usize * LANES;
+    if b.status[0] != 0 || group == 0 {
         return;
     }
     let arch = pulp::Arch::new();
-    let (pixel_of, grads) = (&b.pixel_of[..batch], &b.local_grads);
-    let threads = rayon::current_num_threads().min(batch.div_ceil(WORTH_A_THREAD));
-    let part = (p.pixels as usize).div_ceil(threads);
-    let locals = b.locals[..p.pixels as usize * stride].par_chunks_mut(part * stride);
-    let moments = b.local_moments.par_chunks_mut(2 * part * stride);
+    let (pixel_of, grads) = (&b.pixel_of[..p.batch as usize], &b.local_grads);
+    let threads = rayon::current_num_threads().min(p.groups().div_ceil(WORTH_A_THREAD));
+    let part = p.scene_groups().div_ceil(threads);
+    let locals = b.locals[..p.scene_groups() * group].par_chunks_mut(part * group);
+    let moments = b.local_moments.par_chunks_mut(2 * part * group);
     locals.zip(moments).enumerate().for_each(|(at, (locals, moments))| {
         arch.dispatch(Part { p, first: at * part, pixel_of, grads, locals, moments });
     });
@@ -67,7 +67,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
 /// A part of the scene. Other fields as the buffers, `locals` and `moments` of this part.
 struct Part<'a, T> {
     p: &'a Params,
-    /// Its first pixel.
+    /// Its first group.
     first: usize,
     pixel_of: &'a [u32],
     grads: &'a [T],
@@ -80,54 +80,44 @@ impl<T: Real> WithSimd for Part<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, _: S) {
-        let stride = self.p.local_stride as usize;
-        let pixels = self.locals.len() / stride;
-        // Places in the minibatch whose moments have been asked for.
-        let mut asked = [0; (AHEAD + 1) * LANES];
-        let mut count = 0;
-        for place in 0..self.pixel_of.len() {
-            let own = (self.pixel_of[place] as usize).wrapping_sub(self.first);
-            if own >= pixels {
-                continue;
+        let group = self.p.local_stride as usize * LANES;
+        let all = self.locals.len() / group;
+        let first = self.first;
+        let of_part = |pixels: &[u32]| {
+            let own = (pixels[0] as usize / LANES).wrapping_sub(first);
+            (own < all).then_some((own, pixels.len()))
+        };
+        let (pixel_of, grads) = (self.pixel_of, self.grads);
+        let mut ahead = pixel_of.chunks(LANES).filter_map(of_part).skip(AHEAD);
+        for (pixels, grads) in pixel_of.chunks(LANES).zip(grads.chunks_exact(group)) {
+            let Some((own, rows)) = of_part(pixels) else { continue };
+            if let Some((next, _)) = ahead.next() {
+                prefetch_all(&self.moments[2 * next * group..][..2 * group]);
+                prefetch_all(&self.locals[next * group..][..group]);
             }
-            asked[count] = place;
-            prefetch_rows(self.moments, &[own as u32], 2 * stride);
-            prefetch_rows(self.locals, &[own as u32], stride);
-            count += 1;
-            if count == asked.len() {
-                self.update(&asked[..LANES]);
-                asked.copy_within(LANES.., 0);
-                count -= LANES;
-            }
-        }
-        for places in asked[..count].chunks(LANES) {
-            self.update(places);
+            self.update(own, rows, grads);
         }
     }
 }
 
 impl<T: Real> Part<'_, T> {
-    /// Up to [`LANES`] places of the minibatch.
+    /// One of the part's groups, of so many pixels.
     #[inline(always)]
-    fn update(&mut self, places: &[usize]) {
+    fn update(&mut self, own: usize, rows: usize, grads: &[T]) {
         let p = self.p;
         let (stride, latents) = (p.local_stride as usize, p.latents as usize);
         let decay = (T::of(f64::from(p.decay_first_local)), T::of(f64::from(p.decay_second_local)));
         let (rate, of_loadings) = (T::of(f64::from(p.rate_local)), T::of(loading_share(p)));
-        let (pixel_of, first) = (self.pixel_of, self.first);
-        let pixels = || places.iter().map(|&place| pixel_of[place] as usize - first);
-        let guide = starts(pixels().map(|pixel| pixel * stride));
-        let moment = starts(pixels().map(|pixel| 2 * pixel * stride));
-        let own = starts(places.iter().map(|&place| p.place_at(place, stride)));
+        let guide = &mut self.locals[own * stride * LANES..][..stride * LANES];
+        let moments = &mut self.moments[2 * own * stride * LANES..][..2 * stride * LANES];
         // Locs come first, so that they see the log scales as they were.
         for d in 0..stride {
-            let grad = gather(self.grads, &own, LANES * d);
-            let mut value = gather(self.locals, &guide, d);
-            let mut first = gather(self.moments, &moment, d);
-            let mut second = gather(self.moments, &moment, stride + d);
+            let grad = load(grads, d);
+            let mut value = load(guide, d);
+            let (mut first, mut second) = (load(moments, d), load(moments, stride + d));
             let mut share = [if d >= p.loadings_at() { of_loadings } else { T::one() }; LANES];
             if d < latents {
-                let log_scale = gather(self.locals, &guide, latents + d);
+                let log_scale = load(guide, latents + d);
                 for i in 0..LANES {
                     share[i] = (T::of(LOC_STEP) * log_scale[i].quick_exp()).min(T::one());
                 }
@@ -136,9 +126,9 @@ impl<T: Real> Part<'_, T> {
                 (first[i], second[i]) = moments_after((first[i], second[i]), grad[i], decay);
                 value[i] = value[i] + rate * share[i] * climb(first[i], second[i]);
             }
-            scatter(self.moments, &moment, d, &first);
-            scatter(self.moments, &moment, stride + d, &second);
-            scatter(self.locals, &guide, d, &value);
+            store(moments, d, &first, rows);
+            store(moments, stride + d, &second, rows);
+            store(guide, d, &value, rows);
         }
     }
 }

@@ -3,6 +3,8 @@
 //! A file is opened as a [`CubeSource`], which gives it block by block of rows; [`load`] reads it
 //! twice (statistics, then values), leaves out what cannot be used and scales to reflectance.
 
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+
 use crate::error::Result;
 use crate::pages::Pages;
 
@@ -82,6 +84,15 @@ impl Cube {
         &mut self.data[pixel * stride..][..self.bands]
     }
 
+    fn swap(&mut self, a: usize, b: usize) {
+        if a == b {
+            return;
+        }
+        let stride = self.stride();
+        let (before, after) = self.data.split_at_mut(a.max(b) * stride);
+        before[a.min(b) * stride..][..stride].swap_with_slice(&mut after[..stride]);
+    }
+
     /// The cube of these pixels, in this order.
     pub fn select(&self, pixels: &[usize]) -> Cube {
         let mut chosen = Cube::zeros(pixels.len(), self.bands);
@@ -132,12 +143,27 @@ pub struct Scene {
     pub file_bands: usize,
     /// Spectra of the valid pixels.
     pub cube: Cube,
-    /// For each pixel of the cube its place `row * cols + col` in the image, ascending.
+    /// For each pixel of the cube its place `row * cols + col` in the image: ascending, until [`Scene::scatter`].
     pub pixel_index: Vec<u32>,
     /// How values became reflectance.
     pub scaling: Scaling,
     /// What was done to the data on the way in, one sentence each, for the screen and the report.
     pub notes: Vec<String>,
+}
+
+impl Scene {
+    /// Puts the pixels of the cube into an order of chance, always the same, and `pixel_index` with them.
+    /// Minibatches are runs of sixteen pixels that follow each other in the cube: neighbours on the ground
+    /// are alike, and sixteen of them would say little more than one. Cost: a copy of the cube.
+    pub fn scatter(&mut self) {
+        // Fisher and Yates; Durstenfeld 1964, CACM 7.
+        let rng = &mut ChaCha8Rng::seed_from_u64(0);
+        for last in (1..self.pixel_index.len().min(self.cube.pixels)).rev() {
+            let other = rng.random_range(0..=last);
+            self.pixel_index.swap(last, other);
+            self.cube.swap(last, other);
+        }
+    }
 }
 
 /// A cube in a file, read by blocks of rows.
@@ -172,4 +198,37 @@ pub struct Header {
     pub integer: bool,
     /// What was assumed while the file was opened, one sentence each.
     pub notes: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scattered_pixels_keep_their_places_and_are_no_neighbours() {
+        let n = 400;
+        let mut cube = Cube::zeros(n, 3);
+        (0..n).for_each(|pixel| cube.spectrum_mut(pixel).fill(pixel as f32 + 7.0));
+        let mut scene = Scene {
+            name: String::new(),
+            rows: 20,
+            cols: 25,
+            bands: Vec::new(),
+            file_bands: 3,
+            cube,
+            pixel_index: (7..).take(n).collect(),
+            scaling: Scaling { gain: 1.0, offset: 0.0, rule: String::new() },
+            notes: Vec::new(),
+        };
+        scene.scatter();
+        let order = scene.pixel_index.clone();
+        for (pixel, &place) in order.iter().enumerate() {
+            assert_eq!(scene.cube.spectrum_padded(pixel)[..3], [place as f32; 3]);
+        }
+        let unique: std::collections::BTreeSet<_> = order.iter().collect();
+        assert_eq!(unique.len(), n);
+        // Of 400 pixels in an order of chance one pair of neighbours is expected, twice.
+        let close = order.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) == 1).count();
+        assert!(close < 12, "{close}");
+    }
 }

@@ -20,6 +20,7 @@ use pipelines::Pipeline;
 use super::{Backend, Block, Laps};
 use crate::error::{Error, Result};
 use crate::guide::State;
+use crate::lanes::{row_by_row, side_by_side};
 use crate::layout::{Buf, Params, TRACE_LEN};
 use crate::passes::{self, GROUPS_X, Grid, Pass, WORKGROUP};
 use crate::scene::Cube;
@@ -31,6 +32,7 @@ pub struct Gpu {
     pipelines: Vec<Pipeline>,
     buffers: DeviceBuffers,
     params: wgpu::Buffer,
+    sizes: Params,
     /// Steps a submit, adapted so that one takes about [`SUBMIT_SECONDS`].
     steps_a_submit: usize,
     failed: Arc<Failure>,
@@ -98,14 +100,18 @@ impl Gpu {
             pipelines,
             buffers,
             params: uniform,
+            sizes: *params,
             steps_a_submit: FIRST_STEPS,
             failed,
         };
         gpu.check()?;
+        let columns = params.local_stride as usize;
+        let mut locals = vec![0.0; params.len(Buf::Locals)];
+        side_by_side(&state.locals, columns, &mut locals);
         for (buf, values) in [
             (Buf::Cube, cube.padded()),
             (Buf::Globals, &state.globals),
-            (Buf::Locals, &state.locals),
+            (Buf::Locals, &locals),
             (Buf::PriorCentre, &state.prior_centre),
             (Buf::RankSum, &state.rank_sum),
         ] {
@@ -221,6 +227,8 @@ impl Backend for Gpu {
             self.download(buf, self.buffers.len(buf))
                 .map(|words| bytemuck::cast_slice(&words).to_vec())
         };
-        Ok((read(Buf::Globals)?, read(Buf::Locals)?))
+        let locals: Vec<f32> = read(Buf::Locals)?;
+        let (columns, pixels) = (self.sizes.local_stride as usize, self.sizes.pixels as usize);
+        Ok((read(Buf::Globals)?, row_by_row(&locals, columns, pixels)))
     }
 }
