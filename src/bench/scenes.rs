@@ -27,7 +27,7 @@ pub struct Standard {
 /// The standard scenes. `small` and `full` are as large as Samson, `medium` and `large` differ in the
 /// number of pixels alone.
 pub const SCENES: [Standard; 4] = [
-    Standard { name: "small", pixels: 95 * 95, bands: 156, endmembers: 3, batch: 500 },
+    Standard { name: "small", pixels: 95 * 95, bands: 156, endmembers: 3, batch: 512 },
     Standard { name: "full", pixels: 95 * 95, bands: 156, endmembers: 3, batch: 95 * 95 },
     Standard { name: "medium", pixels: 10_000, bands: 200, endmembers: 6, batch: 10_000 },
     Standard { name: "large", pixels: 1_000_000, bands: 200, endmembers: 6, batch: 10_000 },

@@ -123,7 +123,7 @@ pub struct RunArgs {
     /// long (all starts are tried whatever it is; results then depend on the machine) [default: 4]
     #[arg(long, value_name = "N|SECONDSs", allow_negative_numbers = true)]
     pub search: Option<SearchBudget>,
-    /// Pixels in a minibatch
+    /// Pixels in a minibatch, in groups of 16: the next multiple is taken
     #[arg(long, value_name = "PIXELS", default_value_t = unmixel::svi::Settings::default().batch_size, allow_negative_numbers = true)]
     pub batch_size: usize,
     /// Adam's learning rate (of the scene's latents; those of pixels take 5 times as much)
@@ -401,7 +401,7 @@ pub struct ScoreArgs {
 #[command(
     after_long_help = "Runs steps of standard scenes with two models on every device: plain (mean-field, one draw) and
 default (what `unmixel fit` does). Scenes, as pixels x bands x endmembers, and their minibatch:
-  small     9,025 x 156 x 3, 500            full     the same, all pixels
+  small     9,025 x 156 x 3, 512            full     the same, all pixels
   medium    10,000 x 200 x 6, all pixels    large    1,000,000 x 200 x 6, 10,000 (takes 2 GB)
 Writes bench.json and bench.png to the folder; with --compare comparison.md and comparison.png."
 )]

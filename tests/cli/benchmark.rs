@@ -31,7 +31,7 @@ fn writes_every_pass_and_can_be_compared() {
         assert_eq!(found["skipped_steps"], 0);
         let speed = found["steps_per_second"]["median"].as_f64().unwrap();
         // The reader of JSON may miss the last digit.
-        let expected = 500.0 * speed;
+        let expected = 512.0 * speed;
         assert!((of("pixel_steps_per_second") - expected).abs() < 1e-12 * expected);
         let names: Vec<&str> = found["passes"]
             .as_array()
