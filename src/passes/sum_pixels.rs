@@ -59,12 +59,14 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
             for row in rows() {
                 let draw = &draws[row * per_draw..];
                 let (g, entropy) = (load(draw, 2 * k + 1), load(draw, 2 * k + 2));
-                let density = load(&row_grads[row * per_row..], 2 * k);
-                let rows = p.batch as usize - row / particles * LANES;
+                let mut density = load(&row_grads[row * per_row..], 2 * k);
+                if let Some(unused) = density.get_mut(p.batch as usize - row / particles * LANES..)
+                {
+                    unused.fill(T::zero());
+                }
                 for i in 0..LANES {
                     let prior = half_precision * g[i] * g[i];
-                    let density = if i < rows { density[i] } else { T::zero() };
-                    elbo[i] = elbo[i] + (density - prior + entropy[i]);
+                    elbo[i] = elbo[i] + (density[i] - prior + entropy[i]);
                 }
             }
             // The Dirichlet density is linear in the logs.

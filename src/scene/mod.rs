@@ -75,7 +75,13 @@ impl Cube {
     /// The spectrum of one pixel with its padding.
     #[inline]
     pub fn spectrum_padded(&self, pixel: usize) -> &[f32] {
-        &self.data[pixel * self.stride()..][..self.stride()]
+        self.spectra_padded(pixel, 1)
+    }
+
+    /// Those of so many pixels that follow each other.
+    #[inline]
+    pub fn spectra_padded(&self, first: usize, count: usize) -> &[f32] {
+        &self.data[first * self.stride()..][..count * self.stride()]
     }
 
     /// The spectrum of one pixel, to be written.

@@ -29,9 +29,6 @@ pub struct Chunks<'a> {
 /// their sums over bands, are 24 of the 32 vector registers.
 const ROWS: usize = 4;
 
-/// Rows between a spectrum's being asked for and its turn.
-const AHEAD: usize = 2 * ROWS;
-
 /// Vectors of bands at a time: 8 KiB for [`ROWS`] rows, a quarter of the nearest cache.
 const BLOCK: usize = 16;
 
@@ -78,6 +75,14 @@ impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
         let Chunks { p, cube, theta, draws, first, pixels, row_sums, band_sums } = self.0;
         let (particles, chunk_rows) = (p.particles as usize, p.chunk_rows as usize);
         let (per_row, vectors) = (p.row_grad_stride(), p.stride() / S::F32_LANES);
+        // Spectra of a group, which follow each other: up to its end, or to that of the pixels.
+        let of_group = |pixels: &[u32]| -> &[S::f32s] {
+            let rows = pixels.len().min(ROW_GROUP);
+            match pixels.first() {
+                Some(&pixel) => S::as_simd_f32s(cube.spectra_padded(pixel as usize, rows)).0,
+                None => &[],
+            }
+        };
         let zero = simd.splat_f32s(0.0);
         let none = Bands::<S::f32s, K> { endmembers: [zero; K], vary: [zero; K], noise: zero };
         let mut rows = Rows::<S, K, VARIES> {
@@ -86,6 +91,8 @@ impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
             weight: p.weight,
             bands: [none; BLOCK],
             sums: [none; BLOCK],
+            amounts: [[0.0; ROW_GROUP]; K],
+            squares: [[0.0; ROW_GROUP]; K],
             a: [[zero; BLOCK]; ROWS],
             twice_b: [[zero; BLOCK]; ROWS],
         };
@@ -104,25 +111,26 @@ impl<const K: usize, const VARIES: bool> WithSimd for Spectra<'_, K, VARIES> {
                 {
                     let theta = S::as_simd_f32s(theta).0;
                     let noise_logs = rows.begin(&theta[at..], vectors, n);
-                    for (block, pixels) in own.chunks(ROWS).enumerate() {
-                        let mut y: [&[S::f32s]; ROWS] = [&[]; ROWS];
-                        let mut draw: [&[f32]; ROWS] = [&[]; ROWS];
-                        let mut ahead: [&[S::f32s]; ROWS] = [&[]; ROWS];
-                        for r in 0..ROWS {
-                            let own = r.min(pixels.len() - 1);
-                            let place = first + chunk * chunk_rows + block * ROWS + own;
-                            let spectrum = cube.spectrum_padded(pixels[own] as usize);
-                            y[r] = &S::as_simd_f32s(spectrum).0[at..][..n];
-                            if let Some(&pixel) = left.get(block * ROWS + r + AHEAD)
-                                && particle == 0
-                            {
-                                let spectrum = cube.spectrum_padded(pixel as usize);
-                                ahead[r] = &S::as_simd_f32s(spectrum).0[at..][..n];
+                    for (group, pixels) in own.chunks(ROW_GROUP).enumerate() {
+                        let place = chunk * chunk_rows + group * ROW_GROUP;
+                        let draw = p.row_at(particle, first + place, p.draw_stride());
+                        rows.take(&draws[draw..][..p.draw_stride() * ROW_GROUP]);
+                        let spectra = of_group(pixels);
+                        let next = match left.get((group + 1) * ROW_GROUP..) {
+                            Some(pixels) if particle == 0 => of_group(pixels),
+                            _ => &[],
+                        };
+                        let out = p.row_at(particle, group * ROW_GROUP, per_row);
+                        let out = &mut row_sums[out..][..per_row * ROW_GROUP];
+                        for from in (0..pixels.len()).step_by(ROWS) {
+                            let count = ROWS.min(pixels.len() - from);
+                            let row = |r: usize| &spectra[(from + r) * vectors + at..][..n];
+                            let y = std::array::from_fn(|r| row(r.min(count - 1)));
+                            for ahead in next.chunks_exact(vectors).skip(from).take(ROWS) {
+                                ahead[at..][..n].iter().for_each(prefetch);
                             }
-                            draw[r] = &draws[p.row_at(particle, place, p.draw_stride())..];
+                            rows.add(n, y, noise_logs, at == 0, (out, from, count));
                         }
-                        let out = &mut row_sums[p.row_at(particle, block * ROWS, per_row)..];
-                        rows.add(n, [y, ahead], draw, noise_logs, at == 0, (out, pixels.len()));
                     }
                     rows.end(&mut S::as_mut_simd_f32s(band_sums).0[at..], vectors, n, own.len());
                 }
@@ -141,6 +149,10 @@ struct Rows<S: Simd, const K: usize, const VARIES: bool> {
     bands: [Bands<S::f32s, K>; BLOCK],
     /// Sums over rows of A, 2 W^2 B and 2 B, the last without what all rows share.
     sums: [Bands<S::f32s, K>; BLOCK],
+    /// Of a group of rows, what each has of an endmember: abundance times brightness.
+    amounts: [[f32; ROW_GROUP]; K],
+    /// Squares of abundances.
+    squares: [[f32; ROW_GROUP]; K],
     /// A of [`ROWS`] rows.
     a: [[S::f32s; BLOCK]; ROWS],
     /// 2 B of the same.
@@ -184,40 +196,43 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         simd.reduce_sum_f32s(logs.sums(simd))
     }
 
-    /// Adds a block of rows: A and B of each, sums over bands, sums over rows, each a loop that has what it
-    /// needs in registers. `out` are the sums over bands, side by side for so many rows that count.
+    /// Takes the draws of a group of rows, (draw_stride, ROW_GROUP).
+    #[inline(always)]
+    fn take(&mut self, draws: &[f32]) {
+        let k = self.k();
+        let column = |at: usize| &draws[at * ROW_GROUP..][..ROW_GROUP];
+        let brightness = column(2 * k);
+        for i in 0..k {
+            let w = column(i);
+            for r in 0..ROW_GROUP {
+                self.amounts[i][r] = w[r] * brightness[r];
+                self.squares[i][r] = w[r] * w[r];
+            }
+        }
+    }
+
+    /// Adds the rows of the group that begin with `from`, of which `count` count: A and B of each, sums over
+    /// bands, sums over rows, each a loop that has what it needs in registers. `out` are the group's sums
+    /// over bands, side by side.
     #[inline(always)]
     fn add(
         &mut self,
         n: usize,
-        [y, ahead]: [[&[S::f32s]; ROWS]; 2],
-        draw: [&[f32]; ROWS],
+        y: [&[S::f32s]; ROWS],
         noise_logs: f32,
         fresh: bool,
-        (out, count): (&mut [f32], usize),
+        (out, from, count): (&mut [f32], usize, usize),
     ) {
         let (simd, k, weight) = (self.simd, self.k(), self.weight);
         let zero = simd.splat_f32s(0.0);
-        let mut amounts = [[0.0; K]; ROWS];
-        let mut squares = [[0.0; K]; ROWS];
-        for r in 0..ROWS {
-            for i in 0..k {
-                let w = draw[r][i * ROW_GROUP];
-                (amounts[r][i], squares[r][i]) = (w * draw[r][2 * k * ROW_GROUP], w * w);
-            }
-        }
-        for ahead in ahead {
-            ahead.iter().for_each(prefetch);
-        }
         let mut fit = [zero; ROWS];
         if VARIES {
             for r in 0..ROWS {
-                fit[r] = self.varying(r, n, y[r], &amounts[r], &squares[r]);
+                fit[r] = self.varying(r, n, y[r], from + r);
             }
         } else {
             for r in (0..ROWS).step_by(2) {
-                let amounts = [&amounts[r], &amounts[r + 1]];
-                let two = self.alike(r, n, [y[r], y[r + 1]], amounts);
+                let two = self.alike(r, n, [y[r], y[r + 1]], from + r);
                 [fit[r], fit[r + 1]] = two;
             }
         }
@@ -233,10 +248,10 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
                 self.over_bands(r, n, &self.twice_b, |bands| &bands.vary, &mut by_variance);
             }
         }
-        self.over_rows(n, &amounts, &squares);
+        self.over_rows(n, from);
         for r in 0..count {
             let mut write = |column: usize, sum: f32| {
-                let out = &mut out[column * ROW_GROUP + r];
+                let out = &mut out[column * ROW_GROUP + from + r];
                 *out = if fresh { sum } else { *out + sum };
             };
             for i in 0..k {
@@ -252,20 +267,13 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
 
     /// A and B of a row whose variances are its own; gives the sum of residual times A and of log variances.
     #[inline(always)]
-    fn varying(
-        &mut self,
-        r: usize,
-        n: usize,
-        y: &[S::f32s],
-        amounts: &[f32; K],
-        squares: &[f32; K],
-    ) -> S::f32s {
+    fn varying(&mut self, r: usize, n: usize, y: &[S::f32s], row: usize) -> S::f32s {
         let (simd, k) = (self.simd, self.k());
         let mut amount = [simd.splat_f32s(0.0); K];
         let mut square = amount;
         for i in 0..k {
-            amount[i] = simd.splat_f32s(amounts[i]);
-            square[i] = simd.splat_f32s(squares[i]);
+            amount[i] = simd.splat_f32s(self.amounts[i][row]);
+            square[i] = simd.splat_f32s(self.squares[i][row]);
         }
         let mut fit = simd.splat_f32s(0.0);
         let mut logs = Logs::new(simd);
@@ -297,18 +305,12 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
 
     /// A of two rows whose variances are those of all; the sums of residual times A.
     #[inline(always)]
-    fn alike(
-        &mut self,
-        r: usize,
-        n: usize,
-        y: [&[S::f32s]; 2],
-        amounts: [&[f32; K]; 2],
-    ) -> [S::f32s; 2] {
+    fn alike(&mut self, r: usize, n: usize, y: [&[S::f32s]; 2], row: usize) -> [S::f32s; 2] {
         let (simd, k) = (self.simd, self.k());
         let mut amount = [[simd.splat_f32s(0.0); K]; 2];
         for e in 0..2 {
             for i in 0..k {
-                amount[e][i] = simd.splat_f32s(amounts[e][i]);
+                amount[e][i] = simd.splat_f32s(self.amounts[i][row + e]);
             }
         }
         let mut fit = [simd.splat_f32s(0.0); 2];
@@ -358,12 +360,12 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
 
     /// Sums over the rows.
     #[inline(always)]
-    fn over_rows(&mut self, n: usize, amounts: &[[f32; K]; ROWS], squares: &[[f32; K]; ROWS]) {
+    fn over_rows(&mut self, n: usize, from: usize) {
         let (simd, k) = (self.simd, self.k());
         let mut factors = [[simd.splat_f32s(0.0); K]; ROWS];
         for r in 0..ROWS {
             for i in 0..k {
-                factors[r][i] = simd.splat_f32s(amounts[r][i]);
+                factors[r][i] = simd.splat_f32s(self.amounts[i][from + r]);
             }
         }
         for v in 0..n {
@@ -390,7 +392,7 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         }
         for r in 0..ROWS {
             for i in 0..k {
-                factors[r][i] = simd.splat_f32s(squares[r][i]);
+                factors[r][i] = simd.splat_f32s(self.squares[i][from + r]);
             }
         }
         for v in 0..n {
