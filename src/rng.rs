@@ -200,8 +200,8 @@ pub fn shuffled_lanes(key: [u32; 2], epoch: u32, count: u32, bits: u32, places: 
     let (mut place, mut at) = ([0u32; SHUFFLED], [0u32; SHUFFLED]);
     let mut left = places.len().min(SHUFFLED);
     at[..left].copy_from_slice(&places[..left]);
-    for i in 0..SHUFFLED {
-        place[i] = i as u32;
+    for (place, i) in place.iter_mut().zip(0..) {
+        *place = i;
     }
     while left > 0 {
         let mut kept = 0;
