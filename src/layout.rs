@@ -148,6 +148,12 @@ impl Params {
         particles: usize,
         seed: u64,
     ) -> Result<Self> {
+        if pixels == 0 || bands == 0 || model.endmembers == 0 {
+            return Err(Error::Scene(format!(
+                "{pixels} pixels, {bands} bands and {} endmembers leave nothing to fit; at least 1 of each is needed",
+                model.endmembers
+            )));
+        }
         let too_large = |what: &str| {
             Error::Scene(format!(
                 "{what} does not fit the engine's 32-bit sizes; fit a part of the scene"

@@ -80,6 +80,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn nothing_to_fit_is_refused() {
+        for (k, pixels, bands) in [(2, 0, 3), (2, 5, 0), (0, 5, 3)] {
+            let sizes = Params::new(&Model::new(k), pixels, bands, 16, 1, 7);
+            assert!(sizes.unwrap_err().to_string().contains("leave nothing to fit"));
+        }
+    }
+
     /// Pixels that steps draw.
     fn drawn(sizes: Params, step: u32, b: &mut Buffers<f32>) -> Vec<u32> {
         let p = sizes.at(step);
