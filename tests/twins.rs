@@ -10,7 +10,7 @@ use unmixel::backend::cpu::Cpu;
 use unmixel::backend::gpu::Gpu;
 use unmixel::backend::{Backend, Block};
 use unmixel::buffers::Buffers;
-use unmixel::layout::Buf;
+use unmixel::layout::{Buf, Params};
 use unmixel::model::Model;
 use unmixel::passes::{self, Access, Grid};
 use unmixel::scene::Cube;
@@ -191,6 +191,66 @@ fn more_workgroups_than_a_dimension_holds() {
     let got = floats(&gpu.download(Buf::Mu, step.len(Buf::Mu)).unwrap());
     assert!(worst(&twin.mu, &got) < 1.0);
     assert!(got.last().is_some_and(|&last| last > 0.0));
+}
+
+/// What a run carries from step to step.
+const STATE: [Buf; 6] =
+    [Buf::Globals, Buf::GlobalMoments, Buf::Locals, Buf::LocalMoments, Buf::RankSum, Buf::Trace];
+
+/// A full minibatch, then one whose last group is not: what the first left in the places that the second has
+/// no pixels for.
+#[test]
+fn a_step_reads_nothing_else_of_the_step_before() {
+    let adapter = adapter();
+    for (name, problem) in variants() {
+        let second = problem.step();
+        let first = problem.steps(8).into_iter().find(|p| p.batch == problem.params.batch);
+        let first = Params { flags: second.flags, trace_slot: 0, ..first.unwrap() };
+        for fused in [true, false] {
+            let kind = Params { flags: problem.params.flags, ..second };
+            let passes: Vec<_> = match fused {
+                true => passes::step(&kind),
+                false => passes::all::<f32>().to_vec(),
+            };
+            let run = |step: &Params, b: &mut Buffers<f32>| {
+                passes.iter().for_each(|(_, run)| run(step, b));
+            };
+            let mut used = problem.buffers::<f32>();
+            run(&first, &mut used);
+            let mut fresh = Buffers {
+                globals: used.globals.clone(),
+                global_moments: used.global_moments.clone(),
+                locals: used.locals.clone(),
+                local_moments: used.local_moments.clone(),
+                rank_sum: used.rank_sum.clone(),
+                trace: used.trace.clone(),
+                ..problem.buffers()
+            };
+            [&mut used, &mut fresh].into_iter().for_each(|b| run(&second, b));
+            for buf in STATE {
+                assert!(used.words(buf) == fresh.words(buf), "{name}, fused {fused}: {buf:?}");
+            }
+            let Some(adapter) = &adapter else { continue };
+            let passes: Vec<_> = passes.iter().map(|(pass, _)| *pass).collect();
+            let open = || {
+                let (cube, state) = (Arc::clone(&problem.cube), problem.state.clone());
+                Gpu::with_passes(adapter, &problem.separate(), cube, state, &passes).unwrap()
+            };
+            let (mut used, mut fresh) = (open(), open());
+            let of = |gpu: &Gpu, buf| gpu.download(buf, problem.separate().len(buf)).unwrap();
+            used.run(&[first], &|| false).unwrap();
+            STATE.into_iter().for_each(|buf| fresh.upload(buf, &of(&used, buf)).unwrap());
+            for gpu in [&mut used, &mut fresh] {
+                gpu.run(&[second], &|| false).unwrap();
+            }
+            for buf in STATE {
+                assert!(
+                    of(&used, buf) == of(&fresh, buf),
+                    "{name}, fused {fused}: {buf:?}, shaders"
+                );
+            }
+        }
+    }
 }
 
 /// A scene with one infinite value, as the engine itself would see it (scenes are cleaned before).
