@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -55,7 +56,9 @@ pub fn evidence(
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<Evidence>> {
     let every = cube.pixels().div_ceil(MOST_PIXELS).max(1);
-    let pixels: Vec<usize> = (0..cube.pixels()).step_by(every).collect();
+    let mut pixels: Vec<usize> = (0..cube.pixels()).step_by(every).collect();
+    // Neighbours on the ground are apart then: see `Scene::scatter`.
+    pixels.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
     let part = Arc::new(cube.select(&pixels));
     let (bands, _) = default_bands(&part, DIRECTIONS.min(part.bands() / 2));
     let weight = bands / part.bands().max(1) as f64;
