@@ -5,8 +5,8 @@
 //!
 //! The scene's last group may hold fewer pixels. Steps that draw it count N / B with the fewer B (a ratio
 //! estimator: Cochran 1977, "Sampling Techniques", chapter 6), so that its pixels weigh up to 15 / B more than others in
-//! what the scene learns, 3 % with 512. Weights of N / B at all steps had no such bias, and ELBOs that
-//! jumped by as much.
+//! what the scene learns, 3 % with 512. Weights of N / B at all steps would have no such bias, and
+//! ELBOs that jump by as much.
 
 use super::{Params, ROW_GROUP};
 use crate::rng;
