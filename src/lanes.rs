@@ -50,9 +50,9 @@ pub fn row_by_row<T: Copy>(from: &[T], columns: usize, count: usize) -> Vec<T> {
         .collect()
 }
 
-/// Asks for a value before its turn: groups of a minibatch are at random places, which no
-/// hardware foresees. Into the
-/// second cache: requests for the first hold up what follows while they wait (measured: docs/performance.md).
+/// Asks for a value before its turn: groups of a minibatch are at random places, which no hardware foresees.
+/// Into the second cache: requests for the first hold up what follows while they wait (measured:
+/// docs/performance.md).
 #[inline(always)]
 pub fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]

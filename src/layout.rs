@@ -5,6 +5,8 @@ mod buf;
 mod flags;
 mod minibatch;
 
+use std::ops::Range;
+
 use bytemuck::{Pod, Zeroable};
 
 use crate::error::{Error, Result};
@@ -264,6 +266,12 @@ impl Params {
     /// of a pixel in the scene.
     pub fn place_at(&self, place: usize, columns: usize) -> usize {
         place / ROW_GROUP * columns * ROW_GROUP + place % ROW_GROUP
+    }
+
+    /// Elements of the group of a pixel in such a buffer of the scene; the pixel is the group's first.
+    pub fn group_of(&self, pixel: u32, columns: usize) -> Range<usize> {
+        let first = self.place_at(pixel as usize, columns);
+        first..first + columns * ROW_GROUP
     }
 
     /// Bands with the padding.

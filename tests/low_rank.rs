@@ -530,7 +530,7 @@ fn it_finds_what_pixels_and_endmembers_have_in_common() {
     }
     let (between, endmembers, sds) = said("low-rank", &low);
     // What a normal of ten directions leaves of a posterior that is none: seen were 0.027, 0.030 and
-    // 0.068; thrice that is still a quarter of what the others leave.
+    // 0.068; two to three times that is still a quarter of what the others leave.
     assert!(between < 0.09 && endmembers < 0.09, "{between} {endmembers}");
     assert!(sds < 0.16, "{sds}");
     for (name, guide, elbo) in

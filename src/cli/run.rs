@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use ndarray::Axis;
 use unmixel::backend::{Choice, check_memory, device};
 use unmixel::doubts::{Doubt, doubts};
 use unmixel::effective::{default_bands, independent_bands};
@@ -419,9 +420,16 @@ fn compare(
 ) -> Result<(Posterior, Option<Scored>)> {
     let reference = Reference::new(scene, truth);
     let convention = posterior.convention;
+    // Sums in the image's order, so that `score` finds the same of the files to the last digit.
+    let mut order: Vec<usize> = (0..scene.pixel_index.len()).collect();
+    order.sort_unstable_by_key(|&pixel| scene.pixel_index[pixel]);
+    let in_image = Reference {
+        endmembers: reference.endmembers.clone(),
+        abundances: reference.abundances.as_ref().map(|w| w.select(Axis(0), &order)),
+    };
     let of = |posterior: &Posterior| {
-        let (c, w) = (posterior.endmember_mean.view(), posterior.abundance_mean.view());
-        reference.scores(c, w, convention)
+        let w = posterior.abundance_mean.select(Axis(0), &order);
+        in_image.scores(posterior.endmember_mean.view(), w.view(), convention)
     };
     let posterior = posterior.in_order(&of(&posterior)?.own().matching);
     let scores = of(&posterior)?;

@@ -48,9 +48,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
         row_grads: &b.row_grads,
     };
     let (view, locals, pixel_of) = (&view, &b.locals, &b.pixel_of[..batch]);
-    let guide = |pixel: u32| -> &[T] {
-        &locals[p.place_at(pixel as usize, local_stride)..][..local_stride * LANES]
-    };
+    let guide = |pixel: u32| &locals[p.group_of(pixel, local_stride)];
     let particles = p.particles as usize;
     let (grads, by_standards) = b.local_grads.split_at_mut(p.groups() * LANES * local_stride);
     let bad = grads

@@ -46,15 +46,13 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let (locals, pixel_of) = (&b.locals, &b.pixel_of[..batch]);
     let (particles, etas) = (p.particles as usize, &b.rank_eps);
     let (noises, values) = (latents * LANES, p.draw_stride() * LANES);
-    let guide = |group: usize| -> &[T] {
-        let pixel = pixel_of.get(group * LANES).map_or(0, |&pixel| pixel as usize);
-        let stride = p.local_stride as usize;
-        &locals[p.place_at(pixel, stride)..][..stride * LANES]
-    };
+    let guide = |pixel: u32| &locals[p.group_of(pixel, p.local_stride as usize)];
     let group = |group: usize, draws: &mut [T], eps: &mut [T]| {
-        prefetch_all(guide(group + AHEAD));
+        if let Some(&next) = pixel_of.get((group + AHEAD) * LANES) {
+            prefetch_all(guide(next));
+        }
         let pixels = &pixel_of[group * LANES..batch.min((group + 1) * LANES)];
-        let guide = guide(group);
+        let guide = guide(pixels[0]);
         for (particle, draws) in draws.chunks_exact_mut(values).enumerate() {
             let (drawn, eps) = eps.split_at_mut(particle * noises);
             // The second of a mirrored pair has the normals of the first, negated.

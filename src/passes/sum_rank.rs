@@ -65,7 +65,7 @@ pub fn add_pixels<T: Real>(
     let first = chunk * p.chunk_rows as usize;
     let last = (first + p.chunk_rows as usize).min(p.batch as usize);
     for &pixel in pixel_of[first..last].iter().step_by(LANES) {
-        let guide = &locals[p.place_at(pixel as usize, stride)..][..stride * LANES];
+        let guide = &locals[p.group_of(pixel, stride)];
         for row in (p.loadings_at()..stride).step_by(rank) {
             for l in 0..rank {
                 let left = load(guide, row + l);

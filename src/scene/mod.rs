@@ -233,7 +233,7 @@ mod tests {
         }
         let unique: std::collections::BTreeSet<_> = order.iter().collect();
         assert_eq!(unique.len(), n);
-        // Of 400 pixels in an order of chance one pair of neighbours is expected, twice.
+        // In an order of chance two pairs of neighbours are expected, and 12 have a chance below 1e-5.
         let close = order.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) == 1).count();
         assert!(close < 12, "{close}");
     }
