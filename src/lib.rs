@@ -35,38 +35,18 @@
 //! # }
 //! ```
 
-pub mod backend;
 pub mod bench;
-pub mod buffers;
-pub mod calibration;
-pub mod covariance;
-pub mod doubts;
-pub mod draws;
-pub mod effective;
-pub mod error;
-pub mod estimate;
-pub mod guide;
-pub mod held;
-mod lanes;
-pub mod layout;
-pub mod math;
-pub mod model;
-mod moments;
-pub mod nested;
-pub mod output;
-pub mod pages;
-pub mod passes;
+pub mod count;
+pub mod engine;
+pub mod figures;
+pub mod io;
 pub mod posterior;
-pub mod rank;
-pub mod rng;
+pub mod results;
 pub mod scene;
-pub mod schedule;
 pub mod score;
 pub mod search;
 pub mod simulate;
-pub mod spectra;
 pub mod starts;
-pub mod svi;
-pub mod truth;
+pub mod statistics;
 
-pub use error::{Error, Result};
+pub use engine::ground::error::{Error, Result};

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use common::normal;
 use ndarray::Array2;
-use unmixel::backend::device;
-use unmixel::covariance::NoiseCovariance;
-use unmixel::guide::State;
-use unmixel::model::{Model, Noise};
+use unmixel::engine::backend::device;
+use unmixel::engine::guide::State;
+use unmixel::engine::model::{Model, Noise};
+use unmixel::engine::svi::{self, Outcome, Settings};
+use unmixel::posterior::covariance::NoiseCovariance;
 use unmixel::scene::Cube;
-use unmixel::svi::{self, Outcome, Settings};
 
 const PIXELS: usize = 4000;
 const BANDS: usize = 12;

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use common::run_to;
 use serde_json::Value;
-use unmixel::buffers::Buffers;
-use unmixel::guide::elbo_constant;
-use unmixel::layout::{Params, ROW_GROUP, SEPARATE};
-use unmixel::math::Real;
-use unmixel::model::{Model, ScalePrior};
+use unmixel::engine::ground::math::Real;
+use unmixel::engine::guide::elbo_constant;
+use unmixel::engine::layout::{Params, ROW_GROUP, SEPARATE};
+use unmixel::engine::model::{Model, ScalePrior};
+use unmixel::engine::passes::buffers::Buffers;
+use unmixel::engine::svi::{self, Settings};
 use unmixel::scene::Cube;
-use unmixel::svi::{self, Settings};
 
 /// Hyperparameters reach the passes as f32, 6e-8 relative, and the normal's distribution function in
 /// a prior's constant is good to 7.5e-8: of terms of the size of their sum. Found: 7e-9.

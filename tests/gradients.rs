@@ -6,11 +6,11 @@
 mod common;
 
 use common::{Problem, run_to, variants};
-use unmixel::buffers::Buffers;
-use unmixel::guide::elbo_constant;
-use unmixel::layout::{Params, ROW_GROUP};
-use unmixel::math::{ln_gamma, softplus};
-use unmixel::model::Noise;
+use unmixel::engine::ground::math::{ln_gamma, softplus};
+use unmixel::engine::guide::elbo_constant;
+use unmixel::engine::layout::{Params, ROW_GROUP};
+use unmixel::engine::model::Noise;
+use unmixel::engine::passes::buffers::Buffers;
 
 /// The bound: 1e-5 relative. Central differences in f64 with h = 1e-5 leave h^2 f'''/6, about
 /// 1e-9 of the ELBO's curvature scale, and rounding eps * |ELBO| / h, about 1e-9 absolute here.
@@ -279,11 +279,12 @@ fn elbo_by_densities(problem: &Problem, b: &Buffers<f64>) -> f64 {
             None => ln_normal(x, -3.0, 1.0),
         }
     };
-    let noise_prior = if model.noise_prior == unmixel::model::ScalePrior::log_normal(-3.0, 1.0) {
-        None
-    } else {
-        Some(0.05)
-    };
+    let noise_prior =
+        if model.noise_prior == unmixel::engine::model::ScalePrior::log_normal(-3.0, 1.0) {
+            None
+        } else {
+            Some(0.05)
+        };
     let (k, bands, stride, g) = (p.k(), p.bands as usize, p.stride(), p.globals as usize);
     let mut total = 0.0;
     for s in 0..p.particles as usize {
@@ -346,7 +347,7 @@ fn elbo_by_densities(problem: &Problem, b: &Buffers<f64>) -> f64 {
             let mut off_diagonal = 2 * latents;
             for j in 0..latents {
                 let mut x = eps(j);
-                if model.guide != unmixel::model::Guide::MeanField {
+                if model.guide != unmixel::engine::model::Guide::MeanField {
                     for m in 0..j {
                         x += guide[off_diagonal] * eps(m);
                         off_diagonal += 1;

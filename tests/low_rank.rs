@@ -11,17 +11,17 @@ use std::sync::Arc;
 
 use common::{Problem, adapter, guide_of, normal, rank_sum, run_to, side_by_side};
 use ndarray::Array2;
-use unmixel::backend::gpu::Gpu;
-use unmixel::backend::{Backend, device};
-use unmixel::guide::State;
-use unmixel::layout::{Buf, Params, ROW_GROUP};
-use unmixel::model::{Guide, Model, Noise};
-use unmixel::passes;
+use unmixel::engine::backend::gpu::Gpu;
+use unmixel::engine::backend::{Backend, device};
+use unmixel::engine::ground::rng::{self, Stream};
+use unmixel::engine::guide::State;
+use unmixel::engine::layout::{Buf, Params, ROW_GROUP};
+use unmixel::engine::model::{Guide, Model, Noise};
+use unmixel::engine::passes;
+use unmixel::engine::svi::{self, Settings};
 use unmixel::posterior::Posterior;
-use unmixel::rng::{self, Stream};
 use unmixel::scene::Cube;
 use unmixel::score::Convention;
-use unmixel::svi::{self, Settings};
 
 fn problem(guide: Guide) -> Problem {
     let model = Model { brightness: Some(0.4), guide, concentration: 2.1, ..Model::new(3) };

@@ -7,17 +7,17 @@ use std::sync::Arc;
 
 use common::Problem;
 use ndarray::{Array2, Axis};
-use unmixel::backend::{Choice, device};
-use unmixel::calibration::{Truth, coverage, nested_ranks, ranks};
-use unmixel::layout::Params;
-use unmixel::math::softplus;
-use unmixel::model::{Guide, Model, Noise};
-use unmixel::nested::{self, Nested};
+use unmixel::engine::backend::{Choice, device};
+use unmixel::engine::ground::math::softplus;
+use unmixel::engine::layout::Params;
+use unmixel::engine::model::{Guide, Model, Noise};
+use unmixel::engine::svi::{self, Outcome, Settings};
 use unmixel::posterior::Posterior;
+use unmixel::posterior::nested::{self, Nested};
+use unmixel::score::calibration::{Truth, coverage, nested_ranks, ranks};
 use unmixel::score::{Convention, convert, score};
 use unmixel::simulate::{Maps, Settings as Scene, simulate};
 use unmixel::starts::{self, Init};
-use unmixel::svi::{self, Outcome, Settings};
 
 fn of<'a>(problem: &'a Problem) -> unmixel::Result<Option<Nested<'a>>> {
     let state = &problem.state;

@@ -8,12 +8,16 @@ use std::path::Path;
 
 use image::RgbImage;
 use ndarray::{Array1, Array2, Array3, array};
-use unmixel::output::{
-    Colormap, DeviceReport, ElboReport, Labels, MapText, NO_DATA, OutputFolder, Report, Results,
-    RunReport, SceneReport, Spectra, Stages, Trace, TruthView, auto_range, composite_png,
-    endmember_color, map_png, side_by_side_png, spectra_png, to_image, trace_png, write_all,
+use unmixel::figures::{
+    Colormap, Labels, MapText, NO_DATA, SpectraFigure, Trace, auto_range, composite_png,
+    endmember_color, map_png, side_by_side_png, spectra_png, trace_png,
 };
 use unmixel::posterior::Posterior;
+use unmixel::results::{
+    DeviceReport, ElboReport, OutputFolder, Report, Results, RunReport, SceneReport, Stages,
+    TruthView, write_all,
+};
+use unmixel::scene::to_image;
 use unmixel::scene::{Band, Cube, Scaling, Scene};
 use unmixel::score::Convention;
 
@@ -272,7 +276,7 @@ fn spectra_show_every_endmember_and_break_at_gaps() {
     let draw = |bands: &[Band]| {
         let names = names(&["Soil", "Tree"]);
         let (mean, q05, q95) = (&mean, &low, &high);
-        let spectra = Spectra {
+        let spectra = SpectraFigure {
             title: "t",
             bands,
             names: &names,
@@ -314,7 +318,7 @@ fn spectra_without_finite_values_or_bands_are_drawn() {
     let bands: Vec<_> = (0..4).map(|index| Band { index, wavelength: None }).collect();
     let many = vec!["x".repeat(300); 3];
     for (bands, values) in [(&bands[..], &nan), (&[][..], &Array2::zeros((3, 0)))] {
-        let png = spectra_png(&Spectra {
+        let png = spectra_png(&SpectraFigure {
             title: &"t".repeat(900),
             bands,
             names: &many,
@@ -605,10 +609,10 @@ fn a_full_disk_is_an_error_that_names_the_file() {
     let full = Path::new("/dev/full");
     let Ok(mut device) = fs::OpenOptions::new().write(true).open(full) else { return };
     let error =
-        unmixel::output::write_endmembers(&scene.bands, &names(&["a"]), &posterior, &mut device);
+        unmixel::results::write_endmembers(&scene.bands, &names(&["a"]), &posterior, &mut device);
     assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
     let image = to_image(&scene, posterior.abundance_mean.view()).unwrap();
-    assert!(unmixel::output::write_npy(&image, &mut device).is_err());
+    assert!(unmixel::results::write_npy(&image, &mut device).is_err());
     assert!(device.flush().is_ok());
 }
 

@@ -6,12 +6,12 @@ mod common;
 use std::sync::Arc;
 
 use common::Problem;
-use unmixel::backend::gpu::Gpu;
-use unmixel::backend::{Backend, cpu::Cpu};
-use unmixel::layout::Params;
-use unmixel::model::{Guide, Model};
-use unmixel::passes;
-use unmixel::svi::Settings;
+use unmixel::engine::backend::gpu::Gpu;
+use unmixel::engine::backend::{Backend, cpu::Cpu};
+use unmixel::engine::layout::Params;
+use unmixel::engine::model::{Guide, Model};
+use unmixel::engine::passes;
+use unmixel::engine::svi::Settings;
 
 fn problem(guide: Guide) -> Problem {
     let model = Model { guide, brightness: Some(1.0), ..Model::new(3) };

@@ -1,8 +1,8 @@
 //! The number of endmembers, on scenes where it is known.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use unmixel::backend::{Choice, device};
-use unmixel::rank::{Evidence, MOST_PIXELS, Rank, evidence, rank};
+use unmixel::count::{Evidence, MOST_PIXELS, Rank, evidence, rank};
+use unmixel::engine::backend::{Choice, device};
 use unmixel::scene::Cube;
 use unmixel::simulate::{Settings, simulate};
 

@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use common::{normal, uniform};
 use ndarray::{Array2, s};
-use unmixel::backend::device;
-use unmixel::guide::State;
-use unmixel::math::ln_gamma;
-use unmixel::model::{Model, Noise};
+use unmixel::engine::backend::device;
+use unmixel::engine::ground::math::ln_gamma;
+use unmixel::engine::guide::State;
+use unmixel::engine::model::{Model, Noise};
+use unmixel::engine::svi::{self, Outcome, Settings, Stop};
 use unmixel::posterior::Posterior;
 use unmixel::scene::Cube;
 use unmixel::score::{Convention, score};
 use unmixel::simulate::{self, simulate};
 use unmixel::starts::{self, Init};
-use unmixel::svi::{self, Outcome, Settings, Stop};
 
 fn fit(
     model: &Model,

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use unmixel::passes;
+use unmixel::engine::passes;
 
 /// Longer files no longer explain themselves.
 const MOST_LINES: usize = 500;
@@ -40,7 +40,7 @@ struct Rule {
 
 const RULES: [Rule; 3] = [
     // Another graphics library, or none, must stay possible.
-    Rule { words: &["wgpu", "pollster"], homes: &["src/backend/gpu/"] },
+    Rule { words: &["wgpu", "pollster"], homes: &["src/engine/backend/gpu/"] },
     // The library is for programs too: it takes no arguments and prints nothing.
     Rule {
         words: &["clap", "indicatif", "comfy_table", "ctrlc"],
@@ -83,7 +83,7 @@ fn strays(passes: &[&str], shaders: &[String], sources: &[String]) -> Vec<String
     let mut found = Vec::new();
     for name in passes {
         for (file, files) in
-            [(format!("shaders/{name}.wgsl"), shaders), (format!("src/passes/{name}.rs"), sources)]
+            [(format!("shaders/{name}.wgsl"), shaders), (format!("src/engine/passes/{name}.rs"), sources)]
         {
             if !files.contains(&file) {
                 found.push(format!("the pass {name} has no {file}"));
@@ -92,11 +92,12 @@ fn strays(passes: &[&str], shaders: &[String], sources: &[String]) -> Vec<String
     }
     // A pass is a file, or a folder of its own beside it.
     let is_pass = |file: &str| {
-        let path = file.trim_start_matches("src/passes/").trim_start_matches("shaders/");
+        let path = file.trim_start_matches("src/engine/passes/").trim_start_matches("shaders/");
         path.split(['/', '.']).next().is_some_and(|name| passes.contains(&name))
     };
     let own = shaders.iter().filter(|file| !file.starts_with("shaders/shared/"));
-    let modules = sources.iter().filter(|file| *file != "src/passes/mod.rs");
+    let of_all = ["mod", "list", "pass", "buffers"].map(|name| format!("src/engine/passes/{name}.rs"));
+    let modules = sources.iter().filter(|file| !of_all.contains(file));
     found.extend(own.chain(modules).filter(|f| !is_pass(f)).map(|f| format!("{f} has no pass")));
     found
 }
@@ -111,16 +112,16 @@ fn words_stay_at_home() {
 #[test]
 fn a_word_away_from_home_is_seen() {
     let text = "use wgpu::Device; // clap\n/// eprintln!\nfn f() { eprintln!(); }\n#[cfg(test)]\nmod tests { println!() }";
-    let at_home = ["src/backend/gpu/mod.rs", "src/svi.rs", "src/cli/fit.rs", "src/main.rs"]
+    let at_home = ["src/engine/backend/gpu/mod.rs", "src/engine/svi/mod.rs", "src/cli/fit.rs", "src/main.rs"]
         .map(|name| breaches(name, text).len());
     assert_eq!(at_home, [1, 2, 1, 1]);
-    assert!(breaches("src/svi.rs", text)[1].starts_with("src/svi.rs:3: eprintln!"));
+    assert!(breaches("src/engine/svi/mod.rs", text)[1].starts_with("src/engine/svi/mod.rs:3: eprintln!"));
 }
 
 #[test]
 fn passes_and_files_belong_together() {
     let names: Vec<&str> = passes::every().iter().map(|pass| pass.name).collect();
-    let found = strays(&names, &files("shaders"), &files("src/passes"));
+    let found = strays(&names, &files("shaders"), &files("src/engine/passes"));
     assert!(found.is_empty(), "{}", found.join("\n"));
     // A shared text that no shader takes.
     for file in files("shaders/shared") {
@@ -136,7 +137,7 @@ fn a_stray_file_is_seen() {
     let found = strays(
         &["mix", "elbo"],
         &shaders.map(String::from),
-        &["src/passes/mod.rs", "src/passes/mix.rs", "src/passes/elbo.rs"].map(String::from),
+        &["src/engine/passes/mod.rs", "src/engine/passes/mix.rs", "src/engine/passes/elbo.rs"].map(String::from),
     );
     assert_eq!(found, ["the pass elbo has no shaders/elbo.wgsl", "shaders/old.wgsl has no pass"]);
 }

@@ -16,8 +16,10 @@ use std::path::{Path, PathBuf};
 use mat5::Var;
 use ndarray::{Array, Array2, Array3, ShapeBuilder};
 use proptest::prelude::*;
-use unmixel::scene::{self, CubeSource, LoadOptions, OpenOptions, Scene};
-use unmixel::{Error, spectra, truth};
+use unmixel::Error;
+use unmixel::io::OpenOptions;
+use unmixel::io::{self, library, truth};
+use unmixel::scene::{self, CubeSource, LoadOptions, Scene};
 
 const ROWS: usize = 3;
 const COLS: usize = 4;
@@ -54,7 +56,7 @@ fn put(dir: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
 }
 
 fn open(path: &Path) -> unmixel::Result<Box<dyn CubeSource>> {
-    scene::open(path, &OpenOptions::default())
+    io::open(path, &OpenOptions::default())
 }
 
 fn sized(rows: usize, cols: usize) -> OpenOptions {
@@ -243,7 +245,7 @@ fn envi_library_is_no_scene_and_no_image_is_a_library() {
     let path = envi(dir.path(), &ordered([0, 1, 2]), "file type = ENVI Spectral Library\n");
     refusal(open(&path), &["spectral library", "--init"]);
     let path = envi(dir.path(), &ordered([0, 1, 2]), "file type = ENVI Standard\n");
-    refusal(spectra::read(&path), &["image, not spectra"]);
+    refusal(library::read(&path), &["image, not spectra"]);
 }
 
 // ---- MATLAB ----
@@ -289,13 +291,13 @@ fn matlab_without_a_size_asks_for_it() {
     let var = || Var::double("Y", &[BANDS, ROWS * COLS], matlab_flat());
     let path = put(dir.path(), "s.mat", mat5::file(&[var()], false, false));
     refusal(open(&path), &["s.mat", "12", "--rows and --cols"]);
-    assert_cube(scene::open(&path, &sized(ROWS, COLS)).unwrap(), "both flags");
+    assert_cube(io::open(&path, &sized(ROWS, COLS)).unwrap(), "both flags");
     let rows = OpenOptions { rows: Some(ROWS), cols: None };
-    assert_cube(scene::open(&path, &rows).unwrap(), "one flag");
-    refusal(scene::open(&path, &sized(5, 5)), &["5 rows x 5 columns", "5 x 12"]);
-    refusal(scene::open(&path, &OpenOptions { rows: Some(5), cols: None }), &["5", "12"]);
-    refusal(scene::open(&path, &OpenOptions { rows: Some(0), cols: None }), &["12"]);
-    refusal(scene::open(&path, &sized(usize::MAX, 2)), &["--rows"]);
+    assert_cube(io::open(&path, &rows).unwrap(), "one flag");
+    refusal(io::open(&path, &sized(5, 5)), &["5 rows x 5 columns", "5 x 12"]);
+    refusal(io::open(&path, &OpenOptions { rows: Some(5), cols: None }), &["5", "12"]);
+    refusal(io::open(&path, &OpenOptions { rows: Some(0), cols: None }), &["12"]);
+    refusal(io::open(&path, &sized(usize::MAX, 2)), &["--rows"]);
     let wrong = Var::double("nRow", &[1, 1], vec![-3.0]);
     let path = put(dir.path(), "s.mat", mat5::file(&[var(), wrong], false, false));
     refusal(open(&path), &["nRow", "-3"]);
@@ -404,8 +406,8 @@ fn numpy_flat_pixels_are_row_major() {
     for array in [flat, columns] {
         let path = put(dir.path(), "s.npy", npy(&array));
         refusal(open(&path), &["12", "--rows and --cols"]);
-        assert_cube(scene::open(&path, &sized(ROWS, COLS)).unwrap(), "flat");
-        refusal(scene::open(&path, &sized(4, 4)), &["4 rows x 4 columns", "12"]);
+        assert_cube(io::open(&path, &sized(ROWS, COLS)).unwrap(), "flat");
+        refusal(io::open(&path, &sized(4, 4)), &["4 rows x 4 columns", "12"]);
     }
 }
 
@@ -632,10 +634,9 @@ fn written_cubes_come_back() {
     let dir = dir();
     let nm = [400.0, 500.5, 600.0, 700.0, 2450.0];
     let npz = dir.path().join("w.npz");
-    scene::write_npz(&npz, cube().view(), Some(&nm)).unwrap();
+    io::write_npz(&npz, cube().view(), Some(&nm)).unwrap();
     let (header, data) =
-        scene::write_envi(dir.path().join("w.img"), cube().view(), Some(&nm), Some(-9999.0))
-            .unwrap();
+        io::write_envi(dir.path().join("w.img"), cube().view(), Some(&nm), Some(-9999.0)).unwrap();
     assert_eq!(open(&header).unwrap().header().ignore_value, Some(-9999.0));
     for path in [&npz, &header, &data] {
         let source = open(path).unwrap();
@@ -644,11 +645,11 @@ fn written_cubes_come_back() {
     }
     // A view in another order of memory is written in the order of its axes.
     let turned = cube().permuted_axes([1, 0, 2]);
-    scene::write_npz(&npz, turned.permuted_axes([1, 0, 2]).view(), None).unwrap();
+    io::write_npz(&npz, turned.permuted_axes([1, 0, 2]).view(), None).unwrap();
     assert_cube(open(&npz).unwrap(), "turned");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "no temporary file stays");
-    refusal(scene::write_npz(&npz, cube().view(), Some(&[1.0])), &["1 wavelengths for 5 bands"]);
-    assert!(scene::write_npz(dir.path().join("no/where.npz"), cube().view(), None).is_err());
+    refusal(io::write_npz(&npz, cube().view(), Some(&[1.0])), &["1 wavelengths for 5 bands"]);
+    assert!(io::write_npz(dir.path().join("no/where.npz"), cube().view(), None).is_err());
 }
 
 // ---- truths ----
@@ -677,7 +678,7 @@ fn truths_of_every_layout_agree() {
     let dir = dir();
     let scene = a_scene(dir.path());
     let npz = dir.path().join("t.npz");
-    scene::write_truth(&npz, endmembers().view(), abundances().view()).unwrap();
+    io::write_truth(&npz, endmembers().view(), abundances().view()).unwrap();
     let f64s = |a: Vec<f32>| a.into_iter().map(f64::from).collect::<Vec<_>>();
     // Column-major: the axis that comes last here runs fastest.
     let flat = f64s(abundances().permuted_axes([1, 0, 2]).iter().copied().collect());
@@ -775,7 +776,7 @@ fn spectra_of_every_layout_agree() {
     for name in
         ["s.npz", "s.mat", "rows.csv", "cols.csv", "own.csv", "unnamed.csv", "l.sli", "l.hdr"]
     {
-        let read = spectra::read(dir.path().join(name)).unwrap();
+        let read = library::read(dir.path().join(name)).unwrap();
         if name.ends_with("csv") {
             assert_eq!(read.names.as_ref().unwrap()[1], "tree, dry", "{name}");
         }
@@ -793,7 +794,7 @@ fn spectra_of_every_layout_agree() {
 fn spectra_are_interpolated_onto_the_scene() {
     let dir = dir();
     let scene = a_scene(dir.path());
-    let read = |text: &str| spectra::read(put(dir.path(), "s.csv", text)).unwrap();
+    let read = |text: &str| library::read(put(dir.path(), "s.csv", text)).unwrap();
     // Reflectance is the wavelength in micrometres; unsorted, one channel deleted, two the same.
     let s = read(
         "wavelength,a\n0.95,0.95\n0.45,0.45\n0.69,-1.23e34\n0.75,0.75\n0.75,0.75\n0.85,0.85\n",
@@ -833,7 +834,7 @@ fn tables_that_hold_no_spectra_are_refused() {
         ("wavelength,a\n-5,0.5\n", &["-5"]),
         ("wavelength,a\n500,0.1\n,0.2\n", &["NaN"]),
     ] {
-        refusal(spectra::read(put(dir.path(), "s.csv", text)), words);
+        refusal(library::read(put(dir.path(), "s.csv", text)), words);
     }
 }
 
@@ -843,7 +844,7 @@ fn tables_that_hold_no_spectra_are_refused() {
 /// values than numbers.
 fn survive(path: &Path, reference: &Scene) {
     for options in [OpenOptions::default(), sized(ROWS, COLS)] {
-        if let Ok(mut source) = scene::open(path, &options)
+        if let Ok(mut source) = io::open(path, &options)
             && let Ok(scene) = scene::load(&mut *source, "x", &LoadOptions::default())
         {
             assert_eq!(scene.bands.len(), scene.cube.bands());
@@ -852,7 +853,7 @@ fn survive(path: &Path, reference: &Scene) {
         }
     }
     let _ = truth::read(path, reference);
-    if let Ok(spectra) = spectra::read(path) {
+    if let Ok(spectra) = library::read(path) {
         let _ = spectra.for_scene(reference);
     }
 }
@@ -870,9 +871,9 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ]
     };
     let npz = dir.path().join("s.npz");
-    scene::write_npz(&npz, cube().view(), Some(&[1.0, 2.0, 3.0, 4.0, 5.0])).unwrap();
+    io::write_npz(&npz, cube().view(), Some(&[1.0, 2.0, 3.0, 4.0, 5.0])).unwrap();
     let truth = dir.path().join("t.npz");
-    scene::write_truth(&truth, endmembers().view(), abundances().view()).unwrap();
+    io::write_truth(&truth, endmembers().view(), abundances().view()).unwrap();
     let header = envi_header("bil", 4, 0, 0)
         + "wavelength = {1, 2, 3, 4, 5}\nbbl = {1,1,1,0,1}\ndata ignore value = -9999\n\
            data gain values = {1,1,1,2,1}\n";
@@ -956,7 +957,7 @@ fn published_samson_reads_alike_from_every_file() {
     let Some(data) = data() else { return };
     let options = sized(95, 95);
     let read = |name: &str| {
-        let mut source = scene::open(data.join("samson").join(name), &options).unwrap();
+        let mut source = io::open(data.join("samson").join(name), &options).unwrap();
         scene::load(&mut *source, name, &LoadOptions::default()).unwrap()
     };
     let mat = read("samson_dataset.mat");
@@ -986,7 +987,7 @@ fn published_samson_reads_alike_from_every_file() {
         // Both are the same f64 numbers; the square image makes a transposed one differ.
         assert_eq!(a, b);
     }
-    let init = spectra::read(data.join("samson/samson_dataset.mat")).unwrap();
+    let init = library::read(data.join("samson/samson_dataset.mat")).unwrap();
     assert_eq!(init.for_scene(&mat).unwrap().dim(), (3, mat.bands.len()));
 }
 
@@ -1004,14 +1005,14 @@ fn published_envi_files_read() {
     assert!((first - 381.0).abs() < 0.1, "{first} nm");
     let library = folder.join("library_berlin.sli");
     refusal(open(&library), &["spectral library"]);
-    let berlin = spectra::read(&library).unwrap();
+    let berlin = library::read(&library).unwrap();
     assert_eq!(berlin.values.dim(), (75, 177));
     assert_eq!(berlin.names.as_ref().unwrap()[0], "red clay tile 1");
     assert!(berlin.wavelengths.as_ref().unwrap()[0] > 300.0, "nanometres");
-    let basic = spectra::read(folder.join("emit_basic_endmember_library.csv")).unwrap();
+    let basic = library::read(folder.join("emit_basic_endmember_library.csv")).unwrap();
     assert_eq!(basic.names.as_ref().unwrap().len(), 5);
     assert_eq!(basic.for_scene(&scene).unwrap().dim(), (5, scene.bands.len()));
-    refusal(spectra::read(folder.join("library_berlin.csv")), &["where a number belongs"]);
+    refusal(library::read(folder.join("library_berlin.csv")), &["where a number belongs"]);
 }
 
 #[test]

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use unmixel::Error;
-use unmixel::backend::{Choice, Device, device};
-use unmixel::model::{Guide, Model};
+use unmixel::engine::backend::{Choice, Device, device};
+use unmixel::engine::model::{Guide, Model};
+use unmixel::engine::svi;
 use unmixel::scene::Cube;
 use unmixel::score::match_spectra;
 use unmixel::search::{self, Event, Found, Settings};
 use unmixel::simulate::{self, Simulated, simulate};
-use unmixel::svi;
 
 fn cpu() -> Device {
     device::choose(&Choice::Cpu).unwrap()

@@ -6,13 +6,14 @@
 mod checks;
 
 use checks::Shader;
-use unmixel::layout::{
+use unmixel::engine::ground::rng::{self, Stream};
+use unmixel::engine::layout::limits::{GROUPS_X, WORKGROUP};
+use unmixel::engine::layout::{
     BRIGHTNESS, CONCENTRATION, COVARIANCE, FULL_RANK, HELD, HELD_VARIABILITY, MOST_CONSTANTS,
     Params, SEPARATE, VARIABILITY,
 };
-use unmixel::model::MOST_RANK;
-use unmixel::passes::{self, GROUPS_X, Pass, WORKGROUP};
-use unmixel::rng::{self, Stream};
+use unmixel::engine::model::MOST_RANK;
+use unmixel::engine::passes::{self, Pass};
 
 fn pass(name: &str) -> &'static Pass {
     passes::every().into_iter().find(|pass| pass.name == name).expect("a pass of that name")

@@ -7,13 +7,13 @@ mod common;
 use std::sync::Arc;
 
 use common::{Problem, adapter};
-use unmixel::backend::Backend;
-use unmixel::backend::gpu::{Adapter, Gpu};
-use unmixel::buffers::Buffers;
-use unmixel::layout::{Buf, Params};
-use unmixel::model::{Model, Noise};
-use unmixel::passes::{self, Pass, spectra, spectra_bands, spectra_rows};
-use unmixel::svi::Settings;
+use unmixel::engine::backend::Backend;
+use unmixel::engine::backend::gpu::{Adapter, Gpu};
+use unmixel::engine::layout::{Buf, Params};
+use unmixel::engine::model::{Model, Noise};
+use unmixel::engine::passes::buffers::Buffers;
+use unmixel::engine::passes::{self, Pass, spectra, spectra_bands, spectra_rows};
+use unmixel::engine::svi::Settings;
 
 const SUMS: [Buf; 2] = [Buf::RowGrads, Buf::Partials];
 

@@ -8,12 +8,12 @@ mod common;
 use std::sync::Arc;
 
 use common::{Problem, adapter, variants};
-use unmixel::backend::Backend;
-use unmixel::backend::gpu::{Adapter, Gpu};
-use unmixel::layout::{Buf, Params};
-use unmixel::model::{Guide, Model, Noise};
-use unmixel::passes::{self, Access, Pass};
-use unmixel::svi::Settings;
+use unmixel::engine::backend::Backend;
+use unmixel::engine::backend::gpu::{Adapter, Gpu};
+use unmixel::engine::layout::{Buf, Params};
+use unmixel::engine::model::{Guide, Model, Noise};
+use unmixel::engine::passes::{self, Access, Pass};
+use unmixel::engine::svi::Settings;
 
 /// All that makes loops longer, but for the low-rank guide.
 fn everything(endmembers: usize, noise: Noise) -> Model {

@@ -6,15 +6,15 @@ mod common;
 use std::sync::Arc;
 
 use common::{Problem, adapter, run_to, variants};
-use unmixel::backend::cpu::Cpu;
-use unmixel::backend::gpu::Gpu;
-use unmixel::backend::{Backend, Block};
-use unmixel::buffers::Buffers;
-use unmixel::layout::{Buf, Params};
-use unmixel::model::Model;
-use unmixel::passes::{self, Access, Grid};
+use unmixel::engine::backend::cpu::Cpu;
+use unmixel::engine::backend::gpu::Gpu;
+use unmixel::engine::backend::{Backend, Block};
+use unmixel::engine::layout::{Buf, Params};
+use unmixel::engine::model::Model;
+use unmixel::engine::passes::buffers::Buffers;
+use unmixel::engine::passes::{self, Access, Grid};
+use unmixel::engine::svi::Settings;
 use unmixel::scene::Cube;
-use unmixel::svi::Settings;
 
 /// Where two buffers differ most, in units of what f32 on two devices may differ by: drivers' exp
 /// and log are good to some 1e-6, sums over up to 10 bands and 40 pixels add a few of those, and
@@ -116,7 +116,7 @@ fn every_pass_writes_something() {
 }
 
 fn run_on_gpu(
-    adapter: &unmixel::backend::gpu::Adapter,
+    adapter: &unmixel::engine::backend::gpu::Adapter,
     problem: &Problem,
     count: u32,
 ) -> (Block, (Vec<f32>, Vec<f32>)) {

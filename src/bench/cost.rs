@@ -4,7 +4,7 @@
 //! each, a fused multiply-add as two; padded bands and integer work (random numbers, exponents) do not count, so the
 //! sampling passes look idler than they are.
 
-use crate::layout::{FULL_RANK, Params, VARIABILITY};
+use crate::engine::layout::{FULL_RANK, Params, VARIABILITY};
 
 /// Bytes and operations of a pass in one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Cost {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Model;
+    use crate::engine::model::Model;
 
     fn spectra(batch: usize, bands: usize, particles: usize, varies: bool) -> Cost {
         let model = Model { variability: varies.then_some(0.02), ..Model::new(3) };

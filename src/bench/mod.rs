@@ -13,13 +13,13 @@ pub use report::{Case, DeviceReport, Host, Measured, PassReport, Report};
 pub use scenes::{SCENES, Standard};
 pub use spread::Spread;
 
-use crate::backend::device::Device;
-use crate::backend::{self, Backend, Laps, ceilings, check_memory};
-use crate::error::{Error, Result};
-use crate::layout::{Params, TRACE_LEN};
-use crate::model::{BRIGHTNESS_SD, EFFECTIVE_BANDS, Guide, Model, VARIABILITY_SCALE};
+use crate::engine::backend::device::Device;
+use crate::engine::backend::{self, Backend, Laps, ceilings, check_memory};
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::layout::{Params, TRACE_LEN};
+use crate::engine::model::{BRIGHTNESS_SD, EFFECTIVE_BANDS, Guide, Model, VARIABILITY_SCALE};
+use crate::engine::svi::{self, Settings};
 use crate::scene::Cube;
-use crate::svi::{self, Settings};
 use cost::Cost;
 use scenes::Start;
 
@@ -283,7 +283,7 @@ fn passes(sizes: &Params, profiles: &[Laps], reach: (f64, f64)) -> Vec<PassRepor
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::passes::{step, step_on_software};
+    use crate::engine::passes::{step, step_on_software};
 
     #[test]
     fn every_pass_of_the_standard_models_has_a_cost() {

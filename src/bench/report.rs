@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cost::Cost;
 use super::{Spread, Standard};
-use crate::backend::{Ceilings, DeviceInfo};
-use crate::error::{Error, Result};
+use crate::engine::backend::{Ceilings, DeviceInfo};
+use crate::engine::ground::error::{Error, Result};
 
 /// Changes when files of before can no longer be read.
 const FORMAT: u32 = 1;
@@ -139,7 +139,7 @@ impl Host {
             os: std::env::consts::OS.to_owned(),
             arch: std::env::consts::ARCH.to_owned(),
             threads: rayon::current_num_threads(),
-            vectors: crate::backend::vectors().to_owned(),
+            vectors: crate::engine::backend::vectors().to_owned(),
             ..Host::default()
         }
     }

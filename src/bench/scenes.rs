@@ -3,10 +3,10 @@
 
 use ndarray::{Array1, Array2};
 
-use crate::guide::State;
-use crate::layout::Params;
-use crate::model::Model;
-use crate::rng::{self, Stream};
+use crate::engine::ground::rng::{self, Stream};
+use crate::engine::guide::State;
+use crate::engine::layout::Params;
+use crate::engine::model::Model;
 use crate::scene::Cube;
 
 /// A scene to measure with.
@@ -63,7 +63,7 @@ impl Start {
 impl Standard {
     /// Bytes of its spectra with their padding.
     pub fn bytes(&self) -> usize {
-        4 * self.pixels * self.bands.next_multiple_of(crate::scene::BAND_GROUP)
+        4 * self.pixels * self.bands.next_multiple_of(crate::engine::layout::BAND_GROUP)
     }
 
     /// Its size in words.

@@ -112,7 +112,7 @@ pub struct RunArgs {
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
     /// Most steps; the stopping rule usually ends the fit before
-    #[arg(long, default_value_t = unmixel::svi::Settings::default().steps, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = unmixel::engine::svi::Settings::default().steps, allow_negative_numbers = true)]
     pub steps: u32,
     /// Starts that the search tries, of five families; its choice never sees a truth [default: 8; with
     /// fewer than 1,000 steps no search, and vca]
@@ -124,13 +124,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "N|SECONDSs", allow_negative_numbers = true)]
     pub search: Option<SearchBudget>,
     /// Pixels in a minibatch, in groups of 16: the next multiple is taken
-    #[arg(long, value_name = "PIXELS", default_value_t = unmixel::svi::Settings::default().batch_size, allow_negative_numbers = true)]
+    #[arg(long, value_name = "PIXELS", default_value_t = unmixel::engine::svi::Settings::default().batch_size, allow_negative_numbers = true)]
     pub batch_size: usize,
     /// Adam's learning rate (of the scene's latents; those of pixels take 5 times as much)
-    #[arg(long, value_name = "RATE", default_value_t = unmixel::svi::Settings::default().learning_rate, allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATE", default_value_t = unmixel::engine::svi::Settings::default().learning_rate, allow_negative_numbers = true)]
     pub learning_rate: f64,
     /// Draws a step: more make each step steadier and dearer
-    #[arg(long, value_name = "DRAWS", default_value_t = unmixel::svi::Settings::default().particles, allow_negative_numbers = true)]
+    #[arg(long, value_name = "DRAWS", default_value_t = unmixel::engine::svi::Settings::default().particles, allow_negative_numbers = true)]
     pub particles: usize,
     /// Go on to --steps even when the ELBO stands still
     #[arg(long)]
@@ -306,7 +306,7 @@ pub struct CalibrateArgs {
     #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
     pub scenes: u64,
     /// Most steps a fit; the stopping rule usually ends it before
-    #[arg(long, default_value_t = unmixel::svi::Settings::default().steps, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = unmixel::engine::svi::Settings::default().steps, allow_negative_numbers = true)]
     pub steps: u32,
     /// Guides to calibrate [default: every guide]
     #[arg(long, value_enum, value_name = "A,B,...", value_delimiter = ',')]

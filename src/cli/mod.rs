@@ -14,21 +14,12 @@ macro_rules! tell {
 }
 
 mod args;
-mod bench;
-mod calibrate;
-mod compare;
-mod completions;
-mod demo;
-mod devices;
-mod fit;
+mod commands;
 mod progress;
-mod rank;
 mod reference;
 mod run;
 mod scene;
-mod score;
 mod search;
-mod simulate;
 mod tables;
 mod values;
 
@@ -42,6 +33,7 @@ use clap::{CommandFactory, Parser};
 use unmixel::Result;
 
 use args::{Arguments, Command};
+use commands::{bench, calibrate, compare, completions, demo, devices, fit, rank, score, simulate};
 
 /// Exit code for input that cannot be used.
 const BAD_INPUT: u8 = 2;

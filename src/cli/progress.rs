@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
-use unmixel::svi::Progress;
+use unmixel::engine::svi::Progress;
 
 /// Shows how far a fit is.
 pub struct Display {

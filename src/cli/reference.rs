@@ -3,8 +3,8 @@
 use ndarray::{Array2, Array3, ArrayView2, Axis};
 use unmixel::Result;
 use unmixel::scene::Scene;
+use unmixel::scene::Truth;
 use unmixel::score::{Convention, Score, convert, score_matched};
-use unmixel::truth::Truth;
 
 /// The part of a truth that a scene's valid pixels and used bands can be compared with.
 pub struct Reference {

@@ -5,22 +5,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ndarray::Axis;
-use unmixel::backend::{Choice, check_memory, device};
-use unmixel::doubts::{Doubt, doubts};
-use unmixel::effective::{default_bands, independent_bands};
-use unmixel::held;
-use unmixel::model::{BRIGHTNESS_SD, Guide, Held, Model, Noise, VARIABILITY_SCALE};
-use unmixel::nested::{self, Nested};
-use unmixel::output::{
-    DeviceReport, ElboReport, OutputFolder, Report, Results, RunReport, SceneReport, Stages,
-    TruthView, to_image, write_all,
-};
+use unmixel::engine::backend::{Choice, check_memory, device};
+use unmixel::engine::model::{BRIGHTNESS_SD, Guide, Held, Model, Noise, VARIABILITY_SCALE};
+use unmixel::engine::svi::{self, Outcome, Settings, Stop};
 use unmixel::posterior::Posterior;
+use unmixel::posterior::doubts::{Doubt, doubts};
+use unmixel::posterior::nested::{self, Nested};
+use unmixel::results::{
+    DeviceReport, ElboReport, OutputFolder, Report, Results, RunReport, SceneReport, Stages,
+    TruthView, write_all,
+};
+use unmixel::scene::Truth;
+use unmixel::scene::to_image;
 use unmixel::scene::{Cube, Scene};
 use unmixel::score::Convention;
+use unmixel::search::spectra_first;
 use unmixel::starts::{self, Init};
-use unmixel::svi::{self, Outcome, Settings, Stop};
-use unmixel::truth::Truth;
+use unmixel::statistics::effective::{default_bands, independent_bands};
 use unmixel::{Error, Result};
 
 use super::args::{
@@ -112,7 +113,7 @@ pub fn guide_of(name: GuideArg) -> Guide {
     }
 }
 
-/// How spectra are found; without brightness they come first where a search finds them, see [`held`].
+/// How spectra are found; without brightness they come first where a search finds them, see [`spectra_first`].
 fn spectra_of(args: &RunArgs, init: Option<&Init>) -> Result<SpectraArg> {
     let given = matches!(init, Some(Init::Spectra(_)));
     match (args.spectra, args.brightness) {
@@ -235,7 +236,7 @@ pub fn run(
                 "spectra: from that fit, with brightness, as bright as their purest pixels; held while the rest is fitted without"
             );
             let settings = Settings { warm: false, ..settings };
-            let state = held::begin(&model, &settings, &cube, &shaded)?;
+            let state = spectra_first::begin(&model, &settings, &cube, &shaded)?;
             lap("spectra", &mut seconds);
             (state, settings, shaded.elbo())
         }
@@ -264,7 +265,7 @@ pub fn run(
         Some(truth) => compare(&scene, posterior, truth)?,
         None => (posterior, None),
     };
-    let names = unmixel::output::Labels::new(&names, endmembers).shown;
+    let names = unmixel::figures::Labels::new(&names, endmembers).shown;
     let warnings = warnings(&posterior, &names);
     for warning in &warnings {
         tell!("note: {warning}");

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use unmixel::scene::{Header, LoadOptions, OpenOptions, Scene, load, open};
+use unmixel::io::{OpenOptions, open};
+use unmixel::scene::{Header, LoadOptions, Scene, load};
 use unmixel::{Error, Result};
 
 use super::args::LayoutArgs;

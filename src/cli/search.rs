@@ -3,13 +3,15 @@
 use std::sync::{Arc, Mutex};
 
 use ndarray::{ArrayView2, Axis};
-use unmixel::backend::Device;
-use unmixel::model::Model;
-use unmixel::output::{OutputFolder, map_grid_png, to_image};
+use unmixel::engine::backend::Device;
+use unmixel::engine::model::Model;
+use unmixel::engine::svi;
+use unmixel::figures::map_grid_png;
+use unmixel::results::OutputFolder;
+use unmixel::scene::to_image;
 use unmixel::scene::{Cube, Scene};
 use unmixel::score::match_spectra;
 use unmixel::search::{self, Event, Found};
-use unmixel::svi;
 use unmixel::{Error, Result};
 
 use super::args::RunArgs;

@@ -6,11 +6,10 @@
 use std::path::Path;
 
 use super::{
-    BAND_GROUP, Band, Cube, CubeSource, Header, Scaling, Scene, Stated, choose, grow, grow_pages,
-    scaling,
+    Band, Cube, CubeSource, Header, Scaling, Scene, Stated, choose, grow, grow_pages, scaling,
 };
-use crate::error::{Error, Result};
-use crate::pages::Pages;
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::pages::Pages;
 
 /// What the caller asks of [`load`].
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -87,7 +86,7 @@ pub fn load(source: &mut dyn CubeSource, name: &str, options: &LoadOptions) -> R
         })
         .collect();
     values.data.truncate(values.places.len() * values.stride);
-    let cube = Cube { data: values.data, pixels: values.places.len(), bands: used.len() };
+    let cube = Cube::from_padded(values.data, values.places.len(), used.len());
     Ok(Scene {
         name: name.to_owned(),
         rows: header.rows,
@@ -115,7 +114,10 @@ fn check(name: &str, header: &Header) -> Result<()> {
     if rows == 0 || cols == 0 || bands == 0 {
         return fail(format!("{rows} rows x {cols} columns x {bands} bands are an empty scene."));
     }
-    if bands > MOST_BANDS || (rows * cols).checked_mul(bands.next_multiple_of(BAND_GROUP)).is_none()
+    if bands > MOST_BANDS
+        || (rows * cols)
+            .checked_mul(bands.next_multiple_of(crate::engine::layout::BAND_GROUP))
+            .is_none()
     {
         return fail(format!("{bands} bands are more than the {MOST_BANDS} that are allowed."));
     }
@@ -418,7 +420,7 @@ struct Values {
 
 impl Values {
     fn with_capacity(name: &str, pixels: usize, bands: usize) -> Result<Self> {
-        let stride = bands.next_multiple_of(BAND_GROUP);
+        let stride = bands.next_multiple_of(crate::engine::layout::BAND_GROUP);
         Ok(Values {
             data: grow_pages(Path::new(name), pixels * stride)?,
             places: grow(Path::new(name), pixels)?,

@@ -3,7 +3,7 @@
 use ndarray::{Array3, s};
 
 use super::{CubeSource, Header};
-use crate::error::{Error, Result};
+use crate::engine::ground::error::{Error, Result};
 
 /// Reflectance or stored values, (rows, columns, bands).
 pub struct Memory {

@@ -5,114 +5,26 @@
 
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-use crate::error::Result;
-use crate::pages::Pages;
+pub use crate::engine::pixels::Cube;
 
-mod arrays;
-mod envi;
+mod grow;
+mod image;
 mod load;
-mod mat;
-mod mat5;
 mod memory;
-mod npy;
-mod numbers;
-mod open;
 mod scaling;
-mod strided;
+mod source;
+mod truth;
 mod wavelengths;
-mod write;
 
-pub(crate) use arrays::{Arrays, NamedArray};
-pub(crate) use envi::read_library;
+pub(crate) use grow::{grow, grow_pages};
+pub(crate) use image::layer;
+pub use image::to_image;
 pub use load::{LoadOptions, load};
 pub use memory::Memory;
-pub(crate) use numbers::{grow, grow_pages};
-pub use open::{OpenOptions, open};
-pub(crate) use open::{first_bytes, has_extension, is_array_file};
-pub(crate) use scaling::{Stated, choose};
+pub(crate) use scaling::{HIGHEST, Stated, choose};
+pub use source::{CubeSource, Header};
+pub use truth::Truth;
 pub(crate) use wavelengths::to_nanometres;
-pub use write::{write_envi, write_npz, write_truth};
-
-/// Bands come in groups of so many, the last one padded: the widest vectors of a CPU, four `vec4`s
-/// of a shader, and a cache line.
-pub const BAND_GROUP: usize = 16;
-
-/// Pixels by bands, pixel-major, each row padded with zeros to a multiple of [`BAND_GROUP`], so that
-/// nobody has a remainder to read.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Cube {
-    data: Pages<f32>,
-    pixels: usize,
-    bands: usize,
-}
-
-impl Cube {
-    /// An all-zero cube.
-    pub fn zeros(pixels: usize, bands: usize) -> Self {
-        Cube { data: Pages::zeros(pixels * bands.next_multiple_of(BAND_GROUP)), pixels, bands }
-    }
-
-    /// Number of pixels.
-    pub fn pixels(&self) -> usize {
-        self.pixels
-    }
-
-    /// Number of bands, padding not counted.
-    pub fn bands(&self) -> usize {
-        self.bands
-    }
-
-    /// Floats from one pixel to the next: `bands` rounded up to a multiple of [`BAND_GROUP`].
-    pub fn stride(&self) -> usize {
-        self.bands.next_multiple_of(BAND_GROUP)
-    }
-
-    /// The spectrum of one pixel, `bands` values.
-    pub fn spectrum(&self, pixel: usize) -> &[f32] {
-        &self.data[pixel * self.stride()..][..self.bands]
-    }
-
-    /// The spectrum of one pixel with its padding.
-    #[inline]
-    pub fn spectrum_padded(&self, pixel: usize) -> &[f32] {
-        self.spectra_padded(pixel, 1)
-    }
-
-    /// Those of so many pixels that follow each other.
-    #[inline]
-    pub fn spectra_padded(&self, first: usize, count: usize) -> &[f32] {
-        &self.data[first * self.stride()..][..count * self.stride()]
-    }
-
-    /// The spectrum of one pixel, to be written.
-    pub fn spectrum_mut(&mut self, pixel: usize) -> &mut [f32] {
-        let stride = self.stride();
-        &mut self.data[pixel * stride..][..self.bands]
-    }
-
-    fn swap(&mut self, a: usize, b: usize) {
-        if a == b {
-            return;
-        }
-        let stride = self.stride();
-        let (before, after) = self.data.split_at_mut(a.max(b) * stride);
-        before[a.min(b) * stride..][..stride].swap_with_slice(&mut after[..stride]);
-    }
-
-    /// The cube of these pixels, in this order.
-    pub fn select(&self, pixels: &[usize]) -> Cube {
-        let mut chosen = Cube::zeros(pixels.len(), self.bands);
-        for (to, &from) in pixels.iter().enumerate() {
-            chosen.spectrum_mut(to).copy_from_slice(self.spectrum(from));
-        }
-        chosen
-    }
-
-    /// All values with the padding, `pixels * stride`.
-    pub fn padded(&self) -> &[f32] {
-        &self.data
-    }
-}
 
 /// One band that the fit uses.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,46 +76,12 @@ impl Scene {
     pub fn scatter(&mut self) {
         // Fisher and Yates; Durstenfeld 1964, CACM 7.
         let rng = &mut ChaCha8Rng::seed_from_u64(0);
-        for last in (1..self.pixel_index.len().min(self.cube.pixels)).rev() {
+        for last in (1..self.pixel_index.len().min(self.cube.pixels())).rev() {
             let other = rng.random_range(0..=last);
             self.pixel_index.swap(last, other);
             self.cube.swap(last, other);
         }
     }
-}
-
-/// A cube in a file, read by blocks of rows.
-pub trait CubeSource: Send {
-    /// Size and what the file says about itself.
-    fn header(&self) -> &Header;
-
-    /// Reads rows `first .. first + count` into `out`, ordered (row, column, band):
-    /// `out.len() == count * cols * bands`. Values as stored, not scaled.
-    fn read_rows(&mut self, first: usize, count: usize, out: &mut [f32]) -> Result<()>;
-}
-
-/// What a file says about its cube.
-#[derive(Debug, Clone, Default)]
-pub struct Header {
-    /// Height in pixels.
-    pub rows: usize,
-    /// Width in pixels.
-    pub cols: usize,
-    /// Number of bands.
-    pub bands: usize,
-    /// Centre wavelengths in nanometres, one a band.
-    pub wavelengths: Option<Vec<f64>>,
-    /// False for bands that the file marks as bad (ENVI `bbl`).
-    pub good_bands: Option<Vec<bool>>,
-    /// The value that stands for no data.
-    pub ignore_value: Option<f64>,
-    /// Gain and offset that the file states for the conversion to reflectance, one a band or one
-    /// for all, and the key they came from.
-    pub stated_scale: Option<(Vec<f64>, Vec<f64>, String)>,
-    /// True when values are stored as integers.
-    pub integer: bool,
-    /// What was assumed while the file was opened, one sentence each.
-    pub notes: Vec<String>,
 }
 
 #[cfg(test)]

@@ -8,15 +8,15 @@ use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 
 use super::{Event, Mode, POLISH_STEPS, PROBE_STEPS, Solution};
-use crate::backend::Device;
-use crate::guide::{State, medians};
-use crate::layout::Params;
-use crate::model::{Guide, Model};
+use crate::engine::backend::Device;
+use crate::engine::guide::{State, medians};
+use crate::engine::layout::Params;
+use crate::engine::model::{Guide, Model};
+use crate::engine::svi::{self, Outcome, Stop};
 use crate::posterior::Posterior;
 use crate::scene::Cube;
 use crate::score::{Convention, match_spectra};
 use crate::starts::Start;
-use crate::svi::{self, Outcome, Stop};
 
 /// A start and the fit so far.
 pub struct Fitted {

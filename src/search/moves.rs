@@ -5,11 +5,11 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
 use super::judge::Fitted;
-use crate::error::Result;
-use crate::moments::{leading_eigenvectors, mean_spectrum, products, second_moment};
+use crate::engine::ground::error::Result;
 use crate::scene::Cube;
 use crate::score::sad;
 use crate::starts::{Candidate, cluster_candidates, misfits, residual_candidates};
+use crate::statistics::moments::{leading_eigenvectors, mean_spectrum, products, second_moment};
 
 /// A replacement.
 pub struct Move {

@@ -8,10 +8,10 @@ mod maps;
 mod materials;
 mod rare;
 
-use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::model::Model;
+use crate::scene::Truth;
 use crate::scene::{self, LoadOptions, Memory, Scene};
-use crate::truth::Truth;
 use maps::{Field, holes};
 use ndarray::{Array2, Array3, Axis};
 use rand::{SeedableRng, rngs::ChaCha8Rng};

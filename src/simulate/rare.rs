@@ -4,7 +4,7 @@ use ndarray::{Array2, Array3};
 use rand::Rng;
 
 use super::maps::Field;
-use crate::error::{Error, Result};
+use crate::engine::ground::error::{Error, Result};
 use crate::score::sad;
 
 /// Turns the last of `spectra` (K, bands), K at least 2, towards the first until the angle between

@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 
 use super::fcls::fcls_scaled;
-use crate::error::Result;
+use crate::engine::ground::error::Result;
 use crate::scene::Cube;
 
 /// Least sum of a spectrum over its bands: what is darker has no shape to speak of.

@@ -6,9 +6,9 @@ use rayon::prelude::*;
 
 use super::finder::Finder;
 use super::kmeans::kmeans;
-use crate::error::{Error, Result};
-use crate::moments::{leading_eigenvectors, products, second_moment};
+use crate::engine::ground::error::{Error, Result};
 use crate::scene::Cube;
+use crate::statistics::moments::{leading_eigenvectors, products, second_moment};
 
 /// The share of the pixels that count as badly explained, and how many at least and at most.
 const WORST: f64 = 0.02;

@@ -7,8 +7,8 @@ use super::candidates::Candidate;
 use super::explain::Explained;
 use super::kmeans::kmeans;
 use super::sample::Sample;
-use crate::moments::{leading_eigenvectors, products, second_moment};
 use crate::scene::Cube;
+use crate::statistics::moments::{leading_eigenvectors, products, second_moment};
 
 /// Clusters an endmember: enough for mixtures to have their own, and for a material that fills
 /// few pixels.

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::finder::Finder;
 use super::{Init, check_spectra};
-use crate::error::Result;
+use crate::engine::ground::error::Result;
 use crate::scene::Cube;
 use crate::score::match_spectra;
 

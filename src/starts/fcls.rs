@@ -1,7 +1,7 @@
 //! Fully constrained least squares: abundances on the simplex for given endmembers.
 
 use super::normal::solve;
-use crate::error::{Error, Result};
+use crate::engine::ground::error::{Error, Result};
 use crate::scene::Cube;
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;

@@ -12,7 +12,7 @@ use super::{
     Init, Start, check_count, check_finite, fcls, nfindr, nnls, purest, random,
     residual_candidates, spectra_of,
 };
-use crate::error::{Error, Result};
+use crate::engine::ground::error::{Error, Result};
 use crate::scene::Cube;
 
 /// What is darker than this share of the mean is not brightened further when brightness is divided

@@ -3,7 +3,7 @@
 use ndarray::Array2;
 
 use super::finder::Finder;
-use crate::error::{Error, Result};
+use crate::engine::ground::error::{Error, Result};
 use crate::scene::Cube;
 
 /// The `k` rows of `library`, (spectra, L) in the bands of the cube, whose non-negative mixtures come

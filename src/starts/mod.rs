@@ -34,7 +34,7 @@ pub use purest::purest;
 pub use random::random;
 pub use vca::vca;
 
-use crate::error::{Error, Result};
+use crate::engine::ground::error::{Error, Result};
 use crate::scene::Cube;
 use finder::Finder;
 use ndarray::{Array1, Array2, Axis};

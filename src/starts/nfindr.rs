@@ -9,7 +9,7 @@ use ndarray::Array2;
 
 use super::vca::Projections;
 use super::{check_count, check_finite};
-use crate::error::Result;
+use crate::engine::ground::error::Result;
 use crate::scene::Cube;
 
 /// First simplices tried; the largest result is kept.

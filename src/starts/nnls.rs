@@ -4,7 +4,7 @@ use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 
 use super::normal::solve;
-use crate::error::Result;
+use crate::engine::ground::error::Result;
 use crate::scene::Cube;
 
 /// Amounts that are non-negative and bring `endmembers` (K, L) closest to each pixel of `cube` (N

@@ -1,6 +1,6 @@
 //! The mean of an endmember's purest pixels: a robust stand-in for one extreme pixel.
 
-use crate::error::{Error, Result};
+use crate::engine::ground::error::{Error, Result};
 use crate::scene::Cube;
 use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;

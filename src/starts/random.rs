@@ -1,7 +1,7 @@
 //! Random pixels as first endmembers.
 
 use super::{check_count, check_finite};
-use crate::error::Result;
+use crate::engine::ground::error::Result;
 use crate::scene::Cube;
 use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 

@@ -7,8 +7,8 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
-use crate::moments::{leading_eigenvectors, products, second_moment};
 use crate::scene::Cube;
+use crate::statistics::moments::{leading_eigenvectors, products, second_moment};
 
 /// Scenes with more pixels are sampled, to about this many.
 const MOST: usize = 20_000;

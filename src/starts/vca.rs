@@ -5,9 +5,9 @@
 //! taken that lies farthest along a random direction orthogonal to the pixels taken before.
 
 use super::{check_count, check_finite};
-use crate::error::Result;
-use crate::moments::{leading_eigenvectors, mean_spectrum, products, second_moment};
+use crate::engine::ground::error::Result;
 use crate::scene::Cube;
+use crate::statistics::moments::{leading_eigenvectors, mean_spectrum, products, second_moment};
 use ndarray::{Array1, Array2, Axis, s};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, StandardNormal};

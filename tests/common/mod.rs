@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use ndarray::{Array1, Array2};
-use unmixel::buffers::Buffers;
-use unmixel::guide::State;
-use unmixel::layout::{Params, ROW_GROUP, SEPARATE};
-use unmixel::math::Real;
-use unmixel::model::{Guide, Held, Model, Noise, ScalePrior};
-use unmixel::passes;
-use unmixel::rng::{self, Stream};
+use unmixel::engine::ground::math::Real;
+use unmixel::engine::ground::rng::{self, Stream};
+use unmixel::engine::guide::State;
+use unmixel::engine::layout::{Params, ROW_GROUP, SEPARATE};
+use unmixel::engine::model::{Guide, Held, Model, Noise, ScalePrior};
+use unmixel::engine::passes;
+use unmixel::engine::passes::buffers::Buffers;
+use unmixel::engine::svi::{self, Settings};
 use unmixel::scene::Cube;
-use unmixel::svi::{self, Settings};
 
 /// A number in (0, 1), the same on every machine.
 pub fn uniform(seed: u64, index: u32) -> f64 {
@@ -115,7 +115,7 @@ impl Problem {
 /// A guide of the pixels as passes have it.
 pub fn side_by_side(p: &Params, locals: &[f32]) -> Vec<f32> {
     let columns = p.local_stride as usize;
-    let mut to = vec![0.0; p.len(unmixel::layout::Buf::Locals)];
+    let mut to = vec![0.0; p.len(unmixel::engine::layout::Buf::Locals)];
     for (at, &x) in locals.iter().enumerate() {
         to[p.place_at(at / columns, columns) + ROW_GROUP * (at % columns)] = x;
     }
@@ -132,7 +132,7 @@ pub fn guide_of<T: Real>(p: &Params, locals: &[T], pixel: usize) -> Vec<T> {
 /// The sum over all pixels of products of loadings, a lower triangle, out of [`Buffers::locals`].
 pub fn rank_sum<T: Real>(p: &Params, locals: &[T]) -> Vec<T> {
     let rank = p.rank as usize;
-    let mut sum = vec![T::zero(); p.len(unmixel::layout::Buf::RankSum)];
+    let mut sum = vec![T::zero(); p.len(unmixel::engine::layout::Buf::RankSum)];
     for n in 0..p.pixels as usize {
         let guide = guide_of(p, locals, n);
         for row in guide[p.loadings_at()..].chunks_exact(rank.max(1)) {
@@ -295,7 +295,7 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
 
 /// The adapter for shader tests, by `UNMIXEL_GPU`: `require` (no adapter is a failure), `auto` (the
 /// default: no adapter is a loud skip), `skip`. Hardware first.
-pub fn adapter() -> Option<unmixel::backend::gpu::Adapter> {
+pub fn adapter() -> Option<unmixel::engine::backend::gpu::Adapter> {
     let mode = std::env::var("UNMIXEL_GPU").unwrap_or_else(|_| "auto".into());
     assert!(
         ["require", "auto", "skip"].contains(&mode.as_str()),
@@ -305,7 +305,7 @@ pub fn adapter() -> Option<unmixel::backend::gpu::Adapter> {
         eprintln!("SKIPPED, UNMIXEL_GPU=skip: no shader ran in this test");
         return None;
     }
-    let adapter = unmixel::backend::gpu::adapters().into_iter().next();
+    let adapter = unmixel::engine::backend::gpu::adapters().into_iter().next();
     match &adapter {
         Some(adapter) => {
             eprintln!("shaders on {} ({})", adapter.info().name, adapter.info().driver)

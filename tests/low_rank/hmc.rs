@@ -2,7 +2,7 @@
 //! gradient written out in f64, and Hamiltonian Monte Carlo on it (Duane et al. 1987).
 
 use super::common::{normal, uniform};
-use unmixel::math::{digamma, ln_gamma};
+use unmixel::engine::ground::math::{digamma, ln_gamma};
 
 /// What is known: spectra (N rows of L), the prior and its centre (K rows of L).
 pub struct Density {

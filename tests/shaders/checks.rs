@@ -6,8 +6,8 @@ use naga::{
     AddressSpace, ArraySize, GlobalVariable, Handle, Literal, Module, ScalarKind, ShaderStage,
     StorageAccess, TypeInner,
 };
-use unmixel::layout::{MOST_CONSTANTS, Params};
-use unmixel::passes::{Access, Pass};
+use unmixel::engine::layout::{MOST_CONSTANTS, Params};
+use unmixel::engine::passes::{Access, Pass};
 
 #[derive(Debug)]
 pub struct Shader {

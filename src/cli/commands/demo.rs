@@ -1,0 +1,51 @@
+//! `unmixel demo`: a simulated scene, so that anyone can see a whole run without data.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use unmixel::Result;
+use unmixel::results::OutputFolder;
+use unmixel::simulate::{self, simulate};
+
+use crate::cli::Done;
+use crate::cli::args::DemoArgs;
+use crate::cli::run::{Job, run as run_job};
+
+/// Simulates, fits, scores, writes.
+pub fn run(args: &DemoArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
+    let folder = OutputFolder::prepare(&args.run.out, args.run.force)?;
+    let begin = Instant::now();
+    // Not square: a transposed map would show.
+    let settings = simulate::Settings {
+        rows: 80,
+        cols: 110,
+        bands: 80,
+        no_data_fraction: 0.02,
+        seed: args.run.seed,
+        ..Default::default()
+    };
+    let simulated = simulate(&settings)?;
+    let scene = simulated.scene("simulated scene")?;
+    let truth = simulated.truth();
+    let names = simulated.names.clone();
+    let k = names.len();
+    tell!(
+        "scene: simulated, {} x {} pixels, {} bands, {}",
+        settings.rows,
+        settings.cols,
+        settings.bands,
+        names.join(", ")
+    );
+    let seconds = vec![("simulate".to_owned(), begin.elapsed().as_secs_f64())];
+    let job = Job {
+        scene,
+        path: "simulated".into(),
+        endmembers: k,
+        init: None,
+        names,
+        truth: Some(truth),
+        seconds,
+    };
+    run_job(&args.run, job, &folder, interrupted).map(|(done, _)| done)
+}

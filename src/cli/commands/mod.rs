@@ -1,0 +1,12 @@
+//! One file a command.
+
+pub mod bench;
+pub mod calibrate;
+pub mod compare;
+pub mod completions;
+pub mod demo;
+pub mod devices;
+pub mod fit;
+pub mod rank;
+pub mod score;
+pub mod simulate;

@@ -1,0 +1,154 @@
+//! How many endmembers the model itself wants: the ELBO of short fits with 1, 2, 3, ... of them. It
+//! bounds the evidence from below, and more endmembers must pay for what they leave open.
+
+use std::sync::Arc;
+
+use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::engine::backend::Device;
+use crate::engine::ground::error::Result;
+use crate::engine::model::{BRIGHTNESS_SD, Guide, Model, VARIABILITY_SCALE};
+use crate::engine::svi;
+use crate::scene::Cube;
+use crate::starts::{Init, Start, families};
+use crate::statistics::effective::default_bands;
+
+/// What fits with one number of endmembers reached.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evidence {
+    /// K.
+    pub endmembers: usize,
+    /// The best ELBO a pixel, nats; none where no fit was finite.
+    pub elbo: Option<f64>,
+}
+
+/// Steps of a fit, the second half of them with a falling rate. At a third of it the order is the same
+/// on all scenes tried but for neighbours of the best.
+pub const STEPS: u32 = 500;
+/// Pixels of the fits, at most; of a larger scene every so many.
+pub const MOST_PIXELS: usize = 3000;
+/// Starts for each number, of these families: one that takes corners and one that takes means.
+const STARTS: [Init; 2] = [Init::Clusters, Init::VcaNormalised];
+/// The least gain of one more endmember, as a share of the ELBO: what two equal fits may differ by.
+const GAIN: f64 = 0.002;
+/// After so many numbers without a gain there will be none.
+const PATIENCE: usize = 3;
+/// The largest number that is tried.
+pub const MOST: usize = 30;
+/// All numbers are compared at one weight of the likelihood. What so many directions leave shows how
+/// many bands are independent: were they fewer than the endmembers, the rest would be in it, and
+/// count fewer bands.
+const DIRECTIONS: usize = 10;
+
+/// Fits with 1, 2, 3, ... endmembers until three numbers in a row are worse than the best. `observe` is
+/// told each number; `interrupted` ends with what there is.
+///
+/// # Errors
+///
+/// As [`crate::starts`]; a fit that fails is no error.
+pub fn evidence(
+    device: &Device,
+    cube: &Cube,
+    seed: u64,
+    observe: &(dyn Fn(&Evidence) + Sync),
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Result<Vec<Evidence>> {
+    let every = cube.pixels().div_ceil(MOST_PIXELS).max(1);
+    let mut pixels: Vec<usize> = (0..cube.pixels()).step_by(every).collect();
+    // Neighbours on the ground are apart then: see `Scene::scatter`.
+    pixels.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
+    let part = Arc::new(cube.select(&pixels));
+    let (bands, _) = default_bands(&part, DIRECTIONS.min(part.bands() / 2));
+    let weight = bands / part.bands().max(1) as f64;
+    let most = MOST.min(part.bands()).min(part.pixels());
+    let mut found: Vec<Evidence> = Vec::new();
+    let mut since_best = 0;
+    // Side by side go two numbers, which fill a small machine: more would be thrown away at the end.
+    for first in (1..=most).step_by(2) {
+        if since_best >= PATIENCE || interrupted() {
+            break;
+        }
+        let of = |k: usize| -> Result<Evidence> {
+            let elbo = best_of(device, &part, k, weight, seed, interrupted)?;
+            Ok(Evidence { endmembers: k, elbo })
+        };
+        let numbers: Vec<usize> = (first..=(first + 1).min(most)).collect();
+        let pair: Vec<Evidence> = if device.is_cpu() {
+            numbers.into_par_iter().map(of).collect::<Result<_>>()?
+        } else {
+            numbers.into_iter().map(of).collect::<Result<_>>()?
+        };
+        if interrupted() {
+            // Fits cut short cannot be compared.
+            break;
+        }
+        for one in pair {
+            observe(&one);
+            let before = best(&found);
+            found.push(one);
+            since_best = if best(&found) == before { since_best + 1 } else { 0 };
+        }
+    }
+    Ok(found)
+}
+
+/// The number with the highest evidence and its ELBO, where a larger number must gain 0.2 %.
+pub fn best(all: &[Evidence]) -> Option<(usize, f64)> {
+    let known = all.iter().filter_map(|one| Some((one.endmembers, one.elbo?)));
+    known.fold(None, |best, one| match best {
+        Some((_, elbo)) if one.1 <= elbo + GAIN * elbo.abs() => best,
+        _ => Some(one),
+    })
+}
+
+fn best_of(
+    device: &Device,
+    cube: &Arc<Cube>,
+    k: usize,
+    likelihood_weight: f64,
+    seed: u64,
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Result<Option<f64>> {
+    let model = Model {
+        brightness: Some(BRIGHTNESS_SD),
+        variability: Some(VARIABILITY_SCALE),
+        guide: Guide::FullRank,
+        likelihood_weight,
+        ..Model::new(k)
+    };
+    let settings = svi::Settings { steps: STEPS, early_stop: false, seed, ..Default::default() };
+    let starts = families(cube, k, &STARTS, STARTS.len(), true, seed)?;
+    let fit = |endmembers| -> Option<f64> {
+        let start = Start::around(cube, endmembers, true, "").ok()?;
+        let state = svi::begin(&model, &settings, cube, &start).ok()?;
+        let fit = svi::fit(device, &model, &settings, cube, state, &mut |_| (), interrupted);
+        fit.ok()?.elbo()
+    };
+    let elbos: Vec<Option<f64>> = if device.is_cpu() {
+        starts.into_par_iter().map(|one| fit(one.endmembers)).collect()
+    } else {
+        starts.into_iter().map(|one| fit(one.endmembers)).collect()
+    };
+    Ok(elbos.into_iter().flatten().reduce(f64::max))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_is_the_smallest_that_others_do_not_clearly_exceed() {
+        let all = |elbos: &[Option<f64>]| -> Vec<Evidence> {
+            let numbers = (1..).zip(elbos);
+            numbers.map(|(endmembers, &elbo)| Evidence { endmembers, elbo }).collect()
+        };
+        assert_eq!(best(&[]), None);
+        assert_eq!(best(&all(&[None])), None);
+        let found = best(&all(&[Some(10.0), Some(20.0), None, Some(20.03), Some(19.0)]));
+        assert_eq!(found, Some((2, 20.0)), "0.15 % more is no gain");
+        assert_eq!(best(&all(&[Some(10.0), Some(20.0), Some(20.1)])), Some((3, 20.1)));
+        assert_eq!(best(&all(&[Some(-20.0), Some(-19.99), Some(-19.0)])), Some((3, -19.0)));
+    }
+}

@@ -1,0 +1,160 @@
+//! Which device a run is on, and why.
+
+use std::str::FromStr;
+
+use crate::engine::ground::error::{Error, Result};
+
+/// What the user asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// A hardware GPU if there is one, else the CPU.
+    Auto,
+    /// The CPU backend.
+    Cpu,
+    /// The best GPU; software adapters count, if there is nothing else.
+    Gpu,
+    /// The adapter whose name or driver contains this, in any case.
+    Named(String),
+}
+
+impl FromStr for Choice {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(match text.to_ascii_lowercase().as_str() {
+            "" => {
+                return Err(Error::option(
+                    "--device",
+                    "empty; give auto, cpu, gpu or a part of a name that `unmixel devices` lists",
+                ));
+            }
+            "auto" => Choice::Auto,
+            "cpu" => Choice::Cpu,
+            "gpu" => Choice::Gpu,
+            _ => Choice::Named(text.to_owned()),
+        })
+    }
+}
+
+/// A device as it is printed and recorded.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DeviceInfo {
+    /// Name, as the driver gives it.
+    pub name: String,
+    /// `cpu`, or the graphics interface: `vulkan`, `metal`, `dx12`.
+    pub backend: String,
+    /// `hardware`, `software` or `cpu`.
+    pub kind: String,
+    /// Driver and its version, where known.
+    pub driver: String,
+    /// Why this device.
+    pub reason: String,
+}
+
+/// A chosen device.
+#[derive(Debug)]
+pub struct Device {
+    /// What it is and why it was chosen.
+    pub info: DeviceInfo,
+    pub(crate) place: Place,
+}
+
+impl Device {
+    /// Whether it is the CPU backend.
+    pub fn is_cpu(&self) -> bool {
+        matches!(self.place, Place::Cpu)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum Place {
+    Cpu,
+    #[cfg(feature = "gpu")]
+    Gpu(Box<super::gpu::Adapter>),
+}
+
+/// Chooses the device. Errors name what there is.
+pub fn choose(choice: &Choice) -> Result<Device> {
+    match choice {
+        Choice::Cpu => Ok(cpu("asked for")),
+        #[cfg(feature = "gpu")]
+        _ => choose_gpu(choice),
+        #[cfg(not(feature = "gpu"))]
+        Choice::Auto => Ok(cpu("this program was built without GPU support")),
+        #[cfg(not(feature = "gpu"))]
+        _ => Err(Error::Device("--device: this program was built without GPU support; use --device cpu, or build with the feature gpu".into())),
+    }
+}
+
+/// Every device there is: the CPU, then all adapters.
+pub fn all() -> Vec<Device> {
+    let cpu = std::iter::once(cpu("every device"));
+    #[cfg(feature = "gpu")]
+    let gpus = super::gpu::adapters().into_iter().map(|adapter| {
+        let info = DeviceInfo { reason: "every device".into(), ..adapter.info().clone() };
+        Device { info, place: Place::Gpu(Box::new(adapter)) }
+    });
+    #[cfg(not(feature = "gpu"))]
+    let gpus = std::iter::empty();
+    cpu.chain(gpus).collect()
+}
+
+/// The CPU as a device.
+pub fn cpu(reason: &str) -> Device {
+    let info = DeviceInfo {
+        name: format!("CPU, {} threads", rayon::current_num_threads()),
+        backend: "cpu".into(),
+        kind: "cpu".into(),
+        driver: String::new(),
+        reason: reason.into(),
+    };
+    Device { info, place: Place::Cpu }
+}
+
+#[cfg(feature = "gpu")]
+fn choose_gpu(choice: &Choice) -> Result<Device> {
+    let adapters = super::gpu::adapters();
+    let hardware = |info: &DeviceInfo| info.kind == "hardware";
+    let found = match choice {
+        Choice::Named(name) => {
+            let wanted = name.to_lowercase();
+            adapters.iter().position(|a| {
+                a.info().name.to_lowercase().contains(&wanted)
+                    || a.info().driver.to_lowercase().contains(&wanted)
+            })
+        }
+        Choice::Gpu => adapters
+            .iter()
+            .position(|a| hardware(a.info()))
+            .or(if adapters.is_empty() { None } else { Some(0) }),
+        _ => adapters.iter().position(|a| hardware(a.info())),
+    };
+    let names: Vec<String> = adapters.iter().map(|a| format!("\"{}\"", a.info().name)).collect();
+    let listed = if names.is_empty() { "no adapter at all".to_owned() } else { names.join(", ") };
+    let reason = match (choice, found) {
+        (Choice::Auto, None) if names.is_empty() => return Ok(cpu("no GPU was found")),
+        (Choice::Auto, None) => {
+            return Ok(cpu(&format!("no hardware GPU was found, only {listed}")));
+        }
+        (Choice::Auto, Some(_)) => "the first hardware GPU",
+        (Choice::Named(_) | Choice::Cpu, Some(_)) => "asked for by name",
+        (Choice::Gpu, Some(_)) => "asked for a GPU",
+        (Choice::Gpu, None) => {
+            return Err(Error::Device("--device gpu: no adapter was found; install a Vulkan, Metal or DX12 driver, or use --device cpu".into()));
+        }
+        (Choice::Named(name), None) => {
+            return Err(Error::Device(format!(
+                "--device {name}: no such device; there is cpu, and {listed}"
+            )));
+        }
+        (Choice::Cpu, None) => return Ok(cpu("asked for")),
+    };
+    let place = found.and_then(|i| adapters.into_iter().nth(i));
+    Ok(match place {
+        Some(adapter) => {
+            let info = DeviceInfo { reason: reason.into(), ..adapter.info().clone() };
+            Device { info, place: Place::Gpu(Box::new(adapter)) }
+        }
+        None => cpu("no GPU was found"),
+    })
+}

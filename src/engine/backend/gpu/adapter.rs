@@ -1,0 +1,162 @@
+//! Adapters: what there is, and opening one.
+
+use std::sync::{Arc, Mutex};
+
+use super::opened::Opened;
+use crate::engine::backend::DeviceInfo;
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::layout::{Buf, Params};
+
+/// A GPU, or a software driver that acts as one.
+#[derive(Debug)]
+pub struct Adapter {
+    adapter: wgpu::Adapter,
+    info: DeviceInfo,
+    /// The device that the last run was on.
+    opened: Mutex<Option<Arc<Opened>>>,
+}
+
+/// What [`DeviceInfo::kind`] says of a driver that runs shaders on the processor.
+const SOFTWARE: &str = "software";
+
+/// One limit of an adapter, as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Limit {
+    /// What is limited, with its unit.
+    pub name: &'static str,
+    /// The most that the adapter takes.
+    pub value: u64,
+}
+
+/// All adapters of all interfaces compiled in: hardware first, discrete before integrated.
+pub fn adapters() -> Vec<Adapter> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::PRIMARY.with_env(),
+        flags: wgpu::InstanceFlags::empty().with_env(),
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    let found = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    let mut found: Vec<Adapter> = found.into_iter().map(Adapter::new).collect();
+    let rank = |adapter: &Adapter| match adapter.adapter.get_info().device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    };
+    found.sort_by_key(rank);
+    found
+}
+
+impl Adapter {
+    fn new(adapter: wgpu::Adapter) -> Self {
+        let info = adapter.get_info();
+        let software = info.device_type == wgpu::DeviceType::Cpu;
+        let driver = [info.driver.as_str(), info.driver_info.as_str()].join(" ").trim().to_owned();
+        let info = DeviceInfo {
+            name: info.name,
+            backend: info.backend.to_string(),
+            kind: if software { SOFTWARE } else { "hardware" }.to_owned(),
+            driver,
+            reason: String::new(),
+        };
+        Adapter { adapter, info, opened: Mutex::default() }
+    }
+
+    /// What it is.
+    pub fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    /// Whether it runs shaders on the processor.
+    pub fn is_software(&self) -> bool {
+        self.info.kind == SOFTWARE
+    }
+
+    /// The limits that bear on what fits: a fit of N pixels and L bands needs a binding of
+    /// 4 N L bytes.
+    pub fn limits(&self) -> Vec<Limit> {
+        let limits = self.adapter.limits();
+        vec![
+            Limit {
+                name: "largest binding (bytes)",
+                value: limits.max_storage_buffer_binding_size,
+            },
+            Limit { name: "largest buffer (bytes)", value: limits.max_buffer_size },
+            Limit {
+                name: "workgroup memory (bytes)",
+                value: limits.max_compute_workgroup_storage_size.into(),
+            },
+            Limit {
+                name: "invocations a workgroup",
+                value: limits.max_compute_invocations_per_workgroup.into(),
+            },
+            Limit {
+                name: "workgroups a dimension",
+                value: limits.max_compute_workgroups_per_dimension.into(),
+            },
+        ]
+    }
+
+    /// Refuses a run with a buffer that is larger than the device allows.
+    pub(crate) fn check(&self, params: &Params) -> Result<()> {
+        let (largest, allowed) = (largest(params), self.largest_buffer());
+        if largest <= allowed {
+            return Ok(());
+        }
+        Err(Error::Device(format!(
+            "{}: the largest buffer of this fit takes {} MiB and the device allows {} MiB; use --device cpu, a smaller --batch-size or a part of the scene",
+            self.info.name,
+            largest.div_ceil(1 << 20),
+            allowed >> 20
+        )))
+    }
+
+    pub(super) fn largest_buffer(&self) -> u64 {
+        let offered = self.adapter.limits();
+        offered.max_storage_buffer_binding_size.min(offered.max_buffer_size)
+    }
+
+    /// The device for a run: that of the run before, where it serves.
+    pub(super) fn open(&self, params: &Params) -> Result<Arc<Opened>> {
+        self.check(params)?;
+        let largest = largest(params);
+        // Poisoned by a panic elsewhere: what it holds is whole.
+        let mut last = self.opened.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        match &*last {
+            Some(opened) if opened.serves(largest) => Ok(Arc::clone(opened)),
+            _ => {
+                let (device, queue) = self.open_for(largest)?;
+                let opened = Arc::new(Opened::new(device, queue, largest));
+                *last = Some(Arc::clone(&opened));
+                Ok(opened)
+            }
+        }
+    }
+
+    /// Opens the device with the limits every WebGPU device has; only the sizes of buffers are
+    /// raised, and only to `largest` bytes, which the device must allow. Clocks that it has are
+    /// switched on: [`super::profile`] is the only one to read them.
+    pub(super) fn open_for(&self, largest: u64) -> Result<(wgpu::Device, wgpu::Queue)> {
+        let mut limits = wgpu::Limits::default();
+        limits.max_storage_buffer_binding_size =
+            limits.max_storage_buffer_binding_size.max(largest);
+        limits.max_buffer_size = limits.max_buffer_size.max(largest);
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("unmixel"),
+            required_features: self.adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            required_limits: limits,
+            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            trace: wgpu::Trace::Off,
+        };
+        pollster::block_on(self.adapter.request_device(&descriptor)).map_err(|e| {
+            Error::Device(format!("{}: the device could not be opened: {e}", self.info.name))
+        })
+    }
+}
+
+/// Bytes of a run's largest buffer.
+fn largest(params: &Params) -> u64 {
+    Buf::ALL.map(|buf| 4 * params.len(buf) as u64).into_iter().max().unwrap_or(0)
+}

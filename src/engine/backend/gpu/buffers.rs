@@ -1,0 +1,111 @@
+//! The engine's buffers on the device, and moving words there and back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::engine::layout::{Buf, MOST_CONSTANTS, Params};
+
+/// One storage buffer for each [`Buf`].
+pub struct DeviceBuffers {
+    buffers: BTreeMap<Buf, (wgpu::Buffer, usize)>,
+}
+
+/// Words a single transfer moves: bounds the staging memory beside a large cube.
+const TRANSFER_WORDS: usize = 1 << 22;
+
+impl DeviceBuffers {
+    /// Buffers of a run, all zero.
+    pub fn new(device: &wgpu::Device, params: &Params) -> Self {
+        let create = |buf: Buf| {
+            let mut len = params.len(buf).next_multiple_of(4);
+            let mut usage = wgpu::BufferUsages::STORAGE
+                | wgpu::BufferUsages::COPY_DST
+                | wgpu::BufferUsages::COPY_SRC;
+            // Some passes read it as a uniform, whose size a shader states.
+            if buf == Buf::Theta {
+                len = len.max(MOST_CONSTANTS);
+                usage |= wgpu::BufferUsages::UNIFORM;
+            }
+            let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(&format!("{buf:?}")),
+                size: 4 * len as u64,
+                usage,
+                mapped_at_creation: false,
+            });
+            (buf, (buffer, params.len(buf)))
+        };
+        DeviceBuffers { buffers: Buf::ALL.into_iter().map(create).collect() }
+    }
+
+    /// The buffer itself.
+    pub fn get(&self, buf: Buf) -> &wgpu::Buffer {
+        &self.buffers[&buf].0
+    }
+
+    /// Words in it.
+    pub fn len(&self, buf: Buf) -> usize {
+        self.buffers[&buf].1
+    }
+
+    /// Writes the first words, piece by piece.
+    pub fn write(
+        &self,
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        buf: Buf,
+        words: &[u32],
+        patience: Duration,
+    ) -> Result<(), String> {
+        for (i, piece) in words.chunks(TRANSFER_WORDS).enumerate() {
+            queue.write_buffer(
+                self.get(buf),
+                (4 * i * TRANSFER_WORDS) as u64,
+                bytemuck::cast_slice(piece),
+            );
+            let index = queue.submit([]);
+            let wait =
+                wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(patience) };
+            device.poll(wait).map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Reads the first words, piece by piece.
+    pub fn read(
+        &self,
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        buf: Buf,
+        len: usize,
+        patience: Duration,
+    ) -> Result<Vec<u32>, String> {
+        let mut words = Vec::with_capacity(len);
+        let staging = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("staging"),
+            size: 4 * len.clamp(1, TRANSFER_WORDS) as u64,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        while words.len() < len {
+            let size = 4 * (len - words.len()).min(TRANSFER_WORDS) as u64;
+            let mut encoder = device.create_command_encoder(&Default::default());
+            encoder.copy_buffer_to_buffer(
+                self.get(buf),
+                4 * words.len() as u64,
+                &staging,
+                0,
+                Some(size),
+            );
+            let index = queue.submit([encoder.finish()]);
+            staging.map_async(wgpu::MapMode::Read, ..size, |_| ());
+            let wait =
+                wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(patience) };
+            device.poll(wait).map_err(|e| e.to_string())?;
+            let mapped = staging.get_mapped_range(..size).map_err(|e| e.to_string())?;
+            words.extend(bytemuck::pod_collect_to_vec::<u8, u32>(&mapped));
+            drop(mapped);
+            staging.unmap();
+        }
+        Ok(words)
+    }
+}

@@ -1,0 +1,235 @@
+//! The passes on a GPU, through wgpu: Vulkan, Metal or DX12. The only place that names wgpu.
+
+mod adapter;
+mod buffers;
+mod ceiling;
+mod opened;
+mod pipelines;
+mod profile;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+pub use adapter::{Adapter, Limit, adapters};
+use buffers::DeviceBuffers;
+pub(super) use ceiling::measure as ceilings;
+use opened::{Failure, Opened};
+use pipelines::Pipeline;
+
+use super::{Backend, Block, Laps};
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::lanes::{row_by_row, side_by_side};
+use crate::engine::guide::State;
+use crate::engine::layout::limits::{GROUPS_X, WORKGROUP};
+use crate::engine::layout::{Buf, Params, TRACE_LEN};
+use crate::engine::passes::{self, Grid, Pass};
+use crate::engine::pixels::Cube;
+
+/// A run on a GPU.
+pub struct Gpu {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    pipelines: Vec<Pipeline>,
+    buffers: DeviceBuffers,
+    params: wgpu::Buffer,
+    sizes: Params,
+    /// Steps a submit, adapted so that one takes about [`SUBMIT_SECONDS`].
+    steps_a_submit: usize,
+    failed: Arc<Failure>,
+}
+
+/// Systems reset a device whose work takes 2 s (Windows TDR); a twentieth of it keeps screens alive.
+const SUBMIT_SECONDS: f64 = 0.1;
+/// Steps of the first submit, before their time is known.
+const FIRST_STEPS: usize = 4;
+/// The most steps a submit: their parameters are one small upload.
+const MOST_STEPS: usize = 128;
+/// Bytes from one step's parameters to the next: WebGPU's alignment of dynamic offsets.
+const PARAMS_STRIDE: usize = 256;
+/// A device that says nothing for so long is lost.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+impl Gpu {
+    /// Compiles the passes and uploads the run.
+    pub fn new(adapter: &Adapter, params: &Params, cube: Arc<Cube>, state: State) -> Result<Self> {
+        let passes = match adapter.is_software() {
+            true => passes::step_on_software(params),
+            false => passes::step(params).into_iter().map(|(pass, _)| pass).collect(),
+        };
+        Gpu::with_passes(adapter, params, cube, state, &passes)
+    }
+
+    /// As [`Gpu::new`], with a list of passes of one's own: tests run them one at a time.
+    pub fn with_passes(
+        adapter: &Adapter,
+        params: &Params,
+        cube: Arc<Cube>,
+        state: State,
+        passes: &[&'static Pass],
+    ) -> Result<Self> {
+        // A software driver would give wrong sums and no error.
+        if adapter.is_software()
+            && let Some(pass) = passes::too_long(params, passes)
+        {
+            return Err(Error::Device(format!(
+                "{}: the loops of {} are longer than this software driver takes; use --device cpu, a smaller --batch-size or fewer --particles",
+                adapter.info().name,
+                pass.name
+            )));
+        }
+        let opened = adapter.open(params)?;
+        let Opened { device, queue, failed, .. } = &*opened;
+        let (device, queue, failed) = (device.clone(), queue.clone(), Arc::clone(failed));
+        let buffers = DeviceBuffers::new(&device, params);
+        let uniform = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("params"),
+            size: (PARAMS_STRIDE * MOST_STEPS) as u64,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let pipelines = passes
+            .iter()
+            .map(|pass| {
+                let compiled = opened.compiled(pass, params);
+                Pipeline::new(&device, pass, compiled, &buffers, &uniform)
+            })
+            .collect();
+        let gpu = Gpu {
+            device,
+            queue,
+            pipelines,
+            buffers,
+            params: uniform,
+            sizes: *params,
+            steps_a_submit: FIRST_STEPS,
+            failed,
+        };
+        gpu.check()?;
+        let columns = params.local_stride as usize;
+        let mut locals = vec![0.0; params.len(Buf::Locals)];
+        side_by_side(&state.locals, columns, &mut locals);
+        for (buf, values) in [
+            (Buf::Cube, cube.padded()),
+            (Buf::Globals, &state.globals),
+            (Buf::Locals, &locals),
+            (Buf::PriorCentre, &state.prior_centre),
+            (Buf::RankSum, &state.rank_sum),
+        ] {
+            gpu.upload(buf, bytemuck::cast_slice(values))?;
+        }
+        Ok(gpu)
+    }
+
+    /// Writes the first words of a buffer.
+    pub fn upload(&self, buf: Buf, words: &[u32]) -> Result<()> {
+        self.buffers
+            .write(&self.device, &self.queue, buf, words, PATIENCE)
+            .map_err(|e| self.lost(&e))?;
+        self.check()
+    }
+
+    /// Reads the first `len` words of a buffer.
+    pub fn download(&self, buf: Buf, len: usize) -> Result<Vec<u32>> {
+        let words = self
+            .buffers
+            .read(&self.device, &self.queue, buf, len, PATIENCE)
+            .map_err(|e| self.lost(&e))?;
+        self.check()?;
+        Ok(words)
+    }
+
+    /// Uploads the parameters of at most [`MOST_STEPS`] steps.
+    fn set_params(&self, steps: &[Params]) {
+        let mut uniform = vec![0u8; PARAMS_STRIDE * steps.len()];
+        for (bytes, params) in uniform.chunks_exact_mut(PARAMS_STRIDE).zip(steps) {
+            bytes[..size_of::<Params>()].copy_from_slice(bytemuck::bytes_of(params));
+        }
+        self.queue.write_buffer(&self.params, 0, &uniform);
+    }
+
+    /// Queues all passes of the given steps as one submit and waits for it.
+    fn submit(&self, steps: &[Params]) -> Result<()> {
+        self.set_params(steps);
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        {
+            let mut compute = encoder.begin_compute_pass(&Default::default());
+            for (i, params) in steps.iter().enumerate() {
+                for pipeline in &self.pipelines {
+                    let Some((x, y)) = groups((pipeline.grid)(params)) else { continue };
+                    compute.set_pipeline(&pipeline.pipeline);
+                    compute.set_bind_group(0, &pipeline.bind_group, &[(i * PARAMS_STRIDE) as u32]);
+                    compute.dispatch_workgroups(x, y, 1);
+                }
+            }
+        }
+        let index = self.queue.submit([encoder.finish()]);
+        let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(PATIENCE) };
+        self.device.poll(wait).map_err(|e| self.lost(&e.to_string()))?;
+        self.check()
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.failed.happened.load(Ordering::Acquire) {
+            Err(self.lost("it reported an error"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn lost(&self, what: &str) -> Error {
+        let said = self.failed.message.lock().map(|m| m.clone()).unwrap_or_default();
+        let said = if said.is_empty() { what.to_owned() } else { said };
+        Error::DeviceLost(format!(
+            "the device failed: {said}; try a smaller --batch-size, or --device cpu"
+        ))
+    }
+}
+
+/// Workgroups of a dispatch, folded into rows so that no dimension exceeds the limit.
+fn groups(grid: Grid) -> Option<(u32, u32)> {
+    let count = match grid {
+        Grid::OneGroup => 1,
+        Grid::Groups(groups) => groups,
+        Grid::Line(invocations) => invocations.div_ceil(u64::from(WORKGROUP)),
+    };
+    let rows = count.div_ceil(u64::from(GROUPS_X));
+    (count > 0).then(|| (count.min(u64::from(GROUPS_X)) as u32, rows as u32))
+}
+
+impl Backend for Gpu {
+    fn run(&mut self, steps: &[Params], interrupted: &(dyn Fn() -> bool + Sync)) -> Result<Block> {
+        let mut done = 0;
+        while done < steps.len() && !interrupted() {
+            let count = self.steps_a_submit.min(steps.len() - done);
+            let start = Instant::now();
+            self.submit(&steps[done..done + count])?;
+            let seconds = start.elapsed().as_secs_f64();
+            done += count;
+            // Only full submits tell; at most double, since the first ones pay for compilation.
+            if count == self.steps_a_submit {
+                let fitting = (count as f64 * SUBMIT_SECONDS / seconds.max(1e-6)) as usize;
+                self.steps_a_submit = fitting.clamp(1, (2 * count).min(MOST_STEPS));
+            }
+        }
+        let trace = self.download(Buf::Trace, TRACE_LEN as usize)?;
+        let status = self.download(Buf::Status, 2)?;
+        let elbo =
+            steps[..done].iter().map(|p| f32::from_bits(trace[p.trace_slot as usize])).collect();
+        Ok(Block { elbo, skipped: status[1] })
+    }
+
+    fn profile(&mut self, steps: &[Params]) -> Result<Option<Laps>> {
+        profile::profile(self, steps)
+    }
+
+    fn guide(&mut self) -> Result<(Vec<f32>, Vec<f32>)> {
+        let read = |buf| {
+            self.download(buf, self.buffers.len(buf))
+                .map(|words| bytemuck::cast_slice(&words).to_vec())
+        };
+        let locals: Vec<f32> = read(Buf::Locals)?;
+        let (columns, pixels) = (self.sizes.local_stride as usize, self.sizes.pixels as usize);
+        Ok((read(Buf::Globals)?, row_by_row(&locals, columns, pixels)))
+    }
+}

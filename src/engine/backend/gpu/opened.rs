@@ -1,0 +1,105 @@
+//! An open device, shared by the runs on it: a search makes dozens of short fits, and opening a device
+//! and compiling the passes takes longer than some of them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::pipelines::{Compiled, Constants};
+use crate::engine::layout::Params;
+use crate::engine::passes::Pass;
+
+/// A device, its queue, and what was compiled for it.
+#[derive(Debug)]
+pub struct Opened {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub failed: Arc<Failure>,
+    /// Bytes of the largest buffer that it was opened for.
+    largest: u64,
+    /// By shader and its constants.
+    compiled: Mutex<HashMap<(&'static str, Constants), Compiled>>,
+}
+
+/// What the device said outside of a call: wgpu reports it on its own.
+#[derive(Debug, Default)]
+pub struct Failure {
+    pub happened: AtomicBool,
+    pub message: Mutex<String>,
+}
+
+impl Opened {
+    pub fn new(device: wgpu::Device, queue: wgpu::Queue, largest: u64) -> Self {
+        let failed = Arc::new(Failure::default());
+        watch(&device, &failed);
+        Opened { device, queue, failed, largest, compiled: Mutex::default() }
+    }
+
+    /// Whether another run can have it: one that failed stays so, and limits are fixed at opening.
+    pub fn serves(&self, largest: u64) -> bool {
+        largest <= self.largest && !self.failed.happened.load(Ordering::Acquire)
+    }
+
+    /// The pass, compiled once.
+    pub fn compiled(&self, pass: &'static Pass, params: &Params) -> Compiled {
+        let constants = Constants::new(pass, params);
+        let compile = || Compiled::new(&self.device, pass, constants);
+        match self.compiled.lock() {
+            Ok(mut all) => all.entry((pass.shader, constants)).or_insert_with(compile).clone(),
+            // A thread that panicked while compiling; the map may lack an entry and no more.
+            Err(_) => compile(),
+        }
+    }
+}
+
+/// wgpu's default is to panic on errors that no call returns.
+pub fn watch(device: &wgpu::Device, failed: &Arc<Failure>) {
+    let note = |failed: &Failure, text: String| {
+        if let Ok(mut message) = failed.message.lock()
+            && message.is_empty()
+        {
+            *message = text;
+        }
+        failed.happened.store(true, Ordering::Release);
+    };
+    let on_error = Arc::clone(failed);
+    device.on_uncaptured_error(Arc::new(move |error| note(&on_error, error.to_string())));
+    let on_loss = Arc::clone(failed);
+    device.set_device_lost_callback(move |reason, message| {
+        // A device that we drop ourselves is "lost" too.
+        if reason != wgpu::DeviceLostReason::Destroyed {
+            note(&on_loss, message);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::model::Model;
+    use crate::engine::passes;
+
+    #[test]
+    fn a_pass_is_compiled_once_for_each_set_of_its_constants() {
+        let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+        let opened = Opened::new(device, queue, 100);
+        for (endmembers, variability) in [(3, None), (3, None), (4, None), (4, Some(0.02))] {
+            let model = Model { variability, ..Model::new(endmembers) };
+            let params = Params::new(&model, 9, 5, 9, 1, 0).unwrap();
+            for pass in [&passes::mix::PASS, &passes::spectra::PASS] {
+                opened.compiled(pass, &params);
+            }
+        }
+        let compiled = opened.compiled.lock().unwrap();
+        assert_eq!(compiled.len(), 4, "mix once, spectra for 3, for 4 and with variability");
+    }
+
+    #[test]
+    fn a_device_that_failed_or_is_too_small_is_not_shared() {
+        let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+        let opened = Opened::new(device, queue, 100);
+        assert!(opened.serves(100) && !opened.serves(101));
+        opened.failed.happened.store(true, Ordering::Release);
+        assert!(!opened.serves(1));
+    }
+}

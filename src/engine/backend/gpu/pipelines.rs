@@ -1,0 +1,193 @@
+//! A pass as a compute pipeline with its bind group.
+
+use super::buffers::DeviceBuffers;
+use crate::engine::layout::{MOST_CONSTANTS, Params, VARIABILITY};
+use crate::engine::passes::{Access, Grid, Pass};
+
+/// A compiled pass: what all runs on a device share.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    pipeline: wgpu::ComputePipeline,
+    layout: wgpu::BindGroupLayout,
+}
+
+/// A compiled pass, bound to a run's buffers.
+pub struct Pipeline {
+    pub pipeline: wgpu::ComputePipeline,
+    pub bind_group: wgpu::BindGroup,
+    pub grid: fn(&Params) -> Grid,
+    pub name: &'static str,
+}
+
+/// What is a constant of a pass where its shader asks for it, so that loops unroll and what is not needed is
+/// left out; zeros for other passes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Constants {
+    endmembers: u32,
+    varies: bool,
+}
+
+impl Constants {
+    pub fn new(pass: &Pass, params: &Params) -> Self {
+        match asks(pass) {
+            true => Constants { endmembers: params.endmembers, varies: params.has(VARIABILITY) },
+            false => Constants::default(),
+        }
+    }
+}
+
+fn asks(pass: &Pass) -> bool {
+    pass.shader.contains("override ENDMEMBERS")
+}
+
+impl Compiled {
+    /// Compiles a pass. What goes wrong is reported by the device.
+    pub fn new(device: &wgpu::Device, pass: &'static Pass, constants: Constants) -> Self {
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(pass.name),
+            source: wgpu::ShaderSource::Wgsl(pass.shader.into()),
+        });
+        let entry = |binding: usize, ty, dynamic, size| wgpu::BindGroupLayoutEntry {
+            binding: binding as u32,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty,
+                has_dynamic_offset: dynamic,
+                min_binding_size: size,
+            },
+            count: None,
+        };
+        let params_size = wgpu::BufferSize::new(size_of::<Params>() as u64);
+        let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true, params_size)];
+        entries.extend(pass.bindings.iter().enumerate().map(|(i, (_, access))| {
+            let ty = match access {
+                Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
+                Access::Write => wgpu::BufferBindingType::Storage { read_only: false },
+                Access::Constant => wgpu::BufferBindingType::Uniform,
+            };
+            entry(i + 1, ty, false, None)
+        }));
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(pass.name),
+            entries: &entries,
+        });
+        let all_layouts = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(pass.name),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let all = [
+            ("ENDMEMBERS", f64::from(constants.endmembers)),
+            ("VARIES", f64::from(u8::from(constants.varies))),
+        ];
+        let constants = if asks(pass) { &all[..] } else { &[] };
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(pass.name),
+            layout: Some(&all_layouts),
+            module: &module,
+            entry_point: Some("main"),
+            // Workgroup memory is written before it is read; clearing it first costs some drivers dearly.
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants,
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        });
+        Compiled { pipeline, layout }
+    }
+}
+
+impl Pipeline {
+    /// Binds a compiled pass to a run.
+    pub fn new(
+        device: &wgpu::Device,
+        pass: &'static Pass,
+        compiled: Compiled,
+        buffers: &DeviceBuffers,
+        params: &wgpu::Buffer,
+    ) -> Self {
+        let size = wgpu::BufferSize::new(size_of::<Params>() as u64);
+        let params = wgpu::BufferBinding { buffer: params, offset: 0, size };
+        let mut entries = vec![wgpu::BindGroupEntry {
+            binding: 0,
+            resource: wgpu::BindingResource::Buffer(params),
+        }];
+        entries.extend(pass.bindings.iter().enumerate().map(|(i, (buf, access))| {
+            let buffer = buffers.get(*buf);
+            let size = match access {
+                Access::Constant => wgpu::BufferSize::new(4 * MOST_CONSTANTS as u64),
+                _ => None,
+            };
+            wgpu::BindGroupEntry {
+                binding: i as u32 + 1,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer,
+                    offset: 0,
+                    size,
+                }),
+            }
+        }));
+        let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(pass.name),
+            layout: &compiled.layout,
+            entries: &entries,
+        });
+        Pipeline { pipeline: compiled.pipeline, bind_group, grid: pass.grid, name: pass.name }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::layout::Buf;
+    use crate::engine::model::Model;
+    use crate::engine::passes;
+
+    /// What wgpu has against pipelines of these passes on a device with the limits that every WebGPU
+    /// device has. The device is a stub, so no driver is needed and none has a say.
+    fn complaint(passes: impl IntoIterator<Item = &'static Pass>) -> Option<String> {
+        let (device, _queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+        let params = Params::new(&Model::new(3), 10, 5, 4, 1, 0).unwrap();
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let buffers = DeviceBuffers::new(&device, &params);
+        let uniform = device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: 256,
+            usage: wgpu::BufferUsages::UNIFORM,
+            mapped_at_creation: false,
+        });
+        for pass in passes {
+            let compiled = Compiled::new(&device, pass, Constants::new(pass, &params));
+            Pipeline::new(&device, pass, compiled, &buffers, &uniform);
+        }
+        pollster::block_on(scope.pop()).map(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_pipeline_is_valid() {
+        assert_eq!(complaint(passes::every()), None);
+    }
+
+    #[test]
+    fn an_invalid_pipeline_is_seen() {
+        static WRONG_ACCESS: Pass = Pass {
+            bindings: &[
+                (Buf::Theta, Access::Read),
+                (Buf::Draws, Access::Read),
+                (Buf::Mu, Access::Read),
+            ],
+            ..passes::mix::PASS
+        };
+        static MISSING: Pass =
+            Pass { bindings: &[(Buf::Theta, Access::Read)], ..passes::mix::PASS };
+        static BROKEN: Pass = Pass { shader: "fn main() {}", ..passes::mix::PASS };
+        for (pass, expected) in [
+            (&WRONG_ACCESS, "doesn't match the shader"),
+            (&MISSING, "missing from the pipeline layout"),
+            (&BROKEN, "Unable to find entry point"),
+        ] {
+            let text = complaint([pass]).unwrap();
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! The variational families (equations 8 and 26): where they start, and what is constant in their ELBO.
+
+pub mod transform;
+
+use ndarray::{Array2, ArrayView1, ArrayView2};
+
+use self::transform::{add_products, loading_share};
+use crate::engine::ground::math::{softplus, softplus_inverse};
+use crate::engine::ground::rng::{self, Stream};
+use crate::engine::layout::padding::padded;
+use crate::engine::layout::{CONCENTRATION, COVARIANCE, Params, VARIABILITY};
+use crate::engine::model::{Held, Model};
+use crate::engine::pixels::Cube;
+
+/// Guide parameters and optimiser moments at the start of a run, as in [`crate::engine::layout::Buf`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct State {
+    /// Guide of the scene latents, (global_stride).
+    pub globals: Vec<f32>,
+    /// Guide of the pixel latents, (N, local_stride).
+    pub locals: Vec<f32>,
+    /// Centre of the endmembers' prior, (K, stride).
+    pub prior_centre: Vec<f32>,
+    /// Sum over all pixels of products of loadings, a lower triangle (rank, rank).
+    pub rank_sum: Vec<f32>,
+    /// Gradients that a pixel has seen so far, mean over pixels: its rate falls with them.
+    pub visits: f64,
+}
+
+/// Least endmember value and abundance at the start: the transforms have no slope at zero.
+const LEAST_ENDMEMBER: f64 = 1e-3;
+const LEAST_ABUNDANCE: f64 = 1e-2;
+/// Least noise sd at the start, reflectance: a perfect start still has to learn.
+const LEAST_NOISE: f64 = 2e-3;
+
+/// Log sd of the guides at the start: well inside what the data leave open, so that the first
+/// draws are near the start, yet wide enough to move.
+const LOG_SCALE_ENDMEMBER: f32 = -4.0;
+/// Spectra that stay are taken to be exact.
+const LOG_SCALE_HELD: f32 = -10.0;
+const LOG_SCALE_NOISE: f32 = -3.0;
+const LOG_SCALE_MEAN: f32 = -2.0;
+const LOG_SCALE_CONCENTRATION: f32 = -3.0;
+const LOG_SCALE_REGRESSION: f32 = -5.0;
+const LOG_SCALE_PIXEL: f32 = -1.0;
+const LOG_SCALE_BRIGHTNESS: f32 = -3.0;
+/// Root mean square of the loadings of a latent at the start, in units of its scale.
+const LOADING: f32 = 0.1;
+
+impl State {
+    /// The guide around a start: endmembers (K, L), abundances (N, K) on the simplex, and log
+    /// brightness (N), where the model has it.
+    pub fn around(
+        params: &Params,
+        model: &Model,
+        cube: &Cube,
+        endmembers: ArrayView2<f64>,
+        abundances: ArrayView2<f32>,
+        log_brightness: Option<ArrayView1<f32>>,
+    ) -> Self {
+        let (k, stride, g) = (params.k(), params.stride(), params.globals as usize);
+        let mut globals = vec![0.0; params.global_stride()];
+        let mut prior_centre = vec![0.0; k * stride];
+        for ((i, l), &c) in endmembers.indexed_iter() {
+            prior_centre[i * stride + l] = c.max(0.0) as f32;
+            globals[i * stride + l] = softplus_inverse(c.max(LEAST_ENDMEMBER)) as f32;
+        }
+        globals[g..g + params.noise_at()].fill(match model.held {
+            Held::Nothing => LOG_SCALE_ENDMEMBER,
+            _ => LOG_SCALE_HELD,
+        });
+
+        let noise = start_noise(cube, endmembers, abundances, log_brightness);
+        let per_band = params.noises > 1;
+        let all = (noise.iter().map(|v| v * v).sum::<f64>() / noise.len().max(1) as f64).sqrt();
+        for (i, x) in globals[params.noise_at()..params.mean_at()].iter_mut().enumerate() {
+            *x = noise.get(i).filter(|_| per_band).unwrap_or(&all).ln() as f32;
+        }
+        globals[g + params.noise_at()..g + params.mean_at()].fill(LOG_SCALE_NOISE);
+
+        let means: Vec<f64> =
+            (0..k).map(|i| mean_of(abundances.column(i)).max(LEAST_ABUNDANCE)).collect();
+        for i in 0..k - 1 {
+            globals[params.mean_at() + i] = (means[i] / means[k - 1]).ln() as f32;
+        }
+        globals[g + params.mean_at()..g + params.concentration_at()].fill(LOG_SCALE_MEAN);
+        if params.has(CONCENTRATION) {
+            globals[params.concentration_at()] = model.concentration.ln() as f32;
+            globals[g + params.concentration_at()] = LOG_SCALE_CONCENTRATION;
+        }
+
+        if params.has(VARIABILITY) {
+            let scale = model.variability.unwrap_or(1.0);
+            globals[params.variability_at()..params.regression_at()].fill(scale.ln() as f32);
+            globals[g + params.variability_at()..g + params.regression_at()].fill(LOG_SCALE_NOISE);
+        }
+        // Bands begin on their own: regressions of zero.
+        globals[g + params.regression_at()..2 * g].fill(LOG_SCALE_REGRESSION);
+
+        let (latents, local_stride) = (params.latents as usize, params.local_stride as usize);
+        let mut locals = vec![0.0; abundances.nrows() * local_stride];
+        for (n, guide) in locals.chunks_exact_mut(local_stride.max(1)).enumerate() {
+            let weight = |i: usize| f64::from(abundances[[n, i]]).max(LEAST_ABUNDANCE);
+            for (i, z) in guide.iter_mut().take(k - 1).enumerate() {
+                *z = (weight(i) / weight(k - 1)).ln() as f32;
+            }
+            guide[latents..2 * latents].fill(LOG_SCALE_PIXEL);
+            if latents == k {
+                guide[k - 1] = log_brightness.map_or(0.0, |g| g[n]);
+                guide[latents + k - 1] = LOG_SCALE_BRIGHTNESS;
+            }
+        }
+        let rank_sum = start_loadings(params, &mut globals, &mut locals);
+        State { globals, locals, prior_centre, rank_sum, visits: 0.0 }
+    }
+}
+
+/// Fills in the loadings of the low-rank guide, small and random, and sums the pixels' products. At
+/// zero the gradient by them is zero but for its noise, as nothing then depends on what they load.
+fn start_loadings(params: &Params, globals: &mut [f32], locals: &mut [f32]) -> Vec<f32> {
+    let (g, rank) = (params.globals as usize, params.rank as usize);
+    if rank == 0 {
+        return Vec::new();
+    }
+    let sd = LOADING / (rank as f32).sqrt();
+    // The step of the counter tells scene latents (0) and pixels (1) apart.
+    let fill = |kind: u32, index: usize, sd: f32, loadings: &mut [f32]| {
+        for (block, four) in loadings.chunks_mut(4).enumerate() {
+            let (index, block) = (index as u32, block as u32);
+            let normals = rng::normals(params.key(), Stream::Start, 0, kind, index, block);
+            four.iter_mut().zip(normals).for_each(|(v, normal)| *v = sd * normal);
+        }
+    };
+    for (j, loadings) in globals[2 * g..].chunks_exact_mut(rank).enumerate() {
+        if !padded(params, j) {
+            fill(0, j, sd, loadings);
+        }
+    }
+    let mut sum = vec![0.0f64; rank * rank];
+    for (n, guide) in locals.chunks_exact_mut((params.local_stride as usize).max(1)).enumerate() {
+        let loadings = &mut guide[params.loadings_at()..];
+        fill(1, n, sd * loading_share(params) as f32, loadings);
+        let exact: Vec<f64> = loadings.iter().map(|&v| f64::from(v)).collect();
+        add_products(&mut sum, &exact, rank);
+    }
+    sum.into_iter().map(|s| s as f32).collect()
+}
+
+/// Loc and standard deviation of scene latent j under a guide as [`crate::engine::layout::Buf::Globals`] lays
+/// it out: `m` and `e^lambda sqrt(1 + |v|^2)` (equation 26).
+pub fn marginal(params: &Params, globals: &[f32], j: usize) -> (f64, f64) {
+    let (g, rank) = (params.globals as usize, params.rank as usize);
+    let loadings = &globals[2 * g + j * rank..][..rank];
+    let shared: f64 = loadings.iter().map(|&v| f64::from(v).powi(2)).sum();
+    (f64::from(globals[j]), f64::from(globals[g + j]).exp() * (1.0 + shared).sqrt())
+}
+
+/// Scene latents without those that only fill up.
+pub fn scene_latents(params: &Params) -> usize {
+    (0..params.globals as usize).filter(|&j| !padded(params, j)).count()
+}
+
+fn mean_of(column: ArrayView1<f32>) -> f64 {
+    column.iter().map(|&w| f64::from(w)).sum::<f64>() / column.len().max(1) as f64
+}
+
+/// Root mean square residual of the start, one a band: where the noise begins.
+fn start_noise(
+    cube: &Cube,
+    endmembers: ArrayView2<f64>,
+    abundances: ArrayView2<f32>,
+    log_brightness: Option<ArrayView1<f32>>,
+) -> Vec<f64> {
+    // A few thousand pixels say it well enough, at a cost that does not grow with the scene.
+    let every = cube.pixels().div_ceil(4096).max(1);
+    let mut squares = vec![0.0; cube.bands()];
+    let mut count = 0.0;
+    for n in (0..cube.pixels()).step_by(every) {
+        let brightness = log_brightness.map_or(1.0, |g| f64::from(g[n]).exp());
+        count += 1.0;
+        for (l, square) in squares.iter_mut().enumerate() {
+            let mu: f64 = abundances
+                .row(n)
+                .iter()
+                .zip(endmembers.column(l))
+                .map(|(&w, &c)| f64::from(w) * c)
+                .sum();
+            *square += (f64::from(cube.spectrum(n)[l]) - brightness * mu).powi(2);
+        }
+    }
+    squares.iter().map(|s| (s / count).sqrt().max(LEAST_NOISE)).collect()
+}
+
+/// What the passes leave out of the ELBO because no gradient needs it: normalisers of the
+/// likelihood and the priors, entropies of standard normals (equation 14).
+pub fn elbo_constant(params: &Params, model: &Model, prior_centre: &[f32]) -> f64 {
+    let two_pi = 2.0 * std::f64::consts::PI;
+    let (n, l, k) = (f64::from(params.pixels), f64::from(params.bands), params.k());
+    let likelihood = -0.5 * n * l * f64::from(params.weight) * two_pi.ln();
+    let entropy_of = |latents: f64| 0.5 * latents * (1.0 + two_pi.ln());
+    let brightness = model.brightness.map_or(0.0, |tau| -0.5 * n * (two_pi.ln() + 2.0 * tau.ln()));
+
+    let sd = model.endmember_sd;
+    let endmembers: f64 = prior_centre
+        .chunks_exact(params.stride())
+        .take(k)
+        .flat_map(|row| &row[..params.bands as usize])
+        .map(|&centre| -0.5 * two_pi.ln() - sd.ln() - normal_cdf(f64::from(centre) / sd).ln())
+        .sum();
+    let noises = if params.noises == 1 { 1.0 } else { l };
+    let half_normal = |scale: f64| 0.5 * (2.0 / std::f64::consts::PI).ln() - scale.ln();
+    let variability = model.variability.map_or(0.0, |scale| k as f64 * l * half_normal(scale));
+    let mean_abundance = crate::engine::ground::math::ln_gamma(k as f64 * model.mean_concentration)
+        - k as f64 * crate::engine::ground::math::ln_gamma(model.mean_concentration);
+
+    let concentration = model.concentration_sd.map_or(0.0, |sd| -0.5 * two_pi.ln() - sd.ln());
+
+    // Of L bands, L - h have a band h before them.
+    let pairs = if params.has(COVARIANCE) { 0.5 * l * (l - 1.0) } else { 0.0 };
+    let lags: f64 = (1..if pairs > 0.0 { params.bands } else { 0 })
+        .map(|lag| (l - f64::from(lag)) * f64::from(lag).ln())
+        .sum();
+    let regressions = lags - pairs * (0.5 * two_pi.ln() + model.regression_sd.ln());
+
+    likelihood
+        + brightness
+        + endmembers
+        + noises * model.noise_prior.constant
+        + variability
+        + mean_abundance
+        + concentration
+        + regressions
+        + entropy_of(scene_latents(params) as f64)
+        + entropy_of(n * f64::from(params.latents))
+}
+
+/// The medians of the spectra under a guide, (K, L), in reflectance: softplus is monotone.
+pub fn medians(params: &Params, globals: &[f32]) -> Array2<f64> {
+    Array2::from_shape_fn((params.k(), params.bands as usize), |(k, l)| {
+        softplus(f64::from(globals[k * params.stride() + l]))
+    })
+}
+
+/// The standard normal's distribution function for `x >= 0` (the prior's centre is never
+/// negative), Abramowitz and Stegun 26.2.17: absolute error below 7.5e-8.
+fn normal_cdf(x: f64) -> f64 {
+    let t = 1.0 / (1.0 + 0.231_641_9 * x);
+    let poly = t
+        * (0.319_381_530
+            + t * (-0.356_563_782
+                + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
+    1.0 - (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt() * poly
+}
+
+#[cfg(test)]
+mod tests {
+    use super::normal_cdf;
+
+    #[test]
+    fn normal_cdf_meets_tabled_values() {
+        // The stated bound of the approximation.
+        for (x, p) in
+            [(0.0, 0.5), (1.0, 0.841_344_746_1), (1.959_963_985, 0.975), (3.0, 0.998_650_102)]
+        {
+            assert!((normal_cdf(x) - p).abs() < 7.5e-8, "{x}");
+        }
+    }
+}

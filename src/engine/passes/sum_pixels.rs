@@ -1,0 +1,76 @@
+//! Sums over a chunk of rows in a fixed order: the log abundances and the rows' part of the ELBO.
+//! Equation 14.
+
+use rayon::prelude::*;
+
+use super::pass::{Access, Grid, Pass, rows_a_task, shader};
+use crate::engine::ground::lanes::{LANES, load};
+use crate::engine::ground::math::Real;
+use crate::engine::layout::{Buf, Params};
+use crate::engine::passes::buffers::Buffers;
+
+/// One invocation a particle, chunk and sum.
+pub static PASS: Pass = Pass {
+    name: "sum_pixels",
+    shader: shader!("sum_pixels"),
+    bindings: &[
+        (Buf::Theta, Access::Read),
+        (Buf::Draws, Access::Read),
+        (Buf::RowGrads, Access::Read),
+        (Buf::RowSums, Access::Write),
+    ],
+    grid: |p| {
+        Grid::Line(u64::from(p.particles) * u64::from(p.chunks) * (u64::from(p.endmembers) + 1))
+    },
+    trips: |p| u64::from(p.chunk_rows) * (1 + u64::from(p.endmembers)),
+};
+
+/// Sums over pixels on the CPU, a group side by side. Beyond the minibatch draws are zero, but
+/// sums over bands are those of steps before.
+pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
+    let (k, particles, groups) = (p.k(), p.particles as usize, p.groups());
+    let (chunks, chunk_groups) = (p.chunks as usize, p.chunk_rows as usize / LANES);
+    let half_precision = T::of(0.5 * f64::from(p.brightness_precision));
+    let (theta, draws, row_grads) = (&b.theta, &b.draws, &b.row_grads);
+    let (per_draw, per_row) = (p.draw_stride() * LANES, p.row_grad_stride() * LANES);
+    b.row_sums[..particles * chunks * (k + 1)]
+        .par_chunks_mut(k + 1)
+        .with_min_len(rows_a_task(p.chunk_rows as usize * (k + 1)))
+        .enumerate()
+        .for_each(|(at, sums)| {
+            let (particle, first) = (at / chunks, at % chunks * chunk_groups);
+            let rows = || {
+                (first..groups.min(first + chunk_groups))
+                    .map(move |group| group * particles + particle)
+            };
+            let a = &theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
+            let (logs, local) = sums.split_at_mut(k);
+            for (i, sum) in logs.iter_mut().enumerate() {
+                let mut lanes = [T::zero(); LANES];
+                for row in rows() {
+                    let log = load(&draws[row * per_draw..], k + i);
+                    for lane in 0..LANES {
+                        lanes[lane] = lanes[lane] + log[lane];
+                    }
+                }
+                *sum = lanes.into_iter().sum();
+            }
+            let mut elbo = [T::zero(); LANES];
+            for row in rows() {
+                let draw = &draws[row * per_draw..];
+                let (g, entropy) = (load(draw, 2 * k + 1), load(draw, 2 * k + 2));
+                let mut density = load(&row_grads[row * per_row..], 2 * k);
+                if let Some(unused) = density.get_mut(p.batch as usize - row / particles * LANES..)
+                {
+                    unused.fill(T::zero());
+                }
+                for i in 0..LANES {
+                    let prior = half_precision * g[i] * g[i];
+                    elbo[i] = elbo[i] + (density[i] - prior + entropy[i]);
+                }
+            }
+            // The Dirichlet density is linear in the logs.
+            let dirichlet: T = a.iter().zip(&*logs).map(|(&a, &log)| a * log).sum();
+            local[0] = elbo.into_iter().sum::<T>() + dirichlet;
+        });
+}

@@ -1,0 +1,259 @@
+//! The MATLAB v5 format ("level 5", what `save -v5`, `-v6` and `-v7` write), read only: which
+//! variables there are, and the numbers of the dense real ones.
+//!
+//! Written here because the crate for it refuses int32 arrays and whole files that hold one object,
+//! prints to standard output, and takes sizes from the file on trust.
+
+use std::io::Read;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
+use super::arrays::{Arrays, NamedArray};
+use super::numbers::{Kind, Numbers, map_file};
+use crate::engine::ground::error::{Error, Result};
+
+const HEADER: usize = 128;
+/// Element types of the format.
+const INT32: u32 = 5;
+const UINT32: u32 = 6;
+const MATRIX: u32 = 14;
+const COMPRESSED: u32 = 15;
+
+/// One variable, read.
+enum Variable {
+    Array(NamedArray),
+    Other(String, String),
+    /// MATLAB's own bookkeeping, which has no name.
+    Hidden,
+}
+
+/// Reads every variable of the file.
+pub(crate) fn read(path: &Path) -> Result<Arrays> {
+    let map = map_file(path)?;
+    let big_endian = check_header(&map).map_err(|why| Error::file(path, why))?;
+    let mut found = Arrays { path: path.to_owned(), arrays: Vec::new(), others: Vec::new() };
+    let mut at = HEADER;
+    while at < map.len() {
+        let position = found.arrays.len() + found.others.len() + 1;
+        let (variable, next) = read_variable(&map, at, big_endian).map_err(|why| {
+            Error::file(
+                path,
+                format!(
+                    "variable number {position} (at byte {at}) cannot be read: {why}. The file is \
+                     damaged or cut short; fetch or save it again."
+                ),
+            )
+        })?;
+        match variable {
+            Variable::Array(array) => found.arrays.push(array),
+            Variable::Other(name, what) => found.others.push((name, what)),
+            Variable::Hidden => {}
+        }
+        at = next;
+    }
+    Ok(found)
+}
+
+/// True when the bytes are MAT v5, or v7.3, which shares the header.
+pub(crate) fn is_mat(start: &[u8]) -> bool {
+    matches!(start.get(126..128), Some(b"IM" | b"MI"))
+}
+
+/// Gives the byte order, or why the file is not MAT v5.
+fn check_header(bytes: &[u8]) -> Result<bool, String> {
+    let convert = "In MATLAB, load it and `save('new.mat', ..., '-v7')`; in Python, write it with \
+                   scipy.io.savemat.";
+    let order = bytes.get(126..128);
+    // Version 4 has no text: it starts with a number below 5000, so with a zero byte.
+    if !matches!(order, Some(b"IM" | b"MI")) && bytes.iter().take(4).any(|b| *b == 0) {
+        return Err(format!("is a MATLAB version 4 file, which is not read. {convert}"));
+    }
+    let (Some(_), Some(version)) = (bytes.get(..HEADER), bytes.get(124..126)) else {
+        return Err(format!(
+            "holds {} bytes, fewer than the {HEADER} of a MATLAB header: the file is cut short.",
+            bytes.len()
+        ));
+    };
+    let big_endian = match order {
+        Some(b"IM") => false,
+        Some(b"MI") => true,
+        _ => return Err("is not a MATLAB v5 file: bytes 126 and 127 are not `IM` or `MI`.".into()),
+    };
+    match (big_endian, version) {
+        (false, [0, 1]) | (true, [1, 0]) => Ok(big_endian),
+        (false, [0, 2]) | (true, [2, 0]) => Err(format!(
+            "is a MATLAB v7.3 file, which is HDF5 inside and is not read. {convert} (h5py reads \
+             v7.3 in Python, with the order of the axes reversed.)"
+        )),
+        _ => Err(format!("states the MATLAB format version {version:?}, which is not known.")),
+    }
+}
+
+/// Reads the variable at byte `at` and gives where the next begins.
+fn read_variable(
+    map: &Arc<Mmap>,
+    at: usize,
+    big_endian: bool,
+) -> Result<(Variable, usize), String> {
+    let short = || "it ends before its stated size".to_owned();
+    let mut cursor = Cursor { bytes: map, at, big_endian };
+    let (kind, size) = (cursor.u32().ok_or_else(short)?, cursor.u32().ok_or_else(short)?);
+    let end = cursor.at.checked_add(size as usize).ok_or_else(short)?;
+    let body = map.get(cursor.at..end).ok_or_else(short)?;
+    match kind {
+        MATRIX => {
+            let start = cursor.at;
+            let keep = |range: Range<usize>, kind| {
+                Numbers::mapped(map, start + range.start..start + range.end, kind, big_endian)
+            };
+            // Padding to a multiple of 8 counts as part of the size here, as MATLAB writes it.
+            Ok((read_matrix(body, big_endian, keep)?, end))
+        }
+        COMPRESSED => {
+            let inner = inflate(body)?;
+            let mut cursor = Cursor { bytes: &inner, at: 0, big_endian };
+            let kind = cursor.u32().ok_or_else(short)?;
+            let size = cursor.u32().ok_or_else(short)? as usize;
+            if kind != MATRIX {
+                return Err(format!("it unpacks to an element of type {kind}, not to an array"));
+            }
+            let matrix = inner.get(8..).and_then(|b| b.get(..size)).ok_or_else(short)?;
+            let keep = |range, kind| {
+                matrix.get(range).map(|b: &[u8]| Numbers::owned(b.to_vec(), kind, big_endian))
+            };
+            Ok((read_matrix(matrix, big_endian, keep)?, end))
+        }
+        other => Err(format!("it has the element type {other}; an array was expected")),
+    }
+}
+
+/// Unpacks a zlib stream, memory growing only with what really comes out of it.
+fn inflate(packed: &[u8]) -> Result<Vec<u8>, String> {
+    let mut out = Vec::new();
+    // An element states its size in 32 bits, so more cannot be meant.
+    let mut stream = flate2::read::ZlibDecoder::new(packed).take(u64::from(u32::MAX) + 8);
+    let mut block = vec![0; 1 << 16];
+    loop {
+        let n =
+            stream.read(&mut block).map_err(|e| format!("its compressed data are bad ({e})"))?;
+        if n == 0 {
+            return Ok(out);
+        }
+        out.try_reserve(n).map_err(|_| "memory does not suffice for it".to_owned())?;
+        out.extend(block.iter().take(n));
+    }
+}
+
+/// Reads the parts of an array element; `keep` takes hold of the numbers at a range of `bytes`.
+fn read_matrix(
+    bytes: &[u8],
+    big_endian: bool,
+    keep: impl Fn(Range<usize>, Kind) -> Option<Numbers>,
+) -> Result<Variable, String> {
+    let short = || "it ends within its description".to_owned();
+    if bytes.is_empty() {
+        return Ok(Variable::Hidden);
+    }
+    let mut cursor = Cursor { bytes, at: 0, big_endian };
+    let (kind, flags) = cursor.element().ok_or_else(short)?;
+    if kind != UINT32 || flags.len() < 4 {
+        return Err("its flags are not where they belong".into());
+    }
+    let flags = Cursor { bytes, at: flags.start, big_endian }.u32().ok_or_else(short)?;
+    let class = match flags & 0xff {
+        1 => Some("a cell array"),
+        2 => Some("a struct"),
+        3 => Some("an object"),
+        4 => Some("text"),
+        5 => Some("a sparse matrix"),
+        6..=15 if flags & 0x800 != 0 => Some("a complex array"),
+        6..=15 => None,
+        16 => Some("a function"),
+        // An opaque object puts its name where others have their size.
+        17 => return Ok(Variable::Other("?".into(), "an object".into())),
+        other => return Err(format!("its class {other} is not known")),
+    };
+    let (kind, dims) = cursor.element().ok_or_else(short)?;
+    if kind != INT32 || dims.len() < 8 || dims.len() % 4 != 0 {
+        return Err("its dimensions are not where they belong".into());
+    }
+    let mut lengths = Cursor { bytes, at: dims.start, big_endian };
+    let shape = (0..dims.len() / 4)
+        .map(|_| lengths.u32().and_then(|n| i32::try_from(n).ok()?.try_into().ok()))
+        .collect::<Option<Vec<usize>>>()
+        .ok_or("a dimension of it is negative")?;
+    let (_, name) = cursor.element().ok_or_else(short)?;
+    let name = String::from_utf8_lossy(bytes.get(name).ok_or_else(short)?).into_owned();
+    if name.is_empty() {
+        return Ok(Variable::Hidden);
+    }
+    if let Some(what) = class {
+        return Ok(Variable::Other(name, what.to_owned()));
+    }
+    let (kind, data) =
+        cursor.element().ok_or_else(|| format!("the values of `{name}` end too early"))?;
+    // The type of storage, which may be narrower than the class: MATLAB stores doubles that are
+    // whole numbers as bytes.
+    let kind = match kind {
+        1 => Kind::I8,
+        2 => Kind::U8,
+        3 => Kind::I16,
+        4 => Kind::U16,
+        5 => Kind::I32,
+        6 => Kind::U32,
+        7 => Kind::F32,
+        9 => Kind::F64,
+        12 => Kind::I64,
+        13 => Kind::U64,
+        other => return Err(format!("`{name}` stores its values as the unknown type {other}")),
+    };
+    let stated = shape.iter().try_fold(kind.size(), |n, d| n.checked_mul(*d));
+    if stated != Some(data.len()) {
+        return Err(format!(
+            "`{name}` states the size {shape:?} but holds {} values",
+            data.len() / kind.size()
+        ));
+    }
+    let numbers = keep(data, kind).ok_or_else(short)?;
+    Ok(Variable::Array(NamedArray { name, shape, fortran: true, numbers }))
+}
+
+/// Reads tags and numbers; `None` past the end.
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    big_endian: bool,
+}
+
+impl Cursor<'_> {
+    fn u32(&mut self) -> Option<u32> {
+        let end = self.at.checked_add(4)?;
+        let four: [u8; 4] = self.bytes.get(self.at..end)?.try_into().ok()?;
+        self.at = end;
+        Some(if self.big_endian { u32::from_be_bytes(four) } else { u32::from_le_bytes(four) })
+    }
+
+    /// The type of the next element and where its content lies; steps over it and its padding.
+    fn element(&mut self) -> Option<(u32, Range<usize>)> {
+        let tag = self.u32()?;
+        let (kind, len, padded) = if tag >> 16 == 0 {
+            let len = self.u32()? as usize;
+            (tag, len, len.checked_next_multiple_of(8)?)
+        } else {
+            // The small format: size and type share a word, and the content follows in four bytes.
+            let len = (tag >> 16) as usize;
+            if len > 4 {
+                return None;
+            }
+            (tag & 0xffff, len, 4)
+        };
+        let range = self.at..self.at.checked_add(len)?;
+        self.bytes.get(range.clone())?;
+        // The last padding of a file may be missing.
+        self.at = self.at.checked_add(padded)?;
+        Some((kind, range))
+    }
+}

@@ -1,0 +1,222 @@
+//! NumPy's NPY and NPZ.
+//!
+//! ndarray-npy parses the header; the values are taken from the mapped file or out of the archive
+//! here, because its own reader allocates whatever size a header states.
+
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use ndarray_npy::npy::header::Header as NpyHeader;
+
+use super::arrays::{Arrays, NamedArray};
+use super::numbers::{Kind, Numbers, map_file};
+use super::open::OpenOptions;
+use super::strided::{Order, Strided};
+use crate::engine::ground::error::{Error, Result};
+use crate::scene::Header;
+
+/// The limit that NumPy itself sets on what it parses.
+const LONGEST_HEADER: usize = 10_000;
+
+pub(crate) fn is_npy(start: &[u8]) -> bool {
+    start.starts_with(b"\x93NUMPY")
+}
+
+/// NPZ files are zip archives; the second mark is that of an empty one.
+pub(crate) fn is_npz(start: &[u8]) -> bool {
+    start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06")
+}
+
+/// Reads every array of an NPZ, or the one of an NPY (its name is empty).
+pub(crate) fn read(path: &Path) -> Result<Arrays> {
+    let mut found = Arrays { path: path.to_owned(), arrays: Vec::new(), others: Vec::new() };
+    let map = map_file(path)?;
+    if is_npy(&map) {
+        let (layout, start) = parse_header(&map).map_err(|why| Error::file(path, why))?;
+        let stated = layout.bytes().map_err(|why| Error::file(path, why))?;
+        let held = map.len().saturating_sub(start);
+        let numbers = start
+            .checked_add(stated)
+            .filter(|_| stated == held)
+            .and_then(|end| Numbers::mapped(&map, start..end, layout.kind, layout.big_endian))
+            .ok_or_else(|| Error::file(path, layout.mismatch(stated, held)))?;
+        found.arrays.push(layout.named(String::new(), numbers));
+        return Ok(found);
+    }
+    let damaged = |what: String| {
+        Error::file(path, format!("{what}. The archive is damaged or cut short; save it again."))
+    };
+    let mut zip = zip::ZipArchive::new(Cursor::new(&map[..]))
+        .map_err(|e| damaged(format!("cannot be read as an NPZ archive ({e})")))?;
+    for index in 0..zip.len() {
+        let mut entry = zip
+            .by_index(index)
+            .map_err(|e| damaged(format!("its entry number {} cannot be read ({e})", index + 1)))?;
+        let name = entry.name().strip_suffix(".npy").unwrap_or(entry.name()).to_owned();
+        let bytes = unpack(&mut entry)
+            .map_err(|e| damaged(format!("its entry `{name}` cannot be unpacked ({e})")))?;
+        match parse_header(&bytes) {
+            Ok((layout, start)) => {
+                let within = |why| Error::file(path, format!("its array `{name}`: {why}"));
+                let stated = layout.bytes().map_err(within)?;
+                let held = bytes.len().saturating_sub(start);
+                if stated != held {
+                    return Err(within(layout.mismatch(stated, held)));
+                }
+                let mut data = bytes;
+                data.drain(..start);
+                let numbers = Numbers::owned(data, layout.kind, layout.big_endian);
+                found.arrays.push(layout.named(name, numbers));
+            }
+            // Text, objects and foreign files may lie beside the arrays.
+            Err(why) => found.others.push((name, why.trim_end_matches('.').to_owned())),
+        }
+    }
+    Ok(found)
+}
+
+/// Opens the cube: the array `cube`, or the only one with three axes, or one of pixels x bands
+/// (row-major pixels) with the size from `options`.
+pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Strided> {
+    let mut file = read(path)?;
+    let spatial: Vec<usize> = (0..file.arrays.len())
+        .filter(|i| file.arrays.get(*i).is_some_and(|a| a.shape.len() == 3))
+        .collect();
+    let flat: Vec<usize> = (0..file.arrays.len())
+        .filter(|i| file.arrays.get(*i).is_some_and(|a| a.shape.len() == 2))
+        .collect();
+    let named = file.arrays.iter().position(|a| a.name == "cube");
+    let chosen = match (named, &spatial[..], &flat[..]) {
+        (Some(index), _, _) => index,
+        (None, [index], _) | (None, [], [index]) => *index,
+        _ => {
+            return Err(file.error(format!(
+                "has no array `cube` and not exactly one array with three axes; it holds {}. Save \
+                 the cube as `cube`, ordered rows x columns x bands.",
+                file.inventory()
+            )));
+        }
+    };
+    let mut header = Header::default();
+    let order;
+    let Some(array) = file.arrays.get(chosen) else {
+        return Err(file.error("holds no array."));
+    };
+    match array.shape[..] {
+        [rows, cols, bands] => {
+            (header.rows, header.cols, header.bands) = (rows, cols, bands);
+            order = if array.fortran { Order::BandColRow } else { Order::RowColBand };
+        }
+        [pixels, bands] => {
+            let (rows, cols) = options.size_for(path, pixels, None, None)?;
+            (header.rows, header.cols, header.bands) = (rows, cols, bands);
+            order = if array.fortran { Order::BandRowCol } else { Order::RowColBand };
+        }
+        _ => {
+            return Err(file.error(format!(
+                "its array has the size {}; a cube has three axes, rows x columns x bands.",
+                array.size()
+            )));
+        }
+    }
+    let (wavelengths, note) = file.wavelengths(header.bands);
+    header.wavelengths = wavelengths;
+    header.notes.extend(note);
+    let array = file.arrays.swap_remove(chosen);
+    Strided::new(path, header, array.numbers, order)
+}
+
+/// How an NPY lays its values out.
+struct Layout {
+    kind: Kind,
+    big_endian: bool,
+    fortran: bool,
+    shape: Vec<usize>,
+}
+
+impl Layout {
+    /// The bytes that the values take by the header.
+    fn bytes(&self) -> Result<usize, String> {
+        self.shape.iter().try_fold(self.kind.size(), |n, d| n.checked_mul(*d)).ok_or_else(|| {
+            format!("states the size {:?}, more than any machine can hold.", self.shape)
+        })
+    }
+
+    fn mismatch(&self, stated: usize, held: usize) -> String {
+        format!(
+            "the size {:?} takes {stated} bytes, but {held} follow the header. The file is damaged \
+             or cut short; save it again.",
+            self.shape
+        )
+    }
+
+    fn named(self, name: String, numbers: Numbers) -> NamedArray {
+        NamedArray { name, shape: self.shape, fortran: self.fortran, numbers }
+    }
+}
+
+/// Parses the header of an NPY and gives where the values begin, or says why that cannot be.
+fn parse_header(bytes: &[u8]) -> Result<(Layout, usize), String> {
+    let prefix = bytes.get(..12).ok_or("is no NPY array: it holds fewer than 12 bytes.")?;
+    let (len, start): (usize, usize) = match *prefix {
+        [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..] => {
+            (usize::from(u16::from_le_bytes([a, b])), 10)
+        }
+        [0x93, b'N', b'U', b'M', b'P', b'Y', _, _, a, b, c, d] => {
+            (u32::from_le_bytes([a, b, c, d]) as usize, 12)
+        }
+        _ => return Err("is no NPY array.".into()),
+    };
+    let text = start
+        .checked_add(len)
+        .filter(|_| len <= LONGEST_HEADER)
+        .and_then(|end| bytes.get(start..end))
+        .ok_or_else(|| format!("states an NPY header of {len} bytes, more than there can be."))?;
+    // The parser takes time that grows without bound with the depth of brackets (ten minutes do not do for 5000);
+    // a plain array has one of `{` and one of `(`.
+    if text.iter().filter(|b| matches!(b, b'(' | b'[' | b'{')).count() > 2 {
+        return Err("has an NPY header with nested types; only plain numbers are read.".into());
+    }
+    let header = NpyHeader::from_reader(&mut &bytes[..start + len])
+        .map_err(|e| format!("has an NPY header that cannot be read ({e})."))?;
+    let descriptor = header.type_descriptor.as_string().map_or("", String::as_str);
+    let kind = match descriptor.get(1..) {
+        Some("f4") => Kind::F32,
+        Some("f8") => Kind::F64,
+        Some("u1" | "b1") => Kind::U8,
+        Some("i1") => Kind::I8,
+        Some("u2") => Kind::U16,
+        Some("i2") => Kind::I16,
+        Some("u4") => Kind::U32,
+        Some("i4") => Kind::I32,
+        Some("u8") => Kind::U64,
+        Some("i8") => Kind::I64,
+        _ => {
+            return Err(format!(
+                "has values of the type {}; whole numbers and float32 or float64 are read.",
+                header.type_descriptor
+            ));
+        }
+    };
+    let layout = Layout {
+        kind,
+        big_endian: descriptor.starts_with('>'),
+        fortran: header.layout.is_fortran(),
+        shape: header.shape,
+    };
+    Ok((layout, start + len))
+}
+
+/// Unpacks an entry, memory growing only with what really comes out of it.
+fn unpack(entry: &mut impl Read) -> std::io::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut block = vec![0; 1 << 16];
+    loop {
+        let n = entry.read(&mut block)?;
+        if n == 0 {
+            return Ok(out);
+        }
+        out.try_reserve(n).map_err(|_| std::io::Error::from(std::io::ErrorKind::OutOfMemory))?;
+        out.extend(block.iter().take(n));
+    }
+}

@@ -1,0 +1,112 @@
+//! Opening a scene: which format a file has.
+
+use std::io::Read;
+use std::path::Path;
+
+use super::{envi, mat, mat5, npy};
+use crate::engine::ground::error::{Error, Result};
+use crate::scene::CubeSource;
+
+/// What the caller knows about a scene that its file may not say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OpenOptions {
+    /// Height in pixels (`--rows`), for files of flat pixels. Wins over the file.
+    pub rows: Option<usize>,
+    /// Width in pixels (`--cols`), for files of flat pixels. Wins over the file.
+    pub cols: Option<usize>,
+}
+
+impl OpenOptions {
+    /// Height and width of `pixels` flat pixels: the caller's, else the file's.
+    ///
+    /// One of the two suffices where it divides the number of pixels.
+    pub(crate) fn size_for(
+        &self,
+        path: &Path,
+        pixels: usize,
+        file_rows: Option<usize>,
+        file_cols: Option<usize>,
+    ) -> Result<(usize, usize)> {
+        let other =
+            |one: usize| pixels.checked_div(one).filter(|n| n.checked_mul(one) == Some(pixels));
+        let (rows, cols) = match (self.rows.or(file_rows), self.cols.or(file_cols)) {
+            (Some(rows), Some(cols)) => (Some(rows), Some(cols)),
+            (Some(rows), None) => (Some(rows), other(rows)),
+            (None, Some(cols)) => (other(cols), Some(cols)),
+            (None, None) => {
+                return Err(Error::file(
+                    path,
+                    format!(
+                        "holds {pixels} flat pixels and does not say how they lie in rows and \
+                         columns; give --rows and --cols."
+                    ),
+                ));
+            }
+        };
+        match (rows, cols) {
+            (Some(rows), Some(cols)) if rows.checked_mul(cols) == Some(pixels) => Ok((rows, cols)),
+            _ => {
+                let say = |n: Option<usize>| n.map_or("?".to_owned(), |n| n.to_string());
+                Err(Error::file(
+                    path,
+                    format!(
+                        "{} rows x {} columns are not its {pixels} pixels; correct --rows and \
+                         --cols.",
+                        say(rows),
+                        say(cols)
+                    ),
+                ))
+            }
+        }
+    }
+}
+
+/// Opens the scene at `path`: ENVI (the header or the data file), MATLAB v5, NPY or NPZ, told apart
+/// by content.
+///
+/// Values are not read yet where the file can be mapped. Fails when the file is of another format,
+/// damaged, or does not say its size.
+pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn CubeSource>> {
+    let path = path.as_ref();
+    let start = first_bytes(path)?;
+    if npy::is_npy(&start) || npy::is_npz(&start) {
+        return Ok(Box::new(npy::open(path, options)?));
+    }
+    if has_extension(path, "mat") || mat5::is_mat(&start) {
+        return Ok(Box::new(mat::open(path, options)?));
+    }
+    if let Some((header, data)) = envi::find_pair(path, &start)? {
+        return Ok(Box::new(envi::open(&header, &data)?));
+    }
+    let advice = if start.starts_with(b"II*\0") || start.starts_with(b"MM\0*") {
+        "is a TIFF, which is not read; convert it with `gdal_translate -of ENVI in.tif out.img`."
+    } else if start.starts_with(b"\x89HDF\r\n\x1a\n") {
+        "is HDF5 or NetCDF-4, which is not read; convert it to ENVI (for EMIT with \
+         `reformat.py` of emit-utils, for others with gdal_translate) or to NPY."
+    } else {
+        "is no scene that is known here. ENVI (a .hdr beside the data), MATLAB v5 (.mat), NPY and \
+         NPZ are read; an ENVI data file needs its header beside it, as NAME.hdr."
+    };
+    Err(Error::file(path, advice))
+}
+
+/// True for files of named arrays: MATLAB, NPY and NPZ.
+pub(crate) fn is_array_file(path: &Path, start: &[u8]) -> bool {
+    npy::is_npy(start) || npy::is_npz(start) || mat5::is_mat(start) || has_extension(path, "mat")
+}
+
+/// Up to 512 bytes from the start, enough to tell formats apart.
+pub(crate) fn first_bytes(path: &Path) -> Result<Vec<u8>> {
+    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+    if file.metadata().map_err(|e| Error::io(path, e))?.is_dir() {
+        return Err(Error::file(path, "is a folder; name a file."));
+    }
+    let mut start = Vec::new();
+    file.take(512).read_to_end(&mut start).map_err(|e| Error::io(path, e))?;
+    Ok(start)
+}
+
+/// True when the name ends in this extension, in any letter case.
+pub(crate) fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension))
+}

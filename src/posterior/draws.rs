@@ -1,0 +1,93 @@
+//! Draws from a fitted guide: the scene's latents and the pixels' together.
+
+use crate::engine::ground::rng::{self, Stream};
+use crate::engine::guide::transform::add_loadings;
+use crate::engine::guide::transform::latent;
+use crate::engine::layout::{FULL_RANK, Params};
+use crate::posterior::{SceneGuide, peak, shared};
+use crate::score::Convention;
+
+/// A number of draws of one fitted guide in one convention.
+#[derive(Debug, Clone)]
+pub struct Draws<'a> {
+    params: &'a Params,
+    locals: &'a [f32],
+    /// Spectra of each draw and endmember, (L), in the convention.
+    spectra: Vec<Vec<Vec<f64>>>,
+    /// What each draw divided its spectra by, (K); ones in reflectance.
+    heights: Vec<Vec<f64>>,
+}
+
+impl<'a> Draws<'a> {
+    /// `count` draws of the scene latents `globals` and the pixel latents `locals`, laid out as in
+    /// [`crate::engine::layout::Buf`]. The seed of the fit gives the same draws again. Spectra are kept,
+    /// `count` x K x L numbers of 8 bytes; pixels are drawn when asked for.
+    pub fn new(
+        params: &'a Params,
+        globals: &'a [f32],
+        locals: &'a [f32],
+        convention: Convention,
+        count: u32,
+    ) -> Self {
+        let scene = SceneGuide { params, globals };
+        let (mut spectra, mut heights) = (Vec::new(), Vec::new());
+        for draw in 0..count {
+            let mut of_draw: Vec<Vec<f64>> =
+                (0..params.k()).map(|k| scene.spectrum(k, draw)).collect();
+            let of_heights = scale(&mut of_draw, convention);
+            spectra.push(of_draw);
+            heights.push(of_heights);
+        }
+        Draws { params, locals, spectra, heights }
+    }
+
+    /// Spectra of each draw: draws, then endmembers, then bands.
+    pub fn spectra(&self) -> &[Vec<Vec<f64>>] {
+        &self.spectra
+    }
+
+    /// Abundances of a pixel (0 to N - 1), a row of K a draw, each on the simplex. The draw of the
+    /// pixel meets the draw of the scene with the same number.
+    pub fn abundances(&self, pixel: usize) -> Vec<Vec<f32>> {
+        let p = self.params;
+        let (latents, stride) = (p.latents as usize, p.local_stride as usize);
+        let guide: Vec<f64> =
+            self.locals[pixel * stride..][..stride].iter().map(|&x| f64::from(x)).collect();
+        let mut eps = vec![0.0; latents];
+        let one = |(draw, heights): (u32, &Vec<f64>)| {
+            for (block, four) in (1..).zip(eps.chunks_mut(4)) {
+                // Block 0 belongs to the spectra.
+                let fresh = rng::normals(p.key(), Stream::Posterior, 0, draw, pixel as u32, block);
+                four.iter_mut().zip(fresh).for_each(|(e, x)| *e = f64::from(x));
+            }
+            let eta: Vec<f64> = shared(p, draw).into_iter().map(f64::from).collect();
+            add_loadings(&mut eps, &guide[p.loadings_at()..], &eta);
+            let z: Vec<f64> =
+                (0..p.k() - 1).map(|j| latent(p.has(FULL_RANK), &guide, &eps, j)).collect();
+            shares(&z, heights)
+        };
+        (0..).zip(&self.heights).map(one).collect()
+    }
+}
+
+/// Brings the spectra of one draw into a convention: what each was divided by, (K).
+pub(crate) fn scale(spectra: &mut [Vec<f64>], convention: Convention) -> Vec<f64> {
+    let of = |spectrum: &mut Vec<f64>| {
+        let height = match convention {
+            Convention::Reflectance => 1.0,
+            Convention::Peak => peak(spectrum),
+        };
+        spectrum.iter_mut().for_each(|c| *c /= height);
+        height
+    };
+    spectra.iter_mut().map(of).collect()
+}
+
+/// Abundances from logits, the last one fixed at 0, in the convention that `heights` stand for.
+fn shares(logits: &[f64], heights: &[f64]) -> Vec<f32> {
+    let top = logits.iter().copied().fold(0.0, f64::max);
+    let exp = logits.iter().chain([&0.0]).map(|z| (z - top).exp());
+    let w: Vec<f64> = exp.zip(heights).map(|(w, h)| w * h).collect();
+    let sum: f64 = w.iter().sum();
+    w.iter().map(|w| (w / sum) as f32).collect()
+}

@@ -1,0 +1,37 @@
+//! A cube that is read by blocks of rows, wherever it lies.
+
+use crate::engine::ground::error::Result;
+
+/// A cube in a file, read by blocks of rows.
+pub trait CubeSource: Send {
+    /// Size and what the file says about itself.
+    fn header(&self) -> &Header;
+
+    /// Reads rows `first .. first + count` into `out`, ordered (row, column, band):
+    /// `out.len() == count * cols * bands`. Values as stored, not scaled.
+    fn read_rows(&mut self, first: usize, count: usize, out: &mut [f32]) -> Result<()>;
+}
+
+/// What a file says about its cube.
+#[derive(Debug, Clone, Default)]
+pub struct Header {
+    /// Height in pixels.
+    pub rows: usize,
+    /// Width in pixels.
+    pub cols: usize,
+    /// Number of bands.
+    pub bands: usize,
+    /// Centre wavelengths in nanometres, one a band.
+    pub wavelengths: Option<Vec<f64>>,
+    /// False for bands that the file marks as bad (ENVI `bbl`).
+    pub good_bands: Option<Vec<bool>>,
+    /// The value that stands for no data.
+    pub ignore_value: Option<f64>,
+    /// Gain and offset that the file states for the conversion to reflectance, one a band or one
+    /// for all, and the key they came from.
+    pub stated_scale: Option<(Vec<f64>, Vec<f64>, String)>,
+    /// True when values are stored as integers.
+    pub integer: bool,
+    /// What was assumed while the file was opened, one sentence each.
+    pub notes: Vec<String>,
+}

@@ -1,0 +1,4 @@
+//! What the spectra of a scene say before any fit: moments, directions, independent bands.
+
+pub mod effective;
+pub(crate) mod moments;
