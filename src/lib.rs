@@ -26,7 +26,7 @@
 //! let start = starts::start(&cube, model.endmembers, &starts::Init::Vca, false, settings.seed)?;
 //! let sizes = svi::params(&model, &settings, &cube)?;
 //! let state =
-//!     State::around(&sizes, &model, &cube, start.endmembers.view(), start.abundances.view(), None);
+//!     Guide::around(&sizes, &model, &cube, start.endmembers.view(), start.abundances.view(), None);
 //! let device = device::choose(&device::Choice::Cpu)?;
 //! let fit = svi::fit(&device, &model, &settings, &cube, state, &mut |_| (), &|| false)?;
 //! let posterior = Posterior::new(&fit.params, &cube, &fit.globals, &fit.locals, Convention::Reflectance);

@@ -6,7 +6,7 @@ mod common;
 use common::{Problem, normal};
 use ndarray::Array2;
 use unmixel::engine::ground::math::softplus;
-use unmixel::engine::model::{Guide, Model};
+use unmixel::engine::model::{Family, Model};
 use unmixel::engine::svi::{Outcome, Settings, Stop};
 use unmixel::score::calibration::{Truth, coverage, rank, ranks};
 use unmixel::score::{Convention, convert};
@@ -95,7 +95,7 @@ fn drawn(guide: Guide, convention: Convention, wider: f64) -> (Vec<f64>, Vec<f64
 
 #[test]
 fn truths_drawn_from_the_guide_are_covered_as_promised() {
-    for guide in [Guide::MeanField, Guide::FullRank] {
+    for guide in [Family::MeanField, Family::FullRank] {
         let (abundances, endmembers) = drawn(guide, Convention::Reflectance, 1.0);
         // The three abundances of a pixel count as one truth.
         assert!(nominal(&abundances, 700), "{guide:?}");
@@ -108,7 +108,7 @@ fn truths_drawn_from_the_guide_are_covered_as_promised() {
 
 #[test]
 fn conversion_to_peaks_keeps_abundances_covered() {
-    let (abundances, _) = drawn(Guide::FullRank, Convention::Peak, 1.0);
+    let (abundances, _) = drawn(Family::FullRank, Convention::Peak, 1.0);
     assert!(nominal(&abundances, 700));
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use common::normal;
 use ndarray::Array2;
 use unmixel::engine::backend::device;
-use unmixel::engine::guide::State;
+use unmixel::engine::guide::Guide;
 use unmixel::engine::model::{Model, Noise};
 use unmixel::engine::svi::{self, Outcome, Settings};
 use unmixel::posterior::covariance::NoiseCovariance;
@@ -65,7 +65,7 @@ fn fit(noise: Noise) -> Outcome {
     let settings = Settings::default();
     let params = svi::params(&model, &settings, &cube).unwrap();
     let ones = Array2::ones((PIXELS, 1));
-    let state = State::around(&params, &model, &cube, endmember.view(), ones.view(), None);
+    let state = Guide::around(&params, &model, &cube, endmember.view(), ones.view(), None);
     let device = device::cpu("a test");
     svi::fit(&device, &model, &settings, &cube, state, &mut |_| (), &|| false).unwrap()
 }

@@ -347,7 +347,7 @@ fn elbo_by_densities(problem: &Problem, b: &Buffers<f64>) -> f64 {
             let mut off_diagonal = 2 * latents;
             for j in 0..latents {
                 let mut x = eps(j);
-                if model.guide != unmixel::engine::model::Guide::MeanField {
+                if model.family != unmixel::engine::model::Family::MeanField {
                     for m in 0..j {
                         x += guide[off_diagonal] * eps(m);
                         off_diagonal += 1;

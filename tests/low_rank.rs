@@ -14,9 +14,9 @@ use ndarray::Array2;
 use unmixel::engine::backend::gpu::Gpu;
 use unmixel::engine::backend::{Backend, device};
 use unmixel::engine::ground::rng::{self, Stream};
-use unmixel::engine::guide::State;
+use unmixel::engine::guide::Guide;
 use unmixel::engine::layout::{Buf, Params, ROW_GROUP};
-use unmixel::engine::model::{Guide, Model, Noise};
+use unmixel::engine::model::{Family, Model, Noise};
 use unmixel::engine::passes;
 use unmixel::engine::svi::{self, Settings};
 use unmixel::posterior::Posterior;
@@ -31,7 +31,7 @@ fn problem(guide: Guide) -> Problem {
 
 #[test]
 fn latents_are_drawn_as_the_equation_says() {
-    let problem = problem(Guide::LowRank { rank: 6 });
+    let problem = problem(Family::LowRank { rank: 6 });
     let step = problem.step();
     let mut b = problem.buffers::<f64>();
     b.globals.iter_mut().chain(&mut b.locals).enumerate().for_each(|(i, x)| {
@@ -71,7 +71,7 @@ fn latents_are_drawn_as_the_equation_says() {
 
 #[test]
 fn without_loadings_it_draws_what_full_rank_draws() {
-    let (low, full) = (problem(Guide::LowRank { rank: 6 }), problem(Guide::FullRank));
+    let (low, full) = (problem(Family::LowRank { rank: 6 }), problem(Family::FullRank));
     let (mut low_b, mut full_b) = (low.buffers::<f32>(), full.buffers::<f32>());
     let (p, stride) = (low.params, full.params.local_stride as usize);
     low_b.globals[2 * p.globals as usize..].fill(0.0);
@@ -102,7 +102,7 @@ fn apart(a: &[f32], b: &[f32]) -> f32 {
 /// ten times that is far below what one forgotten pixel would leave.
 #[test]
 fn the_running_sum_is_that_of_all_pixels() {
-    let problem = problem(Guide::LowRank { rank: 6 });
+    let problem = problem(Family::LowRank { rank: 6 });
     let mut b = problem.buffers::<f32>();
     let begin = b.rank_sum.clone();
     assert!(apart(&rank_sum(&problem.params, &b.locals), &b.rank_sum) < 1e-6);
@@ -132,7 +132,7 @@ fn the_running_sum_is_that_of_all_pixels() {
 #[test]
 fn the_largest_matrix_is_inverted() {
     let (rank, side) = (64, 64);
-    let problem = problem(Guide::LowRank { rank });
+    let problem = problem(Family::LowRank { rank });
     let mut b = problem.buffers::<f64>();
     b.globals.iter_mut().enumerate().for_each(|(i, x)| *x += 0.3 * normal(43, i as u32));
     b.rank_sum = rank_sum(&problem.params, &b.locals);
@@ -251,7 +251,7 @@ fn by_draws(
 
 #[test]
 fn abundances_have_what_the_guide_shares() {
-    let problem = problem(Guide::LowRank { rank: 3 });
+    let problem = problem(Family::LowRank { rank: 3 });
     let (globals, locals) = wide(&problem);
     for (convention, peak) in [(Convention::Reflectance, false), (Convention::Peak, true)] {
         let posterior =
@@ -286,7 +286,7 @@ fn abundances_have_what_the_guide_shares() {
 
 #[test]
 fn endmembers_have_what_the_guide_shares() {
-    let problem = problem(Guide::LowRank { rank: 3 });
+    let problem = problem(Family::LowRank { rank: 3 });
     let (globals, locals) = wide(&problem);
     let read = |globals: &[f32]| {
         let (p, cube) = (&problem.params, &problem.cube);
@@ -380,7 +380,7 @@ impl Small {
         let params = svi::params(&self.model, &settings, &self.cube).unwrap();
         let (c, w) = (self.endmembers.view(), self.abundances.view());
         let level = ndarray::Array1::zeros(PIXELS);
-        let state = State::around(&params, &self.model, &self.cube, c, w, Some(level.view()));
+        let state = Guide::around(&params, &self.model, &self.cube, c, w, Some(level.view()));
         let cpu = device::cpu("a test");
         let fit = svi::fit(&cpu, &self.model, &settings, &self.cube, state, &mut |_| (), &|| false)
             .unwrap();
@@ -471,7 +471,7 @@ fn sds_apart(a: &[Vec<f64>], b: &[Vec<f64>]) -> f64 {
 
 #[test]
 fn the_references_gradient_is_right() {
-    let density = small(Guide::MeanField).density();
+    let density = small(Family::MeanField).density();
     let x: Vec<f64> = (0..density.latents())
         .map(|j| if j == 2 * BANDS { -3.5 } else { 0.3 * normal(53, j as u32) })
         .collect();
@@ -491,10 +491,10 @@ fn the_references_gradient_is_right() {
 
 #[test]
 fn it_finds_what_pixels_and_endmembers_have_in_common() {
-    let low = small(Guide::LowRank { rank: 10 });
+    let low = small(Family::LowRank { rank: 10 });
     let density = low.density();
     let ((low, low_elbo), (full, full_elbo), (mean_field, mean_field_elbo)) =
-        (low.fit(), small(Guide::FullRank).fit(), small(Guide::MeanField).fit());
+        (low.fit(), small(Family::FullRank).fit(), small(Family::MeanField).fit());
 
     // The chain runs in units of its own covariance, which a first one, in the guide's, finds.
     let start: Vec<f64> = (0..density.latents())

@@ -10,7 +10,7 @@ use ndarray::{Array2, Axis};
 use unmixel::engine::backend::{Choice, device};
 use unmixel::engine::ground::math::softplus;
 use unmixel::engine::layout::Params;
-use unmixel::engine::model::{Guide, Model, Noise};
+use unmixel::engine::model::{Family, Model, Noise};
 use unmixel::engine::svi::{self, Outcome, Settings};
 use unmixel::posterior::Posterior;
 use unmixel::posterior::nested::{self, Nested};
@@ -68,7 +68,7 @@ fn fitted(k: usize, seed: u64) -> (Outcome, Arc<unmixel::scene::Cube>, Array2<f6
     let model = Model {
         brightness: Some(1.0),
         variability: Some(0.02),
-        guide: Guide::FullRank,
+        family: Family::FullRank,
         ..Model::new(k)
     };
     let settings = Settings { steps: 2500, seed, ..Settings::default() };

@@ -465,11 +465,11 @@ fn a_whole_set_is_written() {
 fn one_endmember_one_pixel_and_no_names_are_enough() {
     let temporary = tempfile::tempdir().unwrap();
     let (mut scene, mut posterior) = scene(1);
-    (scene.rows, scene.cols, scene.pixel_index) = (1, 1, vec![0]);
+    (scene.rows(), scene.cols(), scene.places()) = (1, 1, vec![0]);
     posterior.abundance_mean = array![[1.0]];
     posterior.abundance_sd = array![[0.0]];
     posterior.residual = vec![0.0];
-    for band in &mut scene.bands {
+    for band in &mut scene.bands() {
         band.wavelength = None;
     }
     let folder = OutputFolder::prepare(temporary.path(), false).unwrap();
@@ -609,7 +609,7 @@ fn a_full_disk_is_an_error_that_names_the_file() {
     let full = Path::new("/dev/full");
     let Ok(mut device) = fs::OpenOptions::new().write(true).open(full) else { return };
     let error =
-        unmixel::results::write_endmembers(&scene.bands, &names(&["a"]), &posterior, &mut device);
+        unmixel::results::write_endmembers(scene.bands(), &names(&["a"]), &posterior, &mut device);
     assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
     let image = to_image(&scene, posterior.abundance_mean.view()).unwrap();
     assert!(unmixel::results::write_npy(&image, &mut device).is_err());

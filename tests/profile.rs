@@ -9,7 +9,7 @@ use common::Problem;
 use unmixel::engine::backend::gpu::Gpu;
 use unmixel::engine::backend::{Backend, cpu::Cpu};
 use unmixel::engine::layout::Params;
-use unmixel::engine::model::{Guide, Model};
+use unmixel::engine::model::{Family, Model};
 use unmixel::engine::passes;
 use unmixel::engine::svi::Settings;
 
@@ -48,7 +48,7 @@ fn check(expected: &[&str], steps: &[Params], timed: &mut dyn Backend, plain: &m
 
 #[test]
 fn cpu_passes_are_timed() {
-    for guide in [Guide::MeanField, Guide::LowRank { rank: 2 }] {
+    for guide in [Family::MeanField, Family::LowRank { rank: 2 }] {
         let problem = problem(guide);
         let open = || Cpu::new(&problem.params, Arc::clone(&problem.cube), problem.state.clone());
         let expected = expected(&problem.params, false);
@@ -60,7 +60,7 @@ fn cpu_passes_are_timed() {
 #[test]
 fn device_passes_are_timed() {
     let Some(adapter) = common::adapter() else { return };
-    let problem = problem(Guide::FullRank);
+    let problem = problem(Family::FullRank);
     let open = || {
         let cube = Arc::clone(&problem.cube);
         Gpu::new(&adapter, &problem.params, cube, problem.state.clone()).unwrap()

@@ -9,7 +9,7 @@ use common::{normal, uniform};
 use ndarray::{Array2, s};
 use unmixel::engine::backend::device;
 use unmixel::engine::ground::math::ln_gamma;
-use unmixel::engine::guide::State;
+use unmixel::engine::guide::Guide;
 use unmixel::engine::model::{Model, Noise};
 use unmixel::engine::svi::{self, Outcome, Settings, Stop};
 use unmixel::posterior::Posterior;
@@ -26,7 +26,7 @@ fn fit(
     abundances: &Array2<f32>,
 ) -> (Outcome, Posterior) {
     let params = svi::params(model, settings, cube).unwrap();
-    let state = State::around(&params, model, cube, endmembers.view(), abundances.view(), None);
+    let state = Guide::around(&params, model, cube, endmembers.view(), abundances.view(), None);
     let outcome =
         svi::fit(&device::cpu("a test"), model, settings, cube, state, &mut |_| (), &|| false)
             .unwrap();
@@ -266,7 +266,7 @@ fn simulated_truth_is_recovered() {
         };
         let simulated = simulate(&settings).unwrap();
         let scene = simulated.scene("simulated").unwrap();
-        let cube = Arc::new(scene.cube.clone());
+        let cube = Arc::new(scene.cube().clone());
         let k = simulated.names.len();
         let start = starts::start(&cube, k, &Init::Vca, false, 0).unwrap();
         let (outcome, posterior) =

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use unmixel::Error;
 use unmixel::engine::backend::{Choice, Device, device};
-use unmixel::engine::model::{Guide, Model};
+use unmixel::engine::model::{Family, Model};
 use unmixel::engine::svi;
 use unmixel::scene::Cube;
 use unmixel::score::match_spectra;
@@ -38,7 +38,7 @@ fn model(k: usize) -> Model {
         brightness: Some(1.0),
         variability: Some(0.02),
         likelihood_weight: 0.5,
-        guide: Guide::FullRank,
+        family: Family::FullRank,
         ..Model::new(k)
     }
 }
@@ -57,7 +57,7 @@ fn run(
 fn it_finds_what_single_starts_miss_and_keeps_its_word_on_cost() {
     let simulation = hard();
     let scene = simulation.scene("hard").unwrap();
-    let cube = Arc::new(scene.cube);
+    let cube = Arc::new(scene.cube());
     let settings = Settings { starts: 5, moves: 2, seconds: None };
     let (done, judged) = (AtomicU64::new(0), AtomicUsize::new(0));
     let found = run(&cube, 4, &settings, &|event| match event {
@@ -134,7 +134,7 @@ fn a_time_that_is_over_leaves_the_starts_and_no_time_is_refused() {
 #[test]
 fn the_same_seed_finds_the_same() {
     let scene = hard().scene("hard").unwrap();
-    let cube = Arc::new(scene.cube);
+    let cube = Arc::new(scene.cube());
     let settings = Settings { starts: 2, moves: 0, seconds: None };
     let (a, b) = (run(&cube, 3, &settings, &|_| ()), run(&cube, 3, &settings, &|_| ()));
     assert_eq!((a.solutions, a.state), (b.solutions, b.state));

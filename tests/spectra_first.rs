@@ -6,7 +6,7 @@ use std::sync::Arc;
 use unmixel::engine::backend::{Choice, Device, device};
 use unmixel::engine::ground::math::softplus;
 use unmixel::engine::layout::Params;
-use unmixel::engine::model::{Guide, Held, Model};
+use unmixel::engine::model::{Family, Held, Model};
 use unmixel::engine::svi;
 use unmixel::score::match_spectra;
 use unmixel::search::spectra_first;
@@ -34,7 +34,7 @@ fn model(brightness: bool, held: Held) -> Model {
     Model {
         brightness: brightness.then_some(1.0),
         variability: Some(0.02),
-        guide: Guide::FullRank,
+        family: Family::FullRank,
         held,
         ..Model::new(3)
     }
@@ -129,7 +129,7 @@ fn spectra_that_come_first_have_the_size_of_their_pixels() {
 fn what_spectra_share_with_the_scene_goes_along() {
     let cube = Arc::new(shaded().scene("shaded").unwrap().cube);
     let settings = svi::Settings { steps: 30, batch_size: 100, ..Default::default() };
-    let low = |model: Model| Model { guide: Guide::LowRank { rank: 4 }, ..model };
+    let low = |model: Model| Model { family: Family::LowRank { rank: 4 }, ..model };
     let (on, off) =
         (low(model(true, Held::Nothing)), low(model(false, Held::SpectraAndVariability)));
     let begin = start(&cube, 3, &Init::Vca, true, 0).unwrap();

@@ -11,7 +11,7 @@ use common::{Problem, adapter, variants};
 use unmixel::engine::backend::Backend;
 use unmixel::engine::backend::gpu::{Adapter, Gpu};
 use unmixel::engine::layout::{Buf, Params};
-use unmixel::engine::model::{Guide, Model, Noise};
+use unmixel::engine::model::{Family, Model, Noise};
 use unmixel::engine::passes::{self, Access, Pass};
 use unmixel::engine::svi::Settings;
 
@@ -20,7 +20,7 @@ fn everything(endmembers: usize, noise: Noise) -> Model {
     Model {
         brightness: Some(0.3),
         variability: Some(0.03),
-        guide: Guide::FullRank,
+        family: Family::FullRank,
         noise,
         concentration_sd: Some(1.0),
         ..Model::new(endmembers)
@@ -52,7 +52,7 @@ fn demanding_fits_stay_below_the_limit() {
         (20, Noise::Covariance, (1_000_000, 300, 60_000, 1)),
     ] {
         assert_eq!(cut_off(&everything(endmembers, noise), size), None, "{endmembers} {size:?}");
-        let guide = Guide::LowRank { rank: 10 };
+        let guide = Family::LowRank { rank: 10 };
         let model = Model { guide, ..everything(endmembers, noise) };
         assert_eq!(cut_off(&model, size), None, "low rank, {endmembers} {size:?}");
     }
@@ -65,7 +65,7 @@ fn the_highest_rank_stays_below_the_limit() {
         (5, Noise::Band, (9025, 156, 9025, 64)),
         (5, Noise::Covariance, (9025, 300, 9025, 16)),
     ] {
-        let guide = Guide::LowRank { rank: 64 };
+        let guide = Family::LowRank { rank: 64 };
         let model = Model { guide, ..everything(endmembers, noise) };
         assert_eq!(cut_off(&model, size), None, "{endmembers} {size:?}");
     }
@@ -93,7 +93,7 @@ fn what_is_too_long_is_known() {
 #[test]
 fn a_fit_that_would_be_cut_off_is_refused() {
     let Some(adapter) = adapter() else { return };
-    let model = Model { guide: Guide::FullRank, ..Model::new(60) };
+    let model = Model { family: Family::FullRank, ..Model::new(60) };
     let settings = Settings { batch_size: 4, particles: 64, ..Settings::default() };
     let problem = Problem::new(model, settings, 60, 60);
     let opened =

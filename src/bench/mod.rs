@@ -6,7 +6,6 @@ pub mod report;
 mod scenes;
 mod spread;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 pub use report::{Case, DeviceReport, Host, Measured, PassReport, Report};
@@ -17,9 +16,9 @@ use crate::engine::backend::device::Device;
 use crate::engine::backend::{self, Backend, Laps, ceilings, check_memory};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::layout::{Params, TRACE_LEN};
-use crate::engine::model::{BRIGHTNESS_SD, EFFECTIVE_BANDS, Guide, Model, VARIABILITY_SCALE};
+use crate::engine::model::{BRIGHTNESS_SD, EFFECTIVE_BANDS, Family, Model, VARIABILITY_SCALE};
+use crate::engine::pixels::Pixels;
 use crate::engine::svi::{self, Settings};
-use crate::scene::Cube;
 use cost::Cost;
 use scenes::Start;
 
@@ -59,7 +58,7 @@ fn model_of(name: &str, scene: &Standard) -> (Model, usize) {
         brightness: Some(BRIGHTNESS_SD),
         variability: Some(VARIABILITY_SCALE),
         likelihood_weight: (EFFECTIVE_BANDS / scene.bands as f64).min(1.0),
-        guide: Guide::FullRank,
+        family: Family::FullRank,
         ..plain
     };
     (model, 2)
@@ -96,16 +95,16 @@ pub fn run(
         report.devices.push(DeviceReport::new(&device.info, &copies, &ceilings, failure));
         reached.push(ceilings);
     }
-    let mut last: Option<(Standard, Arc<Cube>, Start)> = None;
+    let mut last: Option<(Standard, Pixels, Start)> = None;
     for scene in &options.scenes {
-        let (cube, start) = match last.take().filter(|(before, ..)| scene.same_pixels(before)) {
-            Some((_, cube, start)) => (cube, start),
+        let (pixels, start) = match last.take().filter(|(before, ..)| scene.same_pixels(before)) {
+            Some((_, pixels, start)) => (pixels, start),
             None => {
                 tell(&format!("scene {}: {}", scene.name, scene.size()));
                 let Some((cube, start)) = scene.make(interrupted) else {
                     return Ok((report, false));
                 };
-                (Arc::new(cube), start)
+                (Pixels::as_given(cube), start)
             }
         };
         let copy_at = copies.iter().position(|&bytes| bytes == copy_bytes(scene));
@@ -118,7 +117,7 @@ pub fn run(
                 let copy = copy_at.and_then(|i| ceilings.copy.get(i)).copied().unwrap_or(0.0);
                 let job = Job {
                     device,
-                    cube: &cube,
+                    pixels: &pixels,
                     start: &start,
                     model: &model,
                     settings: Settings {
@@ -137,7 +136,7 @@ pub fn run(
                 out.cases.push(case);
             }
         }
-        last = Some((scene.clone(), cube, start));
+        last = Some((scene.clone(), pixels, start));
     }
     report.seconds = begin.elapsed().as_secs_f64();
     Ok((report, true))
@@ -170,7 +169,7 @@ fn copy_bytes(scene: &Standard) -> usize {
 /// One scene with one model on one device.
 struct Job<'a> {
     device: &'a Device,
-    cube: &'a Arc<Cube>,
+    pixels: &'a Pixels,
     start: &'a Start,
     model: &'a Model,
     settings: Settings,
@@ -212,12 +211,14 @@ impl Job<'_> {
         options: &Options,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Result<Measured> {
-        let sizes =
-            backend::sizes(self.device, svi::params(self.model, &self.settings, self.cube)?);
+        let sizes = backend::sizes(
+            self.device,
+            svi::params(self.model, &self.settings, (self.pixels.count(), self.pixels.bands()))?,
+        );
         check_memory(self.device, &sizes)?;
-        let state = self.start.state(&sizes, self.model, self.cube);
+        let state = self.start.guide(&sizes, self.model, self.pixels);
         let opening = Instant::now();
-        let backend = backend::open(self.device, &sizes, Arc::clone(self.cube), state)?;
+        let backend = backend::open(self.device, &sizes, self.pixels, state)?;
         let open_seconds = opening.elapsed().as_secs_f64();
         let mut clock = Clock { backend, sizes, settings: &self.settings, step: 0, skipped: 0 };
         let first_step_seconds = clock.block(1, interrupted)?;

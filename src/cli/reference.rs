@@ -32,7 +32,7 @@ impl Scores {
 impl Reference {
     /// The truth at the scene's pixels and bands.
     pub fn new(scene: &Scene, truth: &Truth) -> Self {
-        let used: Vec<usize> = scene.bands.iter().map(|band| band.index).collect();
+        let used: Vec<usize> = scene.bands().iter().map(|band| band.index).collect();
         Reference {
             endmembers: truth.endmembers.as_ref().map(|all| all.select(Axis(1), &used)),
             abundances: truth.abundances.as_ref().map(|maps| valid(scene, maps)),
@@ -94,8 +94,8 @@ impl Reference {
 /// The rows of a map (rows, cols, K) that belong to the scene's valid pixels, (N, K).
 pub fn valid(scene: &Scene, maps: &Array3<f32>) -> Array2<f32> {
     let (_, cols, k) = maps.dim();
-    Array2::from_shape_fn((scene.pixel_index.len(), k), |(n, i)| {
-        let at = scene.pixel_index[n] as usize;
+    Array2::from_shape_fn((scene.places().len(), k), |(n, i)| {
+        let at = scene.places()[n] as usize;
         maps[[at / cols, at % cols, i]]
     })
 }

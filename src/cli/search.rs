@@ -161,7 +161,7 @@ pub fn picture(
     if rows.len() < 2 {
         return Ok(None);
     }
-    let title = format!("{}: solutions of the search, chosen on top", scene.name);
+    let title = format!("{}: solutions of the search, chosen on top", scene.name());
     let png = map_grid_png(&rows, names, &title)?;
     let name = "solutions.png";
     folder.write(name, |to| to.write_all(&png))?;

@@ -1,18 +1,16 @@
 //! How many endmembers the model itself wants: the ELBO of short fits with 1, 2, 3, ... of them. It
 //! bounds the evidence from below, and more endmembers must pay for what they leave open.
 
-use std::sync::Arc;
-
-use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::engine::backend::Device;
 use crate::engine::ground::error::Result;
-use crate::engine::model::{BRIGHTNESS_SD, Guide, Model, VARIABILITY_SCALE};
+use crate::engine::model::{BRIGHTNESS_SD, Family, Model, VARIABILITY_SCALE};
+use crate::engine::pixels::Pixels;
 use crate::engine::svi;
 use crate::scene::Cube;
-use crate::starts::{Init, Start, families};
+use crate::starts::{self, Init, families};
 use crate::statistics::effective::default_bands;
 
 /// What fits with one number of endmembers reached.
@@ -55,14 +53,10 @@ pub fn evidence(
     observe: &(dyn Fn(&Evidence) + Sync),
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<Evidence>> {
-    let every = cube.pixels().div_ceil(MOST_PIXELS).max(1);
-    let mut pixels: Vec<usize> = (0..cube.pixels()).step_by(every).collect();
-    // Neighbours on the ground are apart then: see `Scene::scatter`.
-    pixels.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
-    let part = Arc::new(cube.select(&pixels));
-    let (bands, _) = default_bands(&part, DIRECTIONS.min(part.bands() / 2));
+    let part = Pixels::sample(cube, MOST_PIXELS);
+    let (bands, _) = default_bands(part.cube(), DIRECTIONS.min(part.bands() / 2));
     let weight = bands / part.bands().max(1) as f64;
-    let most = MOST.min(part.bands()).min(part.pixels());
+    let most = MOST.min(part.bands()).min(part.count());
     let mut found: Vec<Evidence> = Vec::new();
     let mut since_best = 0;
     // Side by side go two numbers, which fill a small machine: more would be thrown away at the end.
@@ -105,7 +99,7 @@ pub fn best(all: &[Evidence]) -> Option<(usize, f64)> {
 
 fn best_of(
     device: &Device,
-    cube: &Arc<Cube>,
+    pixels: &Pixels,
     k: usize,
     likelihood_weight: f64,
     seed: u64,
@@ -114,16 +108,15 @@ fn best_of(
     let model = Model {
         brightness: Some(BRIGHTNESS_SD),
         variability: Some(VARIABILITY_SCALE),
-        guide: Guide::FullRank,
+        family: Family::FullRank,
         likelihood_weight,
         ..Model::new(k)
     };
     let settings = svi::Settings { steps: STEPS, early_stop: false, seed, ..Default::default() };
-    let starts = families(cube, k, &STARTS, STARTS.len(), true, seed)?;
+    let starts = families(pixels.cube(), k, &STARTS, STARTS.len(), true, seed)?;
     let fit = |endmembers| -> Option<f64> {
-        let start = Start::around(cube, endmembers, true, "").ok()?;
-        let state = svi::begin(&model, &settings, cube, &start).ok()?;
-        let fit = svi::fit(device, &model, &settings, cube, state, &mut |_| (), interrupted);
+        let guide = starts::begin(&model, &settings, pixels, endmembers).ok()?;
+        let fit = svi::fit(device, &settings, pixels, guide, &mut |_| (), interrupted);
         fit.ok()?.elbo()
     };
     let elbos: Vec<Option<f64>> = if device.is_cpu() {

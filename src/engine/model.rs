@@ -19,7 +19,7 @@ pub const MOST_COVARIANCE_BANDS: usize = 300;
 /// Variational family (equations 8 and 26).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Guide {
+pub enum Family {
     /// Independent normals (Pyro's `AutoDiagonalNormal`).
     MeanField,
     /// One multivariate normal a pixel, by its Cholesky factor.
@@ -37,11 +37,11 @@ pub enum Guide {
 /// a column a lane.
 pub const MOST_RANK: usize = 64;
 
-impl Guide {
+impl Family {
     /// R, or 0 where the latents have no directions in common.
     pub fn rank(self) -> usize {
         match self {
-            Guide::LowRank { rank } => rank,
+            Family::LowRank { rank } => rank,
             _ => 0,
         }
     }
@@ -133,7 +133,7 @@ pub struct Model {
     /// Weight of the likelihood, in (0, 1]: independent bands over bands. 1 is the plain model.
     pub likelihood_weight: f64,
     /// Variational family.
-    pub guide: Guide,
+    pub family: Family,
     /// What of the endmembers' guide stays as a fit finds it.
     pub held: Held,
 }
@@ -154,7 +154,7 @@ impl Model {
             brightness: None,
             variability: None,
             likelihood_weight: 1.0,
-            guide: Guide::MeanField,
+            family: Family::MeanField,
             held: Held::Nothing,
         }
     }

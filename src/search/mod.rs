@@ -7,19 +7,18 @@ mod judge;
 mod moves;
 pub mod spectra_first;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ndarray::Array2;
 
 use crate::engine::backend::Device;
 use crate::engine::ground::error::{Error, Result};
-use crate::engine::guide::State;
+use crate::engine::guide::Guide;
 use crate::engine::model::Model;
+use crate::engine::pixels::Pixels;
 use crate::engine::svi;
-use crate::scene::Cube;
 use crate::score::match_spectra;
-use crate::starts::{Init, Start, families};
+use crate::starts::{self, Init, families};
 use judge::{Fitted, Judge};
 
 /// How far the search goes.
@@ -91,7 +90,7 @@ pub struct Mode {
 #[derive(Debug, Clone)]
 pub struct Found {
     /// Where the fit goes on.
-    pub state: State,
+    pub guide: Guide,
     /// Whether that is the guide of a solution as it stands, and not one around its spectra.
     pub fitted: bool,
     /// The chosen solution as a phrase.
@@ -135,7 +134,7 @@ pub fn search(
     model: &Model,
     fit: &svi::Settings,
     settings: &Settings,
-    cube: &Arc<Cube>,
+    pixels: &Pixels,
     observe: &(dyn Fn(&Event) + Sync),
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Found> {
@@ -151,20 +150,17 @@ pub fn search(
         Some(Ok(seconds)) => Instant::now().checked_add(seconds),
         _ => None,
     };
-    let part = part_of(cube);
+    let part = pixels.part(MOST_PIXELS);
     let brightness = model.brightness.is_some();
     let k = model.endmembers;
-    let proposals = families(&part, k, &Init::FAMILIES, settings.starts, brightness, fit.seed)?;
+    let proposals =
+        families(part.cube(), k, &Init::FAMILIES, settings.starts, brightness, fit.seed)?;
     let total = most_steps(settings, proposals.len());
     let mut judge = Judge::new(device, model, fit, &part, total, observe, interrupted);
-    let begin = |origin: String, endmembers: &Array2<f64>| {
-        let start = Start::around(&part, endmembers.clone(), brightness, "")?;
-        Ok((origin, start))
-    };
     let starts = proposals
-        .iter()
-        .map(|p| begin(format!("{}, seed {}", p.family, p.seed), &p.endmembers))
-        .collect::<Result<Vec<(String, Start)>>>()?;
+        .into_iter()
+        .map(|p| (format!("{}, seed {}", p.family, p.seed), p.endmembers))
+        .collect();
 
     let mut table: Vec<Fitted> = judge.probe(starts);
     let kept = distinct(&table, &by_elbo(&table), KEPT);
@@ -188,9 +184,9 @@ pub fn search(
             break;
         }
         let starts = moves
-            .iter()
-            .map(|m| begin(format!("{}, round {}", m.what, round + 1), &m.endmembers))
-            .collect::<Result<Vec<(String, Start)>>>()?;
+            .into_iter()
+            .map(|m| (format!("{}, round {}", m.what, round + 1), m.endmembers))
+            .collect();
         let first = table.len();
         table.extend(judge.probe(starts).into_iter().filter(|one| !one.cut));
         let order: Vec<usize> = by_elbo(&table).into_iter().filter(|&i| i >= first).collect();
@@ -209,17 +205,7 @@ pub fn search(
             None => {}
         }
     }
-    finish(model, fit, cube, &part, table, best, count)
-}
-
-/// The pixels that the search looks at.
-fn part_of(cube: &Arc<Cube>) -> Arc<Cube> {
-    let every = cube.pixels().div_ceil(MOST_PIXELS).max(1);
-    if every == 1 {
-        return Arc::clone(cube);
-    }
-    let pixels: Vec<usize> = (0..cube.pixels()).step_by(every).collect();
-    Arc::new(cube.select(&pixels))
+    finish(model, fit, pixels, &part, table, best, count)
 }
 
 /// Solutions with an ELBO, those that went on before others, the best first.
@@ -250,8 +236,8 @@ fn same(a: &Fitted, b: &Fitted) -> bool {
 fn finish(
     model: &Model,
     fit: &svi::Settings,
-    cube: &Arc<Cube>,
-    part: &Arc<Cube>,
+    pixels: &Pixels,
+    part: &Pixels,
     table: Vec<Fitted>,
     best: usize,
     starts: usize,
@@ -267,7 +253,7 @@ fn finish(
         })
         .collect();
     let agreed = (0..starts).filter(|&i| same(&table[i], &table[best])).count();
-    let whole = Arc::ptr_eq(cube, part);
+    let whole = pixels.same(part);
     let polished = by_elbo(&table).into_iter().filter(|&i| table[i].elbo.is_some());
     let order: Vec<usize> = std::iter::once(best).chain(polished).collect();
     let shown = distinct(&table, &order, order.len());
@@ -279,15 +265,12 @@ fn finish(
         .map(|(i, (fitted, &mode))| Solution { mode, chosen: i == best, ..fitted.solution() })
         .collect();
     let description = format!("{} ({agreed} of {starts} starts agree)", table[best].origin);
-    let pixels = part.pixels();
+    let count = part.count();
     let chosen = &table[best];
-    let (state, fitted) = match (whole, chosen.state(model)) {
-        (true, Some(state)) => (state, chosen.elbo.is_some()),
-        _ => {
-            let brightness = model.brightness.is_some();
-            let start = Start::around(cube, chosen.endmembers.clone(), brightness, "")?;
-            (svi::begin(model, fit, cube, &start)?, false)
-        }
+    let (guide, fitted) = match (whole, chosen.guide(model)) {
+        (true, Some(guide)) => (guide, chosen.elbo.is_some()),
+        _ => (starts::begin(model, fit, pixels, chosen.endmembers.clone())?, false),
     };
-    Ok(Found { state, fitted, description, solutions, modes, agreement: (agreed, starts), pixels })
+    let agreement = (agreed, starts);
+    Ok(Found { guide, fitted, description, solutions, modes, agreement, pixels: count })
 }

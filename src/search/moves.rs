@@ -1,12 +1,14 @@
 //! Moves from one mode to another: an endmember gives way to a spectrum that the fit explains badly, or
 //! to the half of another one; or the two most alike become one, and its place is free.
 
+use std::sync::Arc;
+
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
 use super::judge::Fitted;
 use crate::engine::ground::error::Result;
-use crate::scene::Cube;
+use crate::engine::pixels::{Cube, Pixels};
 use crate::score::sad;
 use crate::starts::{Candidate, cluster_candidates, misfits, residual_candidates};
 use crate::statistics::moments::{leading_eigenvectors, mean_spectrum, products, second_moment};
@@ -29,13 +31,15 @@ const FEWEST: usize = 5;
 /// Up to `count` moves from a fit, those that explain the scene best with FCLS first; what one kind of
 /// replacement leaves open, as which endmember gives way, is settled in the same manner.
 pub fn propose(
-    cube: &Cube,
+    pixels: &Pixels,
     from: &Fitted,
     brightness: bool,
     count: usize,
     seed: u64,
 ) -> Result<Vec<Move>> {
-    let Some(posterior) = from.posterior() else { return Ok(Vec::new()) };
+    let cube = pixels.cube();
+    let in_order = Pixels::as_given(Arc::clone(cube));
+    let Some(posterior) = from.posterior(&in_order) else { return Ok(Vec::new()) };
     let current = &from.endmembers;
     let k = current.nrows();
     let named = |what: &'static str| move |candidate: Candidate| (what, candidate.spectrum);

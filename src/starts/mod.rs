@@ -35,6 +35,10 @@ pub use random::random;
 pub use vca::vca;
 
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::guide::Guide;
+use crate::engine::model::Model;
+use crate::engine::pixels::Pixels;
+use crate::engine::svi;
 use crate::scene::Cube;
 use finder::Finder;
 use ndarray::{Array1, Array2, Axis};
@@ -129,6 +133,26 @@ pub fn start(cube: &Cube, k: usize, init: &Init, brightness: bool, seed: u64) ->
         _ => Finder::new(cube, k, brightness, seed)?.spectra(init, seed, 0)?,
     };
     Start::around(cube, endmembers, brightness, init.phrase())
+}
+
+/// The guide around endmember spectra, (K, L), and the abundances that go with them in these pixels, for a run with
+/// these settings.
+///
+/// # Errors
+///
+/// What [`svi::params`] and [`fcls()`] refuse.
+pub fn begin(
+    model: &Model,
+    settings: &svi::Settings,
+    pixels: &Pixels,
+    endmembers: Array2<f64>,
+) -> Result<Guide> {
+    let sizes = svi::params(model, settings, (pixels.count(), pixels.bands()))?;
+    let cube = pixels.cube();
+    let start = Start::around(cube, endmembers, model.brightness.is_some(), "")?;
+    let log_brightness = start.log_brightness.as_ref().map(|g| g.view());
+    let (endmembers, abundances) = (start.endmembers.view(), start.abundances.view());
+    Ok(Guide::around(&sizes, model, cube, endmembers, abundances, log_brightness))
 }
 
 impl Start {

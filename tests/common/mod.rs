@@ -6,9 +6,9 @@ use std::sync::Arc;
 use ndarray::{Array1, Array2};
 use unmixel::engine::ground::math::Real;
 use unmixel::engine::ground::rng::{self, Stream};
-use unmixel::engine::guide::State;
+use unmixel::engine::guide::Guide;
 use unmixel::engine::layout::{Params, ROW_GROUP, SEPARATE};
-use unmixel::engine::model::{Guide, Held, Model, Noise, ScalePrior};
+use unmixel::engine::model::{Family, Held, Model, Noise, ScalePrior};
 use unmixel::engine::passes;
 use unmixel::engine::passes::buffers::Buffers;
 use unmixel::engine::svi::{self, Settings};
@@ -30,7 +30,7 @@ pub struct Problem {
     pub settings: Settings,
     pub params: Params,
     pub cube: Arc<Cube>,
-    pub state: State,
+    pub state: Guide,
     pub endmembers: Array2<f64>,
     pub abundances: Array2<f32>,
 }
@@ -61,7 +61,7 @@ impl Problem {
         let brightness = model
             .brightness
             .map(|_| Array1::from_shape_fn(pixels, |n| 0.1 * normal(3, n as u32) as f32));
-        let state = State::around(
+        let state = Guide::around(
             &params,
             &model,
             &cube,
@@ -222,7 +222,7 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
                 Model {
                     brightness: Some(0.4),
                     variability: Some(0.03),
-                    guide: Guide::FullRank,
+                    family: Family::FullRank,
                     likelihood_weight: 0.3,
                     concentration_sd: Some(0.8),
                     noise_prior: ScalePrior::log_normal(-3.0, 1.0),
@@ -239,7 +239,7 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
                 Model {
                     brightness: Some(0.4),
                     variability: Some(0.03),
-                    guide: Guide::LowRank { rank: 5 },
+                    family: Family::LowRank { rank: 5 },
                     likelihood_weight: 0.3,
                     concentration_sd: Some(0.8),
                     ..base(3)
@@ -254,7 +254,7 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
             Problem::new(
                 Model {
                     variability: Some(0.03),
-                    guide: Guide::LowRank { rank: 3 },
+                    family: Family::LowRank { rank: 3 },
                     held: Held::SpectraAndVariability,
                     ..base(3)
                 },
@@ -275,7 +275,7 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
         (
             "low rank, K = 1, one draw",
             Problem::new(
-                Model { guide: Guide::LowRank { rank: 1 }, ..base(1) },
+                Model { family: Family::LowRank { rank: 1 }, ..base(1) },
                 settings.clone(),
                 71,
                 5,
@@ -284,7 +284,7 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
         (
             "low rank, whole scene, covariance",
             Problem::new(
-                Model { noise: Noise::Covariance, guide: Guide::LowRank { rank: 9 }, ..base(3) },
+                Model { noise: Noise::Covariance, family: Family::LowRank { rank: 9 }, ..base(3) },
                 Settings { batch_size: 40, ..settings.clone() },
                 40,
                 5,

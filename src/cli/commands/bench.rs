@@ -66,8 +66,8 @@ fn scenes(args: &BenchArgs) -> Result<Vec<bench::Standard>> {
     let given: Vec<&str> = args.scene.iter().map(String::as_str).collect();
     let names = if given.is_empty() { default } else { &given };
     for name in names {
-        if !SCENES.iter().any(|scene| scene.name == *name) {
-            let known: Vec<&str> = SCENES.iter().map(|scene| scene.name).collect();
+        if !SCENES.iter().any(|scene| scene.name() == *name) {
+            let known: Vec<&str> = SCENES.iter().map(|scene| scene.name()).collect();
             return Err(Error::option(
                 format!("--scene {name}"),
                 format!("no such scene; there are {}", known.join(", ")),
@@ -75,7 +75,7 @@ fn scenes(args: &BenchArgs) -> Result<Vec<bench::Standard>> {
         }
     }
     let wanted = |name| names.is_empty() || names.contains(&name);
-    Ok(SCENES.iter().filter(|scene| wanted(scene.name)).cloned().collect())
+    Ok(SCENES.iter().filter(|scene| wanted(scene.name())).cloned().collect())
 }
 
 /// This machine.

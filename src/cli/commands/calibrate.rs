@@ -280,8 +280,8 @@ fn fit(
     let simulated = simulate(&case.scene(seed))?;
     let mut scene = simulated.scene("simulated")?;
     scene.scatter();
-    let order: Vec<usize> = scene.pixel_index.iter().map(|&pixel| pixel as usize).collect();
-    let cube = Arc::new(scene.cube);
+    let order: Vec<usize> = scene.places().iter().map(|&pixel| pixel as usize).collect();
+    let cube = Arc::new(scene.cube());
     let model = case.model(guide_arg, &cube);
     let settings = Settings { seed, ..settings.clone() };
     let stop = || interrupted.load(Ordering::Relaxed);

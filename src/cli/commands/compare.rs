@@ -47,14 +47,14 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     check_names(&args.names, k)?;
     let reported = convention(&args.run)?;
     let scene = scene::read(&args.scene, &args.layout)?;
-    check_count(&scene.cube, k)?;
+    check_count(scene.cube(), k)?;
     let truth = fit::read_truth(&args.truth, &scene, k)?;
     let reference = Reference::new(&scene, &truth);
     let given = if args.names.is_empty() { truth.names.clone() } else { Some(args.names.clone()) };
     let names = Labels::new(&given.unwrap_or_default(), k).shown;
     let folder = OutputFolder::prepare(&args.run.out, args.run.force)?;
 
-    let cube = &scene.cube;
+    let cube = scene.cube();
     let mut found = vec![
         baseline("VCA + FCLS", cube, || vca(cube, k, seed), fcls)?,
         baseline("N-FINDR + FCLS", cube, || nfindr(cube, k, seed), fcls)?,
@@ -89,7 +89,7 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
             seconds: one.seconds,
         });
     }
-    let title = format!("{}: mean abundances, {}", scene.name, word(reported));
+    let title = format!("{}: mean abundances, {}", scene.name(), word(reported));
     let png = map_grid_png(&rows, &names, &title)?;
     folder.write("comparison.png", |to| to.write_all(&png))?;
     let cells = cells(&names, &lines);
@@ -164,12 +164,12 @@ fn fitted(results: &OutputFolder, scene: &Scene, convention: Convention) -> Resu
         for (n, mut row) in amounts.rows_mut().into_iter().enumerate() {
             let mix = row.mapv(f64::from).dot(&endmembers);
             let along: f64 =
-                mix.iter().zip(scene.cube.spectrum(n)).map(|(m, &y)| m * f64::from(y)).sum();
+                mix.iter().zip(scene.cube().spectrum(n)).map(|(m, &y)| m * f64::from(y)).sum();
             let square = mix.dot(&mix);
             row *= if square > 0.0 { (along / square) as f32 } else { 0.0 };
         }
     }
-    let reconstruction = reconstruction_rmse(&scene.cube, endmembers.view(), amounts.view())?;
+    let reconstruction = reconstruction_rmse(scene.cube(), endmembers.view(), amounts.view())?;
     Ok(Found { method: "unmixel fit", convention, endmembers, abundances, reconstruction, seconds })
 }
 

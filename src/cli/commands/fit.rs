@@ -24,10 +24,10 @@ pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         Endmembers::Count(count) => count,
         Endmembers::Auto => {
             let device = choose(&args.run.device.parse::<Choice>()?)?;
-            let found = rank::estimate(&device, &scene.cube, args.run.seed, interrupted)?;
+            let found = rank::estimate(&device, scene.cube(), args.run.seed, interrupted)?;
             let told = format!("{} endmembers: {}", found.recommended, found.reason);
             tell!("{told}");
-            scene.notes.push(told);
+            scene.notes().push(told);
             found.recommended
         }
     };
@@ -77,7 +77,7 @@ fn init(args: &FitArgs, k: usize, scene: &Scene) -> Result<(Option<Init>, Vec<St
     if values.nrows() <= k {
         return Ok((Some(Init::Spectra(values)), names));
     }
-    let chosen = starts::choose_from_library(&scene.cube, k, &values, args.run.seed)?;
+    let chosen = starts::choose_from_library(scene.cube(), k, &values, args.run.seed)?;
     let names: Vec<String> = chosen.iter().filter_map(|&i| names.get(i).cloned()).collect();
     let told = match names.is_empty() {
         true => chosen.iter().map(|i| format!("number {}", i + 1)).collect::<Vec<_>>().join(", "),

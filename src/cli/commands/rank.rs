@@ -28,10 +28,10 @@ pub fn estimate(device: &Device, cube: &Cube, seed: u64, interrupted: &AtomicBoo
 pub fn run(args: &RankArgs, interrupted: &AtomicBool) -> Result<Done> {
     let scene = scene::read(&args.scene, &args.layout)?;
     let device = choose(&args.device.parse::<Choice>()?)?;
-    let found = estimate(&device, &scene.cube, args.seed, interrupted)?;
+    let found = estimate(&device, scene.cube(), args.seed, interrupted)?;
     if let Some(path) = &args.out {
         let folder = OutputFolder::prepare(path, args.force)?;
-        let png = count_png(&found, &format!("{}: how many endmembers", scene.name))?;
+        let png = count_png(&found, &format!("{}: how many endmembers", scene.name()))?;
         folder.write("rank.png", |to| to.write_all(&png))?;
         folder.write("rank.json", |to| {
             serde_json::to_writer_pretty(&mut *to, &found)?;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{Backend, Block, Laps};
 use crate::engine::ground::error::Result;
 use crate::engine::ground::lanes::{row_by_row, side_by_side};
-use crate::engine::guide::State;
+use crate::engine::guide::Guide;
 use crate::engine::layout::Params;
 use crate::engine::passes::buffers::Buffers;
 use crate::engine::passes::{self, Twin};
@@ -21,12 +21,12 @@ pub struct Cpu {
 
 impl Cpu {
     /// Takes a run's state; the cube is shared, not copied.
-    pub fn new(params: &Params, cube: Arc<Cube>, state: State) -> Self {
+    pub fn new(params: &Params, cube: Arc<Cube>, guide: Guide) -> Self {
         let mut buffers = Buffers::new(params, cube);
-        put(&mut buffers.globals, &state.globals);
-        side_by_side(&state.locals, params.local_stride as usize, &mut buffers.locals);
-        put(&mut buffers.prior_centre, &state.prior_centre);
-        put(&mut buffers.rank_sum, &state.rank_sum);
+        put(&mut buffers.globals, &guide.globals);
+        side_by_side(&guide.locals, params.local_stride as usize, &mut buffers.locals);
+        put(&mut buffers.prior_centre, &guide.prior_centre);
+        put(&mut buffers.rank_sum, &guide.rank_sum);
         Cpu { buffers, passes: passes::step(params), sizes: *params }
     }
 }

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use crate::engine::ground::error::Result;
-use crate::engine::guide::State;
+use crate::engine::guide::Guide;
 use crate::engine::layout::Params;
-use crate::engine::pixels::Cube;
+use crate::engine::pixels::Pixels;
 
 pub mod cpu;
 mod cpu_ceiling;
@@ -99,12 +99,13 @@ pub fn sizes(device: &device::Device, params: Params) -> Params {
 pub fn open(
     device: &device::Device,
     params: &Params,
-    cube: Arc<Cube>,
-    state: State,
+    pixels: &Pixels,
+    guide: Guide,
 ) -> Result<Box<dyn Backend>> {
+    let cube = Arc::clone(pixels.cube());
     match &device.place {
-        device::Place::Cpu => Ok(Box::new(cpu::Cpu::new(params, cube, state))),
+        device::Place::Cpu => Ok(Box::new(cpu::Cpu::new(params, cube, guide))),
         #[cfg(feature = "gpu")]
-        device::Place::Gpu(adapter) => Ok(Box::new(gpu::Gpu::new(adapter, params, cube, state)?)),
+        device::Place::Gpu(adapter) => Ok(Box::new(gpu::Gpu::new(adapter, params, cube, guide)?)),
     }
 }

@@ -12,12 +12,17 @@ use crate::engine::layout::{CONCENTRATION, COVARIANCE, Params, VARIABILITY};
 use crate::engine::model::{Held, Model};
 use crate::engine::pixels::Cube;
 
-/// Guide parameters and optimiser moments at the start of a run, as in [`crate::engine::layout::Buf`].
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct State {
-    /// Guide of the scene latents, (global_stride).
+/// A variational posterior of one scene and its pixels, and the model that it is of. N pixels, in the order of
+/// the [`crate::engine::pixels::Pixels`] that it was made for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Guide {
+    /// What it approximates the posterior of.
+    pub model: Model,
+    /// Sizes, and hyperparameters as passes take them.
+    pub params: Params,
+    /// Scene latents, (global_stride), as [`crate::engine::layout::Buf::Globals`] lays them out.
     pub globals: Vec<f32>,
-    /// Guide of the pixel latents, (N, local_stride).
+    /// Pixel latents, (N, local_stride).
     pub locals: Vec<f32>,
     /// Centre of the endmembers' prior, (K, stride).
     pub prior_centre: Vec<f32>,
@@ -47,7 +52,7 @@ const LOG_SCALE_BRIGHTNESS: f32 = -3.0;
 /// Root mean square of the loadings of a latent at the start, in units of its scale.
 const LOADING: f32 = 0.1;
 
-impl State {
+impl Guide {
     /// The guide around a start: endmembers (K, L), abundances (N, K) on the simplex, and log
     /// brightness (N), where the model has it.
     pub fn around(
@@ -111,7 +116,43 @@ impl State {
             }
         }
         let rank_sum = start_loadings(params, &mut globals, &mut locals);
-        State { globals, locals, prior_centre, rank_sum, visits: 0.0 }
+        Guide {
+            model: model.clone(),
+            params: *params,
+            globals,
+            locals,
+            prior_centre,
+            rank_sum,
+            visits: 0.0,
+        }
+    }
+
+    /// Number of endmembers, K.
+    pub fn k(&self) -> usize {
+        self.params.k()
+    }
+
+    /// Loc and standard deviation of scene latent j: `m` and `e^lambda sqrt(1 + |v|^2)` (equation 26).
+    pub fn marginal(&self, j: usize) -> (f64, f64) {
+        let (g, rank) = (self.params.globals as usize, self.params.rank as usize);
+        let loadings = &self.globals[2 * g + j * rank..][..rank];
+        let shared: f64 = loadings.iter().map(|&v| f64::from(v).powi(2)).sum();
+        let (loc, log_scale) = (f64::from(self.globals[j]), f64::from(self.globals[g + j]));
+        (loc, log_scale.exp() * (1.0 + shared).sqrt())
+    }
+
+    /// The medians of the spectra, (K, L), in reflectance: softplus is monotone.
+    pub fn medians(&self) -> Array2<f64> {
+        let p = &self.params;
+        Array2::from_shape_fn((p.k(), p.bands as usize), |(k, l)| {
+            softplus(f64::from(self.globals[k * p.stride() + l]))
+        })
+    }
+
+    /// The pixel latents of one pixel, (local_stride).
+    pub fn pixel(&self, n: usize) -> &[f32] {
+        let stride = self.params.local_stride as usize;
+        &self.locals[n * stride..][..stride]
     }
 }
 
@@ -144,15 +185,6 @@ fn start_loadings(params: &Params, globals: &mut [f32], locals: &mut [f32]) -> V
         add_products(&mut sum, &exact, rank);
     }
     sum.into_iter().map(|s| s as f32).collect()
-}
-
-/// Loc and standard deviation of scene latent j under a guide as [`crate::engine::layout::Buf::Globals`] lays
-/// it out: `m` and `e^lambda sqrt(1 + |v|^2)` (equation 26).
-pub fn marginal(params: &Params, globals: &[f32], j: usize) -> (f64, f64) {
-    let (g, rank) = (params.globals as usize, params.rank as usize);
-    let loadings = &globals[2 * g + j * rank..][..rank];
-    let shared: f64 = loadings.iter().map(|&v| f64::from(v).powi(2)).sum();
-    (f64::from(globals[j]), f64::from(globals[g + j]).exp() * (1.0 + shared).sqrt())
 }
 
 /// Scene latents without those that only fill up.
@@ -232,13 +264,6 @@ pub fn elbo_constant(params: &Params, model: &Model, prior_centre: &[f32]) -> f6
         + regressions
         + entropy_of(scene_latents(params) as f64)
         + entropy_of(n * f64::from(params.latents))
-}
-
-/// The medians of the spectra under a guide, (K, L), in reflectance: softplus is monotone.
-pub fn medians(params: &Params, globals: &[f32]) -> Array2<f64> {
-    Array2::from_shape_fn((params.k(), params.bands as usize), |(k, l)| {
-        softplus(f64::from(globals[k * params.stride() + l]))
-    })
 }
 
 /// The standard normal's distribution function for `x >= 0` (the prior's centre is never

@@ -2,17 +2,15 @@
 
 pub mod schedule;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::engine::backend::{self, device::Device};
 use crate::engine::ground::error::{Error, Result};
-use crate::engine::guide::{self, State};
+use crate::engine::guide::{self, Guide};
 use crate::engine::layout::{MOST_PARTICLES, Params};
-use crate::engine::model::{Guide, MOST_COVARIANCE_BANDS, MOST_RANK, Model, Noise};
-use crate::engine::pixels::Cube;
+use crate::engine::model::{Family, MOST_COVARIANCE_BANDS, MOST_RANK, Model, Noise};
+use crate::engine::pixels::Pixels;
 use crate::engine::svi::schedule::{Plateau, Schedule};
-use crate::starts::Start;
 
 /// How a fit is run.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -116,16 +114,8 @@ impl Stop {
 /// What a run leaves behind.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// Sizes of the run.
-    pub params: Params,
-    /// Guide of the scene latents.
-    pub globals: Vec<f32>,
-    /// Guide of the pixel latents.
-    pub locals: Vec<f32>,
-    /// Centre of the endmembers' prior, (K, stride).
-    pub prior_centre: Vec<f32>,
-    /// Gradients that a pixel has seen, mean over pixels, those of earlier fits included.
-    pub visits: f64,
+    /// The fitted guide.
+    pub guide: Guide,
     /// ELBO a pixel of every step, nats, all constants included.
     pub trace: Vec<f64>,
     /// Why it ended.
@@ -143,12 +133,20 @@ impl Outcome {
     }
 }
 
-/// The sizes of a run, with every setting checked against the scene.
-pub fn params(model: &Model, settings: &Settings, cube: &Cube) -> Result<Params> {
+/// The sizes of a run on so many pixels and bands, with every setting checked against them.
+///
+/// # Errors
+///
+/// [`Error::Option`] for the first setting outside its range, [`Error::Scene`] where there is nothing to fit or
+/// too much for 32-bit sizes.
+pub fn params(
+    model: &Model,
+    settings: &Settings,
+    (pixels, bands): (usize, usize),
+) -> Result<Params> {
     check(model, settings)?;
-    check_covariance(model, cube.bands())?;
+    check_covariance(model, bands)?;
     let (batch, particles) = (settings.batch_size, settings.particles);
-    let (pixels, bands) = (cube.pixels(), cube.bands());
     let mut params = Params::new(model, pixels, bands, batch, particles, settings.seed)?;
     check_rank(model, &params)?;
     params.decay_first_global = DECAY_GLOBAL.0 as f32;
@@ -188,7 +186,7 @@ pub fn check(model: &Model, settings: &Settings) -> Result<()> {
             format!("at most {MOST_PARTICLES}"),
         ));
     }
-    if let Guide::LowRank { rank } = model.guide {
+    if let Family::LowRank { rank } = model.family {
         at_least_one("--rank", rank)?;
         if rank > MOST_RANK {
             return Err(Error::option(
@@ -209,7 +207,7 @@ pub fn check(model: &Model, settings: &Settings) -> Result<()> {
 /// Refuses more directions than there are latents to move.
 fn check_rank(model: &Model, params: &Params) -> Result<()> {
     let latents = guide::scene_latents(params) + params.pixels as usize * params.latents as usize;
-    let rank = model.guide.rank();
+    let rank = model.family.rank();
     if rank <= latents {
         return Ok(());
     }
@@ -245,34 +243,23 @@ fn check_covariance(model: &Model, bands: usize) -> Result<()> {
     Ok(())
 }
 
-/// The guide around a start, for a run with these settings.
-///
-/// # Errors
-///
-/// As [`params`].
-pub fn begin(model: &Model, settings: &Settings, cube: &Cube, start: &Start) -> Result<State> {
-    let sizes = params(model, settings, cube)?;
-    let log_brightness = start.log_brightness.as_ref().map(|g| g.view());
-    let (endmembers, abundances) = (start.endmembers.view(), start.abundances.view());
-    Ok(State::around(&sizes, model, cube, endmembers, abundances, log_brightness))
-}
-
-/// Fits the model from a start. `observe` is told after every [`BLOCK`] steps; `interrupted` is
+/// Fits a guide's model to pixels, from where the guide is. `observe` is told after every [`BLOCK`] steps; `interrupted` is
 /// asked much more often and ends the run, with what there is.
 pub fn fit(
     device: &Device,
-    model: &Model,
     settings: &Settings,
-    cube: &Arc<Cube>,
-    start: State,
+    pixels: &Pixels,
+    start: Guide,
     observe: &mut dyn FnMut(&Progress),
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Outcome> {
-    let sizes = backend::sizes(device, params(model, settings, cube)?);
-    let constant = guide::elbo_constant(&sizes, model, &start.prior_centre);
-    let (prior_centre, seen) = (start.prior_centre.clone(), start.visits);
+    let sizes = params(&start.model, settings, (pixels.count(), pixels.bands()))?;
+    let sizes = backend::sizes(device, sizes);
+    let constant = guide::elbo_constant(&sizes, &start.model, &start.prior_centre);
+    let (model, prior_centre, seen) =
+        (start.model.clone(), start.prior_centre.clone(), start.visits);
     let opening = Instant::now();
-    let mut backend = backend::open(device, &sizes, Arc::clone(cube), start)?;
+    let mut backend = backend::open(device, &sizes, pixels, start)?;
     let opened = opening.elapsed().as_secs_f64();
 
     let mut schedule = match settings.warm {
@@ -329,9 +316,10 @@ pub fn fit(
     }
     let stepped = begin.elapsed().as_secs_f64();
     let (globals, locals) = backend.guide()?;
-    let (params, seconds) = (sizes, (opened, stepped));
-    let visits = seen + visits(&params, trace.len() as u32);
-    Ok(Outcome { params, globals, locals, prior_centre, visits, trace, stop, skipped, seconds })
+    let visits = seen + visits(&sizes, trace.len() as u32);
+    let guide =
+        Guide { model, params: sizes, globals, locals, prior_centre, rank_sum: Vec::new(), visits };
+    Ok(Outcome { guide, trace, stop, skipped, seconds: (opened, stepped) })
 }
 
 /// Gradients that a pixel sees in so many steps, mean over pixels.

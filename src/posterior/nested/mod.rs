@@ -12,8 +12,9 @@ use ndarray::Array2;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::math::{sigmoid, softplus};
 use crate::engine::ground::rng::{self, Stream};
+use crate::engine::guide::Guide;
 use crate::engine::layout::{BRIGHTNESS, COVARIANCE, HELD, Params};
-use crate::scene::Cube;
+use crate::engine::pixels::Pixels as FitPixels;
 pub use pixels::Drawn;
 use pixels::Pixels;
 
@@ -37,6 +38,7 @@ pub const BLOCK: usize = 64;
 /// The posterior of a scene's spectra, normal in u = softplus^-1(c), and what pixels need of the rest.
 #[derive(Debug)]
 pub struct Nested<'a> {
+    of: &'a FitPixels,
     pixels: Pixels<'a>,
     /// u, (K L).
     centre: Vec<f64>,
@@ -83,8 +85,7 @@ pub fn check(params: &Params) -> Result<()> {
 }
 
 impl<'a> Nested<'a> {
-    /// Of a fit with scene latents `globals` and pixel latents `locals`, laid out as in
-    /// [`crate::engine::layout::Buf`], and the centre of the endmembers' prior (K, stride). Noise, variability and
+    /// Of the guide of these pixels. Noise, variability and
     /// the Dirichlet stay at the guide's locs. Newton's method takes the spectra to the mode of their own
     /// posterior; each step costs 128 draws a pixel. None when `interrupted`.
     ///
@@ -92,29 +93,26 @@ impl<'a> Nested<'a> {
     ///
     /// What [`check`] refuses; [`Error::Fit`] when the fit is not finite.
     pub fn new(
-        params: &'a Params,
-        cube: &'a Cube,
-        globals: &[f32],
-        locals: &'a [f32],
-        prior_centre: &[f32],
+        guide: &'a Guide,
+        of: &'a FitPixels,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Self>> {
-        check(params)?;
-        let p = params;
-        let pixels = Pixels::new(p, cube, globals, locals);
+        let (p, globals) = (&guide.params, &guide.globals);
+        check(p)?;
+        let pixels = Pixels::new(guide, of.cube());
         let values = |from: &[f32]| -> Vec<f64> {
             let row = |k: usize| from[k * p.stride()..][..p.bands as usize].iter();
             (0..p.k()).flat_map(row).map(|&x| f64::from(x)).collect()
         };
-        let (mut centre, prior) = (values(globals), values(prior_centre));
-        let guide = centre.clone();
+        let (mut centre, prior) = (values(globals), values(&guide.prior_centre));
+        let begin = centre.clone();
         if p.has(HELD) {
             let scales = values(&globals[p.globals as usize..]);
             let precision =
                 DVector::from_iterator(scales.len(), scales.iter().map(|s| (-2.0 * s).exp()));
             let factor = Cholesky::new(DMatrix::from_diagonal(&precision));
             return match factor {
-                Some(factor) => Ok(Some(Nested { pixels, centre, factor, steps: vec![0.0] })),
+                Some(factor) => Ok(Some(Nested { of, pixels, centre, factor, steps: vec![0.0] })),
                 None => Err(Error::Fit("the guide of the endmembers is not finite".into())),
             };
         }
@@ -127,12 +125,12 @@ impl<'a> Nested<'a> {
             let length = (step.dot(&slope).max(0.0) / centre.len() as f64).sqrt();
             steps.push(length);
             let lost = steps.len() > MOST_STEPS;
-            if length < SMALL || (lost && centre == guide) {
-                return Ok(Some(Nested { pixels, centre, factor, steps }));
+            if length < SMALL || (lost && centre == begin) {
+                return Ok(Some(Nested { of, pixels, centre, factor, steps }));
             }
             if lost {
                 // Where steps led nowhere the guide's own spectra are the better centre.
-                centre.copy_from_slice(&guide);
+                centre.copy_from_slice(&begin);
                 continue;
             }
             let bounded = |step: &f64| step.clamp(-LONGEST, LONGEST);
@@ -144,8 +142,12 @@ impl<'a> Nested<'a> {
         self.pixels.params
     }
 
-    pub(crate) fn cube(&self) -> &'a Cube {
-        self.pixels.cube
+    pub(crate) fn guide(&self) -> &'a Guide {
+        self.pixels.guide
+    }
+
+    pub(crate) fn pixels(&self) -> &'a FitPixels {
+        self.of
     }
 
     /// False where Newton's method did not come to rest: the centre is then the guide's, and the last

@@ -1,8 +1,9 @@
 //! The posterior of one pixel given the scene, by weighted draws.
 
 use crate::engine::ground::rng::{self, Stream};
+use crate::engine::guide::Guide;
 use crate::engine::layout::{BRIGHTNESS, CONCENTRATION, Params, VARIABILITY};
-use crate::scene::Cube;
+use crate::engine::pixels::Cube;
 
 use super::power_normal::PowerNormal;
 
@@ -14,8 +15,8 @@ const RIDGE: f64 = 1.0;
 #[derive(Debug)]
 pub(super) struct Pixels<'a> {
     pub(super) params: &'a Params,
+    pub(super) guide: &'a Guide,
     pub(super) cube: &'a Cube,
-    locals: &'a [f32],
     /// Noise variance of each band, (L).
     noise: Vec<f64>,
     /// Variance of each endmember between pixels, rows of L; none without variability.
@@ -36,13 +37,8 @@ pub struct Drawn {
 }
 
 impl<'a> Pixels<'a> {
-    pub(super) fn new(
-        params: &'a Params,
-        cube: &'a Cube,
-        globals: &[f32],
-        locals: &'a [f32],
-    ) -> Self {
-        let p = params;
+    pub(super) fn new(guide: &'a Guide, cube: &'a Cube) -> Self {
+        let (p, globals) = (&guide.params, &guide.globals);
         let (k, bands) = (p.k(), p.bands as usize);
         let at = |j: usize| f64::from(globals[j]);
         let variance = |j: usize| (2.0 * at(j)).exp();
@@ -57,9 +53,9 @@ impl<'a> Pixels<'a> {
         let noise = |l: usize| variance(p.noise_at() + if p.noises == 1 { 0 } else { l });
         let own = |k: usize, l: usize| variance(p.variability_at() + k * p.stride() + l);
         Pixels {
-            params,
+            params: p,
+            guide,
             cube,
-            locals,
             noise: (0..bands).map(|l| f64::from(p.noise_floor) + noise(l)).collect(),
             variability: match p.has(VARIABILITY) {
                 true => (0..k).map(|k| (0..bands).map(|l| own(k, l)).collect()).collect(),
@@ -73,7 +69,7 @@ impl<'a> Pixels<'a> {
     /// Amounts at the guide's locs, (K).
     pub(super) fn expected(&self, pixel: usize) -> Vec<f64> {
         let (p, k) = (self.params, self.params.k());
-        let guide = &self.locals[pixel * p.local_stride as usize..];
+        let guide = self.guide.pixel(pixel);
         let mut w: Vec<f64> = guide[..k - 1].iter().map(|&z| f64::from(z)).collect();
         w.push(0.0);
         softmax(&mut w);

@@ -20,7 +20,7 @@ use pipelines::Pipeline;
 use super::{Backend, Block, Laps};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::lanes::{row_by_row, side_by_side};
-use crate::engine::guide::State;
+use crate::engine::guide::Guide;
 use crate::engine::layout::limits::{GROUPS_X, WORKGROUP};
 use crate::engine::layout::{Buf, Params, TRACE_LEN};
 use crate::engine::passes::{self, Grid, Pass};
@@ -52,12 +52,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Gpu {
     /// Compiles the passes and uploads the run.
-    pub fn new(adapter: &Adapter, params: &Params, cube: Arc<Cube>, state: State) -> Result<Self> {
+    pub fn new(adapter: &Adapter, params: &Params, cube: Arc<Cube>, guide: Guide) -> Result<Self> {
         let passes = match adapter.is_software() {
             true => passes::step_on_software(params),
             false => passes::step(params).into_iter().map(|(pass, _)| pass).collect(),
         };
-        Gpu::with_passes(adapter, params, cube, state, &passes)
+        Gpu::with_passes(adapter, params, cube, guide, &passes)
     }
 
     /// As [`Gpu::new`], with a list of passes of one's own: tests run them one at a time.
@@ -65,7 +65,7 @@ impl Gpu {
         adapter: &Adapter,
         params: &Params,
         cube: Arc<Cube>,
-        state: State,
+        guide: Guide,
         passes: &[&'static Pass],
     ) -> Result<Self> {
         // A software driver would give wrong sums and no error.
@@ -108,13 +108,13 @@ impl Gpu {
         gpu.check()?;
         let columns = params.local_stride as usize;
         let mut locals = vec![0.0; params.len(Buf::Locals)];
-        side_by_side(&state.locals, columns, &mut locals);
+        side_by_side(&guide.locals, columns, &mut locals);
         for (buf, values) in [
             (Buf::Cube, cube.padded()),
-            (Buf::Globals, &state.globals),
+            (Buf::Globals, &guide.globals),
             (Buf::Locals, &locals),
-            (Buf::PriorCentre, &state.prior_centre),
-            (Buf::RankSum, &state.rank_sum),
+            (Buf::PriorCentre, &guide.prior_centre),
+            (Buf::RankSum, &guide.rank_sum),
         ] {
             gpu.upload(buf, bytemuck::cast_slice(values))?;
         }
