@@ -9,7 +9,7 @@ use unmixel::engine::ground::math::softplus;
 use unmixel::engine::model::{Family, Model};
 use unmixel::engine::svi::{Outcome, Settings, Stop};
 use unmixel::score::calibration::{Truth, coverage, rank, ranks};
-use unmixel::score::{Convention, convert};
+use unmixel::convention::{Convention, convert};
 
 const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
 

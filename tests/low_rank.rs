@@ -21,7 +21,7 @@ use unmixel::engine::passes;
 use unmixel::engine::svi::{self, Settings};
 use unmixel::posterior::Posterior;
 use unmixel::scene::Cube;
-use unmixel::score::Convention;
+use unmixel::Convention;
 
 fn problem(guide: Guide) -> Problem {
     let model = Model { brightness: Some(0.4), guide, concentration: 2.1, ..Model::new(3) };

@@ -15,7 +15,8 @@ use unmixel::engine::svi::{self, Outcome, Settings};
 use unmixel::posterior::Posterior;
 use unmixel::posterior::nested::{self, Nested};
 use unmixel::score::calibration::{Truth, coverage, nested_ranks, ranks};
-use unmixel::score::{Convention, convert, score};
+use unmixel::convention::{Convention, convert};
+use unmixel::score::{score};
 use unmixel::simulate::{Maps, Settings as Scene, simulate};
 use unmixel::starts::{self, Init};
 

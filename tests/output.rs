@@ -19,7 +19,7 @@ use unmixel::results::{
 };
 use unmixel::scene::to_image;
 use unmixel::scene::{Band, Cube, Scaling, Scene};
-use unmixel::score::Convention;
+use unmixel::Convention;
 
 const TEXT: MapText<'static> = MapText { title: "Soil", note: "", label: "abundance" };
 

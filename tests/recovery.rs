@@ -14,7 +14,8 @@ use unmixel::engine::model::{Model, Noise};
 use unmixel::engine::svi::{self, Outcome, Settings, Stop};
 use unmixel::posterior::Posterior;
 use unmixel::scene::Cube;
-use unmixel::score::{Convention, score};
+use unmixel::convention::{Convention};
+use unmixel::score::{score};
 use unmixel::simulate::{self, simulate};
 use unmixel::starts::{self, Init};
 

@@ -7,7 +7,7 @@ use crate::engine::guide::transform::latent;
 use crate::engine::layout::FULL_RANK;
 use crate::engine::pixels::Pixels;
 use crate::posterior::{SceneGuide, peak, shared};
-use crate::score::Convention;
+use crate::convention::Convention;
 
 /// A number of draws of one fitted guide in one convention.
 #[derive(Debug, Clone)]

@@ -20,7 +20,7 @@ use crate::engine::layout::{
 use crate::engine::pixels::Pixels;
 use crate::posterior::covariance::NoiseCovariance;
 use crate::posterior::draws::scale;
-use crate::score::Convention;
+use crate::convention::Convention;
 
 /// The posterior of one fit in one convention. N pixels (the scene's valid ones), K endmembers, L
 /// bands in use. Spectra are in reflectance, or relative to their peak ([`Convention::Peak`]).

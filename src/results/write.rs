@@ -15,7 +15,7 @@ use crate::figures::{
 use crate::posterior::Posterior;
 use crate::scene::Scene;
 use crate::scene::{layer, to_image};
-use crate::score::Convention;
+use crate::convention::Convention;
 
 /// A reference to compare with, already in the order of the estimated endmembers.
 #[derive(Debug, Clone, Default)]

@@ -158,6 +158,12 @@ impl Scene {
         &self.parts.notes
     }
 
+    /// The geometry alone: places and bands.
+    pub(crate) fn without_spectra(self) -> Self {
+        let cube = Arc::new(Cube::zeros(0, self.parts.bands.len()));
+        Scene { parts: SceneParts { cube, ..self.parts } }
+    }
+
     /// All parts, to make another scene of them.
     pub fn into_parts(self) -> SceneParts {
         self.parts

@@ -10,7 +10,7 @@ use crate::engine::layout::Params;
 use crate::engine::pixels::Pixels;
 use crate::posterior::draws::{Draws, scale};
 use crate::posterior::nested::{self, Nested};
-use crate::score::Convention;
+use crate::convention::Convention;
 
 /// Draws that a truth is placed among. 400 possible places: every level that is a multiple of 1/200 is met
 /// exactly, no quantile has to be interpolated.

@@ -2,24 +2,15 @@
 //! of endmembers that both need.
 
 pub mod calibration;
+mod reference;
 
 use crate::engine::ground::error::{Error, Result};
-use crate::scene::Cube;
+use crate::scene::Scene;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use pathfinding::{kuhn_munkres::kuhn_munkres_min, matrix::Matrix};
 use serde::Serialize;
 
-/// What an abundance is a share of. Both describe the same mixtures: for any h > 0,
-/// `(c_k / h_k, W_k h_k / sum_j W_j h_j)` mixes to the same spectrum up to brightness.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Convention {
-    /// Spectra in reflectance, abundances as shares of area (h = 1).
-    Reflectance,
-    /// Spectra with a peak of one, abundances as shares of peak-normalised spectra
-    /// (h_k = the largest value of c_k).
-    Peak,
-}
+pub use reference::{Reference, Scores, valid};
 
 /// An estimate against a truth.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -69,17 +60,18 @@ fn direction(spectrum: ArrayView1<f64>) -> Option<Vec<f64>> {
     Some(spectrum.iter().map(|v| v / peak / length).collect())
 }
 
-/// Root of the mean square over pixels and bands of what mixtures leave of a cube (N, L):
+/// Root of the mean square over valid pixels and bands of what mixtures leave of a scene (N, L):
 /// y - sum_k amount_k c_k, reflectance, for endmembers (K, L) and amounts (N, K) of any sum.
 ///
 /// # Errors
 ///
 /// [`Error::Scene`] when sizes differ.
 pub fn reconstruction_rmse(
-    cube: &Cube,
+    scene: &Scene,
     endmembers: ArrayView2<f64>,
     amounts: ArrayView2<f32>,
 ) -> Result<f64> {
+    let cube = scene.cube();
     let (k, bands) = endmembers.dim();
     if amounts.dim() != (cube.pixels(), k) || bands != cube.bands() {
         return Err(Error::Scene(format!(
@@ -114,43 +106,6 @@ pub fn match_spectra(a: ArrayView2<f64>, b: ArrayView2<f64>) -> Result<Vec<(usiz
     }
     let angles = Array2::from_shape_fn((k, k), |(i, j)| sad(a.row(i), b.row(j)));
     Ok(assign(&angles).into_iter().enumerate().map(|(i, j)| (j, angles[[i, j]])).collect())
-}
-
-/// Endmembers (K, L) and abundances (N, K) in another convention, from `reflectance`.
-///
-/// `Peak` divides each spectrum by its largest value h_k and gives abundances
-/// `W_k h_k / sum_j W_j h_j`. A spectrum without a positive value has no peak and stays (h_k = 1);
-/// a row that sums to zero stays. The conversion is not linear: convert posterior draws one by
-/// one where they are at hand, and take means after; means converted here are an approximation.
-///
-/// # Errors
-///
-/// [`Error::Scene`] when the numbers of endmembers differ.
-pub fn convert(
-    endmembers: ArrayView2<f64>,
-    abundances: ArrayView2<f32>,
-    convention: Convention,
-) -> Result<(Array2<f64>, Array2<f32>)> {
-    check_estimate(endmembers, abundances)?;
-    let (mut endmembers, mut abundances) = (endmembers.to_owned(), abundances.to_owned());
-    if convention == Convention::Reflectance {
-        return Ok((endmembers, abundances));
-    }
-    let mut peaks = Vec::with_capacity(endmembers.nrows());
-    for mut spectrum in endmembers.rows_mut() {
-        let peak = spectrum.iter().copied().fold(0.0, f64::max);
-        let peak = if peak > 0.0 && peak.is_finite() { peak } else { 1.0 };
-        spectrum /= peak;
-        peaks.push(peak);
-    }
-    for mut row in abundances.rows_mut() {
-        let share = |(&w, &h): (&f32, &f64)| f64::from(w) * h;
-        let total: f64 = row.iter().zip(&peaks).map(share).sum();
-        if total != 0.0 {
-            row.iter_mut().zip(&peaks).for_each(|(w, h)| *w = (f64::from(*w) * h / total) as f32);
-        }
-    }
-    Ok((endmembers, abundances))
 }
 
 /// Scores estimated endmembers (K, L) and abundances (N, K) against true endmembers (K, L), true

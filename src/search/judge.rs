@@ -13,7 +13,8 @@ use crate::engine::model::{Family, Model};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::{self, Stop};
 use crate::posterior::Posterior;
-use crate::score::{Convention, match_spectra};
+use crate::convention::{Convention};
+use crate::score::{match_spectra};
 use crate::starts;
 
 /// A start and the fit so far.

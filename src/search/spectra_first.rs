@@ -19,7 +19,7 @@ use crate::engine::model::Model;
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::Settings;
 use crate::posterior::Posterior;
-use crate::score::Convention;
+use crate::convention::Convention;
 use crate::starts::{self, purest};
 
 /// The guide of `model`, without brightness and with held endmembers, around the spectra of `shaded`, a fit

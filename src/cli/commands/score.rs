@@ -8,11 +8,11 @@ use unmixel::io::{library, truth};
 use unmixel::results::OutputFolder;
 use unmixel::scene::to_image;
 use unmixel::scene::{Band, Cube, Scaling, Scene};
-use unmixel::score::{Convention, convert};
+use unmixel::convention::{Convention, convert};
 use unmixel::{Error, Result};
 
 use crate::cli::args::{ConventionArg, ScoreArgs};
-use crate::cli::reference::{Reference, Scores, valid};
+use unmixel::score::{Reference, Scores, valid};
 use crate::cli::run::check_names;
 use crate::cli::{Done, print, tables};
 
