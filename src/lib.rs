@@ -32,6 +32,7 @@ pub mod results;
 pub mod scene;
 pub mod score;
 pub mod search;
+pub mod settings;
 pub mod simulate;
 pub mod starts;
 pub mod statistics;
@@ -47,7 +48,6 @@ pub use event::Event;
 pub use fit::Fit;
 pub use posterior::Posterior;
 pub use scene::{Scene, Truth};
+pub use settings::{Concentration, EffectiveBands, PosteriorKind, SearchBudget, Spectra};
 pub use starts::Init;
-pub use unmixing::{
-    Concentration, EffectiveBands, PosteriorKind, Run, SearchBudget, Spectra, Unmixing,
-};
+pub use unmixing::{Run, Unmixing};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use common::Problem;
 use ndarray::{Array2, Axis};
+use unmixel::convention::{Convention, convert};
 use unmixel::engine::backend::{Choice, device};
 use unmixel::engine::ground::math::softplus;
 use unmixel::engine::layout::Params;
@@ -15,8 +16,7 @@ use unmixel::engine::svi::{self, Outcome, Settings};
 use unmixel::posterior::Posterior;
 use unmixel::posterior::nested::{self, Nested};
 use unmixel::score::calibration::{Truth, coverage, nested_ranks, ranks};
-use unmixel::convention::{Convention, convert};
-use unmixel::score::{score};
+use unmixel::score::score;
 use unmixel::simulate::{Maps, Settings as Scene, simulate};
 use unmixel::starts::{self, Init};
 

@@ -10,8 +10,8 @@ use crate::engine::svi::Stop;
 use crate::posterior::Posterior;
 use crate::posterior::nested::{Nested, SceneNormal};
 use crate::scene::{Cube, Scene};
+use crate::settings::PosteriorKind;
 use crate::starts;
-use crate::unmixing::PosteriorKind;
 
 /// Wavelengths closer than this are one band, nanometres.
 const SAME_BAND_NM: f64 = 1.0;

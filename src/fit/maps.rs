@@ -55,8 +55,9 @@ impl<'a> Spectra<'a> {
 
 /// A fit's rows are as many as the places of its scene, which lie inside: both were checked when they were made.
 fn maps(scene: &Scene, values: ArrayView2<f32>) -> Array3<f32> {
-    to_image(scene, values)
-        .unwrap_or_else(|_| Array3::from_elem((scene.rows(), scene.cols(), values.ncols()), f32::NAN))
+    to_image(scene, values).unwrap_or_else(|_| {
+        Array3::from_elem((scene.rows(), scene.cols(), values.ncols()), f32::NAN)
+    })
 }
 
 pub(super) fn image(scene: &Scene, values: ArrayView1<f32>) -> Array2<f32> {

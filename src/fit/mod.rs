@@ -164,7 +164,8 @@ impl Fit {
     fn order_of(&self, found: &Found) -> Option<Vec<usize>> {
         let chosen = found.modes.first()?;
         let shown = self.posterior.endmember_mean.view();
-        let pairs = crate::score::match_spectra(shown, chosen.endmembers.view()).ok()?;
+        let pairs =
+            crate::statistics::angles::match_spectra(shown, chosen.endmembers.view()).ok()?;
         Some(pairs.into_iter().map(|(k, _)| k).collect())
     }
 }

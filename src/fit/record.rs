@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::backend::DeviceInfo;
 use crate::engine::model::Model;
 use crate::engine::svi::{Settings, Stop, median_of_last};
-use crate::unmixing::{PosteriorKind, Spectra};
+use crate::settings::{PosteriorKind, Spectra};
 
 /// Settings as used, and what happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,11 +1,11 @@
 //! An estimate against a truth, in both conventions: what `fit` and `score` share.
 
-use ndarray::{Array2, Array3, ArrayView2, Axis};
+use crate::convention::{Convention, convert};
 use crate::engine::ground::error::Result;
 use crate::scene::Scene;
 use crate::scene::Truth;
-use crate::convention::{Convention, convert};
 use crate::score::{Score, score_matched};
+use ndarray::{Array2, Array3, ArrayView2, Axis};
 
 /// The part of a truth that a scene's valid pixels and used bands can be compared with.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,14 +7,14 @@ use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 
 use super::{Event, Mode, POLISH_STEPS, PROBE_STEPS, Solution};
+use crate::convention::Convention;
 use crate::engine::backend::Device;
 use crate::engine::guide::Guide;
 use crate::engine::model::{Family, Model};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::{self, Stop};
 use crate::posterior::Posterior;
-use crate::convention::{Convention};
-use crate::score::{match_spectra};
+use crate::score::match_spectra;
 use crate::starts;
 
 /// A start and the fit so far.

@@ -2,13 +2,11 @@
 
 mod plan;
 mod run;
-mod settings;
 
 use std::sync::Arc;
 
 pub use plan::WORTH_A_SEARCH;
 pub use run::Run;
-pub use settings::{Concentration, EffectiveBands, Endmembers, PosteriorKind, Spectra};
 
 use crate::convention::Convention;
 use crate::count::{self, Count};
@@ -20,6 +18,9 @@ use crate::engine::wait::block_on;
 use crate::event::Event;
 use crate::fit::Fit;
 use crate::scene::Scene;
+use crate::settings::{
+    Concentration, EffectiveBands, Endmembers, PosteriorKind, SearchBudget, Spectra,
+};
 use crate::starts::{self, Init};
 
 type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
@@ -58,15 +59,6 @@ pub struct Unmixing {
     device: Option<Arc<Device>>,
     listener: Option<Listener>,
     interrupted: Option<Asked>,
-}
-
-/// How long a search goes on after its starts.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum SearchBudget {
-    /// So many moves a round; 0: none.
-    Moves(usize),
-    /// Rounds of moves until the search has taken so many seconds, > 0. What it finds then depends on the machine.
-    Seconds(f64),
 }
 
 impl Unmixing {

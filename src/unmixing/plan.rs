@@ -1,6 +1,5 @@
 //! From settings to what the engine is told: every default and every rule, once.
 
-use super::settings::{Concentration, EffectiveBands, PosteriorKind, Spectra};
 use super::Unmixing;
 use crate::convention::Convention;
 use crate::engine::ground::error::{Error, Result};
@@ -10,6 +9,7 @@ use crate::engine::pixels::Pixels;
 use crate::engine::svi;
 use crate::posterior::nested;
 use crate::search;
+use crate::settings::{Concentration, EffectiveBands, PosteriorKind, SearchBudget, Spectra};
 use crate::starts::Init;
 use crate::statistics::effective::{default_bands, independent_bands};
 
@@ -127,9 +127,10 @@ fn spectra(of: &Unmixing, init: Option<&Init>) -> Result<Spectra> {
             "spectra first",
             "needs brightness off: it takes spectra from a fit with brightness to abundances without",
         )),
-        (Some(Spectra::Given), _) if !given => {
-            Err(Error::option("spectra given", "needs spectra to begin from; give them as the start"))
-        }
+        (Some(Spectra::Given), _) if !given => Err(Error::option(
+            "spectra given",
+            "needs spectra to begin from; give them as the start",
+        )),
         (Some(asked), _) => Ok(asked),
         (None, false) if init.is_none() => Ok(Spectra::First),
         (None, _) => Ok(Spectra::Joint),
@@ -146,10 +147,9 @@ pub(super) fn effective_bands(of: &Unmixing, pixels: &Pixels, k: usize) -> (f64,
         EffectiveBands::AtLeast16 => default_bands(pixels.cube(), k),
         EffectiveBands::Count(count) => (count.min(all), "as asked"),
         EffectiveBands::All => (all, "all, as asked"),
-        EffectiveBands::Auto => (
-            independent_bands(pixels.cube(), k),
-            "from how residuals of adjacent bands correlate",
-        ),
+        EffectiveBands::Auto => {
+            (independent_bands(pixels.cube(), k), "from how residuals of adjacent bands correlate")
+        }
     }
 }
 
@@ -162,8 +162,8 @@ impl Unmixing {
     fn search(&self) -> search::Settings {
         let default = search::Settings::default();
         let (moves, seconds) = match self.budget {
-            Some(super::SearchBudget::Moves(moves)) => (moves, None),
-            Some(super::SearchBudget::Seconds(seconds)) => (default.moves, Some(seconds)),
+            Some(SearchBudget::Moves(moves)) => (moves, None),
+            Some(SearchBudget::Seconds(seconds)) => (default.moves, Some(seconds)),
             None => (default.moves, None),
         };
         search::Settings { starts: self.restarts.unwrap_or(default.starts), moves, seconds }

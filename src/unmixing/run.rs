@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::plan::{Plan, effective_bands};
-use super::{PosteriorKind, Unmixing, chosen};
+use super::{Unmixing, chosen};
 use crate::engine::backend::{self, Device};
 use crate::engine::ground::clock::Instant;
 use crate::engine::ground::error::Result;
@@ -17,6 +17,7 @@ use crate::posterior::Posterior;
 use crate::posterior::nested::{self, Nested, SceneNormal};
 use crate::scene::Scene;
 use crate::search::{self, Found, spectra_first};
+use crate::settings::PosteriorKind;
 use crate::starts;
 
 /// A fit under way, from [`Unmixing::start`].
@@ -170,8 +171,7 @@ impl Run {
         self.of.tell(&Event::SpectraHeld);
         self.elbo_with_brightness = shaded.elbo();
         let settings = svi::Settings { warm: false, ..self.plan.svi.clone() };
-        let guide =
-            spectra_first::begin(&self.plan.model, &settings, &self.pixels, &shaded.guide)?;
+        let guide = spectra_first::begin(&self.plan.model, &settings, &self.pixels, &shaded.guide)?;
         self.stage = svi::Run::open(&self.device, &settings, &self.pixels, guide).await?;
         self.is_first = false;
         self.laps.lap("spectra");
@@ -221,9 +221,8 @@ impl Run {
         let interrupted =
             outcome.stop == Stop::Interrupted || posterior_kind != self.plan.posterior;
         // An interrupted run reports what there is.
-        let posterior = nested.unwrap_or_else(|| {
-            Posterior::new(&outcome.guide, &self.pixels, self.plan.convention)
-        });
+        let posterior = nested
+            .unwrap_or_else(|| Posterior::new(&outcome.guide, &self.pixels, self.plan.convention));
         self.laps.lap("posterior");
         let record = Record {
             model: self.plan.model,
@@ -242,8 +241,7 @@ impl Run {
             order: (0..outcome.guide.k()).collect(),
             seconds: self.laps.seconds,
         };
-        let fit =
-            Fit::new(self.scene, outcome.guide, &self.pixels, posterior, record, self.found);
+        let fit = Fit::new(self.scene, outcome.guide, &self.pixels, posterior, record, self.found);
         Ok(fit.with_scene_normal(normal))
     }
 

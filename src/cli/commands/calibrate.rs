@@ -331,12 +331,7 @@ fn table(rows: &[Row]) -> comfy_table::Table {
     table
 }
 
-fn write(
-    args: &CalibrateArgs,
-    folder: &OutputFolder,
-    cases: &[Case],
-    rows: &[Row],
-) -> Result<()> {
+fn write(args: &CalibrateArgs, folder: &OutputFolder, cases: &[Case], rows: &[Row]) -> Result<()> {
     let json = serde_json::json!({
         "unmixel": env!("CARGO_PKG_VERSION"),
         "scenes": args.scenes,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use unmixel::{Result, Unmixing};
 use unmixel::results::OutputFolder;
 use unmixel::simulate::{self, simulate};
+use unmixel::{Result, Unmixing};
 
-use crate::cli::{Done, options};
 use crate::cli::args::DemoArgs;
 use crate::cli::run::{Job, run as run_job};
+use crate::cli::{Done, options};
 
 /// Simulates, fits, scores, writes.
 pub fn run(args: &DemoArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use unmixel::Init;
 use unmixel::io::{library, truth};
 use unmixel::results::OutputFolder;
 use unmixel::scene::Scene;
-use unmixel::Init;
 use unmixel::{Error, Result, Unmixing};
 
 use super::rank;
 use crate::cli::args::{Endmembers, FitArgs};
-use crate::cli::run::{Job, check_names, run as run_job};
 use crate::cli::options;
+use crate::cli::run::{Job, check_names, run as run_job};
 use crate::cli::{Done, scene, search};
 
 /// Fits a scene from a file.

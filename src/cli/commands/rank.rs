@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use unmixel::{Result, Unmixing};
 use unmixel::engine::backend::{Choice, device};
 use unmixel::figures::count_png;
 use unmixel::results::OutputFolder;
+use unmixel::{Result, Unmixing};
 
 use crate::cli::args::RankArgs;
 use crate::cli::{Done, print, scene, tables};

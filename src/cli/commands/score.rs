@@ -2,19 +2,19 @@
 
 use ndarray::{Array2, Array3};
 use ndarray_npy::ReadNpyExt;
+use unmixel::convention::{Convention, convert};
 use unmixel::figures::{Labels, side_by_side_png};
 use unmixel::io::estimate::{self, Estimate};
 use unmixel::io::{library, truth};
 use unmixel::results::OutputFolder;
 use unmixel::scene::to_image;
 use unmixel::scene::{Band, Cube, Scaling, Scene};
-use unmixel::convention::{Convention, convert};
 use unmixel::{Error, Result};
 
 use crate::cli::args::{ConventionArg, ScoreArgs};
-use unmixel::score::{Reference, Scores, valid};
 use crate::cli::run::check_names;
 use crate::cli::{Done, print, tables};
+use unmixel::score::{Reference, Scores, valid};
 
 /// The part of a report that scoring needs.
 #[derive(serde::Deserialize)]

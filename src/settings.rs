@@ -62,3 +62,12 @@ pub enum PosteriorKind {
     /// ([`crate::posterior::nested`]).
     Nested,
 }
+
+/// How long a search goes on after its starts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum SearchBudget {
+    /// So many moves a round; 0: none.
+    Moves(usize),
+    /// Rounds of moves until the search has taken so many seconds, > 0. What it finds then depends on the machine.
+    Seconds(f64),
+}
