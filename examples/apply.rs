@@ -5,7 +5,8 @@
 use unmixel::{Fit, Result, Unmixing, simulate};
 
 fn main() -> Result<()> {
-    let of = |rows, seed| simulate::Settings { rows, cols: 50, bands: 60, seed, ..Default::default() };
+    let of =
+        |rows, seed| simulate::Settings { rows, cols: 50, bands: 60, seed, ..Default::default() };
     let path = std::env::temp_dir().join(format!("unmixel-{}.fit", std::process::id()));
     let first = simulate::simulate(&of(40, 1))?;
     Unmixing::new(3).seed(7).fit(&first.scene("first")?)?.save(&path)?;

@@ -2,7 +2,7 @@
 //! `cargo run --release --example drive`.
 #![allow(clippy::print_stdout)]
 
-use unmixel::{Result, Run, Unmixing, simulate};
+use unmixel::{Checkpoint, Result, Unmixing, simulate};
 
 fn main() -> Result<()> {
     let small = simulate::Settings { rows: 40, cols: 50, bands: 60, ..Default::default() };
@@ -17,7 +17,7 @@ fn main() -> Result<()> {
         }
     }
     // Another process, another day.
-    let mut run: Run = unmixing.resume(&scene, &path)?;
+    let mut run = unmixing.resume(&scene, Checkpoint::load(&path)?)?;
     let (mut best, mut since) = (f64::NEG_INFINITY, 0);
     while let Some(progress) = run.advance()? {
         println!("step {}: {:.3} nats a pixel", progress.step, progress.elbo);

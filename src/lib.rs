@@ -50,4 +50,4 @@ pub use posterior::Posterior;
 pub use scene::{Scene, Truth};
 pub use settings::{Concentration, EffectiveBands, PosteriorKind, SearchBudget, Spectra};
 pub use starts::Init;
-pub use unmixing::{Run, Unmixing};
+pub use unmixing::{Checkpoint, Run, Unmixing};

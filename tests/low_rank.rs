@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use common::{Problem, adapter, guide_of, normal, rank_sum, run_to, side_by_side};
 use ndarray::Array2;
+use unmixel::Convention;
 use unmixel::engine::backend::gpu::Gpu;
 use unmixel::engine::backend::{Backend, device};
 use unmixel::engine::ground::rng::{self, Stream};
@@ -21,7 +22,6 @@ use unmixel::engine::passes;
 use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi::{self, Settings};
 use unmixel::posterior::Posterior;
-use unmixel::Convention;
 
 fn problem(family: Family) -> Problem {
     let model = Model { brightness: Some(0.4), family, concentration: 2.1, ..Model::new(3) };

@@ -5,6 +5,7 @@ mod common;
 
 use common::Problem;
 use ndarray::{Array2, Axis};
+use unmixel::convention::{Convention, convert};
 use unmixel::engine::backend::{Choice, device};
 use unmixel::engine::ground::math::softplus;
 use unmixel::engine::guide::Guide;
@@ -15,8 +16,7 @@ use unmixel::engine::svi::{self, Settings};
 use unmixel::posterior::Posterior;
 use unmixel::posterior::nested::{self, Nested};
 use unmixel::score::calibration::{Known, coverage, nested_places, places};
-use unmixel::convention::{Convention, convert};
-use unmixel::score::{score};
+use unmixel::score::score;
 use unmixel::simulate::{Maps, Settings as Scene, simulate};
 use unmixel::starts::{self, Init};
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use image::RgbImage;
 use ndarray::{Array1, Array2, Array3, array};
+use unmixel::Convention;
 use unmixel::figures::{
     Colormap, Labels, MapText, NO_DATA, SpectraFigure, Trace, auto_range, composite_png,
     endmember_color, map_png, side_by_side_png, spectra_png, trace_png,
@@ -19,7 +20,6 @@ use unmixel::results::{
     TruthView, write_all,
 };
 use unmixel::scene::{Band, Cube, Scaling, Scene, SceneParts, to_image};
-use unmixel::Convention;
 
 const TEXT: MapText<'static> = MapText { title: "Soil", note: "", label: "abundance" };
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use common::{normal, uniform};
 use ndarray::{Array2, s};
+use unmixel::convention::Convention;
 use unmixel::engine::backend::device;
 use unmixel::engine::ground::math::ln_gamma;
 use unmixel::engine::guide::Guide;
@@ -14,8 +15,7 @@ use unmixel::engine::model::{Model, Noise};
 use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi::{self, Outcome, Settings, Stop};
 use unmixel::posterior::Posterior;
-use unmixel::convention::{Convention};
-use unmixel::score::{score};
+use unmixel::score::score;
 use unmixel::simulate::{self, simulate};
 use unmixel::starts::{self, Init};
 

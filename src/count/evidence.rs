@@ -1,16 +1,15 @@
 //! How many endmembers the model itself wants: the ELBO of short fits with 1, 2, 3, ... of them. It
 //! bounds the evidence from below, and more endmembers must pay for what they leave open.
 
-use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::engine::backend::Device;
+use crate::engine::backend::{Device, each};
 use crate::engine::ground::error::Result;
 use crate::engine::model::{BRIGHTNESS_SD, Family, Model, VARIABILITY_SCALE};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi;
 use crate::scene::Cube;
-use crate::starts::{self, Init, families};
+use crate::starts::{self, Init, Proposal, families};
 use crate::statistics::effective::default_bands;
 
 /// What fits with one number of endmembers reached.
@@ -46,7 +45,7 @@ const DIRECTIONS: usize = 10;
 /// # Errors
 ///
 /// As [`crate::starts`]; a fit that fails is no error.
-pub fn evidence(
+pub async fn evidence(
     device: &Device,
     cube: &Cube,
     seed: u64,
@@ -64,16 +63,12 @@ pub fn evidence(
         if since_best >= PATIENCE || interrupted() {
             break;
         }
-        let of = |k: usize| -> Result<Evidence> {
-            let elbo = best_of(device, &part, k, weight, seed, interrupted)?;
+        let of = async |k: usize| -> Result<Evidence> {
+            let elbo = best_of(device, &part, k, weight, seed, interrupted).await?;
             Ok(Evidence { endmembers: k, elbo })
         };
         let numbers: Vec<usize> = (first..=(first + 1).min(most)).collect();
-        let pair: Vec<Evidence> = if device.is_cpu() {
-            numbers.into_par_iter().map(of).collect::<Result<_>>()?
-        } else {
-            numbers.into_iter().map(of).collect::<Result<_>>()?
-        };
+        let pair = each(device, numbers, of).await?;
         if interrupted() {
             // Fits cut short cannot be compared.
             break;
@@ -97,7 +92,7 @@ pub fn best(all: &[Evidence]) -> Option<(usize, f64)> {
     })
 }
 
-fn best_of(
+async fn best_of(
     device: &Device,
     pixels: &Pixels,
     k: usize,
@@ -114,17 +109,14 @@ fn best_of(
     };
     let settings = svi::Settings { steps: STEPS, early_stop: false, seed, ..Default::default() };
     let starts = families(pixels.cube(), k, &STARTS, STARTS.len(), true, seed)?;
-    let fit = |endmembers| -> Option<f64> {
-        let guide = starts::begin(&model, &settings, pixels, endmembers).ok()?;
-        let fit = svi::fit(device, &settings, pixels, guide, &mut |_| (), interrupted);
-        fit.ok()?.elbo()
+    let fit = async |endmembers| -> Result<Option<f64>> {
+        let guide = starts::begin(&model, &settings, pixels, endmembers)?;
+        let fit = svi::fit(device, &settings, pixels, guide, &mut |_| (), interrupted).await?;
+        Ok(fit.elbo())
     };
-    let elbos: Vec<Option<f64>> = if device.is_cpu() {
-        starts.into_par_iter().map(|one| fit(one.endmembers)).collect()
-    } else {
-        starts.into_iter().map(|one| fit(one.endmembers)).collect()
-    };
-    Ok(elbos.into_iter().flatten().reduce(f64::max))
+    // A fit that fails is no error: others may succeed.
+    let elbo = async |one: Proposal| Ok(fit(one.endmembers).await.ok().flatten());
+    Ok(each(device, starts, elbo).await?.into_iter().flatten().reduce(f64::max))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The model on one page: what is assumed, with equation numbers of `docs/model.md`.
 
 /// Noise of the observed spectra.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Noise {
     /// One standard deviation for the whole scene.
@@ -17,7 +17,7 @@ pub enum Noise {
 pub const MOST_COVARIANCE_BANDS: usize = 300;
 
 /// Variational family (equations 8 and 26).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
     /// Independent normals (Pyro's `AutoDiagonalNormal`).
@@ -48,7 +48,7 @@ impl Family {
 }
 
 /// What of the endmembers' guide stays as a fit finds it, while the rest is fitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Held {
     /// Nothing: all is fitted.
@@ -61,7 +61,7 @@ pub enum Held {
 
 /// The prior of a standard deviation, as terms of `x = log sd`:
 /// `log p(x) = x * jacobian - exp(2x) * quadratic / 2 - (x - centre)^2 * precision / 2 + constant`.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ScalePrior {
     pub(crate) jacobian: f64,
     pub(crate) quadratic: f64,
@@ -104,7 +104,7 @@ pub const VARIABILITY_SCALE: f64 = 0.02;
 pub const EFFECTIVE_BANDS: f64 = 16.0;
 
 /// The generative model and its hyperparameters (equations 1 to 6). Reflectance is in 0..1.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Model {
     /// Number of endmembers, K >= 1.
     pub endmembers: usize,

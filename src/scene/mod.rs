@@ -29,7 +29,7 @@ pub use truth::Truth;
 pub(crate) use wavelengths::to_nanometres;
 
 /// One band that the fit uses.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Band {
     /// Position in the file, from 0.
     pub index: usize,
@@ -38,7 +38,7 @@ pub struct Band {
 }
 
 /// How stored values became reflectance: `reflectance = stored * gain + offset`.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Scaling {
     /// Factor.
     pub gain: f64,

@@ -1,21 +1,21 @@
 //! Short fits of many starts, side by side where there are cores for it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use ndarray::{Array2, Axis};
-use rayon::prelude::*;
 
 use super::{Event, Mode, POLISH_STEPS, PROBE_STEPS, Solution};
 use crate::convention::Convention;
-use crate::engine::backend::Device;
+use crate::engine::backend::{Device, each};
+use crate::engine::ground::clock::Instant;
+use crate::engine::ground::error::{Error, Result};
 use crate::engine::guide::Guide;
 use crate::engine::model::{Family, Model};
 use crate::engine::pixels::Pixels;
-use crate::engine::svi::{self, Stop};
+use crate::engine::svi::{self, Outcome, Run, Stop};
 use crate::posterior::Posterior;
-use crate::score::match_spectra;
 use crate::starts;
+use crate::statistics::angles::match_spectra;
 
 /// A start and the fit so far.
 pub struct Fitted {
@@ -112,9 +112,12 @@ impl<'a> Judge<'a> {
     }
 
     /// Fits each start for [`PROBE_STEPS`].
-    pub fn probe(&self, starts: Vec<(String, Array2<f64>)>) -> Vec<Fitted> {
-        self.each(starts, |(origin, endmembers)| {
-            let guide = starts::begin(&self.model, self.fit, self.pixels, endmembers.clone());
+    ///
+    /// # Errors
+    ///
+    /// What ends all fits, as a device that is lost. A fit that fails has no ELBO.
+    pub async fn probe(&self, starts: Vec<(String, Array2<f64>)>) -> Result<Vec<Fitted>> {
+        let probe = async |(origin, endmembers): (String, Array2<f64>)| {
             let mut fitted = Fitted {
                 origin,
                 probe_elbo: None,
@@ -124,58 +127,72 @@ impl<'a> Judge<'a> {
                 pixels: self.pixels.clone(),
                 fit: None,
             };
-            if let Ok(guide) = guide {
-                fitted.probe_elbo = self.go_on(&mut fitted, guide, PROBE_STEPS);
+            if (self.interrupted)() {
+                return Ok(fitted);
+            }
+            let spectra = fitted.endmembers.clone();
+            // A start that no abundances go with is one that failed.
+            if let Ok(guide) = starts::begin(&self.model, self.fit, self.pixels, spectra) {
+                fitted.probe_elbo = self.go_on(&mut fitted, guide, PROBE_STEPS).await?;
             }
             if !fitted.cut {
                 (self.observe)(&Event::Judged(fitted.solution()));
             }
-            fitted
-        })
+            Ok(fitted)
+        };
+        each(self.device, starts, probe).await
     }
 
     /// Goes on with some of them for [`POLISH_STEPS`].
-    pub fn polish(&self, table: &mut [Fitted], rows: &[usize]) {
-        let rows = table.iter_mut().enumerate().filter(|(i, _)| rows.contains(i)).collect();
-        self.each(rows, |(_, fitted): (usize, &mut Fitted)| {
+    ///
+    /// # Errors
+    ///
+    /// As [`Judge::probe`].
+    pub async fn polish(&self, table: &mut [Fitted], rows: &[usize]) -> Result<()> {
+        let rows = table.iter_mut().enumerate().filter(|(i, _)| rows.contains(i));
+        let polish = async |fitted: &mut Fitted| {
+            if (self.interrupted)() {
+                return Ok(());
+            }
             if let Some(guide) = fitted.fit.clone() {
-                fitted.elbo = self.go_on(fitted, guide, POLISH_STEPS);
+                fitted.elbo = self.go_on(fitted, guide, POLISH_STEPS).await?;
                 if !fitted.cut {
                     (self.observe)(&Event::Judged(fitted.solution()));
                 }
             }
-        });
-    }
-
-    /// Side by side on the CPU, where one small minibatch does not fill the cores; in turn on a GPU.
-    fn each<T: Send, R: Send>(&self, items: Vec<T>, one: impl Fn(T) -> R + Sync + Send) -> Vec<R> {
-        if self.device.is_cpu() {
-            items.into_par_iter().with_max_len(1).map(one).collect()
-        } else {
-            items.into_iter().map(one).collect()
-        }
-    }
-
-    fn go_on(&self, fitted: &mut Fitted, guide: Guide, steps: u32) -> Option<f64> {
-        let settings = svi::Settings { steps, early_stop: false, ..self.fit.clone() };
-        let mut seen = 0;
-        let mut observe = |progress: &svi::Progress| {
-            let fresh = u64::from(progress.step - seen);
-            seen = progress.step;
-            let done = self.done.fetch_add(fresh, Ordering::Relaxed) + fresh;
-            (self.observe)(&Event::Steps(done, self.total.max(done)));
+            Ok(())
         };
-        let outcome = svi::fit(self.device, &settings, self.pixels, guide, &mut observe, &|| {
-            (self.interrupted)() || self.late()
-        })
-        .ok()?;
+        each(self.device, rows.map(|(_, fitted)| fitted).collect(), polish).await.map(|_| ())
+    }
+
+    /// Fits on and gives the ELBO; none where the fit failed, or time ran out.
+    async fn go_on(&self, fitted: &mut Fitted, guide: Guide, steps: u32) -> Result<Option<f64>> {
+        let outcome = match self.fit(guide, steps).await {
+            Ok(outcome) => outcome,
+            Err(Error::Fit(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
         if outcome.stop == Stop::Interrupted && self.late() {
             fitted.cut = true;
-            return None;
+            return Ok(None);
         }
         let elbo = outcome.elbo();
         fitted.endmembers = outcome.guide.medians();
         fitted.fit = Some(outcome.guide);
-        elbo
+        Ok(elbo)
+    }
+
+    /// So many steps from a guide, which keeps its momentum for more.
+    async fn fit(&self, guide: Guide, steps: u32) -> Result<Outcome> {
+        let settings = svi::Settings { steps, early_stop: false, warm: false, ..self.fit.clone() };
+        let mut run = Run::open(self.device, &settings, self.pixels, guide).await?;
+        let mut seen = 0;
+        while let Some(progress) = run.advance(&|| (self.interrupted)() || self.late()).await? {
+            let fresh = u64::from(progress.step - seen);
+            seen = progress.step;
+            let done = self.done.fetch_add(fresh, Ordering::Relaxed) + fresh;
+            (self.observe)(&Event::Steps(done, self.total.max(done)));
+        }
+        run.hand_over().await
     }
 }

@@ -7,11 +7,10 @@ mod judge;
 mod moves;
 pub mod spectra_first;
 
-use std::time::{Duration, Instant};
-
 use ndarray::Array2;
 
 use crate::engine::backend::Device;
+use crate::engine::ground::clock::{Duration, Instant};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::guide::Guide;
 use crate::engine::model::Model;
@@ -129,7 +128,7 @@ pub enum Event {
 ///
 /// [`Error::Option`] when there are no starts to try, [`Error::Fit`] when no fit gave a finite ELBO,
 /// and what [`crate::starts`] and [`svi::fit`] refuse.
-pub fn search(
+pub async fn search(
     device: &Device,
     model: &Model,
     fit: &svi::Settings,
@@ -162,9 +161,9 @@ pub fn search(
         .map(|p| (format!("{}, seed {}", p.family, p.seed), p.endmembers))
         .collect();
 
-    let mut table: Vec<Fitted> = judge.probe(starts);
+    let mut table: Vec<Fitted> = judge.probe(starts).await?;
     let kept = distinct(&table, &by_elbo(&table), KEPT);
-    judge.polish(&mut table, &kept);
+    judge.polish(&mut table, &kept).await?;
     let count = table.len();
     let mut best = by_elbo(&table).first().copied().ok_or_else(|| {
         Error::Fit(
@@ -188,10 +187,10 @@ pub fn search(
             .map(|m| (format!("{}, round {}", m.what, round + 1), m.endmembers))
             .collect();
         let first = table.len();
-        table.extend(judge.probe(starts).into_iter().filter(|one| !one.cut));
+        table.extend(judge.probe(starts).await?.into_iter().filter(|one| !one.cut));
         let order: Vec<usize> = by_elbo(&table).into_iter().filter(|&i| i >= first).collect();
         let kept = distinct(&table, &order, MOVES_KEPT);
-        judge.polish(&mut table, &kept);
+        judge.polish(&mut table, &kept).await?;
         let gain = |i: usize| {
             let (new, old) = (table[i].elbo?, table[best].elbo?);
             (new - old > GAIN * old.abs().max(1.0)).then_some(new)

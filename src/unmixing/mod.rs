@@ -1,17 +1,19 @@
 //! From a scene to a fit: settings, with every default and every rule, and the run that they give.
 
+mod checkpoint;
 mod plan;
 mod run;
 
 use std::sync::Arc;
 
+pub use checkpoint::Checkpoint;
 pub use plan::WORTH_A_SEARCH;
 pub use run::Run;
 
 use crate::convention::Convention;
 use crate::count::{self, Count};
 use crate::engine::backend::{Choice, Device, device};
-use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::error::Result;
 use crate::engine::model::{Family, Noise};
 use crate::engine::svi;
 use crate::engine::wait::block_on;
@@ -213,7 +215,7 @@ impl Unmixing {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for the first setting outside of its range, and for settings that do not go together.
+    /// [`crate::Error::Setting`] for the first setting outside of its range, and for settings that do not go together.
     pub fn check(&self) -> Result<()> {
         let endmembers = match self.endmembers {
             Endmembers::Count(count) => count,
@@ -226,9 +228,9 @@ impl Unmixing {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for settings that this scene cannot be fitted with, [`Error::Scene`] for scenes that
-    /// nothing can be found in, [`Error::Device`] and [`Error::DeviceLost`] for devices, [`Error::Fit`] where the
-    /// fit itself fails, [`Error::Interrupted`] where it was stopped before there was anything.
+    /// [`crate::Error::Setting`] for settings that this scene cannot be fitted with, [`crate::Error::Scene`] for scenes that
+    /// nothing can be found in, [`crate::Error::Device`] and [`crate::Error::DeviceLost`] for devices, [`crate::Error::Fit`] where the
+    /// fit itself fails, [`crate::Error::Interrupted`] where it was stopped before there was anything.
     pub fn fit(&self, scene: &Scene) -> Result<Fit> {
         block_on(self.fit_async(scene))
     }
@@ -270,7 +272,7 @@ impl Unmixing {
     ///
     /// # Errors
     ///
-    /// [`Error::Scene`] where it has too few pixels to say, and what devices refuse.
+    /// [`crate::Error::Scene`] where it has too few pixels to say, and what devices refuse.
     pub fn count(&self, scene: &Scene) -> Result<Count> {
         block_on(self.count_async(scene))
     }

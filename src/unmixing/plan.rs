@@ -63,7 +63,7 @@ impl Plan {
             svi: of.svi.clone(),
             convention: convention(of)?,
             posterior: of.posterior,
-            search: of.search(),
+            search: of.search_settings(),
         })
     }
 
@@ -159,7 +159,7 @@ impl Unmixing {
         self.svi.steps < WORTH_A_SEARCH && self.restarts.is_none() && self.budget.is_none()
     }
 
-    fn search(&self) -> search::Settings {
+    fn search_settings(&self) -> search::Settings {
         let default = search::Settings::default();
         let (moves, seconds) = match self.budget {
             Some(SearchBudget::Moves(moves)) => (moves, None),

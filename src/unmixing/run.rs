@@ -6,7 +6,7 @@ use super::plan::{Plan, effective_bands};
 use super::{Unmixing, chosen};
 use crate::engine::backend::{self, Device};
 use crate::engine::ground::clock::Instant;
-use crate::engine::ground::error::Result;
+use crate::engine::ground::error::{Error, Result};
 use crate::engine::guide::Guide;
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::{self, Outcome, Progress, Stop};
@@ -40,31 +40,37 @@ use crate::starts;
 /// # }
 /// ```
 pub struct Run {
-    of: Unmixing,
-    plan: Plan,
-    scene: Scene,
-    pixels: Pixels,
-    device: Arc<Device>,
-    stage: svi::Run,
+    pub(super) of: Unmixing,
+    pub(super) plan: Plan,
+    pub(super) scene: Scene,
+    pub(super) pixels: Pixels,
+    pub(super) device: Arc<Device>,
+    /// The run of the engine; none between two of them.
+    pub(super) stage: Option<svi::Run>,
     /// Whether the stage is the fit that finds the spectra first.
-    is_first: bool,
+    pub(super) is_first: bool,
     /// ELBO a pixel of the fit that found the spectra first, nats.
-    elbo_with_brightness: Option<f64>,
-    found: Option<Found>,
-    library: Option<Vec<usize>>,
-    description: String,
-    bands: f64,
-    laps: Laps,
+    pub(super) elbo_with_brightness: Option<f64>,
+    pub(super) found: Option<Found>,
+    pub(super) library: Option<Vec<usize>>,
+    pub(super) description: String,
+    pub(super) bands: f64,
+    pub(super) laps: Laps,
 }
 
 /// Seconds that stages took, in order.
 #[derive(Debug)]
-struct Laps {
+pub(super) struct Laps {
     since: Instant,
-    seconds: Vec<(String, f64)>,
+    pub(super) seconds: Vec<(String, f64)>,
 }
 
 impl Laps {
+    /// Stages that go on from earlier ones.
+    pub(super) fn after(seconds: Vec<(String, f64)>) -> Self {
+        Laps { since: Instant::now(), seconds }
+    }
+
     fn lap(&mut self, stage: &str) {
         self.seconds.push((stage.to_owned(), self.since.elapsed().as_secs_f64()));
         self.since = Instant::now();
@@ -76,7 +82,7 @@ impl Run {
         // Before sizes are computed from it: they would not hold just any number.
         starts::check_count(scene.cube(), endmembers)?;
         let mut plan = Plan::new(of, endmembers)?;
-        let mut laps = Laps { since: Instant::now(), seconds: Vec::new() };
+        let mut laps = Laps::after(Vec::new());
         let sizes = plan.sizes((scene.cube().pixels(), scene.cube().bands()))?;
         let device = of.open().await?;
         backend::check_memory(&device, &sizes)?;
@@ -103,13 +109,13 @@ impl Run {
         laps.lap("effective bands");
         let (guide, description, found) = match start {
             Some(start) => {
-                let guide = start.guide(plan.searched(), &plan.svi, &pixels)?;
+                let (model, endmembers) = (plan.searched(), start.endmembers);
+                let guide = starts::begin(model, &plan.svi, &pixels, endmembers)?;
                 (guide, start.description, None)
             }
             None => {
-                let mut found = search(of, &plan, &device, &pixels).await?;
-                let guide = found.take_guide();
-                (guide, found.description.clone(), Some(found))
+                let found = search(of, &plan, &device, &pixels).await?;
+                (found.guide.clone(), found.description.clone(), Some(found))
             }
         };
         of.tell(&Event::Start(description.clone()));
@@ -126,7 +132,7 @@ impl Run {
             scene: scene.clone(),
             pixels,
             device,
-            stage,
+            stage: Some(stage),
             elbo_with_brightness: None,
             found,
             library,
@@ -152,8 +158,9 @@ impl Run {
     /// As [`Run::advance`].
     pub async fn advance_async(&mut self) -> Result<Option<Progress>> {
         loop {
-            let stop = || self.of.is_interrupted();
-            if let Some(progress) = self.stage.advance(&stop).await? {
+            let of = &self.of;
+            let Some(stage) = &mut self.stage else { return Ok(None) };
+            if let Some(progress) = stage.advance(&|| of.is_interrupted()).await? {
                 self.of.tell(&Event::Progress(progress.clone()));
                 return Ok(Some(progress));
             }
@@ -166,16 +173,24 @@ impl Run {
 
     /// Goes on from the fit with brightness to the one without.
     async fn hold_spectra(&mut self) -> Result<()> {
-        let shaded = self.stage.outcome().await?;
+        let shaded = self.end_stage().await?;
         self.tell_fitted(&shaded);
         self.of.tell(&Event::SpectraHeld);
         self.elbo_with_brightness = shaded.elbo();
         let settings = svi::Settings { warm: false, ..self.plan.svi.clone() };
         let guide = spectra_first::begin(&self.plan.model, &settings, &self.pixels, &shaded.guide)?;
-        self.stage = svi::Run::open(&self.device, &settings, &self.pixels, guide).await?;
+        let stage = svi::Run::open(&self.device, &settings, &self.pixels, guide).await?;
+        self.stage = Some(stage);
         self.is_first = false;
         self.laps.lap("spectra");
         Ok(())
+    }
+
+    async fn end_stage(&mut self) -> Result<Outcome> {
+        match self.stage.take() {
+            Some(stage) => stage.finish().await,
+            None => Err(Error::Fit("a run that failed has nothing to go on with".into())),
+        }
     }
 
     fn tell_fitted(&self, outcome: &Outcome) {
@@ -208,7 +223,7 @@ impl Run {
             // Stopped before its spectra were held: the rest begins from them as they are.
             self.hold_spectra().await?;
         }
-        let outcome = self.stage.outcome().await?;
+        let outcome = self.end_stage().await?;
         self.tell_fitted(&outcome);
         self.laps.lap("steps");
         let nested = match self.plan.posterior {

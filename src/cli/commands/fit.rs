@@ -10,11 +10,10 @@ use unmixel::results::OutputFolder;
 use unmixel::scene::Scene;
 use unmixel::{Error, Result, Unmixing};
 
-use super::rank;
 use crate::cli::args::{Endmembers, FitArgs};
 use crate::cli::options;
 use crate::cli::run::{Job, check_names, run as run_job};
-use crate::cli::{Done, scene, search};
+use crate::cli::{Done, scene};
 
 /// Fits a scene from a file.
 pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {

@@ -60,6 +60,21 @@ pub struct Device {
 }
 
 impl Device {
+    /// The CPU.
+    pub fn cpu() -> Self {
+        cpu("asked for")
+    }
+
+    /// A hardware GPU if there is one, else the CPU.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] where drivers fail.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn auto() -> Result<Self> {
+        choose(&Choice::Auto)
+    }
+
     /// Whether it is the CPU backend.
     pub fn is_cpu(&self) -> bool {
         matches!(self.place, Place::Cpu)
@@ -73,12 +88,26 @@ pub(crate) enum Place {
     Gpu(Box<super::gpu::Adapter>),
 }
 
-/// Chooses the device. Errors name what there is.
+/// Chooses the device; blocks until drivers have answered.
+///
+/// # Errors
+///
+/// As [`choose_async`].
+#[cfg(not(target_arch = "wasm32"))]
 pub fn choose(choice: &Choice) -> Result<Device> {
+    crate::engine::wait::block_on(choose_async(choice))
+}
+
+/// Chooses the device.
+///
+/// # Errors
+///
+/// [`Error::Device`] where no device answers to the choice; the message names what there is.
+pub async fn choose_async(choice: &Choice) -> Result<Device> {
     match choice {
         Choice::Cpu => Ok(cpu("asked for")),
         #[cfg(feature = "gpu")]
-        _ => choose_gpu(choice),
+        _ => choose_gpu(choice).await,
         #[cfg(not(feature = "gpu"))]
         Choice::Auto => Ok(cpu("this program was built without GPU support")),
         #[cfg(not(feature = "gpu"))]
@@ -86,11 +115,17 @@ pub fn choose(choice: &Choice) -> Result<Device> {
     }
 }
 
-/// Every device there is: the CPU, then all adapters.
+/// Every device there is: the CPU, then all adapters. Blocks until drivers have answered.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn all() -> Vec<Device> {
+    crate::engine::wait::block_on(all_async())
+}
+
+/// Every device there is: the CPU, then all adapters.
+pub async fn all_async() -> Vec<Device> {
     let cpu = std::iter::once(cpu("every device"));
     #[cfg(feature = "gpu")]
-    let gpus = super::gpu::adapters().into_iter().map(|adapter| {
+    let gpus = super::gpu::adapters().await.into_iter().map(|adapter| {
         let info = DeviceInfo { reason: "every device".into(), ..adapter.info().clone() };
         Device { info, place: Place::Gpu(Box::new(adapter)) }
     });
@@ -112,8 +147,8 @@ pub fn cpu(reason: &str) -> Device {
 }
 
 #[cfg(feature = "gpu")]
-fn choose_gpu(choice: &Choice) -> Result<Device> {
-    let adapters = super::gpu::adapters();
+async fn choose_gpu(choice: &Choice) -> Result<Device> {
+    let adapters = super::gpu::adapters().await;
     let hardware = |info: &DeviceInfo| info.kind == "hardware";
     let found = match choice {
         Choice::Named(name) => {

@@ -40,6 +40,12 @@ pub enum Error {
     /// The device failed or was lost while it worked.
     #[error("{0}")]
     DeviceLost(String),
+    /// A checkpoint that no run can go on from: it is damaged, or of another scene.
+    #[error("{0}")]
+    Checkpoint(String),
+    /// Someone ended the work before there was anything to report.
+    #[error("it was interrupted before there was anything to report")]
+    Interrupted,
     /// The fit could not be carried out, although its input was sound.
     #[error("{0}")]
     Fit(String),
@@ -69,7 +75,7 @@ impl Error {
     pub fn is_bad_input(&self) -> bool {
         use std::io::ErrorKind::{OutOfMemory, QuotaExceeded, StorageFull};
         match self {
-            Error::DeviceLost(_) | Error::Fit(_) => false,
+            Error::DeviceLost(_) | Error::Fit(_) | Error::Interrupted => false,
             Error::Io { source, .. } => {
                 !matches!(source.kind(), StorageFull | QuotaExceeded | OutOfMemory)
             }

@@ -1,5 +1,6 @@
-//! What everything stands on: errors, mathematics, random numbers, vectors, pages of memory.
+//! What everything stands on: errors, time, mathematics, random numbers, vectors, pages of memory.
 
+pub mod clock;
 pub mod error;
 pub(crate) mod lanes;
 pub mod math;

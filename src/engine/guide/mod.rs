@@ -5,6 +5,7 @@ pub mod transform;
 use ndarray::{Array2, ArrayView1, ArrayView2};
 
 use self::transform::{add_products, loading_share};
+use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::math::{softplus, softplus_inverse};
 use crate::engine::ground::rng::{self, Stream};
 use crate::engine::layout::padding::padded;
@@ -30,6 +31,19 @@ pub struct Guide {
     pub rank_sum: Vec<f32>,
     /// Gradients that a pixel has seen so far, mean over pixels: its rate falls with them.
     pub visits: f64,
+    /// What the optimiser remembers of its way here; none: a run from here begins at rest.
+    pub momentum: Option<Momentum>,
+}
+
+/// The moments of Adam (Kingma and Ba, ICLR 2015): running means of gradients and of their squares.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Momentum {
+    /// Gradients that they are of; the moments of scene latents are corrected for their beginning at zero.
+    pub steps: u32,
+    /// Of scene latents, (2, global_stride).
+    pub globals: Vec<f32>,
+    /// Of pixel latents, (N, 2, local_stride).
+    pub locals: Vec<f32>,
 }
 
 /// Least endmember value and abundance at the start: the transforms have no slope at zero.
@@ -124,6 +138,35 @@ impl Guide {
             prior_centre,
             rank_sum,
             visits: 0.0,
+            momentum: None,
+        }
+    }
+
+    /// Refuses arrays of other sizes than a run on these pixels has.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Fit`] for the first such array.
+    pub(crate) fn check(&self, sizes: &Params) -> Result<()> {
+        let locals = (sizes.pixels as usize).saturating_mul(sizes.local_stride as usize);
+        let moments = self.momentum.as_ref();
+        let of_moments = |values: fn(&Momentum) -> &Vec<f32>, len: usize| {
+            moments.map_or((2 * len, 2 * len), |m| (values(m).len(), 2 * len))
+        };
+        let all = [
+            ("globals", (self.globals.len(), sizes.global_stride())),
+            ("locals", (self.locals.len(), locals)),
+            ("prior_centre", (self.prior_centre.len(), sizes.k() * sizes.stride())),
+            ("rank_sum", (self.rank_sum.len(), (sizes.rank as usize).pow(2))),
+            ("global_moments", of_moments(|m| &m.globals, sizes.global_stride())),
+            ("local_moments", of_moments(|m| &m.locals, locals)),
+        ];
+        match all.into_iter().find(|(_, (has, needs))| has != needs) {
+            None => Ok(()),
+            Some((name, (has, needs))) => Err(Error::Fit(format!(
+                "the guide's {name} has {has} values, and {} pixels with {} bands and {} endmembers need {needs}",
+                sizes.pixels, sizes.bands, sizes.endmembers
+            ))),
         }
     }
 
@@ -131,7 +174,16 @@ impl Guide {
     pub(crate) fn empty(model: Model, params: Params) -> Self {
         let (globals, locals) = (Vec::new(), Vec::new());
         let (prior_centre, rank_sum) = (Vec::new(), Vec::new());
-        Guide { model, params, globals, locals, prior_centre, rank_sum, visits: 0.0 }
+        Guide {
+            model,
+            params,
+            globals,
+            locals,
+            prior_centre,
+            rank_sum,
+            visits: 0.0,
+            momentum: None,
+        }
     }
 
     /// Number of endmembers, K.

@@ -1,5 +1,8 @@
 //! The learning rate over a run, and the rule that ends it.
 
+use crate::engine::layout::Params;
+use crate::engine::svi::settings::Settings;
+
 /// Full rate, then a cosine down to zero. The descent begins when the ELBO stands still, or early
 /// enough to end at the ceiling: a run that stops at full rate leaves the noise of its last steps in
 /// the answer.
@@ -16,6 +19,14 @@ const DESCENT: u32 = 1500;
 const DESCENT_EPOCHS: u32 = 80;
 
 impl Schedule {
+    /// The schedule that settings ask for.
+    pub fn of(settings: &Settings, sizes: &Params) -> Self {
+        match settings.warm {
+            true => Schedule::descent(settings.steps, sizes.batches()),
+            false => Schedule::new(settings.steps),
+        }
+    }
+
     /// A run of at most `ceiling` steps.
     pub fn new(ceiling: u32) -> Self {
         let descent = DESCENT.min(ceiling.div_ceil(2));
