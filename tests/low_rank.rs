@@ -11,20 +11,20 @@ use std::sync::Arc;
 
 use common::{Problem, adapter, guide_of, normal, rank_sum, run_to, side_by_side};
 use ndarray::Array2;
+use unmixel::Convention;
 use unmixel::engine::backend::gpu::Gpu;
 use unmixel::engine::backend::{Backend, device};
 use unmixel::engine::ground::rng::{self, Stream};
 use unmixel::engine::guide::Guide;
-use unmixel::engine::layout::{Buf, Params, ROW_GROUP};
+use unmixel::engine::layout::{Buf, ROW_GROUP};
 use unmixel::engine::model::{Family, Model, Noise};
 use unmixel::engine::passes;
+use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi::{self, Settings};
 use unmixel::posterior::Posterior;
-use unmixel::scene::Cube;
-use unmixel::score::Convention;
 
-fn problem(guide: Guide) -> Problem {
-    let model = Model { brightness: Some(0.4), guide, concentration: 2.1, ..Model::new(3) };
+fn problem(family: Family) -> Problem {
+    let model = Model { brightness: Some(0.4), family, concentration: 2.1, ..Model::new(3) };
     let settings = Settings { batch_size: 19, seed: 5, ..Settings::default() };
     Problem::new(model, settings, 71, 7)
 }
@@ -118,7 +118,7 @@ fn the_running_sum_is_that_of_all_pixels() {
     assert!(apart(&rank_sum(&problem.params, &without_one), &b.rank_sum) > 1e-4);
 
     let Some(adapter) = adapter() else { return };
-    let (cube, state) = (Arc::clone(&problem.cube), problem.state.clone());
+    let (cube, state) = (Arc::clone(&problem.cube), problem.guide.clone());
     let mut gpu = Gpu::new(&adapter, &problem.params, cube, state).unwrap();
     gpu.run(&problem.steps(400), &|| false).unwrap();
     let (_, locals) = gpu.guide().unwrap();
@@ -157,7 +157,7 @@ fn the_largest_matrix_is_inverted() {
     run_to(&problem.step(), &mut twin, "sum_rank");
     let (pass, run) =
         passes::all::<f32>().into_iter().find(|(pass, _)| pass.name == "factor_rank").unwrap();
-    let (cube, state) = (Arc::clone(&problem.cube), problem.state.clone());
+    let (cube, state) = (Arc::clone(&problem.cube), problem.guide.clone());
     let mut gpu = Gpu::with_passes(&adapter, &problem.params, cube, state, &[pass]).unwrap();
     for buf in [Buf::RankPartials, Buf::RankSum] {
         gpu.upload(buf, twin.words(buf)).unwrap();
@@ -172,10 +172,11 @@ fn the_largest_matrix_is_inverted() {
 }
 
 /// A guide whose latents move together far more than on their own.
-fn wide(problem: &Problem) -> (Vec<f32>, Vec<f32>) {
+fn wide(problem: &Problem) -> Guide {
     let p = problem.params;
     let (g, rank, latents) = (p.globals as usize, p.rank as usize, p.latents as usize);
-    let (mut globals, mut locals) = (problem.state.globals.clone(), problem.state.locals.clone());
+    let mut wide = problem.guide.clone();
+    let (globals, locals) = (&mut wide.globals, &mut wide.locals);
     for j in 0..p.noise_at() {
         globals[g + j] = -3.0;
         // Endmember 0 moves as a whole with the first direction, 1 with the second.
@@ -192,22 +193,15 @@ fn wide(problem: &Problem) -> (Vec<f32>, Vec<f32>) {
             }
         }
     }
-    (globals, locals)
+    wide
 }
 
 /// Mean and sd of the first abundance of a pixel by plain draws from the guide, in the convention of
 /// the peaks. `joint`: whether endmembers are drawn with the same shared normals.
-fn by_draws(
-    problem: &Problem,
-    globals: &[f32],
-    locals: &[f32],
-    pixel: usize,
-    peak: bool,
-    joint: bool,
-) -> (f64, f64) {
-    let p = problem.params;
+fn by_draws(of: &Guide, pixel: usize, peak: bool, joint: bool) -> (f64, f64) {
+    let (p, globals) = (of.params, &of.globals);
     let (g, rank, latents, k) = (p.globals as usize, p.rank as usize, p.latents as usize, p.k());
-    let guide = &locals[pixel * p.local_stride as usize..][..p.local_stride as usize];
+    let guide = of.pixel(pixel);
     let mut index = 0;
     let mut random = || {
         index += 1;
@@ -252,19 +246,18 @@ fn by_draws(
 #[test]
 fn abundances_have_what_the_guide_shares() {
     let problem = problem(Family::LowRank { rank: 3 });
-    let (globals, locals) = wide(&problem);
+    let (guide, pixels) = (wide(&problem), problem.pixels());
     for (convention, peak) in [(Convention::Reflectance, false), (Convention::Peak, true)] {
-        let posterior =
-            Posterior::new(&problem.params, &problem.cube, &globals, &locals, convention);
+        let posterior = Posterior::new(&guide, &pixels, convention);
         for pixel in [0, 17] {
-            let (mean, sd) = by_draws(&problem, &globals, &locals, pixel, peak, true);
+            let (mean, sd) = by_draws(&guide, pixel, peak, true);
             let found = (posterior.abundance_mean[[pixel, 0]], posterior.abundance_sd[[pixel, 0]]);
             // 64 low-discrepancy points, or 256 draws: a sixteenth of an sd for the mean, three of
             // 1 / sqrt(2 * 256) = 4.4 % for the sd.
             assert!((f64::from(found.0) - mean).abs() < 0.15 * sd, "{found:?} {mean} {sd}");
             assert!((f64::from(found.1) / sd - 1.0).abs() < 0.14, "{found:?} {mean} {sd}");
             if peak {
-                let (_, apart) = by_draws(&problem, &globals, &locals, pixel, peak, false);
+                let (_, apart) = by_draws(&guide, pixel, peak, false);
                 assert!(
                     (apart / sd - 1.0).abs() > 0.3,
                     "drawing apart shows nothing: {apart} {sd}"
@@ -273,32 +266,28 @@ fn abundances_have_what_the_guide_shares() {
         }
     }
     // On their own they would be far too sure.
-    let mut alone = locals.clone();
-    for guide in alone.chunks_exact_mut(problem.params.local_stride as usize) {
+    let mut alone = guide.clone();
+    for guide in alone.locals.chunks_exact_mut(problem.params.local_stride as usize) {
         guide[problem.params.loadings_at()..].fill(0.0);
     }
-    let read = |locals: &[f32]| {
-        let (p, cube) = (&problem.params, &problem.cube);
-        Posterior::new(p, cube, &globals, locals, Convention::Reflectance).abundance_sd[[0, 0]]
+    let read = |guide: &Guide| {
+        Posterior::new(guide, &pixels, Convention::Reflectance).abundance_sd[[0, 0]]
     };
-    assert!(read(&locals) > 2.0 * read(&alone));
+    assert!(read(&guide) > 2.0 * read(&alone));
 }
 
 #[test]
 fn endmembers_have_what_the_guide_shares() {
     let problem = problem(Family::LowRank { rank: 3 });
-    let (globals, locals) = wide(&problem);
-    let read = |globals: &[f32]| {
-        let (p, cube) = (&problem.params, &problem.cube);
-        Posterior::new(p, cube, globals, &locals, Convention::Reflectance)
-    };
-    let mut alone = globals.clone();
+    let (guide, pixels) = (wide(&problem), problem.pixels());
+    let read = |guide: &Guide| Posterior::new(guide, &pixels, Convention::Reflectance);
+    let mut alone = guide.clone();
     let g = problem.params.globals as usize;
-    alone[2 * g..].fill(0.0);
+    alone.globals[2 * g..].fill(0.0);
     // e^lambda sqrt(1 + 4^2) is an exact sd of the latent; the same by a wider scale alone.
     let scale = 17f32.sqrt().ln();
-    alone[g..g + problem.params.noise_at()].iter_mut().for_each(|x| *x += scale);
-    let (shared, same) = (read(&globals), read(&alone));
+    alone.globals[g..g + problem.params.noise_at()].iter_mut().for_each(|x| *x += scale);
+    let (shared, same) = (read(&guide), read(&alone));
     for (a, b) in [
         (&shared.endmember_sd, &same.endmember_sd),
         (&shared.endmember_mean, &same.endmember_mean),
@@ -309,11 +298,10 @@ fn endmembers_have_what_the_guide_shares() {
         assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6), "{a} {b}");
     }
     // A spectrum that moves as a whole keeps its shape: relative to its peak it varies less.
-    let peak = |globals: &[f32]| {
-        let (p, cube) = (&problem.params, &problem.cube);
-        Posterior::new(p, cube, globals, &locals, Convention::Peak).endmember_sd.mean().unwrap()
+    let peak = |guide: &Guide| {
+        Posterior::new(guide, &pixels, Convention::Peak).endmember_sd.mean().unwrap()
     };
-    assert!(peak(&globals) < 0.7 * peak(&alone), "{} {}", peak(&globals), peak(&alone));
+    assert!(peak(&guide) < 0.7 * peak(&alone), "{} {}", peak(&guide), peak(&alone));
 }
 
 // The reference.
@@ -330,13 +318,13 @@ struct Small {
     abundances: Array2<f32>,
 }
 
-fn small(guide: Guide) -> Small {
+fn small(family: Family) -> Small {
     let model = Model {
         noise: Noise::Isotropic,
         concentration: 3.0,
         endmember_sd: 0.03,
         brightness: Some(BRIGHTNESS_SD),
-        guide,
+        family,
         ..Model::new(2)
     };
     let endmembers = Array2::from_shape_fn((2, BANDS), |(k, l)| {
@@ -377,22 +365,23 @@ impl Small {
     fn fit(&self) -> (Vec<Vec<f64>>, f64) {
         let settings =
             Settings { steps: 8000, particles: 8, early_stop: false, ..Settings::default() };
-        let params = svi::params(&self.model, &settings, &self.cube).unwrap();
+        let params = svi::params(&self.model, &settings, (PIXELS, BANDS)).unwrap();
         let (c, w) = (self.endmembers.view(), self.abundances.view());
         let level = ndarray::Array1::zeros(PIXELS);
-        let state = Guide::around(&params, &self.model, &self.cube, c, w, Some(level.view()));
+        let guide = Guide::around(&params, &self.model, &self.cube, c, w, Some(level.view()));
         let cpu = device::cpu("a test");
-        let fit = svi::fit(&cpu, &self.model, &settings, &self.cube, state, &mut |_| (), &|| false)
-            .unwrap();
+        let pixels = Pixels::as_given(Arc::clone(&self.cube));
+        let fit = svi::fit(&cpu, &settings, &pixels, guide, &mut |_| (), &|| false).unwrap();
         let last = &fit.trace[fit.trace.len() - 500..];
         let elbo = last.iter().sum::<f64>() / last.len() as f64;
-        (covariance(&fit.params, &fit.globals, &fit.locals), elbo)
+        (covariance(&fit.guide), elbo)
     }
 }
 
 /// `A A'`, with a row of A for each latent: what it takes of its own and others' normals, and of those
 /// that all share.
-fn covariance(p: &Params, globals: &[f32], locals: &[f32]) -> Vec<Vec<f64>> {
+fn covariance(of_fit: &Guide) -> Vec<Vec<f64>> {
+    let (p, globals) = (&of_fit.params, &of_fit.globals);
     let (g, rank) = (p.globals as usize, p.rank as usize);
     let of = |x: f32| f64::from(x);
     let scene: Vec<usize> = (0..2 * p.stride())
@@ -410,7 +399,7 @@ fn covariance(p: &Params, globals: &[f32], locals: &[f32]) -> Vec<Vec<f64>> {
         rows.push(row.iter().map(|x| x * of(globals[g + j]).exp()).collect::<Vec<_>>());
     }
     for n in 0..PIXELS {
-        let guide = &locals[n * p.local_stride as usize..][..p.local_stride as usize];
+        let guide = of_fit.pixel(n);
         let standard = |j: usize| {
             let mut row = vec![0.0; own + rank];
             row[scene.len() + 2 * n + j] = 1.0;

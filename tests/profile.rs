@@ -13,8 +13,8 @@ use unmixel::engine::model::{Family, Model};
 use unmixel::engine::passes;
 use unmixel::engine::svi::Settings;
 
-fn problem(guide: Guide) -> Problem {
-    let model = Model { guide, brightness: Some(1.0), ..Model::new(3) };
+fn problem(family: Family) -> Problem {
+    let model = Model { family, brightness: Some(1.0), ..Model::new(3) };
     let settings = Settings { batch_size: 40, ..Settings::default() };
     Problem::new(model, settings, 90, 20)
 }
@@ -48,9 +48,9 @@ fn check(expected: &[&str], steps: &[Params], timed: &mut dyn Backend, plain: &m
 
 #[test]
 fn cpu_passes_are_timed() {
-    for guide in [Family::MeanField, Family::LowRank { rank: 2 }] {
-        let problem = problem(guide);
-        let open = || Cpu::new(&problem.params, Arc::clone(&problem.cube), problem.state.clone());
+    for family in [Family::MeanField, Family::LowRank { rank: 2 }] {
+        let problem = problem(family);
+        let open = || Cpu::new(&problem.params, Arc::clone(&problem.cube), problem.guide.clone());
         let expected = expected(&problem.params, false);
         check(&expected, &steps(&problem), &mut open(), &mut open());
         assert_eq!(open().profile(&[]).unwrap().unwrap(), []);
@@ -63,7 +63,7 @@ fn device_passes_are_timed() {
     let problem = problem(Family::FullRank);
     let open = || {
         let cube = Arc::clone(&problem.cube);
-        Gpu::new(&adapter, &problem.params, cube, problem.state.clone()).unwrap()
+        Gpu::new(&adapter, &problem.params, cube, problem.guide.clone()).unwrap()
     };
     let (mut timed, mut plain) = (open(), open());
     if timed.profile(&[]).unwrap().is_none() {

@@ -317,11 +317,11 @@ fn matlab_extras_are_honoured() {
     assert_eq!(scene.scaling().gain, 1.0 / 200.0);
     assert!(scene.scaling().rule.contains("maxValue"));
     let path = with(Var::double("SlectBands", &[3, 1], vec![1.0, 3.0, 5.0]));
-    let used: Vec<_> = load(&path).unwrap().bands.iter().map(|b| b.index).collect();
+    let used: Vec<_> = load(&path).unwrap().bands().iter().map(|b| b.index).collect();
     assert_eq!(used, [0, 2, 4]);
     // As many as there are bands: they were selected before the file was written.
     let path = with(Var::double("SlectBands", &[5, 1], vec![3.0, 5.0, 9.0, 10.0, 11.0]));
-    assert_eq!(load(&path).unwrap().bands.len(), BANDS);
+    assert_eq!(load(&path).unwrap().bands().len(), BANDS);
 }
 
 #[test]
@@ -533,10 +533,10 @@ fn degenerate_scenes_are_defined() {
     );
     refusal(open(&path("empty.npy", Array3::zeros((3, 0, 5)))), &["3 rows x 0 columns"]);
     let pixel = load(&path("pixel.npy", Array3::from_elem((1, 1, 5), 0.25))).unwrap();
-    assert_eq!((pixel.cube.pixels(), pixel.cube.bands()), (1, 5));
+    assert_eq!((pixel.cube().pixels(), pixel.cube().bands()), (1, 5));
     let band = cube().slice(ndarray::s![.., .., 2..3]).to_owned();
     let band = load(&path("band.npy", band)).unwrap();
-    assert_eq!((band.cube.pixels(), band.cube.bands()), (12, 1));
+    assert_eq!((band.cube().pixels(), band.cube().bands()), (12, 1));
     // Every pixel lacks another band, and each band still has most of its values.
     let mut holes = Array3::from_shape_fn((5, 1, 5), |(r, _, b)| (r + b + 1) as f32);
     (0..5).for_each(|i| holes[(i, 0, i)] = f32::NAN);
@@ -961,17 +961,17 @@ fn published_samson_reads_alike_from_every_file() {
         scene::load(&mut *source, name, &LoadOptions::default()).unwrap()
     };
     let mat = read("samson_dataset.mat");
-    assert_eq!((mat.rows, mat.cols, mat.file_bands), (95, 95, 156));
+    assert_eq!((mat.rows(), mat.cols(), mat.file_bands()), (95, 95, 156));
     for other in ["samson_scene.npz", "samson_1.mat"] {
         let scene = read(other);
         assert_eq!(scene.cube().pixels(), 95 * 95);
-        assert_eq!(scene.places(), mat.pixel_index);
+        assert_eq!(scene.places(), mat.places());
         // The files hold the same numbers in f32 and f64, one of them rounded to six digits.
         let worst = scene
-            .cube
+            .cube()
             .padded()
             .iter()
-            .zip(mat.cube.padded())
+            .zip(mat.cube().padded())
             .map(|(a, b)| (a - b).abs())
             .fold(0.0, f32::max);
         assert!(worst < 1e-5, "{other}: {worst}");
@@ -988,7 +988,7 @@ fn published_samson_reads_alike_from_every_file() {
         assert_eq!(a, b);
     }
     let init = library::read(data.join("samson/samson_dataset.mat")).unwrap();
-    assert_eq!(init.for_scene(&mat).unwrap().dim(), (3, mat.bands.len()));
+    assert_eq!(init.for_scene(&mat).unwrap().dim(), (3, mat.bands().len()));
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn plain() -> Settings {
 
 /// Brightness times mixture, (rows, cols, bands).
 fn means(scene: &Simulated) -> ndarray::Array3<f64> {
-    let (rows, cols, bands) = scene.cube().dim();
+    let (rows, cols, bands) = scene.cube.dim();
     ndarray::Array3::from_shape_fn((rows, cols, bands), |(r, c, l)| {
         let shares = scene.abundances.slice(s![r, c, ..]);
         let mix: f64 =
@@ -44,7 +44,7 @@ proptest! {
             variability_sd: 0.1, band_correlation: 0.9, seed, ..Settings::default()
         };
         let scene = simulate(&settings).unwrap();
-        prop_assert_eq!(scene.cube().dim(), (rows, cols, bands));
+        prop_assert_eq!(scene.cube.dim(), (rows, cols, bands));
         prop_assert_eq!(scene.abundances.dim(), (rows, cols, k));
         prop_assert_eq!(scene.brightness.dim(), (rows, cols));
         prop_assert_eq!(scene.endmembers.dim(), (k, bands));
@@ -58,7 +58,7 @@ proptest! {
             prop_assert!((pixel.sum() - 1.0).abs() < 1e-6, "{}", pixel);
         }
         let mut missing = 0;
-        for spectrum in scene.cube().lanes(Axis(2)) {
+        for spectrum in scene.cube.lanes(Axis(2)) {
             let nan = spectrum.iter().filter(|y| y.is_nan()).count();
             prop_assert!(nan == 0 || nan == bands);
             missing += usize::from(nan > 0);
@@ -68,7 +68,7 @@ proptest! {
         prop_assert_eq!(missing, ((holes * pixels as f64).round() as usize).min(pixels - kept));
         if pure && smooth && pixels >= k {
             for j in 0..k {
-                let found = scene.abundances.lanes(Axis(2)).into_iter().zip(scene.cube().lanes(Axis(2)))
+                let found = scene.abundances.lanes(Axis(2)).into_iter().zip(scene.cube.lanes(Axis(2)))
                     .any(|(w, y)| w[j] == 1.0 && !y[0].is_nan());
                 prop_assert!(found, "endmember {} has no pure pixel with data", j);
             }
@@ -87,7 +87,7 @@ fn without_noise_the_cube_is_brightness_times_mixture() {
         ..Settings::default()
     };
     let scene = simulate(&settings).unwrap();
-    for (y, mean) in scene.cube().iter().zip(&means(&scene)) {
+    for (y, mean) in scene.cube.iter().zip(&means(&scene)) {
         // Shares, brightness and values of at most 3 are each rounded to f32, 6e-8.
         assert!((f64::from(*y) - mean).abs() < 1e-6);
     }
@@ -114,7 +114,7 @@ fn noise_has_the_sd_and_the_correlation_asked_for() {
             ..plain()
         };
         let scene = simulate(&settings).unwrap();
-        let noise = scene.cube().mapv(f64::from) - means(&scene);
+        let noise = scene.cube.mapv(f64::from) - means(&scene);
         let n = noise.len() as f64;
         let variance = noise.iter().map(|e| e * e).sum::<f64>() / n;
         // 4200 independent pixels at the least: the variance has a relative sd of at most
@@ -137,7 +137,7 @@ fn noise_has_the_sd_and_the_correlation_asked_for() {
 fn variability_grows_with_the_share_and_the_reflectance() {
     let settings = Settings { variability_sd: 0.1, rows: 80, bands: 30, ..plain() };
     let scene = simulate(&settings).unwrap();
-    let deviation = scene.cube().mapv(f64::from) - means(&scene);
+    let deviation = scene.cube.mapv(f64::from) - means(&scene);
     let mut ratio = 0.0;
     for ((row, col, band), e) in deviation.indexed_iter() {
         let shares = scene.abundances.slice(s![row, col, ..]);
@@ -238,7 +238,7 @@ fn a_seed_is_a_scene_whatever_the_number_of_threads() {
         pool.install(|| simulate(&settings).unwrap())
     };
     // NaN is not equal to itself: bits are compared.
-    let bits = |scene: &Simulated| scene.cube().mapv(f32::to_bits);
+    let bits = |scene: &Simulated| scene.cube.mapv(f32::to_bits);
     let (one, three) = (with(1), with(3));
     assert_eq!(bits(&one), bits(&three));
     assert_eq!(one.abundances, three.abundances);
@@ -267,7 +267,7 @@ fn one_setting_does_not_move_the_rest_of_the_scene() {
 fn holes_lie_together() {
     let scene = simulate(&Settings { no_data_fraction: 0.2, ..plain() }).unwrap();
     let missing =
-        scene.cube().map_axis(Axis(2), |spectrum| f64::from(u8::from(spectrum[0].is_nan())));
+        scene.cube.map_axis(Axis(2), |spectrum| f64::from(u8::from(spectrum[0].is_nan())));
     assert_eq!(missing.sum(), 2000.0);
     let pairs = &missing.slice(s![1.., ..]) * &missing.slice(s![..-1, ..]);
     // A fifth scattered at random would have a fifth of its neighbours missing.
@@ -307,7 +307,7 @@ fn a_single_band_has_its_wavelength() {
     let scene =
         simulate(&Settings { rows: 1, cols: 1, bands: 1, endmembers: 1, ..plain() }).unwrap();
     assert_eq!(scene.wavelengths, [1450.0]);
-    assert_eq!(Array1::from(scene.cube().into_raw_vec_and_offset().0).len(), 1);
+    assert_eq!(Array1::from(scene.cube.into_raw_vec_and_offset().0).len(), 1);
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn on_gpu(
     step: &Params,
     b: &Buffers<f32>,
 ) -> [Vec<f32>; 2] {
-    let (cube, state) = (Arc::clone(&problem.cube), problem.state.clone());
+    let (cube, state) = (Arc::clone(&problem.cube), problem.guide.clone());
     let mut gpu = Gpu::with_passes(adapter, step, cube, state, passes).unwrap();
     for buf in [Buf::Theta, Buf::PixelOf, Buf::Draws] {
         gpu.upload(buf, b.words(buf)).unwrap();

@@ -338,7 +338,7 @@ fn vca_repeats_no_spectrum_while_others_are_left() {
 fn vca_does_not_depend_on_the_number_of_threads() {
     let scene =
         simulate(&Settings { rows: 61, cols: 83, bands: 30, ..Settings::default() }).unwrap();
-    let flat = scene.cube().mapv(f64::from).into_shape_with_order((61 * 83, 30)).unwrap();
+    let flat = scene.cube.mapv(f64::from).into_shape_with_order((61 * 83, 30)).unwrap();
     let cube = cube_of(&flat);
     let with = |threads: usize, seed: u64| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -400,7 +400,7 @@ fn a_start_beats_chance_on_a_simulated_scene() {
         ..Settings::default()
     };
     let scene = simulate(&settings).unwrap();
-    let cube = cube_of(scene.cube().mapv(f64::from).into_shape_with_order((3000, 100)).unwrap());
+    let cube = cube_of(&scene.cube.mapv(f64::from).into_shape_with_order((3000, 100)).unwrap());
     let truth = scene.abundances.into_shape_with_order((3000, 4)).unwrap();
     let errors = |init: &Init| {
         let found = start(&cube, 4, init, false, 3).unwrap();

@@ -52,8 +52,8 @@ fn demanding_fits_stay_below_the_limit() {
         (20, Noise::Covariance, (1_000_000, 300, 60_000, 1)),
     ] {
         assert_eq!(cut_off(&everything(endmembers, noise), size), None, "{endmembers} {size:?}");
-        let guide = Family::LowRank { rank: 10 };
-        let model = Model { guide, ..everything(endmembers, noise) };
+        let family = Family::LowRank { rank: 10 };
+        let model = Model { family, ..everything(endmembers, noise) };
         assert_eq!(cut_off(&model, size), None, "low rank, {endmembers} {size:?}");
     }
 }
@@ -65,8 +65,8 @@ fn the_highest_rank_stays_below_the_limit() {
         (5, Noise::Band, (9025, 156, 9025, 64)),
         (5, Noise::Covariance, (9025, 300, 9025, 16)),
     ] {
-        let guide = Family::LowRank { rank: 64 };
-        let model = Model { guide, ..everything(endmembers, noise) };
+        let family = Family::LowRank { rank: 64 };
+        let model = Model { family, ..everything(endmembers, noise) };
         assert_eq!(cut_off(&model, size), None, "{endmembers} {size:?}");
     }
 }
@@ -97,7 +97,7 @@ fn a_fit_that_would_be_cut_off_is_refused() {
     let settings = Settings { batch_size: 4, particles: 64, ..Settings::default() };
     let problem = Problem::new(model, settings, 60, 60);
     let opened =
-        Gpu::new(&adapter, &problem.params, Arc::clone(&problem.cube), problem.state.clone());
+        Gpu::new(&adapter, &problem.params, Arc::clone(&problem.cube), problem.guide.clone());
     // Hardware has no such limit.
     if adapter.is_software() {
         let refusal = opened.err().unwrap().to_string();
@@ -189,7 +189,7 @@ fn count(adapter: &Adapter, problem: &Problem, pass: &'static Pass) -> u64 {
         }
         run(&step, &mut buffers);
     }
-    let (cube, state) = (Arc::clone(&problem.cube), problem.state.clone());
+    let (cube, state) = (Arc::clone(&problem.cube), problem.guide.clone());
     let mut gpu = Gpu::with_passes(adapter, &problem.separate(), cube, state, &[pass]).unwrap();
     for &(buf, _) in pass.bindings {
         gpu.upload(buf, buffers.words(buf)).unwrap();

@@ -51,7 +51,7 @@ fn every_pass_agrees_with_its_twin() {
                 &adapter,
                 &sizes,
                 Arc::clone(&problem.cube),
-                problem.state.clone(),
+                problem.guide.clone(),
                 &[pass],
             )
             .unwrap();
@@ -121,14 +121,14 @@ fn run_on_gpu(
     count: u32,
 ) -> (Block, (Vec<f32>, Vec<f32>)) {
     let mut gpu =
-        Gpu::new(adapter, &problem.params, Arc::clone(&problem.cube), problem.state.clone())
+        Gpu::new(adapter, &problem.params, Arc::clone(&problem.cube), problem.guide.clone())
             .unwrap();
     let block = gpu.run(&problem.steps(count), &|| false).unwrap();
     (block, gpu.guide().unwrap())
 }
 
 fn run_on_cpu(problem: &Problem, count: u32) -> (Block, (Vec<f32>, Vec<f32>)) {
-    let mut cpu = Cpu::new(&problem.params, Arc::clone(&problem.cube), problem.state.clone());
+    let mut cpu = Cpu::new(&problem.params, Arc::clone(&problem.cube), problem.guide.clone());
     let block = cpu.run(&problem.steps(count), &|| false).unwrap();
     (block, cpu.guide().unwrap())
 }
@@ -158,7 +158,7 @@ fn whole_runs_agree_and_repeat_to_the_bit() {
         let moved = cpu_guide
             .0
             .iter()
-            .zip(&problem.state.globals)
+            .zip(&problem.guide.globals)
             .map(|(a, b)| (a - b).abs())
             .fold(0.0, f32::max);
         assert!(moved > 0.2, "{name}: the run went nowhere, {moved}");
@@ -179,7 +179,7 @@ fn more_workgroups_than_a_dimension_holds() {
         &adapter,
         &step,
         Arc::clone(&problem.cube),
-        problem.state.clone(),
+        problem.guide.clone(),
         &[pass],
     )
     .unwrap();
@@ -233,7 +233,7 @@ fn a_step_reads_nothing_else_of_the_step_before() {
             let Some(adapter) = &adapter else { continue };
             let passes: Vec<_> = passes.iter().map(|(pass, _)| *pass).collect();
             let open = || {
-                let (cube, state) = (Arc::clone(&problem.cube), problem.state.clone());
+                let (cube, state) = (Arc::clone(&problem.cube), problem.guide.clone());
                 Gpu::with_passes(adapter, &problem.separate(), cube, state, &passes).unwrap()
             };
             let (mut used, mut fresh) = (open(), open());
@@ -315,6 +315,6 @@ fn an_interrupted_block_stops_early() {
     let (_, problem) = variants().swap_remove(0);
     let asked = std::sync::atomic::AtomicU32::new(0);
     let after_three = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 3;
-    let mut cpu = Cpu::new(&problem.params, Arc::clone(&problem.cube), problem.state.clone());
+    let mut cpu = Cpu::new(&problem.params, Arc::clone(&problem.cube), problem.guide.clone());
     assert_eq!(cpu.run(&problem.steps(50), &after_three).unwrap().elbo.len(), 3);
 }

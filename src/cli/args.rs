@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::search::SearchBudget;
-pub use super::values::{Concentration, EffectiveBands, Endmembers};
+pub use super::values::{Concentration, EffectiveBands, Endmembers, SearchArg};
 
 /// Bayesian hyperspectral unmixing on any vendor's GPU, or none: which materials are in a scene,
 /// and how much of each in every pixel, with uncertainty.
@@ -122,7 +121,7 @@ pub struct RunArgs {
     /// in two, two in one; 0 for none. Or a time, as 20s: rounds go on until the search has taken as
     /// long (all starts are tried whatever it is; results then depend on the machine) [default: 4]
     #[arg(long, value_name = "N|SECONDSs", allow_negative_numbers = true)]
-    pub search: Option<SearchBudget>,
+    pub search: Option<SearchArg>,
     /// Pixels in a minibatch, in groups of 16: the next multiple is taken
     #[arg(long, value_name = "PIXELS", default_value_t = unmixel::engine::svi::Settings::default().batch_size, allow_negative_numbers = true)]
     pub batch_size: usize,

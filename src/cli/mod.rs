@@ -15,11 +15,11 @@ macro_rules! tell {
 
 mod args;
 mod commands;
+mod options;
 mod progress;
-mod reference;
 mod run;
 mod scene;
-mod search;
+mod solutions;
 mod tables;
 mod values;
 

@@ -1,5 +1,6 @@
 //! Draws from a fitted guide: the scene's latents and the pixels' together.
 
+use crate::convention::Convention;
 use crate::engine::ground::rng::{self, Stream};
 use crate::engine::guide::Guide;
 use crate::engine::guide::transform::add_loadings;
@@ -7,7 +8,6 @@ use crate::engine::guide::transform::latent;
 use crate::engine::layout::FULL_RANK;
 use crate::engine::pixels::Pixels;
 use crate::posterior::{SceneGuide, peak, shared};
-use crate::score::Convention;
 
 /// A number of draws of one fitted guide in one convention.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ use ndarray::{Array1, Array2, ArrayViewMut1, Axis, Zip};
 use rayon::prelude::*;
 
 use self::nested::Nested;
+use crate::convention::Convention;
 use crate::engine::ground::math::softplus;
 use crate::engine::ground::rng::{self, Stream};
 use crate::engine::guide::Guide;
@@ -20,7 +21,6 @@ use crate::engine::layout::{
 use crate::engine::pixels::Pixels;
 use crate::posterior::covariance::NoiseCovariance;
 use crate::posterior::draws::scale;
-use crate::score::Convention;
 
 /// The posterior of one fit in one convention. N pixels (the scene's valid ones), K endmembers, L
 /// bands in use. Spectra are in reflectance, or relative to their peak ([`Convention::Peak`]).

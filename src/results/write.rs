@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::folder::OutputFolder;
 use super::npy::write_npy;
 use super::table::write_endmembers;
+use crate::convention::Convention;
 use crate::engine::ground::error::{Error, Result};
 use crate::figures::{
     Colormap, Labels, MapText, SpectraFigure, Trace, auto_range, composite_png, map_png,
@@ -15,7 +16,6 @@ use crate::figures::{
 use crate::posterior::Posterior;
 use crate::scene::Scene;
 use crate::scene::{layer, to_image};
-use crate::score::Convention;
 
 /// A reference to compare with, already in the order of the estimated endmembers.
 #[derive(Debug, Clone, Default)]

@@ -29,7 +29,7 @@ pub use truth::Truth;
 pub(crate) use wavelengths::to_nanometres;
 
 /// One band that the fit uses.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Band {
     /// Position in the file, from 0.
     pub index: usize,
@@ -38,7 +38,7 @@ pub struct Band {
 }
 
 /// How stored values became reflectance: `reflectance = stored * gain + offset`.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Scaling {
     /// Factor.
     pub gain: f64,
@@ -158,6 +158,12 @@ impl Scene {
         &self.parts.notes
     }
 
+    /// The geometry alone: places and bands.
+    pub(crate) fn without_spectra(self) -> Self {
+        let cube = Arc::new(Cube::zeros(0, self.parts.bands.len()));
+        Scene { parts: SceneParts { cube, ..self.parts } }
+    }
+
     /// All parts, to make another scene of them.
     pub fn into_parts(self) -> SceneParts {
         self.parts
@@ -166,5 +172,87 @@ impl Scene {
     /// The pixels of a fit: a copy of the spectra in an order of chance.
     pub fn pixels(&self) -> Pixels {
         Pixels::of(self.cube())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Two rows of three pixels, of which the second has no data; two bands.
+    fn parts() -> SceneParts {
+        let band = |index| Band { index, wavelength: None };
+        let mut cube = Cube::zeros(5, 2);
+        (0..5).for_each(|pixel| cube.spectrum_mut(pixel).fill(pixel as f32));
+        SceneParts {
+            name: "field".into(),
+            rows: 2,
+            cols: 3,
+            bands: vec![band(0), band(3)],
+            file_bands: 4,
+            cube: Arc::new(cube),
+            places: vec![0, 2, 3, 4, 5],
+            scaling: Scaling { gain: 1.0, offset: 0.0, rule: String::new() },
+            notes: Vec::new(),
+        }
+    }
+
+    /// What a scene of these parts, changed, is refused with.
+    fn refusal(change: impl FnOnce(&mut SceneParts)) -> String {
+        let mut changed = parts();
+        change(&mut changed);
+        Scene::new(changed).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_scene_has_the_parts_it_was_made_of() {
+        let scene = Scene::new(parts()).unwrap();
+        assert_eq!((scene.name(), scene.rows(), scene.cols()), ("field", 2, 3));
+        assert_eq!((scene.bands().len(), scene.file_bands()), (2, 4));
+        assert_eq!(scene.places(), [0, 2, 3, 4, 5]);
+        assert_eq!(scene.cube().spectrum(4), [4.0, 4.0]);
+        assert_eq!((scene.pixels().count(), scene.pixels().bands()), (5, 2));
+        let back = scene.into_parts();
+        assert_eq!((back.places, back.cube), (parts().places, parts().cube));
+        // Of a scene without spectra the geometry is known.
+        let geometry = SceneParts { cube: Arc::new(Cube::zeros(0, 2)), ..parts() };
+        assert_eq!(Scene::new(geometry).unwrap().places().len(), 5);
+    }
+
+    #[test]
+    fn places_that_do_not_ascend_are_refused() {
+        for (second, third) in [(3, 2), (2, 2)] {
+            let text = refusal(|parts| parts.places[1..3].copy_from_slice(&[second, third]));
+            let words = format!("place {third} follows place {second}");
+            assert!(text.contains("field: ") && text.contains(&words), "{text}");
+        }
+    }
+
+    #[test]
+    fn places_outside_of_the_image_are_refused() {
+        for outside in [6, u32::MAX] {
+            let text = refusal(|parts| parts.places[4] = outside);
+            let words = format!("place {outside} lies outside of the image of 2 x 3 pixels");
+            assert!(text.contains("field: ") && text.contains(&words), "{text}");
+        }
+        assert!(refusal(|parts| parts.rows = 0).contains("0 x 3"));
+        // More pixels than a number can count are still a size.
+        let huge = SceneParts { rows: usize::MAX, cols: usize::MAX, ..parts() };
+        assert!(Scene::new(huge).is_ok());
+    }
+
+    #[test]
+    fn sizes_that_do_not_agree_are_refused() {
+        let of_cube = |pixels, bands| {
+            move |parts: &mut SceneParts| {
+                parts.cube = Arc::new(Cube::zeros(pixels, bands));
+            }
+        };
+        for (pixels, bands) in [(4, 2), (6, 2), (5, 1), (5, 3), (0, 3), (0, 0)] {
+            let text = refusal(of_cube(pixels, bands));
+            let words = format!("{pixels} pixels of {bands} bands, and the scene 5 of 2");
+            assert!(text.contains("field: ") && text.contains(&words), "{text}");
+        }
     }
 }

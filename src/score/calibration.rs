@@ -4,13 +4,13 @@
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
+use crate::convention::Convention;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::guide::Guide;
 use crate::engine::layout::Params;
 use crate::engine::pixels::Pixels;
 use crate::posterior::draws::{Draws, scale};
 use crate::posterior::nested::{self, Nested};
-use crate::score::Convention;
 
 /// Draws that a truth is placed among. 400 possible places: every level that is a multiple of 1/200 is met
 /// exactly, no quantile has to be interpolated.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ndarray::{Array2, Axis};
 
 use super::{Event, Mode, POLISH_STEPS, PROBE_STEPS, Solution};
+use crate::convention::Convention;
 use crate::engine::backend::{Device, each};
 use crate::engine::ground::clock::Instant;
 use crate::engine::ground::error::{Error, Result};
@@ -13,8 +14,8 @@ use crate::engine::model::{Family, Model};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::{self, Outcome, Run, Stop};
 use crate::posterior::Posterior;
-use crate::score::{Convention, match_spectra};
 use crate::starts;
+use crate::statistics::angles::match_spectra;
 
 /// A start and the fit so far.
 pub struct Fitted {

@@ -16,8 +16,8 @@ use crate::engine::guide::Guide;
 use crate::engine::model::Model;
 use crate::engine::pixels::Pixels;
 use crate::engine::svi;
-use crate::score::match_spectra;
 use crate::starts::{self, Init, families};
+use crate::statistics::angles::match_spectra;
 use judge::{Fitted, Judge};
 
 /// How far the search goes.

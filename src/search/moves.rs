@@ -9,8 +9,8 @@ use rayon::prelude::*;
 use super::judge::Fitted;
 use crate::engine::ground::error::Result;
 use crate::engine::pixels::{Cube, Pixels};
-use crate::score::sad;
 use crate::starts::{Candidate, cluster_candidates, misfits, residual_candidates};
+use crate::statistics::angles::sad;
 use crate::statistics::moments::{leading_eigenvectors, mean_spectrum, products, second_moment};
 
 /// A replacement.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use ndarray::{ArrayView1, Zip};
 
+use crate::convention::Convention;
 use crate::engine::ground::error::Result;
 use crate::engine::ground::math::{sigmoid, softplus, softplus_inverse};
 use crate::engine::guide::Guide;
@@ -19,7 +20,6 @@ use crate::engine::model::Model;
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::Settings;
 use crate::posterior::Posterior;
-use crate::score::Convention;
 use crate::starts::{self, purest};
 
 /// The guide of `model`, without brightness and with held endmembers, around the spectra of `shaded`, a fit

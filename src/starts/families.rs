@@ -7,7 +7,7 @@ use super::finder::Finder;
 use super::{Init, check_spectra};
 use crate::engine::ground::error::Result;
 use crate::scene::Cube;
-use crate::score::match_spectra;
+use crate::statistics::angles::match_spectra;
 
 /// Two sets of spectra are one start when no pair is farther apart, radians: far below what tells
 /// materials apart, far above round-off.

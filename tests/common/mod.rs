@@ -11,8 +11,8 @@ use unmixel::engine::layout::{Params, ROW_GROUP, SEPARATE};
 use unmixel::engine::model::{Family, Held, Model, Noise, ScalePrior};
 use unmixel::engine::passes;
 use unmixel::engine::passes::buffers::Buffers;
+use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi::{self, Settings};
-use unmixel::scene::Cube;
 
 /// A number in (0, 1), the same on every machine.
 pub fn uniform(seed: u64, index: u32) -> f64 {
@@ -30,7 +30,7 @@ pub struct Problem {
     pub settings: Settings,
     pub params: Params,
     pub cube: Arc<Cube>,
-    pub state: Guide,
+    pub guide: Guide,
     pub endmembers: Array2<f64>,
     pub abundances: Array2<f32>,
 }
@@ -57,11 +57,11 @@ impl Problem {
             }
         }
         let cube = Arc::new(cube);
-        let params = svi::params(&model, &settings, &cube).unwrap();
+        let params = svi::params(&model, &settings, (pixels, bands)).unwrap();
         let brightness = model
             .brightness
             .map(|_| Array1::from_shape_fn(pixels, |n| 0.1 * normal(3, n as u32) as f32));
-        let state = Guide::around(
+        let guide = Guide::around(
             &params,
             &model,
             &cube,
@@ -69,7 +69,12 @@ impl Problem {
             abundances.view(),
             brightness.as_ref().map(|b| b.view()),
         );
-        Problem { model, settings, params, cube, state, endmembers, abundances }
+        Problem { model, settings, params, cube, guide, endmembers, abundances }
+    }
+
+    /// Its pixels, in the order of everything else here.
+    pub fn pixels(&self) -> Pixels {
+        Pixels::as_given(Arc::clone(&self.cube))
     }
 
     /// The sizes of a run of every pass, what lies between them in memory.
@@ -85,10 +90,10 @@ impl Problem {
                 *to = T::of(f64::from(from));
             }
         };
-        put(&mut buffers.globals, &self.state.globals);
-        put(&mut buffers.locals, &side_by_side(&self.params, &self.state.locals));
-        put(&mut buffers.prior_centre, &self.state.prior_centre);
-        put(&mut buffers.rank_sum, &self.state.rank_sum);
+        put(&mut buffers.globals, &self.guide.globals);
+        put(&mut buffers.locals, &side_by_side(&self.params, &self.guide.locals));
+        put(&mut buffers.prior_centre, &self.guide.prior_centre);
+        put(&mut buffers.rank_sum, &self.guide.rank_sum);
         buffers
     }
 

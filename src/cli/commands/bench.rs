@@ -9,6 +9,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 use unmixel::bench::{self, Case, DeviceReport, Host, Options, PassReport, Report, SCENES};
 use unmixel::engine::backend::{Choice, device};
+use unmixel::engine::wait::block_on;
 use unmixel::figures::{BenchBar, BenchGroup, bench_png};
 use unmixel::results::OutputFolder;
 use unmixel::{Error, Result};
@@ -38,7 +39,7 @@ pub fn run(args: &BenchArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let folder = OutputFolder::prepare(&args.out, args.force)?;
     let stop = || interrupted.load(Ordering::Relaxed);
     let (mut report, whole) =
-        bench::run(&devices, host(), &options, &mut |line| tell!("{line}"), &stop)?;
+        block_on(bench::run(&devices, host(), &options, &mut |line| tell!("{line}"), &stop))?;
     report.ended_unix = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|t| t.as_secs());
     let report = report;
 
@@ -66,8 +67,8 @@ fn scenes(args: &BenchArgs) -> Result<Vec<bench::Standard>> {
     let given: Vec<&str> = args.scene.iter().map(String::as_str).collect();
     let names = if given.is_empty() { default } else { &given };
     for name in names {
-        if !SCENES.iter().any(|scene| scene.name() == *name) {
-            let known: Vec<&str> = SCENES.iter().map(|scene| scene.name()).collect();
+        if !SCENES.iter().any(|scene| scene.name == *name) {
+            let known: Vec<&str> = SCENES.iter().map(|scene| scene.name).collect();
             return Err(Error::option(
                 format!("--scene {name}"),
                 format!("no such scene; there are {}", known.join(", ")),
@@ -75,7 +76,7 @@ fn scenes(args: &BenchArgs) -> Result<Vec<bench::Standard>> {
         }
     }
     let wanted = |name| names.is_empty() || names.contains(&name);
-    Ok(SCENES.iter().filter(|scene| wanted(scene.name())).cloned().collect())
+    Ok(SCENES.iter().filter(|scene| wanted(scene.name)).cloned().collect())
 }
 
 /// This machine.

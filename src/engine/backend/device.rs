@@ -60,6 +60,21 @@ pub struct Device {
 }
 
 impl Device {
+    /// The CPU.
+    pub fn cpu() -> Self {
+        cpu("asked for")
+    }
+
+    /// A hardware GPU if there is one, else the CPU.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] where drivers fail.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn auto() -> Result<Self> {
+        choose(&Choice::Auto)
+    }
+
     /// Whether it is the CPU backend.
     pub fn is_cpu(&self) -> bool {
         matches!(self.place, Place::Cpu)

@@ -170,6 +170,22 @@ impl Guide {
         }
     }
 
+    /// One of these sizes without any values.
+    pub(crate) fn empty(model: Model, params: Params) -> Self {
+        let (globals, locals) = (Vec::new(), Vec::new());
+        let (prior_centre, rank_sum) = (Vec::new(), Vec::new());
+        Guide {
+            model,
+            params,
+            globals,
+            locals,
+            prior_centre,
+            rank_sum,
+            visits: 0.0,
+            momentum: None,
+        }
+    }
+
     /// Number of endmembers, K.
     pub fn k(&self) -> usize {
         self.params.k()

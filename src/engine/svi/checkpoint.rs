@@ -170,7 +170,9 @@ impl Checkpoint {
             visits: head.visits,
             momentum: Some(momentum),
         };
-        guide.check(&sizes).map_err(|e| Error::Checkpoint(format!("the checkpoint is damaged: {e}")))?;
+        guide
+            .check(&sizes)
+            .map_err(|e| Error::Checkpoint(format!("the checkpoint is damaged: {e}")))?;
         Ok((head, self.elbo, guide))
     }
 }

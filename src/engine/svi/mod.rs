@@ -6,6 +6,6 @@ pub mod schedule;
 pub mod settings;
 
 pub use checkpoint::{Checkpoint, Head};
-pub use run::{Outcome, Progress, Run, Stop, fit};
-pub use settings::{LOCAL_RATE, Settings, check, params};
+pub use run::{Outcome, Progress, Run, Stop, fit, median_of_last};
 pub(crate) use settings::{Before, at_step};
+pub use settings::{LOCAL_RATE, Settings, check, params};

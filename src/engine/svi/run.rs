@@ -33,7 +33,7 @@ pub struct Progress {
 }
 
 /// Why a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "reason")]
 pub enum Stop {
     /// The ELBO stood still; the learning rate was then brought down to zero.
@@ -50,6 +50,14 @@ pub enum Stop {
 }
 
 impl Stop {
+    /// The step at which the stopping rule fired, where it did.
+    pub fn fired_at(&self) -> Option<u32> {
+        match self {
+            Stop::Converged { fired_at } => Some(*fired_at),
+            _ => None,
+        }
+    }
+
     /// The reason as a sentence.
     pub fn sentence(&self) -> String {
         match self {
@@ -80,10 +88,22 @@ pub struct Outcome {
     pub seconds: (f64, f64),
 }
 
+impl Progress {
+    /// ELBO, speed and skipped steps as one phrase.
+    pub fn summary(&self) -> String {
+        let speed = f64::from(self.step) / self.elapsed.as_secs_f64().max(1e-9);
+        let skipped = match self.skipped {
+            0 => String::new(),
+            skipped => format!("  {skipped} skipped"),
+        };
+        format!("ELBO {:.3} a pixel  {speed:.0} steps/s{skipped}", self.elbo)
+    }
+}
+
 impl Outcome {
     /// Median ELBO a pixel over the last steps, nats; none when no step was finite.
     pub fn elbo(&self) -> Option<f64> {
-        median_finite(&self.trace[self.trace.len().saturating_sub(BLOCK as usize)..])
+        median_of_last(&self.trace)
     }
 }
 
@@ -387,6 +407,11 @@ pub async fn fit(
         observe(&progress);
     }
     run.finish().await
+}
+
+/// The median ELBO of the last block of steps; none where none is finite.
+pub fn median_of_last(trace: &[f64]) -> Option<f64> {
+    median_finite(&trace[trace.len().saturating_sub(BLOCK as usize)..])
 }
 
 /// The median, not the mean: a draw from the tail of a narrow guide can cost hundreds of nats.

@@ -49,6 +49,35 @@ pub struct Nested<'a> {
     pub steps: Vec<f64>,
 }
 
+/// The posterior of a scene's spectra on its own: normal in u = softplus^-1(c).
+#[derive(Debug, Clone, PartialEq)]
+pub struct SceneNormal {
+    /// Mean of u, (K L).
+    pub(crate) centre: Vec<f64>,
+    /// Lower Cholesky factor of the inverse covariance, (K L, K L).
+    pub(crate) factor: DMatrix<f64>,
+}
+
+impl SceneNormal {
+    /// As the guide has it: independent values.
+    ///
+    /// # Errors
+    ///
+    /// What [`check`] refuses.
+    pub fn of_guide(guide: &Guide) -> Result<Self> {
+        check(&guide.params)?;
+        let p = &guide.params;
+        let at = |a: usize| (a / p.bands as usize) * p.stride() + a % p.bands as usize;
+        let size = p.k() * p.bands as usize;
+        let (centre, precision): (Vec<f64>, Vec<f64>) = (0..size)
+            .map(|a| guide.marginal(at(a)))
+            .map(|(loc, scale)| (loc, 1.0 / scale.max(f64::MIN_POSITIVE)))
+            .unzip();
+        let factor = DMatrix::from_diagonal(&DVector::from_vec(precision));
+        Ok(SceneNormal { centre, factor })
+    }
+}
+
 /// What the pixels' likelihoods need of draws of the spectra.
 #[derive(Debug)]
 pub struct Scenes {
@@ -136,6 +165,30 @@ impl<'a> Nested<'a> {
             let bounded = |step: &f64| step.clamp(-LONGEST, LONGEST);
             centre.iter_mut().zip(step.iter()).for_each(|(u, s)| *u += bounded(s));
         }
+    }
+
+    /// Of pixels whose scene is known: the guide's latents of the scene but for its spectra, which are `scene`'s.
+    ///
+    /// # Errors
+    ///
+    /// What [`check`] refuses, and [`Error::Fit`] where sizes do not agree.
+    pub fn given(guide: &'a Guide, of: &'a FitPixels, scene: &SceneNormal) -> Result<Self> {
+        check(&guide.params)?;
+        let size = guide.k() * guide.params.bands as usize;
+        if scene.centre.len() != size || scene.factor.shape() != (size, size) {
+            return Err(Error::Fit(format!(
+                "the posterior of the spectra has {} values, and the guide {size}",
+                scene.centre.len()
+            )));
+        }
+        let factor = Cholesky::pack_dirty(scene.factor.clone());
+        let pixels = Pixels::new(guide, of.cube());
+        Ok(Nested { of, pixels, centre: scene.centre.clone(), factor, steps: vec![0.0] })
+    }
+
+    /// The posterior of the spectra.
+    pub fn scene(&self) -> SceneNormal {
+        SceneNormal { centre: self.centre.clone(), factor: self.factor.l() }
     }
 
     pub(crate) fn params(&self) -> &'a Params {

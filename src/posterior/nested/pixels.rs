@@ -243,9 +243,18 @@ pub(super) mod tests {
     use super::*;
     use crate::engine::model::Model;
 
-    /// Eight pixels of two bands without data, for likelihoods that are given.
-    pub(in crate::posterior::nested) fn params(model: &Model) -> Params {
-        Params::new(model, 8, 2, 8, 1, 7).unwrap()
+    /// A guide of so many pixels and bands whose latents are all zero.
+    pub(in crate::posterior::nested) fn flat(model: &Model, pixels: usize, bands: usize) -> Guide {
+        let params = Params::new(model, pixels, bands, pixels, 1, 7).unwrap();
+        Guide {
+            model: model.clone(),
+            params,
+            globals: vec![0.0; params.global_stride()],
+            locals: vec![0.0; pixels * params.local_stride as usize],
+            prior_centre: vec![0.0; params.k() * params.stride()],
+            rank_sum: Vec::new(),
+            visits: 0.0,
+        }
     }
 
     /// Mean of each amount and the share of the first below 0.05, by draws and by summing the density over
@@ -257,11 +266,9 @@ pub(super) mod tests {
             brightness: brightness.then_some(0.5),
             ..Model::new(k)
         };
-        let params = params(&model);
-        let cube = Cube::zeros(8, 2);
-        let globals = vec![0.0; params.global_stride()];
-        let locals = vec![0.0; 8 * params.local_stride as usize];
-        let pixels = Pixels::new(&params, &cube, &globals, &locals);
+        // Eight pixels of two bands without data: the likelihood is given.
+        let (guide, cube) = (flat(&model, 8, 2), Cube::zeros(8, 2));
+        let pixels = Pixels::new(&guide, &cube);
         let expected = pixels.expected(3);
         let mut drawn = Drawn::default();
         pixels.draw(3, (0, 20_000), (linear, square), &expected, &mut drawn);
@@ -325,10 +332,8 @@ pub(super) mod tests {
         for (linear, square) in [(0.0, 0.0), (f64::NAN, 1.0), (1e200, 1e300)] {
             for brightness in [true, false] {
                 let model = Model { brightness: brightness.then_some(1.0), ..Model::new(3) };
-                let params = params(&model);
-                let (cube, globals) = (Cube::zeros(8, 2), vec![0.0; params.global_stride()]);
-                let locals = vec![0.0; 8 * params.local_stride as usize];
-                let pixels = Pixels::new(&params, &cube, &globals, &locals);
+                let (guide, cube) = (flat(&model, 8, 2), Cube::zeros(8, 2));
+                let pixels = Pixels::new(&guide, &cube);
                 let mut drawn = Drawn::default();
                 let form = ([linear; 3], [square; 9]);
                 pixels.draw(0, (0, 20), (&form.0, &form.1), &pixels.expected(0), &mut drawn);
@@ -342,10 +347,9 @@ pub(super) mod tests {
     #[test]
     fn one_endmember_fills_its_pixels() {
         for brightness in [None, Some(1.0)] {
-            let params = params(&Model { brightness, ..Model::new(1) });
-            let (cube, globals) = (Cube::zeros(8, 2), vec![0.0; params.global_stride()]);
-            let locals = vec![0.0; 8 * params.local_stride as usize];
-            let pixels = Pixels::new(&params, &cube, &globals, &locals);
+            let model = Model { brightness, ..Model::new(1) };
+            let (guide, cube) = (flat(&model, 8, 2), Cube::zeros(8, 2));
+            let pixels = Pixels::new(&guide, &cube);
             let mut drawn = Drawn::default();
             // A likelihood with mean 0.8 and sd 0.1.
             pixels.draw(0, (0, 2000), (&[80.0], &[100.0]), &[1.0], &mut drawn);

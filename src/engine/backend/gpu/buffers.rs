@@ -62,12 +62,7 @@ impl DeviceBuffers {
     }
 
     /// Reads the first words, piece by piece.
-    pub async fn read(
-        &self,
-        opened: &Opened,
-        buf: Buf,
-        len: usize,
-    ) -> Result<Vec<u32>, String> {
+    pub async fn read(&self, opened: &Opened, buf: Buf, len: usize) -> Result<Vec<u32>, String> {
         let Opened { device, queue, waiter, .. } = opened;
         let mut words = Vec::with_capacity(len);
         let staging = device.create_buffer(&wgpu::BufferDescriptor {

@@ -128,20 +128,13 @@ impl Gpu {
 
     /// Writes the first words of a buffer.
     pub async fn upload(&self, buf: Buf, words: &[u32]) -> Result<()> {
-        self.buffers
-            .write(&self.opened, buf, words)
-            .await
-            .map_err(|e| self.lost(&e))?;
+        self.buffers.write(&self.opened, buf, words).await.map_err(|e| self.lost(&e))?;
         self.check()
     }
 
     /// Reads the first `len` words of a buffer.
     pub async fn download(&self, buf: Buf, len: usize) -> Result<Vec<u32>> {
-        let words = self
-            .buffers
-            .read(&self.opened, buf, len)
-            .await
-            .map_err(|e| self.lost(&e))?;
+        let words = self.buffers.read(&self.opened, buf, len).await.map_err(|e| self.lost(&e))?;
         self.check()?;
         Ok(words)
     }

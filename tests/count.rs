@@ -7,7 +7,7 @@ use unmixel::scene::Cube;
 use unmixel::simulate::{Settings, simulate};
 
 fn of(settings: &Settings) -> Rank {
-    rank(&simulate(settings).unwrap().scene("rank").unwrap().cube).unwrap()
+    rank(simulate(settings).unwrap().scene("rank").unwrap().cube()).unwrap()
 }
 
 fn settings(k: usize, seed: u64) -> Settings {
@@ -117,7 +117,7 @@ fn short_fits_find_the_number_in_shade_variability_and_noise_that_bands_share() 
             noise_sd: 0.01,
             ..settings(k, seed)
         };
-        let cube = simulate(&settings).unwrap().scene("rank").unwrap().cube;
+        let cube = simulate(&settings).unwrap().scene("rank").unwrap().cube().clone();
         let moments = rank(&cube).unwrap();
         let found = moments.clone().with_evidence(fits(&cube, &|| false));
         assert_eq!(found.recommended, k, "{:?}", found.evidence);
@@ -141,7 +141,7 @@ fn odd_scenes_have_evidence_or_none() {
         assert_eq!(numbers, (1..=bands.min(pixels)).collect::<Vec<_>>());
         assert!(found.iter().all(|one| one.elbo.is_some()), "{found:?}");
     }
-    let cube = simulate(&settings(3, 0)).unwrap().scene("rank").unwrap().cube;
+    let cube = simulate(&settings(3, 0)).unwrap().scene("rank").unwrap().cube().clone();
     assert_eq!(fits(&cube, &|| true), []);
     let moments = rank(&cube).unwrap();
     assert_eq!(moments.clone().with_evidence(Vec::new()), moments, "no fits change nothing");
