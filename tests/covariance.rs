@@ -13,6 +13,7 @@ use unmixel::engine::guide::Guide;
 use unmixel::engine::model::{Model, Noise};
 use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi::{self, Outcome, Settings};
+use unmixel::engine::wait::block_on;
 use unmixel::posterior::covariance::NoiseCovariance;
 
 const PIXELS: usize = 4000;
@@ -67,7 +68,8 @@ fn fit(noise: Noise) -> Outcome {
     let ones = Array2::ones((PIXELS, 1));
     let guide = Guide::around(&params, &model, &cube, endmember.view(), ones.view(), None);
     let device = device::cpu("a test");
-    svi::fit(&device, &settings, &Pixels::as_given(cube), guide, &mut |_| (), &|| false).unwrap()
+    block_on(svi::fit(&device, &settings, &Pixels::as_given(cube), guide, &mut |_| (), &|| false))
+        .unwrap()
 }
 
 /// Largest errors: of a correlation, and of an sd relative to itself.
@@ -112,6 +114,7 @@ fn flat(model: &Model, bands: usize) -> Guide {
         prior_centre: vec![0.0; params.k() * params.stride()],
         rank_sum: Vec::new(),
         visits: 0.0,
+        momentum: None,
     }
 }
 

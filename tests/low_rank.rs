@@ -12,8 +12,8 @@ use std::sync::Arc;
 use common::{Problem, adapter, guide_of, normal, rank_sum, run_to, side_by_side};
 use ndarray::Array2;
 use unmixel::Convention;
+use unmixel::engine::backend::device;
 use unmixel::engine::backend::gpu::Gpu;
-use unmixel::engine::backend::{Backend, device};
 use unmixel::engine::ground::rng::{self, Stream};
 use unmixel::engine::guide::Guide;
 use unmixel::engine::layout::{Buf, ROW_GROUP};
@@ -21,6 +21,7 @@ use unmixel::engine::model::{Family, Model, Noise};
 use unmixel::engine::passes;
 use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi::{self, Settings};
+use unmixel::engine::wait::block_on;
 use unmixel::posterior::Posterior;
 
 fn problem(family: Family) -> Problem {
@@ -118,11 +119,11 @@ fn the_running_sum_is_that_of_all_pixels() {
     assert!(apart(&rank_sum(&problem.params, &without_one), &b.rank_sum) > 1e-4);
 
     let Some(adapter) = adapter() else { return };
-    let (cube, state) = (Arc::clone(&problem.cube), problem.guide.clone());
-    let mut gpu = Gpu::new(&adapter, &problem.params, cube, state).unwrap();
-    gpu.run(&problem.steps(400), &|| false).unwrap();
-    let (_, locals) = gpu.guide().unwrap();
-    let words = gpu.download(Buf::RankSum, problem.params.len(Buf::RankSum)).unwrap();
+    let (cube, guide) = (Arc::clone(&problem.cube), problem.guide.clone());
+    let mut gpu = block_on(Gpu::new(&adapter, &problem.params, cube, guide)).unwrap();
+    block_on(gpu.run(&problem.steps(400), &|| false)).unwrap();
+    let (_, locals) = block_on(gpu.guide()).unwrap();
+    let words = block_on(gpu.download(Buf::RankSum, problem.params.len(Buf::RankSum))).unwrap();
     let found: Vec<f32> = words.into_iter().map(f32::from_bits).collect();
     let locals = side_by_side(&problem.params, &locals);
     assert!(apart(&rank_sum(&problem.params, &locals), &found) < 1e-5);
@@ -157,14 +158,15 @@ fn the_largest_matrix_is_inverted() {
     run_to(&problem.step(), &mut twin, "sum_rank");
     let (pass, run) =
         passes::all::<f32>().into_iter().find(|(pass, _)| pass.name == "factor_rank").unwrap();
-    let (cube, state) = (Arc::clone(&problem.cube), problem.guide.clone());
-    let mut gpu = Gpu::with_passes(&adapter, &problem.params, cube, state, &[pass]).unwrap();
+    let (cube, guide) = (Arc::clone(&problem.cube), problem.guide.clone());
+    let mut gpu =
+        block_on(Gpu::with_passes(&adapter, &problem.params, cube, guide, &[pass])).unwrap();
     for buf in [Buf::RankPartials, Buf::RankSum] {
-        gpu.upload(buf, twin.words(buf)).unwrap();
+        block_on(gpu.upload(buf, twin.words(buf))).unwrap();
     }
-    gpu.run(&[problem.step()], &|| false).unwrap();
+    block_on(gpu.run(&[problem.step()], &|| false)).unwrap();
     run(&problem.step(), &mut twin);
-    let words = gpu.download(Buf::RankInverse, side * side + 1).unwrap();
+    let words = block_on(gpu.download(Buf::RankInverse, side * side + 1)).unwrap();
     for (shader, twin) in words.into_iter().map(f32::from_bits).zip(&twin.rank_inverse) {
         // 64 eliminations of rounding 6e-8, on values up to 1.
         assert!((shader - twin).abs() < 1e-5 * twin.abs().max(1.0), "{shader} {twin}");
@@ -371,7 +373,8 @@ impl Small {
         let guide = Guide::around(&params, &self.model, &self.cube, c, w, Some(level.view()));
         let cpu = device::cpu("a test");
         let pixels = Pixels::as_given(Arc::clone(&self.cube));
-        let fit = svi::fit(&cpu, &settings, &pixels, guide, &mut |_| (), &|| false).unwrap();
+        let fit =
+            block_on(svi::fit(&cpu, &settings, &pixels, guide, &mut |_| (), &|| false)).unwrap();
         let last = &fit.trace[fit.trace.len() - 500..];
         let elbo = last.iter().sum::<f64>() / last.len() as f64;
         (covariance(&fit.guide), elbo)

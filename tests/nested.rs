@@ -13,6 +13,7 @@ use unmixel::engine::layout::Params;
 use unmixel::engine::model::{Family, Model, Noise};
 use unmixel::engine::pixels::Pixels;
 use unmixel::engine::svi::{self, Settings};
+use unmixel::engine::wait::block_on;
 use unmixel::posterior::Posterior;
 use unmixel::posterior::nested::{self, Nested};
 use unmixel::score::calibration::{Known, coverage, nested_places, places};
@@ -75,7 +76,8 @@ fn fitted(k: usize, seed: u64) -> (Guide, Pixels, Array2<f64>, Array2<f32>) {
     let start = starts::start(scene.cube(), k, &Init::Vca, true, seed).unwrap();
     let guide = starts::begin(&model, &settings, &pixels, start.endmembers).unwrap();
     let device = device::choose(&Choice::Cpu).unwrap();
-    let outcome = svi::fit(&device, &settings, &pixels, guide, &mut |_| (), &|| false).unwrap();
+    let outcome =
+        block_on(svi::fit(&device, &settings, &pixels, guide, &mut |_| (), &|| false)).unwrap();
     let shares = simulated.abundances.into_shape_with_order((300, k)).unwrap();
     let (c, w) = convert(simulated.endmembers.view(), shares.view(), Convention::Peak).unwrap();
     (outcome.guide, pixels, c, w)

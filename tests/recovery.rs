@@ -14,6 +14,7 @@ use unmixel::engine::guide::Guide;
 use unmixel::engine::model::{Model, Noise};
 use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi::{self, Outcome, Settings, Stop};
+use unmixel::engine::wait::block_on;
 use unmixel::posterior::Posterior;
 use unmixel::score::score;
 use unmixel::simulate::{self, simulate};
@@ -34,7 +35,8 @@ fn fit(
 
 fn fit_from(settings: &Settings, pixels: &Pixels, guide: Guide) -> (Outcome, Posterior) {
     let device = device::cpu("a test");
-    let outcome = svi::fit(&device, settings, pixels, guide, &mut |_| (), &|| false).unwrap();
+    let outcome =
+        block_on(svi::fit(&device, settings, pixels, guide, &mut |_| (), &|| false)).unwrap();
     let posterior = Posterior::new(&outcome.guide, pixels, Convention::Reflectance);
     (outcome, posterior)
 }

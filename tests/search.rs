@@ -8,6 +8,7 @@ use unmixel::engine::backend::{Choice, Device, device};
 use unmixel::engine::model::{Family, Model};
 use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi;
+use unmixel::engine::wait::block_on;
 use unmixel::score::match_spectra;
 use unmixel::search::{self, Event, Found, Settings};
 use unmixel::simulate::{self, Simulated, simulate};
@@ -44,7 +45,7 @@ fn model(k: usize) -> Model {
 
 fn run(pixels: &Pixels, k: usize, settings: &Settings, observe: &(dyn Fn(&Event) + Sync)) -> Found {
     let fit = svi::Settings { batch_size: 400, ..Default::default() };
-    search::search(&cpu(), &model(k), &fit, settings, pixels, observe, &|| false).unwrap()
+    block_on(search::search(&cpu(), &model(k), &fit, settings, pixels, observe, &|| false)).unwrap()
 }
 
 #[test]
@@ -103,7 +104,8 @@ fn moves_replace_split_and_merge_and_go_on_while_there_is_time() {
     };
     let stop = || third.load(Ordering::Relaxed) > 0;
     let found =
-        search::search(&cpu(), &model(3), &fit, &settings, &pixels, &observe, &stop).unwrap();
+        block_on(search::search(&cpu(), &model(3), &fit, &settings, &pixels, &observe, &stop))
+            .unwrap();
     let tried = |what: &str| found.solutions.iter().any(|one| one.origin.contains(what));
     for what in ["explained worst", "cluster's centre", " in two, one for ", " in one, "] {
         assert!(tried(what), "{what}: {:#?}", found.solutions);
@@ -121,7 +123,8 @@ fn a_time_that_is_over_leaves_the_starts_and_no_time_is_refused() {
     for seconds in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let none = Settings { seconds: Some(seconds), ..settings.clone() };
         let fit = svi::Settings::default();
-        let refused = search::search(&cpu(), &model(2), &fit, &none, &pixels, &|_| (), &|| false);
+        let refused =
+            block_on(search::search(&cpu(), &model(2), &fit, &none, &pixels, &|_| (), &|| false));
         assert!(matches!(refused, Err(Error::Setting { .. })), "{seconds}");
     }
 }
@@ -142,7 +145,8 @@ fn an_interrupted_search_has_a_result() {
     let soon = || asked.fetch_add(1, Ordering::Relaxed) > 700;
     let settings = Settings { starts: 3, moves: 2, seconds: None };
     let found =
-        search::search(&cpu(), &model(3), &fit, &settings, &pixels, &|_| (), &soon).unwrap();
+        block_on(search::search(&cpu(), &model(3), &fit, &settings, &pixels, &|_| (), &soon))
+            .unwrap();
     assert!(!found.guide.globals.is_empty());
     assert!(found.solutions.len() == 3, "no moves after the interruption");
 }
@@ -155,7 +159,7 @@ fn an_interrupt_at_any_time_gives_the_best_so_far_or_says_that_there_is_nothing(
     let searched = |questions: usize| {
         let asked = AtomicUsize::new(0);
         let soon = || asked.fetch_add(1, Ordering::Relaxed) >= questions;
-        search::search(&cpu(), &model(3), &fit, &settings, &pixels, &|_| (), &soon)
+        block_on(search::search(&cpu(), &model(3), &fit, &settings, &pixels, &|_| (), &soon))
     };
     assert!(matches!(searched(0), Err(Error::Interrupted)));
     let mut unfitted = 0;
@@ -200,7 +204,8 @@ fn small_and_odd_scenes_have_an_outcome() {
     let pixels = Pixels::of(&Cube::zeros(4, 2));
     let fit = svi::Settings::default();
     let none = Settings { starts: 0, moves: 0, seconds: None };
-    let refused = search::search(&cpu(), &model(2), &fit, &none, &pixels, &|_| (), &|| false);
+    let refused =
+        block_on(search::search(&cpu(), &model(2), &fit, &none, &pixels, &|_| (), &|| false));
     assert!(matches!(refused, Err(Error::Setting { .. })), "{refused:?}");
 }
 

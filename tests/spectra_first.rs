@@ -7,6 +7,7 @@ use unmixel::engine::guide::Guide;
 use unmixel::engine::layout::Params;
 use unmixel::engine::model::{Family, Held, Model};
 use unmixel::engine::svi;
+use unmixel::engine::wait::block_on;
 use unmixel::score::match_spectra;
 use unmixel::search::spectra_first;
 use unmixel::simulate::{self, Simulated, simulate};
@@ -55,7 +56,8 @@ fn what_is_held_keeps_its_bytes_and_all_else_moves() {
         let found = start(scene.cube(), 3, &Init::Vca, true, 0).unwrap();
         let begin = starts::begin(&model, &settings, &pixels, found.endmembers).unwrap();
         let before = begin.globals.clone();
-        let fit = svi::fit(&cpu(), &settings, &pixels, begin, &mut |_| {}, &|| false).unwrap();
+        let fit =
+            block_on(svi::fit(&cpu(), &settings, &pixels, begin, &mut |_| {}, &|| false)).unwrap();
         let after = fit.guide;
         let p = after.params;
         let moved = |first: usize, count: usize| {
@@ -84,7 +86,8 @@ fn spectra_that_come_first_have_the_size_of_their_pixels() {
         row *= size;
     }
     let begin = starts::begin(&bright, &settings, &pixels, found.endmembers).unwrap();
-    let fit = svi::fit(&cpu(), &settings, &pixels, begin, &mut |_| {}, &|| false).unwrap();
+    let fit =
+        block_on(svi::fit(&cpu(), &settings, &pixels, begin, &mut |_| {}, &|| false)).unwrap();
     let fitted = fit.guide;
     let spectra = |guide: &Guide| {
         ndarray::Array2::from_shape_fn((3, 32), |(k, l)| {
@@ -133,7 +136,8 @@ fn what_spectra_share_with_the_scene_goes_along() {
         (low(model(true, Held::Nothing)), low(model(false, Held::SpectraAndVariability)));
     let found = start(scene.cube(), 3, &Init::Vca, true, 0).unwrap();
     let begin = starts::begin(&on, &settings, &pixels, found.endmembers).unwrap();
-    let fit = svi::fit(&cpu(), &settings, &pixels, begin, &mut |_| {}, &|| false).unwrap();
+    let fit =
+        block_on(svi::fit(&cpu(), &settings, &pixels, begin, &mut |_| {}, &|| false)).unwrap();
     let fitted = fit.guide;
     let after = spectra_first::begin(&off, &settings, &pixels, &fitted).unwrap();
     let loadings = |guide: &Guide, latent: usize| {

@@ -13,6 +13,7 @@ use unmixel::engine::passes;
 use unmixel::engine::passes::buffers::Buffers;
 use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi::{self, Settings};
+use unmixel::engine::wait::block_on;
 
 /// A number in (0, 1), the same on every machine.
 pub fn uniform(seed: u64, index: u32) -> f64 {
@@ -310,7 +311,7 @@ pub fn adapter() -> Option<unmixel::engine::backend::gpu::Adapter> {
         eprintln!("SKIPPED, UNMIXEL_GPU=skip: no shader ran in this test");
         return None;
     }
-    let adapter = unmixel::engine::backend::gpu::adapters().into_iter().next();
+    let adapter = block_on(unmixel::engine::backend::gpu::adapters()).into_iter().next();
     match &adapter {
         Some(adapter) => {
             eprintln!("shaders on {} ({})", adapter.info().name, adapter.info().driver)

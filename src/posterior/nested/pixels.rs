@@ -254,6 +254,7 @@ pub(super) mod tests {
             prior_centre: vec![0.0; params.k() * params.stride()],
             rank_sum: Vec::new(),
             visits: 0.0,
+            momentum: None,
         }
     }
 
