@@ -287,7 +287,6 @@ pub fn run(
         trace_window: 50,
         stopped_at,
     };
-    let earlier = folder.earlier();
     let mut files = write_all(folder, &results)?;
     if let Some(found) = &found {
         let shown = posterior.endmember_mean.view();
@@ -322,10 +321,10 @@ pub fn run(
         search: found.as_ref().map(search::record),
         scores: scored.as_ref().map(|scored| serde_json::json!(scored.scores)),
         files,
-        run: RunReport::current(std::env::args().collect(), started, Stages(seconds)),
+        run: RunReport::current(super::command(), started, Stages(seconds)),
     };
     report.write(folder)?;
-    folder.remove_left(&earlier, &report.files)?;
+    super::commit(folder, "fit")?;
     if let Some(scored) = &scored {
         print(&tables::scores(&names, &scored.scores).to_string())?;
     }

@@ -41,6 +41,9 @@ impl Default for Settings {
     }
 }
 
+/// Most starts, and moves a round: each takes memory and seconds, and beyond some dozens nothing new
+/// is found.
+pub const MOST_TRIES: usize = 10_000;
 /// Steps after which starts are compared: short, and in favour of fast starts, so that the best of
 /// several modes go on.
 pub const PROBE_STEPS: u32 = 300;
@@ -139,8 +142,13 @@ pub fn search(
     observe: &(dyn Fn(&Event) + Sync),
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Found> {
-    if settings.starts == 0 {
-        return Err(Error::option("--restarts 0", "must be at least 1"));
+    for (name, given, least) in [("restarts", settings.starts, 1), ("search", settings.moves, 0)] {
+        if !(least..=MOST_TRIES).contains(&given) {
+            return Err(Error::option(
+                format!("--{name} {given}"),
+                format!("must be at least {least} and at most {MOST_TRIES}"),
+            ));
+        }
     }
     if settings.seconds.is_some_and(|s| !(s.is_finite() && s > 0.0)) {
         let given = settings.seconds.unwrap_or_default();

@@ -2,3 +2,4 @@
 
 pub mod effective;
 pub(crate) mod moments;
+pub(crate) mod principal;

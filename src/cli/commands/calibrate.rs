@@ -25,7 +25,7 @@ use unmixel::{Error, Result};
 use crate::cli::args::{CalibrateArgs, GuideArg};
 use crate::cli::run::guide_of;
 use crate::cli::search::WORTH_A_SEARCH;
-use crate::cli::{Done, print, tables};
+use crate::cli::{Done, commit, print, tables};
 
 /// Probabilities of the central intervals in the table.
 const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
@@ -263,6 +263,7 @@ pub fn run(args: &CalibrateArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> 
         }
     }
     write(args, &folder, &settings, &cases, &rows)?;
+    commit(&folder, "calibrate")?;
     print(&table(&rows).to_string())?;
     print(&format!("calibration.json, calibration.png in {}", folder.path().display()))?;
     Ok(if rows.len() < total { Done::Interrupted } else { Done::Whole })

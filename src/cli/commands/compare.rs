@@ -19,7 +19,7 @@ use super::fit;
 use crate::cli::args::CompareArgs;
 use crate::cli::reference::{Reference, Scores, valid};
 use crate::cli::run::{Job, check_names, convention, run as run_job};
-use crate::cli::{Done, print, scene, tables};
+use crate::cli::{Done, commit, print, scene, tables};
 
 /// What one method found, in one convention.
 struct Found {
@@ -53,6 +53,8 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let given = if args.names.is_empty() { truth.names.clone() } else { Some(args.names.clone()) };
     let names = Labels::new(&given.unwrap_or_default(), k).shown;
     let folder = OutputFolder::prepare(&args.run.out, args.run.force)?;
+    folder.protect(&args.scene);
+    folder.protect(&args.truth);
 
     let cube = &scene.cube;
     let mut found = vec![
@@ -60,7 +62,7 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         baseline("N-FINDR + FCLS", cube, || nfindr(cube, k, seed), fcls)?,
         baseline("VCA + NNLS", cube, || vca(cube, k, seed), nnls)?,
     ];
-    let results = OutputFolder::prepare(folder.path().join("fit"), args.run.force)?;
+    let results = folder.inner("fit")?;
     let job = Job {
         scene,
         path: args.scene.display().to_string(),
@@ -102,6 +104,7 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         serde_json::to_writer_pretty(&mut *to, &record)?;
         to.write_all(b"\n")
     })?;
+    commit(&folder, "compare")?;
     let header: Vec<&str> = cells[0].iter().map(String::as_str).collect();
     let mut table = tables::table(&header);
     cells[1..].iter().for_each(|row| {
@@ -143,13 +146,13 @@ fn baseline(
 
 /// The fit, from the files that it wrote.
 fn fitted(results: &OutputFolder, scene: &Scene, convention: Convention) -> Result<Found> {
-    let at = |name: &str| results.path().join(name);
-    let endmembers = library::read(at("endmembers.csv"))?.for_scene(scene)?;
-    let path = at("abundance_mean.npy");
-    let maps: Array3<f32> =
-        ndarray_npy::read_npy(&path).map_err(|error| Error::file(&path, error.to_string()))?;
+    let at = |name: &str| results.staged(name);
+    let endmembers = library::read(at("endmembers.csv")?)?.for_scene(scene)?;
+    let path = at("abundance_mean.npy")?;
+    let maps = unmixel::io::estimate::read(&path, None, None)?.abundances;
+    let maps = maps.ok_or_else(|| Error::file(&path, "holds no abundances."))?;
     let abundances = valid(scene, &maps);
-    let path = at("report.json");
+    let path = at("report.json")?;
     let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
     let report: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| Error::file(&path, error.to_string()))?;

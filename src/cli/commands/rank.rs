@@ -10,7 +10,7 @@ use unmixel::results::OutputFolder;
 use unmixel::scene::Cube;
 
 use crate::cli::args::RankArgs;
-use crate::cli::{Done, print, scene, tables};
+use crate::cli::{Done, commit, print, scene, tables};
 
 /// All estimates of the number of endmembers, with their progress.
 pub fn estimate(device: &Device, cube: &Cube, seed: u64, interrupted: &AtomicBool) -> Result<Rank> {
@@ -31,12 +31,14 @@ pub fn run(args: &RankArgs, interrupted: &AtomicBool) -> Result<Done> {
     let found = estimate(&device, &scene.cube, args.seed, interrupted)?;
     if let Some(path) = &args.out {
         let folder = OutputFolder::prepare(path, args.force)?;
+        folder.protect(&args.scene);
         let png = count_png(&found, &format!("{}: how many endmembers", scene.name))?;
         folder.write("rank.png", |to| to.write_all(&png))?;
         folder.write("rank.json", |to| {
             serde_json::to_writer_pretty(&mut *to, &found)?;
             to.write_all(b"\n")
         })?;
+        commit(&folder, "rank")?;
     }
     let done = if interrupted.load(Ordering::Relaxed) { Done::Interrupted } else { Done::Whole };
     if args.json {

@@ -16,6 +16,7 @@ pub mod gpu;
 mod memory;
 
 pub use device::{Choice, Device, DeviceInfo};
+pub(crate) use memory::available as available_memory;
 
 /// A run's state on a device.
 pub trait Backend: Send {
