@@ -25,8 +25,8 @@ mod values;
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
@@ -70,6 +70,10 @@ pub fn main() -> ExitCode {
     match done {
         Ok(Done::Whole) => ExitCode::SUCCESS,
         Ok(Done::Interrupted) => ExitCode::from(INTERRUPTED),
+        Err(error) if interrupted() => {
+            complain(&format!("interrupted before there was a result to write: {error}"));
+            ExitCode::from(INTERRUPTED)
+        }
         Err(error) => {
             complain(&error.to_string());
             if error.is_bad_input() { ExitCode::from(BAD_INPUT) } else { ExitCode::FAILURE }
@@ -112,9 +116,17 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(BAD_INPUT)
 }
 
+/// The flag of this process, once a command listens for interruptions.
+static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// Whether the program was interrupted.
+fn interrupted() -> bool {
+    FLAG.get().is_some_and(|flag| flag.load(Ordering::Relaxed))
+}
+
 /// A flag that the first Ctrl-C raises; the second ends the program at once.
 fn interruption() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(FLAG.get_or_init(Arc::default));
     let raised = Arc::clone(&flag);
     // Without a handler Ctrl-C just ends the program: nothing is half-written even then.
     // With the feature `termination` this is SIGTERM and SIGHUP, too: schedulers send the one, a

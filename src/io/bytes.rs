@@ -220,3 +220,64 @@ fn too_much(path: &Path, bytes: usize) -> Error {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_cut_short_is_a_sentence() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&[7; 100_000]).unwrap();
+        let bytes = FileBytes::open(file.path()).unwrap();
+        let mut out = [0; 8];
+        bytes.read_at(99_992, &mut out).unwrap();
+        assert_eq!(out, [7; 8]);
+        // A map of these bytes would end the program here.
+        file.as_file().set_len(10).unwrap();
+        let error = bytes.read_at(99_992, &mut out).unwrap_err();
+        assert!(error.is_bad_input());
+        let told = error.to_string();
+        assert!(told.contains("100000 bytes") && told.contains("cut short"), "{told}");
+        assert!(bytes.first(0..100, 100).is_err());
+        let mut all = Vec::new();
+        assert!(bytes.reader(0..bytes.len()).read_to_end(&mut all).is_err());
+    }
+
+    #[test]
+    fn a_range_is_read_and_nothing_beyond() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        let bytes = FileBytes::open(file.path()).unwrap();
+        let mut reader = bytes.reader(2..7);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "23456");
+        assert_eq!(reader.seek(SeekFrom::End(-2)).unwrap(), 3);
+        text.clear();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "56");
+        assert!(reader.seek(SeekFrom::Current(-6)).is_err());
+    }
+
+    #[test]
+    fn no_more_is_unpacked_than_is_expected() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), Default::default());
+        packed.write_all(&[5; 1000]).unwrap();
+        file.write_all(&packed.finish().unwrap()).unwrap();
+        let bytes = FileBytes::open(file.path()).unwrap();
+        let stream = Stream::Zlib(0..bytes.len());
+        let of = |skip, len| Packed { file: Arc::clone(&bytes), stream: stream.clone(), skip, len };
+        assert_eq!(of(10, 20).unpack().unwrap(), [5; 20]);
+        assert_eq!(of(0, 1000).unpack().unwrap().len(), 1000);
+        for (skip, len) in [(0, 1001), (990, 11), (2000, 1)] {
+            assert!(of(skip, len).unpack().unwrap_err().is_bad_input(), "{skip}, {len}");
+        }
+        // More than any machine has is refused before the first byte.
+        let told = of(0, usize::MAX / 2).unpack().unwrap_err().to_string();
+        assert!(!cfg!(target_os = "linux") || told.contains("memory"), "{told}");
+    }
+}

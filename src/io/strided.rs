@@ -210,3 +210,69 @@ impl Strided {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::super::bytes::FileBytes;
+    use super::super::numbers::Kind;
+    use super::*;
+
+    /// Every order, in a file and in memory, by blocks of any number of rows: also where rows run
+    /// fastest and a block is a small part of them.
+    #[test]
+    fn blocks_of_rows_are_the_same_from_every_order() {
+        let (rows, cols, bands) = (41, 3, 5);
+        let value = |r: usize, c: usize, b: usize| (100 * r + 10 * c + b) as u16;
+        let header = Header { rows, cols, bands, ..Header::default() };
+        let of_bytes = |order| -> Vec<u8> {
+            let mut at = vec![0; rows * cols * bands];
+            for r in 0..rows {
+                for c in 0..cols {
+                    for b in 0..bands {
+                        let place = match order {
+                            Order::BandRowCol => (b * rows + r) * cols + c,
+                            Order::RowBandCol => (r * bands + b) * cols + c,
+                            Order::RowColBand => (r * cols + c) * bands + b,
+                            Order::ColRowBand => (c * rows + r) * bands + b,
+                            Order::BandColRow => (b * cols + c) * rows + r,
+                        };
+                        at[place] = value(r, c, b);
+                    }
+                }
+            }
+            at.iter().flat_map(|v: &u16| v.to_be_bytes()).collect()
+        };
+        for order in [
+            Order::BandRowCol,
+            Order::RowBandCol,
+            Order::RowColBand,
+            Order::ColRowBand,
+            Order::BandColRow,
+        ] {
+            let bytes = of_bytes(order);
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(&bytes).unwrap();
+            let held = FileBytes::open(file.path()).unwrap();
+            let in_file = Numbers::in_file(&held, 0..held.len(), Kind::U16, true).unwrap();
+            for numbers in [in_file, Numbers::owned(bytes, Kind::U16, true)] {
+                let mut cube =
+                    Strided::new(Path::new("cube"), header.clone(), numbers, order).unwrap();
+                for count in [1, 2, 7, rows] {
+                    // Backwards, too: what was read at once does not lie ahead then.
+                    for first in [0, count, rows - count, 3.min(rows - count)] {
+                        let count = count.min(rows - first);
+                        let mut out = vec![0.0; count * cols * bands];
+                        cube.read_rows(first, count, &mut out).unwrap();
+                        for (i, found) in out.iter().enumerate() {
+                            let (r, c, b) = (i / bands / cols, i / bands % cols, i % bands);
+                            let wanted = f32::from(value(first + r, c, b));
+                            assert_eq!(*found, wanted, "{order:?}, {first} + {count}: {r} {c} {b}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
