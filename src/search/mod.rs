@@ -43,6 +43,9 @@ impl Default for Settings {
     }
 }
 
+/// Most starts, and moves a round: each takes memory and seconds, and beyond some dozens nothing new
+/// is found.
+pub const MOST_TRIES: usize = 10_000;
 /// Steps after which starts are compared: short, and in favour of fast starts, so that the best of
 /// several modes go on.
 pub const PROBE_STEPS: u32 = 300;
@@ -144,12 +147,20 @@ pub async fn search(
     observe: &(dyn Fn(&Event) + Sync),
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Found> {
-    if settings.starts == 0 {
-        return Err(Error::setting(setting::RESTARTS, 0, "must be at least 1"));
+    let tries = [(setting::RESTARTS, settings.starts, 1), (setting::SEARCH, settings.moves, 0)];
+    for (name, given, least) in tries {
+        if !(least..=MOST_TRIES).contains(&given) {
+            let allowed = format!("must be at least {least} and at most {MOST_TRIES}");
+            return Err(Error::setting(name, given, allowed));
+        }
     }
     if settings.seconds.is_some_and(|s| !(s.is_finite() && s > 0.0)) {
         let given = settings.seconds.unwrap_or_default();
-        return Err(Error::setting(setting::SEARCH, format!("{given}s"), "must be a time above 0 s"));
+        return Err(Error::setting(
+            setting::SEARCH,
+            format!("{given}s"),
+            "must be a time above 0 s",
+        ));
     }
     let deadline = match settings.seconds.map(Duration::try_from_secs_f64) {
         // What no clock can count is no limit.

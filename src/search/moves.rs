@@ -13,7 +13,8 @@ use crate::engine::pixels::{Cube, Pixels};
 use crate::posterior::Posterior;
 use crate::starts::{Candidate, cluster_candidates, misfits, residual_candidates};
 use crate::statistics::angles::sad;
-use crate::statistics::moments::{leading_eigenvectors, mean_spectrum, products, second_moment};
+use crate::statistics::moments::{mean_spectrum, products};
+use crate::statistics::principal::Spread;
 
 /// A replacement.
 pub struct Move {
@@ -144,7 +145,7 @@ fn halves(cube: &Cube, share: ArrayView1<f32>) -> Option<(Array1<f64>, Array1<f6
         }
     }
     let mean = mean_spectrum(&shapes);
-    let axis = leading_eigenvectors(&second_moment(&shapes, &mean), 1);
+    let axis = Spread::new(&shapes, mean.clone()).leading(1).vectors;
     let middle = mean.dot(&axis.column(0));
     let along = products(&shapes, axis.view());
     let half = |above: bool| {

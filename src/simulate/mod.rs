@@ -311,11 +311,7 @@ impl Settings {
             (setting::NO_DATA, self.no_data_fraction),
         ] {
             if !(0.0..1.0).contains(&value) {
-                return Err(Error::setting(
-                    name,
-                    value,
-                    "a number from 0 to below 1 is needed.",
-                ));
+                return Err(Error::setting(name, value, "a number from 0 to below 1 is needed."));
             }
         }
         self.check_rare()

@@ -8,7 +8,8 @@ use super::finder::Finder;
 use super::kmeans::kmeans;
 use crate::engine::ground::error::{Error, Result};
 use crate::scene::Cube;
-use crate::statistics::moments::{leading_eigenvectors, products, second_moment};
+use crate::statistics::moments::products;
+use crate::statistics::principal::Spread;
 
 /// The share of the pixels that count as badly explained, and how many at least and at most.
 const WORST: f64 = 0.02;
@@ -86,8 +87,7 @@ pub fn residual_candidates(
         let values = residual(pixel).unwrap_or_default();
         left.spectrum_mut(to).iter_mut().zip(values).for_each(|(to, r)| *to = r as f32);
     }
-    let moment = second_moment(&left, &Array1::zeros(bands));
-    let axes = leading_eigenvectors(&moment, (groups + 2).min(bands));
+    let axes = Spread::about_zero(&left).leading(groups + 2).vectors;
     let mut points = products(&left, axes.view());
     let weights: Vec<f64> = points.rows().into_iter().map(|p| p.dot(&p)).collect();
     for (mut point, weight) in points.rows_mut().into_iter().zip(&weights) {

@@ -103,9 +103,8 @@ impl Run {
                 }
                 let bright = plan.searched().brightness.is_some();
                 let cube = Arc::clone(pixels.cube());
-                let start = move |_: Interrupted| {
-                    starts::start(&cube, endmembers, &init, bright, seed)
-                };
+                let start =
+                    move |_: Interrupted| starts::start(&cube, endmembers, &init, bright, seed);
                 Some(unless(&stop, start)?)
             }
         };

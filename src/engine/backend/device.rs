@@ -176,7 +176,9 @@ async fn choose_gpu(choice: &Choice) -> Result<Device> {
         (Choice::Named(_) | Choice::Cpu, Some(_)) => "asked for by name",
         (Choice::Gpu, Some(_)) => "asked for a GPU",
         (Choice::Gpu, None) => {
-            return Err(Error::Device("no GPU was found; install a Vulkan, Metal or DX12 driver, or use the CPU".into()));
+            return Err(Error::Device(
+                "no GPU was found; install a Vulkan, Metal or DX12 driver, or use the CPU".into(),
+            ));
         }
         (Choice::Named(name), None) => {
             return Err(Error::Device(format!(

@@ -11,7 +11,7 @@ fn needed(params: &Params) -> u64 {
 }
 
 /// Bytes that programs may still take; known on Linux only.
-fn available() -> Option<u64> {
+pub(crate) fn available() -> Option<u64> {
     let info = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -88,12 +88,15 @@ impl Error {
     /// True when the caller can mend it by giving other input (exit code 2 of the program), false
     /// when the work itself failed (exit code 1).
     pub fn is_bad_input(&self) -> bool {
-        use std::io::ErrorKind::{OutOfMemory, QuotaExceeded, StorageFull};
+        use std::io::ErrorKind::{
+            BrokenPipe, FileTooLarge, OutOfMemory, QuotaExceeded, StorageFull, WriteZero,
+        };
         match self {
             Error::DeviceLost(_) | Error::Fit(_) | Error::Interrupted => false,
-            Error::Io { source, .. } => {
-                !matches!(source.kind(), StorageFull | QuotaExceeded | OutOfMemory)
-            }
+            Error::Io { source, .. } => !matches!(
+                source.kind(),
+                StorageFull | QuotaExceeded | OutOfMemory | FileTooLarge | WriteZero | BrokenPipe
+            ),
             _ => true,
         }
     }

@@ -38,8 +38,11 @@ impl Schedule {
     /// A run of at most `ceiling` steps from a guide that has been fitted before: the descent alone, long
     /// enough for pixels, which see one gradient in an epoch of `epoch` steps.
     pub fn descent(ceiling: u32, epoch: u32) -> Self {
-        let x = |name: &str, d: f64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
-        let descent = (x("X_STEPS", 1500.0) as u32).max((x("X_EPOCHS", 80.0) as u32).saturating_mul(epoch)).min(ceiling);
+        let x =
+            |name: &str, d: f64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
+        let descent = (x("X_STEPS", 1500.0) as u32)
+            .max((x("X_EPOCHS", 80.0) as u32).saturating_mul(epoch))
+            .min(ceiling);
         Schedule { full: x("X_SHARE", 1.0), descent_from: 0, descent, fired: None }
     }
 

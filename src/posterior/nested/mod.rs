@@ -11,9 +11,9 @@ use ndarray::Array2;
 
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::unless;
-use crate::engine::ground::setting;
 use crate::engine::ground::math::{sigmoid, softplus};
 use crate::engine::ground::rng::{self, Stream};
+use crate::engine::ground::setting;
 use crate::engine::guide::Guide;
 use crate::engine::layout::{BRIGHTNESS, COVARIANCE, HELD, Params};
 use crate::engine::pixels::Pixels as FitPixels;
