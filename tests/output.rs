@@ -407,6 +407,8 @@ fn a_whole_set_is_written() {
     let results = Results { truth: Some(&truth), ..results(&scene, &posterior, &names) };
     let folder = OutputFolder::prepare(&path, false).unwrap();
     let files = write_all(&folder, &results).unwrap();
+    assert!(!path.exists(), "nothing is seen before all of it is");
+    assert!(folder.commit("fit").unwrap().is_empty());
     assert_eq!(
         files,
         [
@@ -425,7 +427,10 @@ fn a_whole_set_is_written() {
             "endmembers.csv",
         ]
     );
+    drop(folder);
+    assert_eq!(listing(temporary.path()), ["deep"]);
     let mut sorted = files.clone();
+    sorted.push("record.json".into());
     sorted.sort();
     assert_eq!(listing(&path), sorted, "and nothing else");
     let permissions = fs::metadata(path.join("endmembers.csv")).unwrap().permissions();
@@ -479,6 +484,7 @@ fn one_endmember_one_pixel_and_no_names_are_enough() {
     let scene = Scene::new(parts).unwrap();
     let folder = OutputFolder::prepare(temporary.path(), false).unwrap();
     let files = write_all(&folder, &results(&scene, &posterior, &[])).unwrap();
+    folder.commit("fit").unwrap();
     assert_eq!(files[0], "abundance_endmember_1.png");
     let png = fs::read(temporary.path().join(&files[0])).unwrap();
     assert_eq!(at(&decode(&png), 96, 0, 0), viridis(1.0));
@@ -552,8 +558,96 @@ fn a_folder_with_files_needs_force() {
     assert!(error.to_string().contains("--force"), "{error}");
     let folder = OutputFolder::prepare(temporary.path(), true).unwrap();
     folder.write("keep.txt", |to| to.write_all(b"new")).unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    // A stranger that has the name of a result gives way, and stays.
+    let told = folder.commit("fit").unwrap();
+    assert!(told[0].contains("keep.txt") && told[0].contains("keep.txt.kept-1"), "{told:?}");
     assert_eq!(fs::read_to_string(&file).unwrap(), "new");
-    assert_eq!(listing(temporary.path()), ["keep.txt"]);
+    let aside = temporary.path().join("keep.txt.kept-1");
+    assert_eq!(fs::read_to_string(&aside).unwrap(), "mine");
+    drop(folder);
+    assert_eq!(listing(temporary.path()), ["keep.txt", "keep.txt.kept-1", "record.json"]);
+}
+
+fn put(path: &Path, force: bool, kind: &str, files: &[(&str, &str)]) -> Vec<String> {
+    let folder = OutputFolder::prepare(path, force).unwrap();
+    for (name, text) in files {
+        folder.write(name, |to| to.write_all(text.as_bytes())).unwrap();
+    }
+    folder.commit(kind).unwrap()
+}
+
+#[test]
+fn force_removes_what_this_program_wrote_there_and_nothing_else() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("out");
+    put(&path, false, "fit", &[("a.png", "1"), ("b.png", "2"), ("c.csv", "3"), ("d.npy", "4")]);
+    // Changed since: no longer what was written.
+    fs::write(path.join("b.png"), "drawn over").unwrap();
+    fs::write(path.join("thesis.txt"), "three years").unwrap();
+    fs::write(temporary.path().join("outside.png"), "mine").unwrap();
+    // A record that names files outside, and a file with another content.
+    let record = path.join("record.json");
+    let mut forged: serde_json::Value =
+        serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    let entry = forged["files"][0].clone();
+    for name in ["../outside.png", "thesis.txt", "/etc/hostname"] {
+        let mut entry = entry.clone();
+        entry["name"] = name.into();
+        forged["files"].as_array_mut().unwrap().push(entry);
+    }
+    fs::write(&record, forged.to_string()).unwrap();
+    // Another kind of result leaves those of a fit.
+    assert!(put(&path, true, "rank", &[("rank.json", "5")]).is_empty());
+    assert!(path.join("a.png").exists() && path.join("d.npy").exists());
+    // An input of the run stays, too.
+    let folder = OutputFolder::prepare(&path, true).unwrap();
+    folder.protect(path.join("d.npy"));
+    folder.write("c.csv", |to| to.write_all(b"new")).unwrap();
+    assert!(folder.commit("fit").unwrap().is_empty());
+    drop(folder);
+    let left = ["b.png", "c.csv", "d.npy", "rank.json", "record.json", "thesis.txt"];
+    assert_eq!(listing(&path), left);
+    assert_eq!(fs::read_to_string(path.join("b.png")).unwrap(), "drawn over");
+    assert_eq!(fs::read_to_string(path.join("c.csv")).unwrap(), "new");
+    assert_eq!(listing(temporary.path()), ["out", "outside.png"]);
+}
+
+#[test]
+fn two_processes_do_not_share_a_folder() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("out");
+    let first = OutputFolder::prepare(&path, false).unwrap();
+    for force in [false, true] {
+        let error = OutputFolder::prepare(temporary.path().join("./out"), force).unwrap_err();
+        let told = error.to_string();
+        assert!(error.is_bad_input() && told.contains("another unmixel"), "{told}");
+        assert!(told.contains(&std::process::id().to_string()), "{told}");
+    }
+    first.write("a", |to| to.write_all(b"1")).unwrap();
+    first.commit("fit").unwrap();
+    drop(first);
+    assert!(OutputFolder::prepare(&path, true).is_ok());
+}
+
+#[test]
+fn what_is_read_from_a_result_is_what_was_written() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("out");
+    put(&path, false, "fit", &[("a.npy", "1"), ("report.json", "{}")]);
+    unmixel::results::check(&path, &["a.npy", "report.json"]).unwrap();
+    let refused = |name: &str, says: &str| {
+        let error = unmixel::results::check(&path, &[name]).unwrap_err();
+        assert!(error.is_bad_input() && error.to_string().contains(says), "{error}");
+    };
+    refused("b.npy", "not on record");
+    // As long as before.
+    fs::write(path.join("a.npy"), "2").unwrap();
+    refused("a.npy", "another run");
+    fs::remove_file(path.join("a.npy")).unwrap();
+    refused("a.npy", "missing");
+    fs::remove_file(path.join("record.json")).unwrap();
+    refused("report.json", "record.json");
 }
 
 #[test]
@@ -587,13 +681,12 @@ fn a_failing_writer_leaves_nothing_behind() {
             .unwrap_err();
         assert!(error.to_string().contains(name), "{error}");
     }
-    assert_eq!(listing(&path), ["kept"]);
-    assert_eq!(fs::read(path.join("kept")).unwrap(), b"first");
-    for name in ["../out", "", "a/b", ".."] {
+    for name in ["../out", "", "a/b", "..", "/a", "record.json"] {
         assert!(folder.write(name, |_| Ok(())).is_err(), "{name}");
+        assert!(folder.inner(name).is_err(), "{name}");
     }
     drop(folder);
-    assert!(path.join("kept").exists(), "a folder in use stays");
+    assert!(listing(temporary.path()).is_empty());
 }
 
 #[test]
@@ -648,7 +741,7 @@ fn reports_of_the_same_run_differ_in_the_run_alone() {
             run: RunReport::current(names(&["unmixel", "fit"]), Some(1), stages),
         };
         report.write(&folder).unwrap();
-        fs::read_to_string(temporary.path().join("report.json")).unwrap()
+        fs::read_to_string(folder.staged("report.json").unwrap()).unwrap()
     };
     let (first, second) = (write(1.0), write(2.0));
     let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
@@ -658,7 +751,7 @@ fn reports_of_the_same_run_differ_in_the_run_alone() {
     assert_eq!(values[0]["seed"], u64::MAX);
     assert_eq!(values[0]["elbo"]["trace"][0], serde_json::json!({ "step": 1, "elbo": null }));
     assert!(values[0]["elbo"]["final_per_pixel"].is_null());
-    assert_eq!(values[0]["files"], serde_json::json!(["elbo.png", "report.json"]));
+    assert_eq!(values[0]["files"], serde_json::json!(["elbo.png", "report.json", "record.json"]));
     assert!(values[0]["run"]["seconds"]["fit"].is_null());
     assert!(
         first.find("\"write\": 1.0").unwrap() < first.find("\"fit\": null").unwrap(),
@@ -678,7 +771,9 @@ fn the_same_results_give_the_same_bytes() {
     let write = || {
         let temporary = tempfile::tempdir().unwrap();
         let folder = OutputFolder::prepare(temporary.path(), false).unwrap();
-        let files = write_all(&folder, &results(&scene, &posterior, &names)).unwrap();
+        let mut files = write_all(&folder, &results(&scene, &posterior, &names)).unwrap();
+        folder.commit("fit").unwrap();
+        files.push("record.json".into());
         files.iter().map(|f| fs::read(temporary.path().join(f)).unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(write(), write());

@@ -20,7 +20,8 @@ fn pixels(seed: u64) -> Pixels {
         let (a, b) = (rng.random::<f32>(), rng.random::<f32>());
         for (l, y) in cube.spectrum_mut(n).iter_mut().enumerate() {
             let l = l as f32;
-            *y = 0.1 + 0.3 * a * (0.1 * l) + 0.3 * b * (0.6 - 0.08 * l) + 0.01 * rng.random::<f32>();
+            *y =
+                0.1 + 0.3 * a * (0.1 * l) + 0.3 * b * (0.6 - 0.08 * l) + 0.01 * rng.random::<f32>();
         }
     }
     Pixels::of(&cube)
@@ -75,7 +76,13 @@ fn devices() -> Vec<Device> {
 
 /// Runs to the end; after each count of questions about interrupts the run is ended, taken down as bytes, and
 /// continued.
-fn run(device: &Device, pixels: &Pixels, settings: &Settings, from: Guide, stops: &[u32]) -> Outcome {
+fn run(
+    device: &Device,
+    pixels: &Pixels,
+    settings: &Settings,
+    from: Guide,
+    stops: &[u32],
+) -> Outcome {
     block_on(async {
         let mut run = Run::open(device, settings, pixels, from).await.unwrap();
         for &stop in stops {
@@ -217,12 +224,12 @@ fn what_is_damaged_or_foreign_is_refused_with_a_sentence() {
         run.advance(&|| false).await.unwrap();
         run.checkpoint().await.unwrap()
     });
-    let refused = |pixels: &Pixels, checkpoint: Checkpoint| {
-        match block_on(Run::resume(&cpu, pixels, checkpoint)) {
-            Ok(_) => panic!("it was taken"),
-            Err(error @ Error::Checkpoint(_)) => error.to_string(),
-            Err(error) => panic!("{error:?}"),
-        }
+    let refused = |pixels: &Pixels, checkpoint: Checkpoint| match block_on(Run::resume(
+        &cpu, pixels, checkpoint,
+    )) {
+        Ok(_) => panic!("it was taken"),
+        Err(error @ Error::Checkpoint(_)) => error.to_string(),
+        Err(error) => panic!("{error:?}"),
     };
     assert!(refused(&pixels(2), kept.clone()).contains("other spectra"));
     let part = Pixels::sample(own_cube(&own).as_ref(), 60);

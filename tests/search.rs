@@ -125,7 +125,7 @@ fn a_time_that_is_over_leaves_the_starts_and_no_time_is_refused() {
         let fit = svi::Settings::default();
         let refused =
             block_on(search::search(&cpu(), &model(2), &fit, &none, &pixels, &|_| (), &|| false));
-        assert!(matches!(refused, Err(Error::Option { .. })), "{seconds}");
+        assert!(matches!(refused, Err(Error::Setting { .. })), "{seconds}");
     }
 }
 
@@ -152,6 +152,43 @@ fn an_interrupted_search_has_a_result() {
 }
 
 #[test]
+fn an_interrupt_at_any_time_gives_the_best_so_far_or_says_that_there_is_nothing() {
+    let pixels = hard().scene("hard").unwrap().pixels();
+    let fit = svi::Settings::default();
+    let settings = Settings { starts: 3, moves: 2, seconds: None };
+    let searched = |questions: usize| {
+        let asked = AtomicUsize::new(0);
+        let soon = || asked.fetch_add(1, Ordering::Relaxed) >= questions;
+        block_on(search::search(&cpu(), &model(3), &fit, &settings, &pixels, &|_| (), &soon))
+    };
+    assert!(matches!(searched(0), Err(Error::Interrupted)));
+    let mut unfitted = 0;
+    for questions in [1, 2, 3, 5, 8, 20, 60, 320, 1000] {
+        // Before the first start there is nothing; after it there is always a guide.
+        let found = match searched(questions) {
+            Err(Error::Interrupted) if questions < 5 => continue,
+            found => found.unwrap(),
+        };
+        assert!(found.interrupted && !found.guide.globals.is_empty(), "{questions}");
+        assert_eq!(found.solutions.iter().filter(|one| one.chosen).count(), 1);
+        let steps = found.guide.momentum.as_ref().map_or(0, |momentum| momentum.steps);
+        unfitted += usize::from(steps == 0);
+        assert_eq!(steps == 0, found.guide.visits == 0.0, "{questions}");
+    }
+    assert!(unfitted > 0, "every interrupt came after the first steps");
+    let whole = Settings { starts: 1, moves: 0, seconds: None };
+    assert!(!run(&pixels, 2, &whole, &|_| ()).interrupted);
+}
+
+#[test]
+fn a_fit_that_the_search_hands_over_has_its_momentum() {
+    let pixels = hard().scene("hard").unwrap().pixels();
+    let found = run(&pixels, 3, &Settings { starts: 1, moves: 0, seconds: None }, &|_| ());
+    let steps = search::PROBE_STEPS + search::POLISH_STEPS;
+    assert_eq!(found.guide.momentum.unwrap().steps, steps);
+}
+
+#[test]
 fn small_and_odd_scenes_have_an_outcome() {
     let settings = Settings { starts: 3, moves: 2, seconds: None };
     for (pixels, bands, k) in [(1, 1, 1), (5, 3, 1), (9, 4, 2)] {
@@ -169,7 +206,7 @@ fn small_and_odd_scenes_have_an_outcome() {
     let none = Settings { starts: 0, moves: 0, seconds: None };
     let refused =
         block_on(search::search(&cpu(), &model(2), &fit, &none, &pixels, &|_| (), &|| false));
-    assert!(matches!(refused, Err(Error::Option { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Setting { .. })), "{refused:?}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::engine::backend::device::Device;
 use crate::engine::backend::{self, Backend, Laps, ceilings, check_memory};
 use crate::engine::ground::clock::Instant;
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::setting;
 use crate::engine::layout::{Params, TRACE_LEN};
 use crate::engine::model::{BRIGHTNESS_SD, EFFECTIVE_BANDS, Family, Model, VARIABILITY_SCALE};
 use crate::engine::pixels::Pixels;
@@ -67,7 +68,7 @@ fn model_of(name: &str, scene: &Standard) -> (Model, usize) {
 /// `interrupted` says so, what there is by then comes back, and false.
 ///
 /// # Errors
-/// [`Error::Option`] for numbers out of range, before any work. What a device cannot hold is in the
+/// [`Error::Setting`] for numbers out of range, before any work. What a device cannot hold is in the
 /// report, with the reason; what ends a device is not an error of the whole.
 pub async fn run(
     devices: &[Device],
@@ -144,17 +145,17 @@ pub async fn run(
 /// Refuses numbers out of range.
 ///
 /// # Errors
-/// [`Error::Option`] for the first one.
+/// [`Error::Setting`] for the first one.
 pub fn check(options: &Options) -> Result<()> {
-    let between = |option: String, low: usize, value: usize, high: usize| {
+    let between = |name: &'static str, low: usize, value: usize, high: usize| {
         if (low..=high).contains(&value) {
             return Ok(());
         }
-        Err(Error::option(format!("{option} {value}"), format!("give {low} to {high}")))
+        Err(Error::setting(name, value, format!("give {low} to {high}")))
     };
-    between("--repeats".into(), 1, options.repeats, MOST_REPEATS)?;
+    between(setting::REPEATS, 1, options.repeats, MOST_REPEATS)?;
     if let Some(steps) = options.steps {
-        between("--steps".into(), 1, steps as usize, TRACE_LEN as usize)?;
+        between(setting::STEPS, 1, steps as usize, TRACE_LEN as usize)?;
     }
     Ok(())
 }

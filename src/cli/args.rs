@@ -1,5 +1,6 @@
 //! Arguments, as clap reads them. Ranges that depend on the scene are checked by the library.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -70,7 +71,7 @@ pub struct FitArgs {
     /// Where the endmembers begin: auto (a search over all families, by ELBO), vca, vca-normalised, nfindr, clusters, random, or a file of spectra
     /// (.csv, .mat, .npz, ENVI library); of more than K, those K are taken that explain the scene best
     #[arg(long, value_name = "auto|FAMILY|FILE", default_value = "auto")]
-    pub init: String,
+    pub init: OsString,
     /// Names of the endmembers, for files and titles; in the truth's order where there is a truth
     #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
     pub names: Vec<String>,

@@ -59,7 +59,6 @@ pub fn run(
         trace_window: 50,
         stopped_at: record.stop.fired_at(),
     };
-    let earlier = folder.earlier();
     let clock = std::time::Instant::now();
     let mut files = write_all(folder, &results)?;
     files.extend(solutions::picture(folder, &fit, &names)?);
@@ -70,9 +69,9 @@ pub fn run(
     report.elbo = ElboReport::new(&trace, record.elbo());
     report.scores = scored.as_ref().map(|scored| serde_json::json!(scored.scores));
     report.files = files;
-    report.run = RunReport::current(std::env::args().collect(), started, Stages(seconds));
+    report.run = RunReport::current(super::command(), started, Stages(seconds));
     report.write(folder)?;
-    folder.remove_left(&earlier, &report.files)?;
+    super::commit(folder, "fit")?;
     if let Some(scored) = &scored {
         print(&tables::scores(&names, &scored.scores).to_string())?;
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use unmixel::io::{OpenOptions, open};
-use unmixel::scene::{Header, LoadOptions, Scene, load};
+use unmixel::scene::{CubeSource, Header, LoadOptions, Scene, load};
 use unmixel::{Error, Result};
 
 use super::args::LayoutArgs;
@@ -14,9 +14,26 @@ pub fn read(path: &Path, layout: &LayoutArgs) -> Result<Scene> {
     check_size(layout, source.header())?;
     let name =
         path.file_stem().map_or_else(|| "scene".into(), |s| s.to_string_lossy().into_owned());
-    let scene = load(source.as_mut(), &name, &LoadOptions { scale: layout.scale })?;
+    let mut source = Listening(source.as_mut());
+    let scene = load(&mut source, &name, &LoadOptions { scale: layout.scale })?;
     describe(&scene);
     Ok(scene)
+}
+
+/// A source that ends when the program is interrupted: reading a large scene takes minutes.
+struct Listening<'a>(&'a mut dyn CubeSource);
+
+impl CubeSource for Listening<'_> {
+    fn header(&self) -> &Header {
+        self.0.header()
+    }
+
+    fn read_rows(&mut self, first: usize, count: usize, out: &mut [f32]) -> Result<()> {
+        if super::interrupted() {
+            return Err(Error::Fit("the scene was being read".into()));
+        }
+        self.0.read_rows(first, count, out)
+    }
 }
 
 /// Refuses a height or width other than the file's own, where that is no matter of reading it.

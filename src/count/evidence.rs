@@ -1,10 +1,13 @@
 //! How many endmembers the model itself wants: the ELBO of short fits with 1, 2, 3, ... of them. It
 //! bounds the evidence from below, and more endmembers must pay for what they leave open.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::engine::backend::{Device, each};
-use crate::engine::ground::error::Result;
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::interrupt::{Interrupted, unless};
 use crate::engine::model::{BRIGHTNESS_SD, Family, Model, VARIABILITY_SCALE};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi;
@@ -44,7 +47,7 @@ const DIRECTIONS: usize = 10;
 ///
 /// # Errors
 ///
-/// As [`crate::starts`]; a fit that fails is no error.
+/// As [`crate::starts`], and what devices refuse; a fit that fails is no error.
 pub async fn evidence(
     device: &Device,
     cube: &Cube,
@@ -53,7 +56,14 @@ pub async fn evidence(
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<Evidence>> {
     let part = Pixels::sample(cube, MOST_PIXELS);
-    let (bands, _) = default_bands(part.cube(), DIRECTIONS.min(part.bands() / 2));
+    let directions = DIRECTIONS.min(part.bands() / 2);
+    let cube = Arc::clone(part.cube());
+    let weighing = unless(interrupted, move |_| Ok(default_bands(&cube, directions).0));
+    let bands = match weighing {
+        Ok(bands) => bands,
+        Err(Error::Interrupted) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
     let weight = bands / part.bands().max(1) as f64;
     let most = MOST.min(part.bands()).min(part.count());
     let mut found: Vec<Evidence> = Vec::new();
@@ -63,11 +73,20 @@ pub async fn evidence(
         if since_best >= PATIENCE || interrupted() {
             break;
         }
-        let of = async |k: usize| -> Result<Evidence> {
-            let elbo = best_of(device, &part, k, weight, seed, interrupted).await?;
+        let of = async |(k, starts): (usize, Vec<Proposal>)| -> Result<Evidence> {
+            let elbo = best_of(device, &part, starts, k, weight, seed, interrupted).await?;
             Ok(Evidence { endmembers: k, elbo })
         };
-        let numbers: Vec<usize> = (first..=(first + 1).min(most)).collect();
+        let mut numbers = Vec::new();
+        for k in first..=(first + 1).min(most) {
+            let cube = Arc::clone(part.cube());
+            let find = move |_: Interrupted| families(&cube, k, &STARTS, STARTS.len(), true, seed);
+            match unless(interrupted, find) {
+                Ok(starts) => numbers.push((k, starts)),
+                Err(Error::Interrupted) => return Ok(found),
+                Err(error) => return Err(error),
+            }
+        }
         let pair = each(device, numbers, of).await?;
         if interrupted() {
             // Fits cut short cannot be compared.
@@ -95,6 +114,7 @@ pub fn best(all: &[Evidence]) -> Option<(usize, f64)> {
 async fn best_of(
     device: &Device,
     pixels: &Pixels,
+    starts: Vec<Proposal>,
     k: usize,
     likelihood_weight: f64,
     seed: u64,
@@ -108,14 +128,16 @@ async fn best_of(
         ..Model::new(k)
     };
     let settings = svi::Settings { steps: STEPS, early_stop: false, seed, ..Default::default() };
-    let starts = families(pixels.cube(), k, &STARTS, STARTS.len(), true, seed)?;
     let fit = async |endmembers| -> Result<Option<f64>> {
         let guide = starts::begin(&model, &settings, pixels, endmembers)?;
         let fit = svi::fit(device, &settings, pixels, guide, &mut |_| (), interrupted).await?;
         Ok(fit.elbo())
     };
-    // A fit that fails is no error: others may succeed.
-    let elbo = async |one: Proposal| Ok(fit(one.endmembers).await.ok().flatten());
+    let elbo = async |one: Proposal| match fit(one.endmembers).await {
+        // A fit that fails is no error: others may succeed.
+        Err(Error::Fit(_)) => Ok(None),
+        result => result,
+    };
     Ok(each(device, starts, elbo).await?.into_iter().flatten().reduce(f64::max))
 }
 

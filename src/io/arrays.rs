@@ -19,6 +19,9 @@ pub(crate) struct NamedArray {
     pub(crate) numbers: Numbers,
 }
 
+/// Wavelengths in nanometres, and what was noted about them.
+type Wavelengths = (Option<Vec<f64>>, Option<String>);
+
 /// What a file holds.
 pub(crate) struct Arrays {
     pub(crate) path: PathBuf,
@@ -28,20 +31,25 @@ pub(crate) struct Arrays {
 }
 
 impl NamedArray {
-    /// The array with `N` axes, or `None` when it has another number of them.
-    fn values(&self) -> Option<ArrayD<f64>> {
+    fn values(&self) -> Result<Option<ArrayD<f64>>> {
         let shape = IxDyn(&self.shape).set_f(self.fortran);
-        ArrayD::from_shape_vec(shape, self.numbers.to_f64()).ok()
+        Ok(ArrayD::from_shape_vec(shape, self.numbers.to_f64()?).ok())
     }
 
-    /// The array when it has two axes.
-    pub(crate) fn array2(&self) -> Option<Array2<f64>> {
-        self.values()?.into_dimensionality().ok()
+    /// The array when it has two axes; `None` when it has another number, or too many.
+    pub(crate) fn array2(&self) -> Result<Option<Array2<f64>>> {
+        if self.shape.len() != 2 {
+            return Ok(None);
+        }
+        Ok(self.values()?.and_then(|values| values.into_dimensionality().ok()))
     }
 
     /// The array when it has three axes.
-    pub(crate) fn array3(&self) -> Option<Array3<f64>> {
-        self.values()?.into_dimensionality().ok()
+    pub(crate) fn array3(&self) -> Result<Option<Array3<f64>>> {
+        if self.shape.len() != 3 {
+            return Ok(None);
+        }
+        Ok(self.values()?.and_then(|values| values.into_dimensionality().ok()))
     }
 
     /// The size as a reader would write it: `156 x 9025`.
@@ -69,16 +77,16 @@ impl Arrays {
     }
 
     /// The one number that the variable `name` (any letter case) holds.
-    pub(crate) fn scalar(&self, name: &str) -> Option<f64> {
-        match self.get_any_case(name)?.numbers.to_f64()[..] {
-            [value] => Some(value),
-            _ => None,
-        }
+    pub(crate) fn scalar(&self, name: &str) -> Result<Option<f64>> {
+        // Longer ones are not even unpacked.
+        let array = self.get_any_case(name).filter(|array| array.numbers.len() == 1);
+        let values = array.map(|array| array.numbers.to_f64()).transpose()?;
+        Ok(values.and_then(|values| values.first().copied()))
     }
 
     /// A count of at least 1 that the variable `name` (any letter case) holds.
     pub(crate) fn count(&self, name: &str) -> Result<Option<usize>> {
-        match self.scalar(name) {
+        match self.scalar(name)? {
             None => Ok(None),
             Some(v) if v >= 1.0 && v <= f64::from(u32::MAX) && v.fract() == 0.0 => {
                 Ok(Some(v as usize))
@@ -91,9 +99,9 @@ impl Arrays {
     }
 
     /// Wavelengths in nanometres where the file has `bands` of them, and what was noted on the way.
-    pub(crate) fn wavelengths(&self, bands: usize) -> (Option<Vec<f64>>, Option<String>) {
+    pub(crate) fn wavelengths(&self, bands: usize) -> Result<Wavelengths> {
         let found = ["wavelength", "wavelengths", "wl"].iter().find_map(|n| self.get_any_case(n));
-        match found {
+        Ok(match found {
             None => (None, None),
             Some(a) if a.numbers.len() != bands => (
                 None,
@@ -103,11 +111,11 @@ impl Arrays {
                     a.numbers.len()
                 )),
             ),
-            Some(a) => match to_nanometres(&a.numbers.to_f64(), None) {
+            Some(a) => match to_nanometres(&a.numbers.to_f64()?, None) {
                 Ok((nm, note)) => (Some(nm), note),
                 Err(why) => (None, Some(format!("`{}` was left aside: {why}.", a.name))),
             },
-        }
+        })
     }
 
     /// What the file holds, for messages: "`A` (3 x 9025), `names` (a cell array)".

@@ -20,8 +20,7 @@ pub(super) fn read(path: &Path) -> Result<Raw> {
         .flexible(true)
         .trim(csv::Trim::All)
         .comment(Some(b'#'))
-        .from_path(path)
-        .map_err(broken)?;
+        .from_reader(super::open::open_file(path)?);
     let mut rows = reader.records();
     let header = rows
         .next()

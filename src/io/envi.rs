@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::numbers::{Kind, Numbers, map_file};
+use super::bytes::FileBytes;
+use super::numbers::{Kind, Numbers};
 use super::open::has_extension;
 use super::strided::{Order, Strided};
 use crate::engine::ground::error::{Error, Result};
@@ -145,14 +146,15 @@ struct Fields {
 
 impl Fields {
     fn read(path: &Path) -> Result<Self> {
-        let size = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
+        let file = FileBytes::open(path)?;
+        let size = file.len();
         if size > LONGEST_HEADER {
             return Err(Error::file(
                 path,
                 format!("holds {size} bytes, too many for an ENVI header."),
             ));
         }
-        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+        let bytes = file.first(0..size, LONGEST_HEADER as usize)?;
         // Descriptions come in any old encoding; the keys and numbers that matter are ASCII.
         let map = parse(&String::from_utf8_lossy(&bytes)).map_err(|why| Error::file(path, why))?;
         Ok(Fields { path: path.to_owned(), map })
@@ -357,13 +359,8 @@ impl Fields {
         if found != expected {
             return Err(mismatch());
         }
-        let map = map_file(data_path)?;
-        match (usize::try_from(offset), usize::try_from(expected)) {
-            (Ok(start), Ok(end)) => {
-                Numbers::mapped(&map, start..end, kind, big_endian).ok_or_else(mismatch)
-            }
-            _ => Err(mismatch()),
-        }
+        let file = FileBytes::open(data_path)?;
+        Numbers::in_file(&file, offset..expected, kind, big_endian).ok_or_else(mismatch)
     }
 }
 

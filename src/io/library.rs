@@ -115,7 +115,7 @@ fn read_arrays(path: &Path) -> Result<Raw> {
             file.inventory()
         ))
     })?;
-    let matrix = found.array2().ok_or_else(|| {
+    let matrix = found.array2()?.ok_or_else(|| {
         file.error(format!("`{}` is {}; spectra have two axes.", found.name, found.size()))
     })?;
     let matrix = if found.name == "endmembers" {
@@ -123,13 +123,13 @@ fn read_arrays(path: &Path) -> Result<Raw> {
     } else {
         // (bands, K) by custom; the transpose where wavelengths, or else the lengths, say so.
         let (a, b) = matrix.dim();
-        let known = |bands| file.wavelengths(bands).0.is_some();
-        let transposed = if known(a) != known(b) { known(b) } else { b > a };
+        let (by_a, by_b) = (file.wavelengths(a)?.0.is_some(), file.wavelengths(b)?.0.is_some());
+        let transposed = if by_a != by_b { by_b } else { b > a };
         if transposed { matrix } else { matrix.reversed_axes() }
     };
     let bands = matrix.ncols();
     Ok(Raw {
-        wavelengths: file.wavelengths(bands).0,
+        wavelengths: file.wavelengths(bands)?.0,
         values: matrix.iter().copied().collect(),
         bands,
         integer: found.numbers.kind().is_integer(),

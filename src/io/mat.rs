@@ -11,6 +11,9 @@ use super::strided::{Order, Strided};
 use crate::engine::ground::error::Result;
 use crate::scene::{HIGHEST, Header};
 
+/// A list of selected bands that is longer is none: it could name every band of any sensor.
+const MOST_SELECTED: usize = 1 << 17;
+
 /// Names under which the literature publishes cubes, the commonest first.
 const NAMES: [&str; 4] = ["V", "Y", "cube", "X"];
 
@@ -61,15 +64,17 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Strided> {
         // `choose` passes over arrays with another number of axes.
         _ => return Err(file.error("holds no cube.")),
     };
-    let (wavelengths, note) = file.wavelengths(header.bands);
+    let (wavelengths, note) = file.wavelengths(header.bands)?;
     header.wavelengths = wavelengths;
     header.notes.extend(note);
-    header.good_bands = selected_bands(&file, header.bands, &mut header.notes);
-    let stated = file.scalar("maxValue");
-    let array = file.arrays.swap_remove(chosen);
+    header.good_bands = selected_bands(&file, header.bands, &mut header.notes)?;
+    let stated = file.scalar("maxValue")?;
+    let mut array = file.arrays.swap_remove(chosen);
+    array.numbers = array.numbers.at_hand()?;
     // Published cubes come with `maxValue` to be divided by, or already divided by it.
     if let Some(max) = stated.filter(|m| m.is_finite() && *m > HIGHEST) {
-        let peak = array.numbers.to_f64().into_iter().filter(|v| v.is_finite()).fold(0.0, f64::max);
+        let peak =
+            array.numbers.to_f64()?.into_iter().filter(|v| v.is_finite()).fold(0.0, f64::max);
         if peak > HIGHEST {
             header.stated_scale = Some((vec![1.0 / max], vec![0.0], "maxValue".into()));
         }
@@ -153,12 +158,21 @@ impl Flat {
 ///
 /// As many entries as the cube has bands say which bands of the sensor were kept in it: there is
 /// nothing left to select.
-fn selected_bands(file: &Arrays, bands: usize, notes: &mut Vec<String>) -> Option<Vec<bool>> {
-    let array = file.get_any_case("SlectBands").or_else(|| file.get_any_case("SelectBands"))?;
-    let values = array.numbers.to_f64();
+fn selected_bands(
+    file: &Arrays,
+    bands: usize,
+    notes: &mut Vec<String>,
+) -> Result<Option<Vec<bool>>> {
+    let array = file.get_any_case("SlectBands").or_else(|| file.get_any_case("SelectBands"));
+    let Some(array) = array else { return Ok(None) };
+    if array.numbers.len() > MOST_SELECTED {
+        notes.push(format!("`{}` has {} entries; it was left aside.", array.name, array.size()));
+        return Ok(None);
+    }
+    let values = array.numbers.to_f64()?;
     if values.len() == bands {
         let mask = values.iter().all(|v| *v == 0.0 || *v == 1.0) && values.contains(&0.0);
-        return mask.then(|| values.iter().map(|v| *v == 1.0).collect());
+        return Ok(mask.then(|| values.iter().map(|v| *v == 1.0).collect()));
     }
     let mut good = vec![false; bands];
     for value in &values {
@@ -171,9 +185,9 @@ fn selected_bands(file: &Arrays, bands: usize, notes: &mut Vec<String>) -> Optio
                 "`{}` names the band {value}, of {bands}; it was left aside.",
                 array.name
             ));
-            return None;
+            return Ok(None);
         };
         *slot = true;
     }
-    good.contains(&true).then_some(good)
+    Ok(good.contains(&true).then_some(good))
 }

@@ -1,6 +1,7 @@
 //! Files in and out, a format a file: scenes, truths, libraries of spectra, results of other programs.
 
 mod arrays;
+mod bytes;
 mod csv_table;
 mod envi;
 pub mod estimate;

@@ -49,7 +49,7 @@ pub fn read(path: impl AsRef<Path>, scene: &Scene) -> Result<Truth> {
 
 fn read_endmembers(file: &Arrays, array: &NamedArray, scene: &Scene) -> Result<Array2<f64>> {
     let bands = scene.file_bands();
-    let matrix = array.array2().ok_or_else(|| {
+    let matrix = array.array2()?.ok_or_else(|| {
         file.error(format!("`{}` is {}; spectra have two axes.", array.name, array.size()))
     })?;
     // MATLAB's custom is a column a spectrum, NumPy's a row.
@@ -113,7 +113,7 @@ pub(crate) fn read_maps(
     };
     let pixels = rows.checked_mul(cols).ok_or_else(misfit)?;
     let maps = if array.shape.len() == 2 {
-        let flat = array.array2().ok_or_else(misfit)?;
+        let flat = array.array2()?.ok_or_else(misfit)?;
         // (pixels, K), whichever way the file has it.
         let by_pixel = match flat.dim() {
             (k, n) if n == pixels && spectra.is_none_or(|s| s == k) => flat.reversed_axes(),
@@ -127,7 +127,7 @@ pub(crate) fn read_maps(
             by_pixel[(if down { c * rows + r } else { r * cols + c }, i)] as f32
         })
     } else {
-        let maps = array.array3().ok_or_else(misfit)?;
+        let maps = array.array3()?.ok_or_else(misfit)?;
         if maps.dim().0 != rows || maps.dim().1 != cols {
             return Err(misfit());
         }

@@ -175,7 +175,7 @@ fn check_true_count(k: usize, truth: usize) -> Result<()> {
     if truth != k {
         return Err(Error::Scene(format!(
             "The truth has {truth} endmembers and the estimate has {k}; only equal numbers can be \
-             matched, so fit with --endmembers {truth} or give another truth."
+             matched, so fit with {truth} endmembers or give another truth."
         )));
     }
     Ok(())

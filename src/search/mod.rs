@@ -7,16 +7,20 @@ mod judge;
 mod moves;
 pub mod spectra_first;
 
+use std::sync::{Arc, mpsc};
+
 use ndarray::Array2;
 
 use crate::engine::backend::Device;
 use crate::engine::ground::clock::{Duration, Instant};
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::interrupt::{Interrupted, unless};
+use crate::engine::ground::setting;
 use crate::engine::guide::Guide;
 use crate::engine::model::Model;
 use crate::engine::pixels::Pixels;
 use crate::engine::svi;
-use crate::starts::{self, Init, families};
+use crate::starts::{self, Init, Proposal, each_family};
 use crate::statistics::angles::match_spectra;
 use judge::{Fitted, Judge};
 
@@ -39,6 +43,9 @@ impl Default for Settings {
     }
 }
 
+/// Most starts, and moves a round: each takes memory and seconds, and beyond some dozens nothing new
+/// is found.
+pub const MOST_TRIES: usize = 10_000;
 /// Steps after which starts are compared: short, and in favour of fast starts, so that the best of
 /// several modes go on.
 pub const PROBE_STEPS: u32 = 300;
@@ -102,6 +109,8 @@ pub struct Found {
     pub agreement: (usize, usize),
     /// Pixels that the search used.
     pub pixels: usize,
+    /// Whether it was interrupted: what it found is the best by then.
+    pub interrupted: bool,
 }
 
 /// The most steps of a search that has found `starts` starts, without a time: what it may cost.
@@ -122,12 +131,13 @@ pub enum Event {
 }
 
 /// Searches. `fit` gives seed, batch and draws; its steps are not used. `observe` may be called from
-/// several threads; `interrupted` ends the search with the best so far.
+/// several threads; `interrupted` ends the search with the best so far: with the first start, where nothing
+/// was fitted yet.
 ///
 /// # Errors
 ///
-/// [`Error::Option`] when there are no starts to try, [`Error::Fit`] when no fit gave a finite ELBO,
-/// and what [`crate::starts`] and [`svi::fit`] refuse.
+/// [`Error::Setting`] when there are no starts to try, [`Error::Fit`] when no fit gave a finite ELBO,
+/// [`Error::Interrupted`] when there was not even a start, and what [`crate::starts`] and [`svi::fit`] refuse.
 pub async fn search(
     device: &Device,
     model: &Model,
@@ -137,12 +147,20 @@ pub async fn search(
     observe: &(dyn Fn(&Event) + Sync),
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Found> {
-    if settings.starts == 0 {
-        return Err(Error::option("--restarts 0", "must be at least 1"));
+    let tries = [(setting::RESTARTS, settings.starts, 1), (setting::SEARCH, settings.moves, 0)];
+    for (name, given, least) in tries {
+        if !(least..=MOST_TRIES).contains(&given) {
+            let allowed = format!("must be at least {least} and at most {MOST_TRIES}");
+            return Err(Error::setting(name, given, allowed));
+        }
     }
     if settings.seconds.is_some_and(|s| !(s.is_finite() && s > 0.0)) {
         let given = settings.seconds.unwrap_or_default();
-        return Err(Error::option(format!("--search {given}s"), "must be a time above 0 s"));
+        return Err(Error::setting(
+            setting::SEARCH,
+            format!("{given}s"),
+            "must be a time above 0 s",
+        ));
     }
     let deadline = match settings.seconds.map(Duration::try_from_secs_f64) {
         // What no clock can count is no limit.
@@ -152,8 +170,8 @@ pub async fn search(
     let part = pixels.part(MOST_PIXELS);
     let brightness = model.brightness.is_some();
     let k = model.endmembers;
-    let proposals =
-        families(part.cube(), k, &Init::FAMILIES, settings.starts, brightness, fit.seed)?;
+    svi::params(model, fit, (part.count(), part.bands()))?;
+    let proposals = starts_of(&part, k, settings.starts, brightness, fit.seed, interrupted)?;
     let total = most_steps(settings, proposals.len());
     let mut judge = Judge::new(device, model, fit, &part, total, observe, interrupted);
     let starts = proposals
@@ -165,11 +183,16 @@ pub async fn search(
     let kept = distinct(&table, &by_elbo(&table), KEPT);
     judge.polish(&mut table, &kept).await?;
     let count = table.len();
-    let mut best = by_elbo(&table).first().copied().ok_or_else(|| {
-        Error::Fit(
-            "no start gave a finite ELBO; check the scene's values and scale, or lower --learning-rate".into(),
-        )
-    })?;
+    let mut best = match by_elbo(&table).first() {
+        Some(&best) => best,
+        // Interrupted before a single step: the first start is what there is.
+        None if interrupted() && count > 0 => 0,
+        None => {
+            return Err(Error::Fit(
+                "no start gave a finite ELBO; check the scene's values and scale, or lower the learning rate".into(),
+            ));
+        }
+    };
     judge.until(deadline);
     for round in 0_usize.. {
         let over = settings.seconds.is_none() && round >= ROUNDS;
@@ -178,10 +201,13 @@ pub async fn search(
         }
         // Other clusters and groups a round, where the best is still the same.
         let seed = fit.seed.wrapping_add(round as u64);
-        let moves = moves::propose(&part, &table[best], brightness, settings.moves, seed)?;
-        if moves.is_empty() {
-            break;
-        }
+        let from = &table[best];
+        let stop = || interrupted() || judge.late();
+        let moves = match moves::propose(&part, from, brightness, settings.moves, seed, &stop) {
+            Ok(moves) if !moves.is_empty() => moves,
+            Ok(_) | Err(Error::Interrupted) => break,
+            Err(error) => return Err(error),
+        };
         let starts = moves
             .into_iter()
             .map(|m| (format!("{}, round {}", m.what, round + 1), m.endmembers))
@@ -204,7 +230,30 @@ pub async fn search(
             None => {}
         }
     }
-    finish(model, fit, pixels, &part, table, best, count)
+    let found = finish(model, fit, pixels, &part, table, best, count)?;
+    Ok(Found { interrupted: interrupted(), ..found })
+}
+
+/// Up to `count` starts; when interrupted, those found by then.
+fn starts_of(
+    part: &Pixels,
+    k: usize,
+    count: usize,
+    brightness: bool,
+    seed: u64,
+    interrupted: Interrupted,
+) -> Result<Vec<Proposal>> {
+    let (tell, told) = mpsc::channel();
+    let cube = Arc::clone(part.cube());
+    let finding = unless(interrupted, move |stop| {
+        let mut tell = |proposal| tell.send(proposal).is_ok() && !stop();
+        each_family(&cube, k, &Init::FAMILIES, count, brightness, seed, &mut tell)
+    });
+    let found: Vec<Proposal> = told.try_iter().collect();
+    match finding {
+        Err(Error::Interrupted) if !found.is_empty() => Ok(found),
+        result => result.map(|()| found),
+    }
 }
 
 /// Solutions with an ELBO, those that went on before others, the best first.
@@ -271,5 +320,6 @@ fn finish(
         _ => (starts::begin(model, fit, pixels, chosen.endmembers.clone())?, false),
     };
     let agreement = (agreed, starts);
-    Ok(Found { guide, fitted, description, solutions, modes, agreement, pixels: count })
+    let (pixels, interrupted) = (count, false);
+    Ok(Found { guide, fitted, description, solutions, modes, agreement, pixels, interrupted })
 }

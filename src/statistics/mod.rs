@@ -3,3 +3,4 @@
 pub mod angles;
 pub mod effective;
 pub(crate) mod moments;
+pub(crate) mod principal;

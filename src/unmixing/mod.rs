@@ -14,6 +14,7 @@ use crate::convention::Convention;
 use crate::count::{self, Count};
 use crate::engine::backend::{Choice, Device, device};
 use crate::engine::ground::error::Result;
+use crate::engine::ground::interrupt::unless;
 use crate::engine::model::{Family, Noise};
 use crate::engine::svi;
 use crate::engine::wait::block_on;
@@ -278,11 +279,12 @@ impl Unmixing {
     }
 
     async fn count_async(&self, scene: &Scene) -> Result<Count> {
-        let moments = count::count(scene)?;
+        let stop = || self.is_interrupted();
+        let shared = scene.clone();
+        let moments = unless(&stop, move |_| count::count(&shared))?;
         let device = self.open().await?;
         self.tell(&Event::Counting);
         let told = |one: &count::Evidence| self.tell(&Event::Counted(one.clone()));
-        let stop = || self.is_interrupted();
         let cube = scene.cube();
         let found = count::evidence(&device, cube, self.svi.seed, &told, &stop).await?;
         Ok(moments.with_evidence(found))

@@ -7,6 +7,7 @@ use super::{Unmixing, chosen};
 use crate::engine::backend::{self, Device};
 use crate::engine::ground::clock::Instant;
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::interrupt::{Interrupted, unless};
 use crate::engine::guide::Guide;
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::{self, Outcome, Progress, Stop};
@@ -89,21 +90,30 @@ impl Run {
         of.tell(&Event::Device(device.info.clone()));
         let pixels = scene.pixels();
         let mut library = None;
+        let stop = || of.is_interrupted();
         let start = match plan.init.take() {
             None => None,
             Some(init) => {
-                let (init, taken) = chosen(init, scene, endmembers, of.svi.seed)?;
+                let (shared, seed) = (scene.clone(), of.svi.seed);
+                let (init, taken) =
+                    unless(&stop, move |_| chosen(init, &shared, endmembers, seed))?;
                 if let Some((chosen, count)) = taken {
                     of.tell(&Event::Library { chosen: chosen.clone(), of: count });
                     library = Some(chosen);
                 }
                 let bright = plan.searched().brightness.is_some();
-                let cube = pixels.cube();
-                Some(starts::start(cube, endmembers, &init, bright, of.svi.seed)?)
+                let cube = Arc::clone(pixels.cube());
+                let start =
+                    move |_: Interrupted| starts::start(&cube, endmembers, &init, bright, seed);
+                Some(unless(&stop, start)?)
             }
         };
         laps.lap("start");
-        let (bands, reason) = effective_bands(of, &pixels, endmembers);
+        let shared = (of.clone(), pixels.clone());
+        let (bands, reason) = unless(&stop, move |_| {
+            let (of, pixels) = shared;
+            Ok(effective_bands(&of, &pixels, endmembers))
+        })?;
         of.tell(&Event::EffectiveBands { counted: bands, bands: pixels.bands(), reason });
         plan.weigh(bands / pixels.bands() as f64);
         laps.lap("effective bands");

@@ -15,7 +15,7 @@ use unmixel::simulate::{self, Maps, simulate};
 use unmixel::{Device, EffectiveBands, Error, Result, Unmixing};
 
 use crate::cli::args::{CalibrateArgs, GuideArg};
-use crate::cli::{Done, options, print, tables};
+use crate::cli::{Done, commit, options, print, tables};
 
 /// Probabilities of the central intervals in the table.
 const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
@@ -245,6 +245,7 @@ pub fn run(args: &CalibrateArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> 
         }
     }
     write(args, &folder, &cases, &rows)?;
+    commit(&folder, "calibrate")?;
     print(&table(&rows).to_string())?;
     print(&format!("calibration.json, calibration.png in {}", folder.path().display()))?;
     Ok(if rows.len() < total { Done::Interrupted } else { Done::Whole })

@@ -18,7 +18,7 @@ use unmixel::{Fit, Result, Unmixing};
 use super::fit;
 use crate::cli::args::CompareArgs;
 use crate::cli::run::{self, Job, check_names};
-use crate::cli::{Done, options, print, scene, tables};
+use crate::cli::{Done, commit, options, print, scene, tables};
 use unmixel::score::{Reference, Scores};
 
 /// What one method found, in one convention.
@@ -53,6 +53,8 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let given = if args.names.is_empty() { truth.names.clone() } else { Some(args.names.clone()) };
     let names = Labels::new(&given.unwrap_or_default(), k).shown;
     let folder = OutputFolder::prepare(&args.run.out, args.run.force)?;
+    folder.protect(&args.scene);
+    folder.protect(&args.truth);
 
     let mut found = vec![
         baseline("VCA + FCLS", &scene, |cube| vca(cube, k, seed), fcls)?,
@@ -101,6 +103,7 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         serde_json::to_writer_pretty(&mut *to, &record)?;
         to.write_all(b"\n")
     })?;
+    commit(&folder, "compare")?;
     let header: Vec<&str> = cells[0].iter().map(String::as_str).collect();
     let mut table = tables::table(&header);
     cells[1..].iter().for_each(|row| {

@@ -41,6 +41,9 @@ pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let truth = args.truth.as_ref().map(|path| read_truth(path, &scene, endmembers)).transpose()?;
     // Last of the checks: the folder is the first thing that changes.
     let folder = OutputFolder::prepare(&args.run.out, args.run.force)?;
+    folder.protect(&args.scene);
+    folder.protect(&args.init);
+    args.truth.iter().for_each(|truth| folder.protect(truth));
     let mut unmixing = Unmixing::new(endmembers);
     let mut names = args.names.clone();
     if let Some(init) = init {
@@ -56,16 +59,16 @@ pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
 
 /// The start that `--init` asks for, and the names that come with a file of spectra.
 fn init(args: &FitArgs, scene: &Scene) -> Result<(Option<Init>, Vec<String>)> {
-    let given = args.init.as_str();
-    if given == "auto" {
+    let given = std::path::Path::new(&args.init);
+    if args.init == "auto" {
         return Ok((None, Vec::new()));
     }
-    options::refuse_search(&args.run, given)?;
-    if let Some(family) = Init::FAMILIES.into_iter().find(|family| family.name() == given) {
+    options::refuse_search(&args.run, &given.display().to_string())?;
+    if let Some(family) = Init::FAMILIES.into_iter().find(|family| args.init == family.name()) {
         return Ok((Some(family), Vec::new()));
     }
-    let option = || format!("--init {given}");
-    if !std::path::Path::new(given).exists() {
+    let option = || format!("--init {}", given.display());
+    if !given.exists() {
         let names = Init::FAMILIES.map(|family| family.name()).join(", ");
         return Err(Error::option(
             option(),

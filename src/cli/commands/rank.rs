@@ -9,7 +9,7 @@ use unmixel::results::OutputFolder;
 use unmixel::{Result, Unmixing};
 
 use crate::cli::args::RankArgs;
-use crate::cli::{Done, print, scene, tables};
+use crate::cli::{Done, commit, print, scene, tables};
 
 /// Estimates the number of endmembers.
 pub fn run(args: &RankArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
@@ -24,12 +24,14 @@ pub fn run(args: &RankArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         .count(&scene)?;
     if let Some(path) = &args.out {
         let folder = OutputFolder::prepare(path, args.force)?;
+        folder.protect(&args.scene);
         let png = count_png(&found, &format!("{}: how many endmembers", scene.name()))?;
         folder.write("rank.png", |to| to.write_all(&png))?;
         folder.write("rank.json", |to| {
             serde_json::to_writer_pretty(&mut *to, &found)?;
             to.write_all(b"\n")
         })?;
+        commit(&folder, "rank")?;
     }
     let done = if interrupted.load(Ordering::Relaxed) { Done::Interrupted } else { Done::Whole };
     if args.json {

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::setting;
 
 /// What the user asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +25,7 @@ impl FromStr for Choice {
         Ok(match text.to_ascii_lowercase().as_str() {
             "" => {
                 return Err(Error::option(
-                    "--device",
+                    setting::DEVICE,
                     "empty; give auto, cpu, gpu or a part of a name that `unmixel devices` lists",
                 ));
             }
@@ -111,7 +112,7 @@ pub async fn choose_async(choice: &Choice) -> Result<Device> {
         #[cfg(not(feature = "gpu"))]
         Choice::Auto => Ok(cpu("this program was built without GPU support")),
         #[cfg(not(feature = "gpu"))]
-        _ => Err(Error::Device("--device: this program was built without GPU support; use --device cpu, or build with the feature gpu".into())),
+        _ => Err(Error::Device("this program was built without GPU support; use the CPU, or build with the feature gpu".into())),
     }
 }
 
@@ -175,11 +176,13 @@ async fn choose_gpu(choice: &Choice) -> Result<Device> {
         (Choice::Named(_) | Choice::Cpu, Some(_)) => "asked for by name",
         (Choice::Gpu, Some(_)) => "asked for a GPU",
         (Choice::Gpu, None) => {
-            return Err(Error::Device("--device gpu: no adapter was found; install a Vulkan, Metal or DX12 driver, or use --device cpu".into()));
+            return Err(Error::Device(
+                "no GPU was found; install a Vulkan, Metal or DX12 driver, or use the CPU".into(),
+            ));
         }
         (Choice::Named(name), None) => {
             return Err(Error::Device(format!(
-                "--device {name}: no such device; there is cpu, and {listed}"
+                "device {name}: there is no such device; there is cpu, and {listed}"
             )));
         }
         (Choice::Cpu, None) => return Ok(cpu("asked for")),

@@ -2,7 +2,9 @@
 
 pub mod clock;
 pub mod error;
+pub mod interrupt;
 pub(crate) mod lanes;
 pub mod math;
 pub mod pages;
 pub mod rng;
+pub mod setting;

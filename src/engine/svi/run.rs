@@ -161,6 +161,11 @@ impl Run {
         let (model, prior_centre) = (guide.model.clone(), guide.prior_centre.clone());
         let gradients = guide.momentum.as_ref().map_or(0, |momentum| momentum.steps);
         let before = Before { visits: guide.visits, gradients };
+        let guide = if std::env::var("X_MOM").is_ok_and(|v| v == "0") {
+            Guide { momentum: None, ..guide }
+        } else {
+            guide
+        };
         let begin = Instant::now();
         let backend = backend::open(device, &sizes, pixels, guide).await?;
         Ok(Run {
@@ -351,7 +356,7 @@ impl Run {
         let last = steps.saturating_sub(BLOCK as usize);
         if steps > 0 && self.median(last, steps).is_none() {
             return Err(Error::Fit(format!(
-                "none of the last {} steps gave a finite ELBO; check the scene's values and scale, or lower --learning-rate",
+                "none of the last {} steps gave a finite ELBO; check the scene's values and scale, or lower the learning rate",
                 steps - last
             )));
         }

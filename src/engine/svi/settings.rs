@@ -1,6 +1,7 @@
 //! How a run is set: what may be asked for, its limits, and what follows from it for each step.
 
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::setting;
 use crate::engine::guide;
 use crate::engine::layout::{MOST_PARTICLES, Params};
 use crate::engine::model::{Family, MOST_COVARIANCE_BANDS, MOST_RANK, Model, Noise};
@@ -55,7 +56,7 @@ const DECAY_LOCAL: (f64, f64) = (0.8, 0.95);
 ///
 /// # Errors
 ///
-/// [`Error::Option`] for the first setting outside its range, [`Error::Scene`] where there is nothing to fit or
+/// [`Error::Setting`] for the first setting outside its range, [`Error::Scene`] where there is nothing to fit or
 /// too much for 32-bit sizes.
 pub fn params(
     model: &Model,
@@ -78,48 +79,48 @@ pub fn params(
 ///
 /// # Errors
 ///
-/// [`Error::Option`] for the first setting outside its range.
+/// [`Error::Setting`] for the first setting outside its range.
 pub fn check(model: &Model, settings: &Settings) -> Result<()> {
-    let positive = |option: &str, value: f64| {
+    let positive = |name: &'static str, value: f64| {
         if value.is_finite() && value > 0.0 {
             Ok(())
         } else {
-            Err(Error::option(format!("{option} {value}"), "must be a finite number above 0"))
+            Err(Error::setting(name, value, "must be a finite number above 0"))
         }
     };
-    let at_least_one = |option: &str, value: usize| {
-        if value > 0 {
-            Ok(())
-        } else {
-            Err(Error::option(format!("{option} 0"), "must be at least 1"))
-        }
+    let at_least_one = |name: &'static str, value: usize| {
+        if value > 0 { Ok(()) } else { Err(Error::setting(name, 0, "must be at least 1")) }
     };
-    at_least_one("--endmembers", model.endmembers)?;
-    at_least_one("--steps", settings.steps as usize)?;
-    at_least_one("--batch-size", settings.batch_size)?;
-    at_least_one("--particles", settings.particles)?;
+    at_least_one(setting::ENDMEMBERS, model.endmembers)?;
+    at_least_one(setting::STEPS, settings.steps as usize)?;
+    at_least_one(setting::BATCH_SIZE, settings.batch_size)?;
+    at_least_one(setting::PARTICLES, settings.particles)?;
     if settings.particles > MOST_PARTICLES {
-        return Err(Error::option(
-            format!("--particles {}", settings.particles),
-            format!("at most {MOST_PARTICLES}"),
-        ));
+        let most = format!("at most {MOST_PARTICLES}");
+        return Err(Error::setting(setting::PARTICLES, settings.particles, most));
     }
     if let Family::LowRank { rank } = model.family {
-        at_least_one("--rank", rank)?;
+        at_least_one(setting::RANK, rank)?;
         if rank > MOST_RANK {
-            return Err(Error::option(
-                format!("--rank {rank}"),
+            return Err(Error::setting(
+                setting::RANK,
+                rank,
                 format!(
                     "at most {MOST_RANK}: one workgroup of a GPU inverts a matrix of this size each step, and holds no larger one"
                 ),
             ));
         }
     }
-    positive("--learning-rate", settings.learning_rate)?;
-    positive("--concentration", model.concentration)?;
-    model
-        .concentration_sd
-        .map_or(Ok(()), |sd| positive("--concentration learned, with prior sd", sd))
+    positive(setting::LEARNING_RATE, settings.learning_rate)?;
+    positive(setting::CONCENTRATION, model.concentration)?;
+    match model.concentration_sd {
+        Some(sd) if !(sd.is_finite() && sd > 0.0) => Err(Error::setting(
+            setting::CONCENTRATION,
+            "learned",
+            format!("the prior sd of its logarithm is {sd}, and must be a finite number above 0"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses more directions than there are latents to move.
@@ -129,10 +130,11 @@ fn check_rank(model: &Model, params: &Params) -> Result<()> {
     if rank <= latents {
         return Ok(());
     }
-    Err(Error::option(
-        format!("--rank {rank}"),
+    Err(Error::setting(
+        setting::RANK,
+        rank,
         format!(
-            "the scene and its pixels have {latents} latents together, and that is the highest rank; give less, or use --guide full-rank"
+            "the scene and its pixels have {latents} latents together, and that is the highest rank; give less, or take the full-rank guide"
         ),
     ))
 }
@@ -141,7 +143,7 @@ fn check_covariance(model: &Model, bands: usize) -> Result<()> {
     if model.noise != Noise::Covariance {
         return Ok(());
     }
-    let refuse = |reason: String| Err(Error::option("--noise covariance", reason));
+    let refuse = |reason: String| Err(Error::setting(setting::NOISE, "covariance", reason));
     if model.variability.is_some() {
         return refuse(
             "does not go with endmember variability, which gives every pixel a covariance of its own; switch one of the two off".into(),
@@ -149,7 +151,7 @@ fn check_covariance(model: &Model, bands: usize) -> Result<()> {
     }
     if bands > MOST_COVARIANCE_BANDS {
         return refuse(format!(
-            "the scene has {bands} bands in use, and at most {MOST_COVARIANCE_BANDS} are possible; use --noise band"
+            "the scene has {bands} bands in use, and at most {MOST_COVARIANCE_BANDS} are possible; take one noise sd a band"
         ));
     }
     if !(model.regression_sd.is_finite() && model.regression_sd > 0.0) {

@@ -10,8 +10,10 @@ use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 use ndarray::Array2;
 
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::interrupt::unless;
 use crate::engine::ground::math::{sigmoid, softplus};
 use crate::engine::ground::rng::{self, Stream};
+use crate::engine::ground::setting;
 use crate::engine::guide::Guide;
 use crate::engine::layout::{BRIGHTNESS, COVARIANCE, HELD, Params};
 use crate::engine::pixels::Pixels as FitPixels;
@@ -92,12 +94,12 @@ pub struct Scenes {
 ///
 /// # Errors
 ///
-/// [`Error::Option`] with covariance noise, and with more than [`MOST_VALUES`] spectrum values.
+/// [`Error::Setting`] with covariance noise, and with more than [`MOST_VALUES`] spectrum values.
 pub fn check(params: &Params) -> Result<()> {
-    let refuse = |why: String| Err(Error::option("--posterior nested", why));
+    let refuse = |why: String| Err(Error::setting(setting::POSTERIOR, "nested", why));
     if params.has(COVARIANCE) {
         return refuse(
-            "does not go with --noise covariance: its pixels need bands that stand for themselves"
+            "does not go with a noise covariance: its pixels need bands that stand for themselves"
                 .into(),
         );
     }
@@ -105,7 +107,7 @@ pub fn check(params: &Params) -> Result<()> {
     if values > MOST_VALUES {
         return refuse(format!(
             "takes at most {MOST_VALUES} values of endmembers; {} endmembers of {} bands have {values}; use \
-             --posterior guide, or fewer bands",
+             the guide's posterior, or fewer bands",
             params.k(),
             params.bands
         ));
@@ -325,15 +327,18 @@ fn newton(
     hold_sizes(pixels, &c, &rise, &mut slope, &mut curvature);
     if slope.iter().chain(curvature.iter()).any(|x| !x.is_finite()) {
         return Err(Error::Fit(
-            "the fit is not finite, so pixels cannot be integrated out; use --posterior guide"
+            "the fit is not finite, so pixels cannot be integrated out; use the guide's posterior"
                 .into(),
         ));
     }
     let mut ridge = 0.0;
     loop {
         let held = &curvature + DMatrix::identity(u.len(), u.len()) * ridge;
-        if let Some(factor) = Cholesky::new(held) {
-            return Ok(Some((slope, factor)));
+        match unless(interrupted, move |_| Ok(Cholesky::new(held))) {
+            Ok(Some(factor)) => return Ok(Some((slope, factor))),
+            Ok(None) => {}
+            Err(Error::Interrupted) => return Ok(None),
+            Err(error) => return Err(error),
         }
         ridge = if ridge == 0.0 { 1.0 } else { 4.0 * ridge };
     }

@@ -75,7 +75,7 @@ impl Gpu {
             && let Some(pass) = passes::too_long(params, passes)
         {
             return Err(Error::Device(format!(
-                "{}: the loops of {} are longer than this software driver takes; use --device cpu, a smaller --batch-size or fewer --particles",
+                "{}: the loops of {} are longer than this software driver takes; use the CPU, a smaller batch size or fewer particles",
                 adapter.info().name,
                 pass.name
             )));
@@ -180,7 +180,7 @@ impl Gpu {
         let said = self.opened.failed.message.lock().map(|m| m.clone()).unwrap_or_default();
         let said = if said.is_empty() { what.to_owned() } else { said };
         Error::DeviceLost(format!(
-            "the device failed: {said}; try a smaller --batch-size, or --device cpu"
+            "the device failed: {said}; try a smaller batch size, or the CPU"
         ))
     }
 }
