@@ -58,6 +58,14 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
+    // Threads that a limit forbids would end the program with a panic at their first use.
+    if let Err(error) = rayon::ThreadPoolBuilder::new().build_global() {
+        complain(&format!(
+            "no threads can be started ({error}); raise the limit on memory or processes, or set \
+             RAYON_NUM_THREADS to a smaller number"
+        ));
+        return ExitCode::FAILURE;
+    }
     let done = match arguments.command {
         Command::Fit(args) => fit::run(&args, &interruption()),
         Command::Demo(args) => demo::run(&args, &interruption()),
