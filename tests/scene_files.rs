@@ -60,12 +60,12 @@ fn open(path: &Path) -> unmixel::Result<Box<dyn CubeSource>> {
 }
 
 fn sized(rows: usize, cols: usize) -> OpenOptions {
-    OpenOptions { rows: Some(rows), cols: Some(cols) }
+    OpenOptions { rows: Some(rows), cols: Some(cols), ..Default::default() }
 }
 
 /// Opens and loads, with no scaling.
 fn load(path: &Path) -> unmixel::Result<Scene> {
-    scene::load(&mut *open(path)?, "test", &LoadOptions { scale: Some(1.0) })
+    scene::load(&mut *open(path)?, "test", &LoadOptions { scale: Some(1.0), ..Default::default() })
 }
 
 /// Asserts that the source gives exactly the cube: whole, and row by row.
@@ -292,11 +292,11 @@ fn matlab_without_a_size_asks_for_it() {
     let path = put(dir.path(), "s.mat", mat5::file(&[var()], false, false));
     refusal(open(&path), &["s.mat", "12", "--rows and --cols"]);
     assert_cube(io::open(&path, &sized(ROWS, COLS)).unwrap(), "both flags");
-    let rows = OpenOptions { rows: Some(ROWS), cols: None };
+    let rows = OpenOptions { rows: Some(ROWS), ..Default::default() };
     assert_cube(io::open(&path, &rows).unwrap(), "one flag");
     refusal(io::open(&path, &sized(5, 5)), &["5 rows x 5 columns", "5 x 12"]);
-    refusal(io::open(&path, &OpenOptions { rows: Some(5), cols: None }), &["5", "12"]);
-    refusal(io::open(&path, &OpenOptions { rows: Some(0), cols: None }), &["12"]);
+    refusal(io::open(&path, &OpenOptions { rows: Some(5), ..Default::default() }), &["5", "12"]);
+    refusal(io::open(&path, &OpenOptions { rows: Some(0), ..Default::default() }), &["12"]);
     refusal(io::open(&path, &sized(usize::MAX, 2)), &["--rows"]);
     let wrong = Var::double("nRow", &[1, 1], vec![-3.0]);
     let path = put(dir.path(), "s.mat", mat5::file(&[var(), wrong], false, false));
@@ -543,7 +543,11 @@ fn degenerate_scenes_are_defined() {
     refusal(load(&path("holes.npy", holes)), &["no valid pixel is left", "5 lack a value"]);
     for scale in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let mut source = open(&dir.path().join("pixel.npy")).unwrap();
-        let result = scene::load(&mut *source, "s", &LoadOptions { scale: Some(scale) });
+        let result = scene::load(
+            &mut *source,
+            "s",
+            &LoadOptions { scale: Some(scale), ..Default::default() },
+        );
         refusal(result, &["--scale", "above 0"]);
     }
 }
@@ -581,7 +585,8 @@ fn scales_are_stated_guessed_or_given() {
     let load = |factor: f64, extra: &str, scale: Option<f64>| {
         let values: Vec<f64> = ordered([0, 1, 2]).iter().map(|v| v * factor).collect();
         let path = envi(dir.path(), &values, extra);
-        scene::load(&mut *open(&path).unwrap(), "s", &LoadOptions { scale }).unwrap()
+        scene::load(&mut *open(&path).unwrap(), "s", &LoadOptions { scale, ..Default::default() })
+            .unwrap()
     };
     for (factor, extra, scale, gain, word) in [
         (0.01, "", None, 1.0, "taken as reflectance"),

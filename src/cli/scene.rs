@@ -10,11 +10,18 @@ use super::args::LayoutArgs;
 
 /// Reads a scene and tells what it is.
 pub fn read(path: &Path, layout: &LayoutArgs) -> Result<Scene> {
-    let mut source = open(path, &OpenOptions { rows: layout.rows, cols: layout.cols })?;
+    let mut source = open(
+        path,
+        &OpenOptions { rows: layout.rows, cols: layout.cols, ..OpenOptions::default() },
+    )?;
     check_size(layout, source.header())?;
     let name =
         path.file_stem().map_or_else(|| "scene".into(), |s| s.to_string_lossy().into_owned());
-    let scene = load(source.as_mut(), &name, &LoadOptions { scale: layout.scale })?;
+    let scene = load(
+        source.as_mut(),
+        &name,
+        &LoadOptions { scale: layout.scale, ..LoadOptions::default() },
+    )?;
     describe(&scene);
     Ok(scene)
 }

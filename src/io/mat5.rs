@@ -13,6 +13,7 @@ use memmap2::Mmap;
 
 use super::arrays::{Arrays, NamedArray};
 use super::numbers::{Kind, Numbers, map_file};
+use super::open::known_content;
 use crate::engine::ground::error::{Error, Result};
 
 const HEADER: usize = 128;
@@ -34,7 +35,8 @@ enum Variable {
 pub(crate) fn read(path: &Path) -> Result<Arrays> {
     let map = map_file(path)?;
     let big_endian = check_header(&map).map_err(|why| Error::file(path, why))?;
-    let mut found = Arrays { path: path.to_owned(), arrays: Vec::new(), others: Vec::new() };
+    let mut found =
+        Arrays { path: path.to_owned(), arrays: Vec::new(), others: Vec::new(), matlab: true };
     let mut at = HEADER;
     while at < map.len() {
         let position = found.arrays.len() + found.others.len() + 1;
@@ -67,9 +69,8 @@ fn check_header(bytes: &[u8]) -> Result<bool, String> {
     let convert = "In MATLAB, load it and `save('new.mat', ..., '-v7')`; in Python, write it with \
                    scipy.io.savemat.";
     let order = bytes.get(126..128);
-    // Version 4 has no text: it starts with a number below 5000, so with a zero byte.
-    if !matches!(order, Some(b"IM" | b"MI")) && bytes.iter().take(4).any(|b| *b == 0) {
-        return Err(format!("is a MATLAB version 4 file, which is not read. {convert}"));
+    if let (false, Some(what)) = (matches!(order, Some(b"IM" | b"MI")), known_content(bytes)) {
+        return Err(format!("is called .mat, but {what}"));
     }
     let (Some(_), Some(version)) = (bytes.get(..HEADER), bytes.get(124..126)) else {
         return Err(format!(
@@ -80,7 +81,13 @@ fn check_header(bytes: &[u8]) -> Result<bool, String> {
     let big_endian = match order {
         Some(b"IM") => false,
         Some(b"MI") => true,
-        _ => return Err("is not a MATLAB v5 file: bytes 126 and 127 are not `IM` or `MI`.".into()),
+        _ => {
+            return Err(
+                "is not a MATLAB file of version 4 or 5: bytes 126 and 127 are not `IM` or \
+                        `MI`."
+                    .into(),
+            );
+        }
     };
     match (big_endian, version) {
         (false, [0, 1]) | (true, [1, 0]) => Ok(big_endian),

@@ -13,13 +13,8 @@ pub(crate) enum Order {
     BandRowCol,
     /// Row, band, column: ENVI `bil`.
     RowBandCol,
-    /// Row, column, band: ENVI `bip`, NumPy's C order, pixels by bands in row-major order.
+    /// Row, column, band: ENVI `bip`.
     RowColBand,
-    /// Column, row, band: MATLAB's bands x pixels with column-major pixels.
-    ColRowBand,
-    /// Band, column, row: MATLAB's or Fortran's (rows, columns, bands), and pixels x bands with
-    /// column-major pixels.
-    BandColRow,
 }
 
 /// A cube that lies regularly in memory or in a mapped file.
@@ -33,13 +28,27 @@ pub(crate) struct Strided {
 
 impl Strided {
     /// `header` gives the size; fails when it is empty, overflows, or is not the size of `numbers`.
-    pub(crate) fn new(
+    pub(crate) fn new(path: &Path, header: Header, numbers: Numbers, order: Order) -> Result<Self> {
+        let Header { rows, cols, bands, .. } = header;
+        // Where these overflow, the size is refused below.
+        let times = usize::saturating_mul;
+        let strides = match order {
+            Order::BandRowCol => [cols, 1, times(rows, cols)],
+            Order::RowBandCol => [times(bands, cols), 1, cols],
+            Order::RowColBand => [times(cols, bands), bands, 1],
+        };
+        Self::with_strides(path, header, numbers, strides)
+    }
+
+    /// A cube whose neighbours in row, column and band lie `strides` numbers apart. Fails when it is
+    /// empty, overflows, is not the size of `numbers`, or would reach beyond them.
+    pub(crate) fn with_strides(
         path: &Path,
         mut header: Header,
         numbers: Numbers,
-        order: Order,
+        strides: [usize; 3],
     ) -> Result<Self> {
-        let (rows, cols, bands) = (header.rows, header.cols, header.bands);
+        let Header { rows, cols, bands, .. } = header;
         if rows == 0 || cols == 0 || bands == 0 {
             return Err(Error::file(
                 path,
@@ -57,14 +66,15 @@ impl Strided {
                 ),
             ));
         }
-        let strides = match order {
-            Order::BandRowCol => [cols, 1, rows * cols],
-            Order::RowBandCol => [bands * cols, 1, cols],
-            Order::RowColBand => [cols * bands, bands, 1],
-            Order::ColRowBand => [bands, rows * bands, 1],
-            Order::BandColRow => [1, rows, rows * cols],
-        };
+        // The last value is the farthest; the product of the sizes fits, so this does.
+        let last = [rows, cols, bands].iter().zip(&strides).try_fold(0usize, |sum, (n, step)| {
+            (n - 1).checked_mul(*step).and_then(|far| far.checked_add(sum))
+        });
+        if last.is_none_or(|last| last >= numbers.len()) {
+            return Err(Error::file(path, "holds fewer values than its axes span."));
+        }
         header.integer = numbers.kind().is_integer();
+        header.largest = numbers.kind().largest();
         Ok(Strided { path: path.to_owned(), header, numbers, strides })
     }
 }
@@ -93,8 +103,7 @@ impl CubeSource for Strided {
         let mut axes = [(count, row, cols * bands), (cols, col, bands), (bands, band, 1)];
         axes.sort_by_key(|&(_, step, _)| std::cmp::Reverse(step));
         let [a, b, c] = axes;
-        // In bounds: `new` checked that rows * cols * bands is the number of values, so the
-        // largest index is that number less one.
+        // In bounds: `with_strides` checked that the farthest value lies within.
         decode!(self.numbers, f32, |values, decode| {
             for i in 0..a.0 {
                 for j in 0..b.0 {

@@ -69,11 +69,14 @@ fn init(args: &FitArgs, k: usize, scene: &Scene) -> Result<(Option<Init>, Vec<St
         ));
     }
     let spectra = library::read(given)?;
-    let values = spectra.for_scene(scene).map_err(|error| match error {
+    let found = spectra.covering(scene).map_err(|error| match error {
         Error::Scene(why) => Error::option(option(), why),
         other => other,
     })?;
-    let names = spectra.names.unwrap_or_default();
+    for note in spectra.notes.iter().chain(&found.notes) {
+        tell!("note: {note}");
+    }
+    let (values, names) = (found.values, found.names.unwrap_or_default());
     if values.nrows() <= k {
         return Ok((Some(Init::Spectra(values)), names));
     }
