@@ -15,6 +15,7 @@ macro_rules! tell {
 
 mod args;
 mod commands;
+mod layout;
 mod progress;
 mod reference;
 mod run;
@@ -33,7 +34,9 @@ use clap::{CommandFactory, Parser};
 use unmixel::Result;
 
 use args::{Arguments, Command};
-use commands::{bench, calibrate, compare, completions, demo, devices, fit, rank, score, simulate};
+use commands::{
+    bench, calibrate, compare, completions, demo, devices, fit, info, rank, score, simulate,
+};
 
 /// Exit code for input that cannot be used.
 const BAD_INPUT: u8 = 2;
@@ -57,6 +60,7 @@ pub fn main() -> ExitCode {
     };
     let done = match arguments.command {
         Command::Fit(args) => fit::run(&args, &interruption()),
+        Command::Info(args) => info::run(&args),
         Command::Demo(args) => demo::run(&args, &interruption()),
         Command::Simulate(args) => simulate::run(&args),
         Command::Calibrate(args) => calibrate::run(&args, &interruption()),

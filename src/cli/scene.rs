@@ -2,28 +2,37 @@
 
 use std::path::Path;
 
-use unmixel::io::{OpenOptions, open};
-use unmixel::scene::{Header, LoadOptions, Scene, load};
+use unmixel::io::{mask, open};
+use unmixel::scene::{Header, Scene, load, window};
 use unmixel::{Error, Result};
 
 use super::args::LayoutArgs;
 
 /// Reads a scene and tells what it is.
 pub fn read(path: &Path, layout: &LayoutArgs) -> Result<Scene> {
-    let mut source = open(
-        path,
-        &OpenOptions { rows: layout.rows, cols: layout.cols, ..OpenOptions::default() },
-    )?;
-    check_size(layout, source.header())?;
-    let name =
-        path.file_stem().map_or_else(|| "scene".into(), |s| s.to_string_lossy().into_owned());
-    let scene = load(
-        source.as_mut(),
-        &name,
-        &LoadOptions { scale: layout.scale, ..LoadOptions::default() },
-    )?;
+    let (scene, _) = read_quietly(path, layout)?;
     describe(&scene);
     Ok(scene)
+}
+
+/// Reads a scene, and what its file says about the part that is used.
+pub fn read_quietly(path: &Path, layout: &LayoutArgs) -> Result<(Scene, Header)> {
+    let mut source = open(path, &layout.open_options())?;
+    check_size(layout, source.header())?;
+    let mut options = layout.load_options();
+    let (rows, cols) = (source.header().rows, source.header().cols);
+    if let Some(file) = &layout.mask {
+        options.mask = Some(mask::read(file, rows, cols)?);
+    }
+    if let Some(asked) = layout.window {
+        let (rows, cols) = asked.ranges(rows, cols);
+        source = window(source, rows.clone(), cols.clone())?;
+        options.mask = options.mask.map(|mask| mask.window(rows, cols)).transpose()?;
+    }
+    let name =
+        path.file_stem().map_or_else(|| "scene".into(), |s| s.to_string_lossy().into_owned());
+    let scene = load(source.as_mut(), &name, &options)?;
+    Ok((scene, source.header().clone()))
 }
 
 /// Refuses a height or width other than the file's own, where that is no matter of reading it.

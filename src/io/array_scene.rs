@@ -26,6 +26,7 @@ pub(crate) fn open(path: &Path, mut file: Arrays, options: &OpenOptions) -> Resu
     let step = |axis: usize| step.get(axis).copied().unwrap_or(0);
     let mut header = Header::default();
     header.notes.extend(note);
+    header.format = if file.matlab { "MATLAB" } else { "NumPy" }.to_owned();
     let strides = match axes {
         Axes::Cube { row, col, band } => {
             (header.rows, header.cols, header.bands) = (length(row), length(col), length(band));
@@ -58,11 +59,12 @@ fn choose(
     let at: Vec<_> =
         file.arrays.iter().map(|array| move |index: &[usize]| array.at(index)).collect();
     // Lists and single numbers describe a scene; they are none.
-    let is_list = |a: &NamedArray| a.shape.iter().filter(|n| **n > 1).count() <= 1;
-    let places: Vec<usize> = (0..file.arrays.len())
-        .filter(|&i| file.arrays.len() == 1 || !file.arrays.get(i).is_some_and(is_list))
-        .filter(|&i| file.arrays.get(i).is_some_and(|a| !a.shape.contains(&0)))
-        .collect();
+    let is_list =
+        |a: &NamedArray| a.shape.len() <= 2 && a.shape.iter().filter(|n| **n > 1).count() <= 1;
+    let alone = file.arrays.len() == 1;
+    let may_be = |a: &NamedArray| alone || !(is_list(a) || a.shape.contains(&0));
+    let places: Vec<usize> =
+        (0..file.arrays.len()).filter(|&i| file.arrays.get(i).is_some_and(may_be)).collect();
     let candidates: Vec<Candidate<'_>> = places
         .iter()
         .filter_map(|&i| Some((file.arrays.get(i)?, at.get(i)?)))

@@ -18,17 +18,29 @@ pub(crate) use pair::find_pair;
 pub(crate) fn open(header_path: &Path, data_path: &Path) -> Result<Strided> {
     let fields = Fields::read(header_path)?;
     let kind = fields.file_type();
-    if kind.contains("spectral library") {
-        return Err(fields.error(
-            "is an ENVI spectral library, not an image. Give it as start with --init; a scene has \
-             `file type = ENVI Standard`.",
-        ));
-    }
     if kind.contains("classification") || kind.contains("mask") {
         return Err(fields.error(format!(
             "holds classes, not spectra: `file type = {}`. A scene has `file type = ENVI Standard`.",
             fields.get("file type").unwrap_or_default()
         )));
+    }
+    open_fields(&fields, data_path)
+}
+
+/// Opens the ENVI image that `path` (header or data) belongs to, spectra or not; `None` when it
+/// belongs to none.
+pub(crate) fn open_any(path: &Path) -> Result<Option<Strided>> {
+    let start = super::open::first_bytes(path)?;
+    let Some((header, data)) = find_pair(path, &start)? else { return Ok(None) };
+    open_fields(&Fields::read(&header)?, &data).map(Some)
+}
+
+fn open_fields(fields: &Fields, data_path: &Path) -> Result<Strided> {
+    if fields.file_type().contains("spectral library") {
+        return Err(fields.error(
+            "is an ENVI spectral library, not an image. Give it as start with --init; a scene has \
+             `file type = ENVI Standard`.",
+        ));
     }
     let mut header = Header {
         rows: fields.count("lines")?,
@@ -44,6 +56,7 @@ pub(crate) fn open(header_path: &Path, data_path: &Path) -> Result<Strided> {
     header.good_bands = fields.good_bands(bands, notes);
     header.stated_scale = fields.scale(bands, notes);
     let order = fields.order()?;
+    header.format = format!("ENVI {}", order.name());
     let numbers = fields.numbers(data_path, [header.rows, header.cols, bands], notes)?;
     if numbers.kind().size() == 1 && matches!(bands, 3 | 4) && header.wavelengths.is_none() {
         notes.push(format!("It holds bytes in {bands} bands, as pictures do, not spectra."));

@@ -7,6 +7,7 @@ mod envi;
 pub mod estimate;
 pub(crate) mod evidence;
 pub mod library;
+pub mod mask;
 mod mat;
 mod mat4;
 mod mat5;

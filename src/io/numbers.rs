@@ -35,6 +35,23 @@ impl Kind {
         }
     }
 
+    /// Its name, as NumPy has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::U8 => "uint8",
+            Kind::I8 => "int8",
+            Kind::U16 => "uint16",
+            Kind::I16 => "int16",
+            Kind::U32 => "uint32",
+            Kind::I32 => "int32",
+            Kind::U64 => "uint64",
+            Kind::I64 => "int64",
+            Kind::F16 => "float16",
+            Kind::F32 => "float32",
+            Kind::F64 => "float64",
+        }
+    }
+
     /// The largest number of a type of whole numbers of 8 or 16 bits.
     pub(crate) fn largest(self) -> Option<f64> {
         match self {

@@ -17,6 +17,17 @@ pub(crate) enum Order {
     RowColBand,
 }
 
+impl Order {
+    /// As ENVI calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Order::BandRowCol => "bsq",
+            Order::RowBandCol => "bil",
+            Order::RowColBand => "bip",
+        }
+    }
+}
+
 /// A cube that lies regularly in memory or in a mapped file.
 pub(crate) struct Strided {
     path: PathBuf,
@@ -75,6 +86,9 @@ impl Strided {
         }
         header.integer = numbers.kind().is_integer();
         header.largest = numbers.kind().largest();
+        let (kind, big) = (numbers.kind(), numbers.big_endian() && numbers.kind().size() > 1);
+        let order = if big { " (big-endian)" } else { "" };
+        header.format = format!("{}, {}{order}", header.format, kind.name());
         Ok(Strided { path: path.to_owned(), header, numbers, strides })
     }
 }

@@ -37,6 +37,8 @@ pub struct Header {
     /// The largest number that the stored type can hold, where values are stored as integers of 8
     /// or 16 bits: 127, 255, 32767 or 65535.
     pub largest: Option<f64>,
+    /// The file's format and the type of its values, for the reader: "ENVI bil, int16".
+    pub format: String,
     /// What was assumed while the file was opened, one sentence each.
     pub notes: Vec<String>,
 }

@@ -7,6 +7,7 @@ pub mod completions;
 pub mod demo;
 pub mod devices;
 pub mod fit;
+pub mod info;
 pub mod rank;
 pub mod score;
 pub mod simulate;

@@ -9,7 +9,7 @@ mod order;
 mod score;
 mod values;
 
-pub(crate) use names::normalised;
+pub(crate) use names::{normalised, role_of_mask};
 pub(crate) use order::{Custom, pixel_order};
 use score::Reading;
 

@@ -154,6 +154,11 @@ pub(crate) fn role(name: &str) -> Role {
     Role::Open
 }
 
+/// True for the names of masks.
+pub(crate) fn role_of_mask(name: &str) -> bool {
+    words(name).iter().any(|w| matches!(w.as_str(), "mask" | "valid" | "roi" | "use"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -151,7 +151,10 @@ impl Reading {
                 let asked = known.asked_rows.is_some() || known.asked_cols.is_some();
                 let fits = match (rows, cols) {
                     (Some(r), Some(c)) => r.checked_mul(c) == Some(pixels),
-                    (Some(n), None) | (None, Some(n)) => n > 0 && pixels.is_multiple_of(n),
+                    // One line of pixels would fit any number.
+                    (Some(n), None) | (None, Some(n)) => {
+                        n > 0 && pixels > n && pixels.is_multiple_of(n)
+                    }
                     (None, None) => false,
                 };
                 if asked && !fits {
