@@ -227,8 +227,12 @@ impl Reading {
                     (true, _) => -1.0,
                     (false, _) => -2.5,
                 };
-                // Of a square image the odd axis is the bands.
                 let (r, c) = (length(row), length(col));
+                // An axis of length 1 behind others is a single band, not a single column.
+                if r.min(c) == 1 && !usual(self.axes, known) {
+                    self.score -= 3.0;
+                }
+                // Of a square image the odd axis is the bands.
                 if r == c && r != bands {
                     self.score += 1.0;
                 }

@@ -32,6 +32,11 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Option<Raw>> {
     // One line of names as wide as the numbers is a table's header.
     let last = above.iter().rev().find(|l| !l.is_empty());
     let header = last.map(|l| dialect.split(l)).filter(|h| h.len() == width && width > 1);
+    // Lines as wide as the numbers are rows of a table, some of them with gaps.
+    let alike = above.iter().filter(|l| width > 1 && dialect.split(l).len() == width).count();
+    if alike > 1 {
+        return Ok(None);
+    }
     if described == 0 || (described == 1 && header.is_some()) {
         return Ok(None);
     }

@@ -116,10 +116,11 @@ fn wavelengths_across(header: &[String], dialect: Dialect) -> Option<Vec<(usize,
     (found.len() * 2 > header.len() && columns::rises(&values)).then_some(found)
 }
 
-/// True when a row of numbers is a header of wavelengths rather than a spectrum.
+/// True when a row of numbers is a header of wavelengths rather than values; of nanometres, since
+/// reflectance may rise as micrometres do.
 fn is_scale(row: &[String], dialect: Dialect) -> bool {
     let values: Vec<f64> = row.iter().skip(1).filter_map(|f| dialect.number(f)).collect();
-    columns::rises(&values)
+    values.iter().all(|v| *v > 25.0) && columns::rises(&values)
 }
 
 /// A number in a field; an empty one is a deleted channel.
