@@ -61,8 +61,8 @@ fn odd_optional_keys_are_noted_and_the_rest_is_read() {
     let right = open(&folder.pair("")).1;
     let note = |extra: &str, words: &str| {
         let (_, scene) = open(&folder.pair(extra));
-        assert_eq!(scene.cube.padded(), right.cube.padded(), "{extra}");
-        let notes = scene.notes.join(" ");
+        assert_eq!(scene.cube().padded(), right.cube().padded(), "{extra}");
+        let notes = scene.notes().join(" ");
         assert!(notes.contains(words), "{extra}: {notes}");
     };
     note("bbl = {1, 1, 1, 0}\n", "4 values, but there are 5 bands");
@@ -76,18 +76,20 @@ fn odd_optional_keys_are_noted_and_the_rest_is_read() {
     note("reflectance scale factor = ten\n", "not a number");
     note("data gain values = {1, 2}\n", "2 values");
     note("data gain values = {-1, 1, 1, 1, 1}\n", "below 0");
-    for quiet in ["data ignore value = None\n", "data ignore value = {-9999}\n", "data ignore value =\n"] {
+    for quiet in
+        ["data ignore value = None\n", "data ignore value = {-9999}\n", "data ignore value =\n"]
+    {
         let (header, scene) = open(&folder.pair(quiet));
-        assert_eq!(scene.cube.padded(), right.cube.padded());
+        assert_eq!(scene.cube().padded(), right.cube().padded());
         assert_eq!(header.ignore_value, quiet.contains('9').then_some(-9999.0));
     }
     // A comment behind a number that is needed.
     folder.put("s.hdr", header().replace("data type = 2", "data type = 2 ; int16"));
-    assert_eq!(open(&folder.0.path().join("s.hdr")).1.cube.padded(), right.cube.padded());
+    assert_eq!(open(&folder.0.path().join("s.hdr")).1.cube().padded(), right.cube().padded());
     // A dead band has no gain, and is no band.
     let (_, scene) = open(&folder.pair("data gain values = {0, 0.0001, 0.0001, 0.0001, 0.0001}\n"));
-    assert_eq!(scene.bands.len(), BANDS - 1);
-    assert_eq!(scene.scaling.gain, 1e-4);
+    assert_eq!(scene.bands().len(), BANDS - 1);
+    assert_eq!(scene.scaling().gain, 1e-4);
 }
 
 #[test]
@@ -110,14 +112,19 @@ fn wavelengths_and_flags_in_unusual_places() {
         let nm = header.wavelengths.unwrap_or_else(|| panic!("{extra}"));
         assert!((nm[1] - 500.5).abs() < 1e-9 && (nm[4] - 800.0).abs() < 1e-9, "{extra} {nm:?}");
     }
-    for extra in ["bbl = {0, 1, 1, 1, 1}\n", "bbl =\n {0, 1, 1,\n 1, 1} ; noise\n", "bad bands = {1}\n", "Bad Band List = {0 1 1 1 1}\n"] {
+    for extra in [
+        "bbl = {0, 1, 1, 1, 1}\n",
+        "bbl =\n {0, 1, 1,\n 1, 1} ; noise\n",
+        "bad bands = {1}\n",
+        "Bad Band List = {0 1 1 1 1}\n",
+    ] {
         let (_, scene) = open(&folder.pair(extra));
-        assert_eq!(scene.bands.len(), BANDS - 1, "{extra}");
-        assert_eq!(scene.bands[0].index, 1, "{extra}");
+        assert_eq!(scene.bands().len(), BANDS - 1, "{extra}");
+        assert_eq!(scene.bands()[0].index, 1, "{extra}");
     }
     let widths = "wavelength units = um\nwavelength = {0.4, 0.5, 0.6, 0.7, 0.8}\nfwhm = {0.01, 0.01, 0.01, 0.01, 0.02}\n";
     let (_, scene) = open(&folder.pair(widths));
-    assert!((scene.bands[4].fwhm.unwrap() - 20.0).abs() < 1e-9);
+    assert!((scene.bands()[4].fwhm.unwrap() - 20.0).abs() < 1e-9);
 }
 
 #[test]
@@ -131,7 +138,7 @@ fn pairs_under_any_extension() {
         folder.put("a.txt", "notes");
         folder.put("a.xml", "<a/>");
         for path in paths {
-            assert_eq!(open(&path).1.cube.padded(), right.cube.padded(), "{data}");
+            assert_eq!(open(&path).1.cube().padded(), right.cube().padded(), "{data}");
         }
     }
     // Two files of the stem: the one of the right size.
@@ -139,7 +146,7 @@ fn pairs_under_any_extension() {
     folder.put("a.img", b"too short");
     folder.put("a.bin", bytes());
     let path = folder.put("a.hdr", header());
-    assert_eq!(open(&path).1.cube.padded(), right.cube.padded());
+    assert_eq!(open(&path).1.cube().padded(), right.cube().padded());
 }
 
 #[test]
@@ -151,8 +158,8 @@ fn trailing_bytes_are_noted_and_missing_ones_refused() {
     long.extend([7; 512]);
     folder.put("s.img", long);
     let (_, scene) = open(&path);
-    assert_eq!(scene.cube.padded(), right.cube.padded());
-    assert!(scene.notes.join(" ").contains("512 bytes after"), "{:?}", scene.notes);
+    assert_eq!(scene.cube().padded(), right.cube().padded());
+    assert!(scene.notes().join(" ").contains("512 bytes after"), "{:?}", scene.notes());
     folder.put("s.img", &bytes()[1..]);
     assert!(io::open(&path, &OpenOptions::default()).is_err_and(|e| e.is_bad_input()));
 }

@@ -82,8 +82,17 @@ fn tables_in_every_dialect_agree() {
     let folder = tempfile::tempdir().unwrap();
     let scene = a_scene(None);
     let path = folder.path().join("l.csv");
-    let latin: Vec<u8> = table("wavelength", ",", point).replace("one", "\u{fc}ber").chars().map(|c| c as u8).collect();
-    let utf16: Vec<u8> = "\u{feff}".to_owned().encode_utf16().chain(table("wl", "\t", point).encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let latin: Vec<u8> = table("wavelength", ",", point)
+        .replace("one", "\u{fc}ber")
+        .chars()
+        .map(|c| c as u8)
+        .collect();
+    let utf16: Vec<u8> = "\u{feff}"
+        .to_owned()
+        .encode_utf16()
+        .chain(table("wl", "\t", point).encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
     let mut texts: Vec<Vec<u8>> = vec![latin, utf16];
     for text in [
         table("wavelength", ",", point),
@@ -99,7 +108,14 @@ fn tables_in_every_dialect_agree() {
         // Micrometres.
         table("Wavelength (um)", ",", |v| point(if v > 100.0 { v / 1e3 } else { v })),
         // A column that counts, and one of doubt.
-        table("wl", ",", point).lines().enumerate().map(|(i, l)| format!("{},{l},0.1\n", if i == 0 { "band".into() } else { i.to_string() })).collect::<String>().replace("three,0.1", "three,three_sd"),
+        table("wl", ",", point)
+            .lines()
+            .enumerate()
+            .map(|(i, l)| {
+                format!("{},{l},0.1\n", if i == 0 { "band".into() } else { i.to_string() })
+            })
+            .collect::<String>()
+            .replace("three,0.1", "three,three_sd"),
         // Without a header.
         table("x", ",", point).lines().skip(1).collect::<Vec<_>>().join("\n"),
     ] {

@@ -58,14 +58,14 @@ impl CubeSource for Made {
 
 /// The largest relative difference between two scenes of the same pixels and bands.
 fn apart(a: &Scene, b: &Scene) -> f32 {
-    assert_eq!(a.pixel_index, b.pixel_index, "{:?} {:?}", a.notes, b.notes);
-    assert_eq!(a.bands, b.bands);
-    let pairs = a.cube.padded().iter().zip(b.cube.padded());
+    assert_eq!(a.places(), b.places(), "{:?} {:?}", a.notes(), b.notes());
+    assert_eq!(a.bands(), b.bands());
+    let pairs = a.cube().padded().iter().zip(b.cube().padded());
     pairs.map(|(a, b)| (a - b).abs() / b.abs().max(0.01)).fold(0.0, f32::max)
 }
 
 fn has_note(scene: &Scene, words: &str) -> bool {
-    scene.notes.iter().any(|note| note.contains(words))
+    scene.notes().iter().any(|note| note.contains(words))
 }
 
 // f32 holds seven digits; two roundings stay below this.
@@ -74,11 +74,11 @@ const ROUNDING: f32 = 1e-6;
 #[test]
 fn every_power_of_ten_gives_the_same_reflectance() {
     let right = Made::new(cube()).scene();
-    assert_eq!(right.scaling.gain, 1.0);
+    assert_eq!(right.scaling().gain, 1.0);
     for power in [-9, -6, -4, -3, -2, 2, 3, 4, 6, 9] {
         let scaled = Made::new(cube().mapv(|v| (f64::from(v) * 10f64.powi(power)) as f32)).scene();
-        assert!(apart(&scaled, &right) < ROUNDING, "10^{power}: {}", scaled.scaling.rule);
-        assert!(has_note(&scaled, &scaled.scaling.rule));
+        assert!(apart(&scaled, &right) < ROUNDING, "10^{power}: {}", scaled.scaling().rule);
+        assert!(has_note(&scaled, &scaled.scaling().rule));
     }
     // Comparator: another factor is seen.
     let half = Made::new(cube().mapv(|v| v * 0.5)).scene();
@@ -87,12 +87,14 @@ fn every_power_of_ten_gives_the_same_reflectance() {
 
 #[test]
 fn whole_numbers_at_their_types_full_scale() {
-    for (largest, factor, gain) in
-        [(32767.0, 40_000.0, 1.0 / 32767.0), (255.0, 400.0, 1.0 / 255.0), (65535.0, 9e4, 1.0 / 65535.0)]
-    {
+    for (largest, factor, gain) in [
+        (32767.0, 40_000.0, 1.0 / 32767.0),
+        (255.0, 400.0, 1.0 / 255.0),
+        (65535.0, 9e4, 1.0 / 65535.0),
+    ] {
         let made = Made::new(cube().mapv(|v| (v * factor).round()));
         let scene = made.with(|h| (h.integer, h.largest) = (true, Some(largest))).scene();
-        assert_eq!(scene.scaling.gain, gain, "{}", scene.scaling.rule);
+        assert_eq!(scene.scaling().gain, gain, "{}", scene.scaling().rule);
     }
 }
 
@@ -113,12 +115,16 @@ fn a_stated_factor_is_held_against_the_values() {
         (100.0, 1e-4, true),
     ] {
         let scene = stated(times(factor), gain);
-        assert!(apart(&scene, &right) < 3.0 * ROUNDING, "{factor} {gain}: {}", scene.scaling.rule);
-        assert_eq!(has_note(&scene, "contradicts"), contradicts, "{:?}", scene.notes);
+        assert!(
+            apart(&scene, &right) < 3.0 * ROUNDING,
+            "{factor} {gain}: {}",
+            scene.scaling().rule
+        );
+        assert_eq!(has_note(&scene, "contradicts"), contradicts, "{:?}", scene.notes());
     }
     // The user wins, contradiction or not.
     let options = LoadOptions { scale: Some(2.0), ..LoadOptions::default() };
-    assert_eq!(Made::new(times(1e4)).load(&options).unwrap().scaling.gain, 0.5);
+    assert_eq!(Made::new(times(1e4)).load(&options).unwrap().scaling().gain, 0.5);
 }
 
 #[test]
@@ -129,14 +135,14 @@ fn stray_values_neither_set_the_scale_nor_stay() {
         odd[(i, 2 * i, 3 * i % BANDS)] = v;
     }
     let scene = Made::new(odd.clone()).scene();
-    assert_eq!(scene.scaling.gain, 1.0);
+    assert_eq!(scene.scaling().gain, 1.0);
     // Filled from the pixel's other bands by the mean spectrum: near, not equal, in six values.
-    assert!(apart(&scene, &right) < 0.5, "{:?}", scene.notes);
-    assert!(has_note(&scene, "6 single values of 6 pixels"), "{:?}", scene.notes);
+    assert!(apart(&scene, &right) < 0.5, "{:?}", scene.notes());
+    assert!(has_note(&scene, "6 single values of 6 pixels"), "{:?}", scene.notes());
     // Half of a pixel is too much.
     odd.slice_mut(s![4, 4, ..8]).fill(f32::NAN);
     let scene = Made::new(odd).scene();
-    assert!(has_note(&scene, "1 of 108 pixels lack"), "{:?}", scene.notes);
+    assert!(has_note(&scene, "1 of 108 pixels lack"), "{:?}", scene.notes());
 }
 
 #[test]
@@ -148,9 +154,9 @@ fn clouds_over_water_are_no_strays() {
         (v * 1e4).round()
     });
     let scene = Made::new(lake).with(|h| (h.integer, h.largest) = (true, Some(32767.0))).scene();
-    assert_eq!(scene.scaling.gain, 1e-4, "{}", scene.scaling.rule);
-    assert_eq!(scene.pixel_index.len(), 2400);
-    assert!(!has_note(&scene, "single values"), "{:?}", scene.notes);
+    assert_eq!(scene.scaling().gain, 1e-4, "{}", scene.scaling().rule);
+    assert_eq!(scene.places().len(), 2400);
+    assert!(!has_note(&scene, "single values"), "{:?}", scene.notes());
 }
 
 #[test]
@@ -162,16 +168,19 @@ fn fills_of_any_sign_are_no_data() {
         // A single band of another pixel, too.
         filled[(5, 5, 5)] = fill;
         let scene = Made::new(filled.clone()).scene();
-        assert_eq!(scene.scaling.gain, 1.0, "{fill}: {}", scene.scaling.rule);
-        assert_eq!(scene.pixel_index.len(), ROWS * COLS - COLS - 3, "{fill}: {:?}", scene.notes);
-        assert_eq!(scene.bands.len(), BANDS, "{fill}");
-        assert!(has_note(&scene, "15 of 108 pixels hold no data"), "{:?}", scene.notes);
+        assert_eq!(scene.scaling().gain, 1.0, "{fill}: {}", scene.scaling().rule);
+        assert_eq!(scene.places().len(), ROWS * COLS - COLS - 3, "{fill}: {:?}", scene.notes());
+        assert_eq!(scene.bands().len(), BANDS, "{fill}");
+        assert!(has_note(&scene, "15 of 108 pixels hold no data"), "{:?}", scene.notes());
         // A user who knows better: nothing but NaN stands for no data.
         if fill == 9999.0 {
-            let options =
-                LoadOptions { no_data: NoData::Values(vec![]), scale: Some(1e4), ..Default::default() };
+            let options = LoadOptions {
+                no_data: NoData::Values(vec![]),
+                scale: Some(1e4),
+                ..Default::default()
+            };
             let all = Made::new(filled).load(&options).unwrap();
-            assert_eq!(all.pixel_index.len(), ROWS * COLS, "{:?}", all.notes);
+            assert_eq!(all.places().len(), ROWS * COLS, "{:?}", all.notes());
         }
     }
 }
@@ -181,11 +190,11 @@ fn stated_fills_are_known_by_the_digits_of_the_header() {
     let mut filled = cube();
     filled.slice_mut(s![0, .., ..]).fill(f32::MAX);
     let scene = Made::new(filled).with(|h| h.ignore_value = Some(3.40282e38)).scene();
-    assert_eq!(scene.pixel_index.len(), ROWS * COLS - COLS);
+    assert_eq!(scene.places().len(), ROWS * COLS - COLS);
     // A flat material within the range of the others is one.
     let mut flat = cube();
     flat.slice_mut(s![0, .., ..]).fill(0.3);
-    assert_eq!(Made::new(flat).scene().pixel_index.len(), ROWS * COLS);
+    assert_eq!(Made::new(flat).scene().places().len(), ROWS * COLS);
 }
 
 #[test]
@@ -200,13 +209,13 @@ fn single_gaps_are_filled_and_told() {
         }
     }
     let scene = Made::new(gaps).with(|h| h.ignore_value = Some(0.0)).scene();
-    assert_eq!(scene.pixel_index.len(), ROWS * COLS);
-    assert!(has_note(&scene, &format!("{count} single values")), "{:?}", scene.notes);
+    assert_eq!(scene.places().len(), ROWS * COLS);
+    assert!(has_note(&scene, &format!("{count} single values")), "{:?}", scene.notes());
     let worst = scene
         .cube
         .padded()
         .iter()
-        .zip(right.cube.padded())
+        .zip(right.cube().padded())
         .map(|(a, b)| (a - b).abs())
         .fold(0.0, f32::max);
     // Shares of two materials move the level between neighbours by less than this.
@@ -224,9 +233,9 @@ fn bands_and_pixels_are_dropped_as_asked() {
         ..LoadOptions::default()
     };
     let scene = made().load(&options).unwrap();
-    let used: Vec<usize> = scene.bands.iter().map(|b| b.index).collect();
+    let used: Vec<usize> = scene.bands().iter().map(|b| b.index).collect();
     assert_eq!(used, [1, 3, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
-    assert!(has_note(&scene, "5 dropped as asked"), "{:?}", scene.notes);
+    assert!(has_note(&scene, "5 dropped as asked"), "{:?}", scene.notes());
     for bad in [vec![0], vec![17]] {
         let options = LoadOptions { drop_bands: bad, ..LoadOptions::default() };
         assert!(made().load(&options).unwrap_err().to_string().contains("1 to 16"));
@@ -237,8 +246,8 @@ fn bands_and_pixels_are_dropped_as_asked() {
     let mask = Mask::new(ROWS, COLS, keep).unwrap();
     let options = LoadOptions { mask: Some(mask), ..LoadOptions::default() };
     let scene = made().load(&options).unwrap();
-    assert_eq!(scene.pixel_index.len(), 72);
-    assert!(scene.pixel_index.iter().all(|i| i % 3 != 0));
+    assert_eq!(scene.places().len(), 72);
+    assert!(scene.places().iter().all(|i| i % 3 != 0));
     assert!(has_note(&scene, "36 of 108 pixels were left out because the mask is 0"));
     let small = Mask::new(2, 2, vec![true; 4]).unwrap();
     let options = LoadOptions { mask: Some(small), ..LoadOptions::default() };
@@ -251,10 +260,10 @@ fn a_window_is_a_scene_of_its_own() {
     let window = |rows, cols| scene::window(Box::new(Made::new(cube())), rows, cols);
     let mut part = window(2..7, 3..11).unwrap();
     let part = scene::load(&mut *part, "part", &LoadOptions::default()).unwrap();
-    assert_eq!((part.rows, part.cols), (5, 8));
-    for (pixel, place) in part.pixel_index.iter().enumerate() {
+    assert_eq!((part.rows(), part.cols()), (5, 8));
+    for (pixel, place) in part.places().iter().enumerate() {
         let (row, col) = (*place as usize / 8 + 2, *place as usize % 8 + 3);
-        assert_eq!(part.cube.spectrum(pixel), whole.cube.spectrum(row * COLS + col));
+        assert_eq!(part.cube().spectrum(pixel), whole.cube().spectrum(row * COLS + col));
     }
     for (rows, cols) in [(0..10, 0..2), (3..3, 0..2), (0..2, 0..13)] {
         assert!(window(rows, cols).is_err_and(|e| e.is_bad_input()));
@@ -277,12 +286,12 @@ fn noise_in_the_windows_of_water_vapour_is_dropped_where_the_file_says_nothing()
         })
     };
     let dry = made(None).scene();
-    assert!(dry.bands.iter().all(|b| b.wavelength.is_some_and(|w| !wet(w))), "{:?}", dry.notes);
-    assert!(dry.bands.len() >= 120 - 28 && has_note(&dry, "water vapour"), "{:?}", dry.notes);
+    assert!(dry.bands().iter().all(|b| b.wavelength.is_some_and(|w| !wet(w))), "{:?}", dry.notes());
+    assert!(dry.bands().len() >= 120 - 28 && has_note(&dry, "water vapour"), "{:?}", dry.notes());
     // The file's word and the user's come first.
     let mut flags = vec![true; 120];
     flags[0] = false;
-    assert_eq!(made(Some(flags)).scene().bands.len(), 119);
+    assert_eq!(made(Some(flags)).scene().bands().len(), 119);
     let options = LoadOptions { keep_water_bands: true, ..LoadOptions::default() };
-    assert_eq!(made(None).load(&options).unwrap().bands.len(), 120);
+    assert_eq!(made(None).load(&options).unwrap().bands().len(), 120);
 }

@@ -137,7 +137,15 @@ fn a_wrong_cube_is_seen() {
 #[test]
 fn the_cube_is_told_from_what_lies_beside_it() {
     let folder = Folder::new();
-    let rgb = || Var { stored: 2, class: 9, ..Var::double("rgb", &[ROWS, COLS, 3], (0..PIXELS * 3).map(|i| (i * 7 % 200) as f64).collect()) };
+    let rgb = || Var {
+        stored: 2,
+        class: 9,
+        ..Var::double(
+            "rgb",
+            &[ROWS, COLS, 3],
+            (0..PIXELS * 3).map(|i| (i * 7 % 200) as f64).collect(),
+        )
+    };
     let truth = || {
         let map = |i: usize| (i % 10) as f64 / 10.0;
         let both = (0..PIXELS).map(map).chain((0..PIXELS).map(|i| 1.0 - map(i))).collect();
@@ -202,7 +210,11 @@ fn axes_follow_wavelengths_sizes_and_values() {
     }
     // Without wavelengths the values speak for bands first, and the custom against it.
     let path = folder.put("s.npy", npy(&bands_first));
-    refusal(&path, &plain(), &["bands x rows x columns", "rows x columns x bands", "rows,columns,bands"]);
+    refusal(
+        &path,
+        &plain(),
+        &["bands x rows x columns", "rows x columns x bands", "rows,columns,bands"],
+    );
     let axes = |text: &str| OpenOptions { axes: Some(parse_axes(text).unwrap()), ..plain() };
     is_cube(&path, &axes("bands,rows,cols"), value);
     is_cube(&folder.put("s.npy", npy(&lines)), &axes("row,band,col"), value);
@@ -222,9 +234,14 @@ fn axes_follow_wavelengths_sizes_and_values() {
 #[test]
 fn sizes_have_many_names() {
     let folder = Folder::new();
-    for (rows, cols) in
-        [("nRow", "nCol"), ("lines", "samples"), ("H", "W"), ("rows", "cols"), ("n_rows", "n_cols"), ("Height", "Width")]
-    {
+    for (rows, cols) in [
+        ("nRow", "nCol"),
+        ("lines", "samples"),
+        ("H", "W"),
+        ("rows", "cols"),
+        ("n_rows", "n_cols"),
+        ("Height", "Width"),
+    ] {
         let path = folder.mat(&[by_column(patternless), number(rows, ROWS), number(cols, COLS)]);
         is_cube(&path, &plain(), patternless);
     }
@@ -237,9 +254,8 @@ fn pixels_in_one_line_lie_as_their_patterns_say_else_as_is_the_custom() {
     use PixelOrder::{Column, Row};
     let folder = Folder::new();
     let size = || [number("nRow", ROWS), number("nCol", COLS)];
-    let with = |y: Var<'static>, more: Vec<Var<'static>>| {
-        folder.mat(&[vec![y], more].concat_vars())
-    };
+    let with =
+        |y: Var<'static>, more: Vec<Var<'static>>| folder.mat(&[vec![y], more].concat_vars());
     // Patterns decide, whatever the custom.
     is_cube(&with(by_column(value), size().into()), &plain(), value);
     let notes = is_cube(&with(by_row(value), size().into()), &plain(), value);
@@ -248,7 +264,13 @@ fn pixels_in_one_line_lie_as_their_patterns_say_else_as_is_the_custom() {
     let notes = is_cube(&with(by_column(patternless), size().into()), &plain(), patternless);
     assert!(notes.contains("state the order of pixels"), "{notes}");
     let toolbox = || {
-        vec![number("H", ROWS), number("W", COLS), number("L", BANDS), number("N", PIXELS), number("p", 3)]
+        vec![
+            number("H", ROWS),
+            number("W", COLS),
+            number("L", BANDS),
+            number("N", PIXELS),
+            number("p", 3),
+        ]
     };
     is_cube(&with(by_row(patternless), toolbox()), &plain(), patternless);
     // The caller decides.
@@ -273,7 +295,8 @@ fn truths_do_not_follow_the_order_of_bytes() {
     let folder = Folder::new();
     let scene = load(&folder.put("s.npy", npy(&cube(value))));
     let share = |p: usize| ((p * 7919) % 89) as f64 / 88.0;
-    let maps = Array2::from_shape_fn((2, PIXELS), |(k, p)| if k == 0 { share(p) } else { 1.0 - share(p) });
+    let maps =
+        Array2::from_shape_fn((2, PIXELS), |(k, p)| if k == 0 { share(p) } else { 1.0 - share(p) });
     let mut fortran = Array2::zeros((2, PIXELS).f());
     fortran.assign(&maps);
     let read = |maps: Array2<f64>| {
@@ -300,20 +323,20 @@ fn what_is_said_of_bands_is_found_under_every_name() {
     ] {
         let name = extra.name;
         let scene = load(&folder.mat(&[image(), extra]));
-        assert_eq!(scene.bands[0].index, 2, "{name}: {:?}", scene.notes);
-        assert_eq!(scene.bands.len(), BANDS - 2);
+        assert_eq!(scene.bands()[0].index, 2, "{name}: {:?}", scene.notes());
+        assert_eq!(scene.bands().len(), BANDS - 2);
     }
     for name in ["wavelength", "wl", "lambda", "WVL", "band_centers", "anything"] {
         let scene = load(&folder.mat(&[image(), list(name, nm()), list("fwhm", vec![8.0; BANDS])]));
-        assert_eq!(scene.bands[1].wavelength, Some(487.5), "{name}");
-        assert_eq!(scene.bands[1].fwhm, Some(8.0), "{name}");
+        assert_eq!(scene.bands()[1].wavelength, Some(487.5), "{name}");
+        assert_eq!(scene.bands()[1].fwhm, Some(8.0), "{name}");
     }
     let micro: Vec<f64> = nm().iter().map(|v| v / 1e3).collect();
     let scene = load(&folder.mat(&[image(), list("wl", micro), list("fwhm", vec![0.008; BANDS])]));
     // Micrometres times 1000 in f64.
-    assert!((scene.bands[1].fwhm.unwrap() - 8.0).abs() < 1e-9);
+    assert!((scene.bands()[1].fwhm.unwrap() - 8.0).abs() < 1e-9);
     let scene = load(&folder.mat(&[image(), number("nodata", 7)]));
-    assert!(scene.notes.iter().any(|n| n.contains("`nodata`")), "{:?}", scene.notes);
+    assert!(scene.notes().iter().any(|n| n.contains("`nodata`")), "{:?}", scene.notes());
 }
 
 #[test]
@@ -323,7 +346,13 @@ fn matlab_version_4_is_read() {
         let word = |v: u32| if big_endian { v.to_be_bytes() } else { v.to_le_bytes() };
         let mut bytes = Vec::new();
         let mut matrix = |name: &str, rows: usize, cols: usize, values: &[f64]| {
-            for v in [if big_endian { 1000 } else { 0 }, rows as u32, cols as u32, 0, name.len() as u32 + 1] {
+            for v in [
+                if big_endian { 1000 } else { 0 },
+                rows as u32,
+                cols as u32,
+                0,
+                name.len() as u32 + 1,
+            ] {
                 bytes.extend(word(v));
             }
             bytes.extend(name.bytes().chain([0]));

@@ -1,12 +1,12 @@
 //! Arguments, as clap reads them. Ranges that depend on the scene are checked by the library.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use super::layout::LayoutArgs;
-use super::search::SearchBudget;
-pub use super::values::{Concentration, EffectiveBands, Endmembers};
+pub use super::values::{Concentration, EffectiveBands, Endmembers, SearchArg};
 
 /// Bayesian hyperspectral unmixing on any vendor's GPU, or none: which materials are in a scene,
 /// and how much of each in every pixel, with uncertainty.
@@ -74,7 +74,7 @@ pub struct FitArgs {
     /// Where the endmembers begin: auto (a search over all families, by ELBO), vca, vca-normalised, nfindr, clusters, random, or a file of spectra
     /// (.csv, .mat, .npz, ENVI library); of more than K, those K are taken that explain the scene best
     #[arg(long, value_name = "auto|FAMILY|FILE", default_value = "auto")]
-    pub init: String,
+    pub init: OsString,
     /// Names of the endmembers, for files and titles; in the truth's order where there is a truth
     #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
     pub names: Vec<String>,
@@ -111,7 +111,7 @@ pub struct RunArgs {
     /// in two, two in one; 0 for none. Or a time, as 20s: rounds go on until the search has taken as
     /// long (all starts are tried whatever it is; results then depend on the machine) [default: 4]
     #[arg(long, value_name = "N|SECONDSs", allow_negative_numbers = true)]
-    pub search: Option<SearchBudget>,
+    pub search: Option<SearchArg>,
     /// Pixels in a minibatch, in groups of 16: the next multiple is taken
     #[arg(long, value_name = "PIXELS", default_value_t = unmixel::engine::svi::Settings::default().batch_size, allow_negative_numbers = true)]
     pub batch_size: usize,

@@ -16,18 +16,18 @@ macro_rules! tell {
 mod args;
 mod commands;
 mod layout;
+mod options;
 mod progress;
-mod reference;
 mod run;
 mod scene;
-mod search;
+mod solutions;
 mod tables;
 mod values;
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
@@ -74,6 +74,10 @@ pub fn main() -> ExitCode {
     match done {
         Ok(Done::Whole) => ExitCode::SUCCESS,
         Ok(Done::Interrupted) => ExitCode::from(INTERRUPTED),
+        Err(error) if interrupted() => {
+            complain(&format!("interrupted before there was a result to write: {error}"));
+            ExitCode::from(INTERRUPTED)
+        }
         Err(error) => {
             complain(&error.to_string());
             if error.is_bad_input() { ExitCode::from(BAD_INPUT) } else { ExitCode::FAILURE }
@@ -92,8 +96,14 @@ fn complain(message: &str) {
 fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         // Coloured on a terminal only; a closed pipe (`unmixel --help | head -1`) is no error.
-        let _ = error.print();
-        return ExitCode::SUCCESS;
+        let printed = error.print().and_then(|()| std::io::stdout().flush());
+        return match printed {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                complain(&format!("standard output: {error}"));
+                ExitCode::FAILURE
+            }
+            _ => ExitCode::SUCCESS,
+        };
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let commands = Arguments::command();
@@ -110,11 +120,21 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(BAD_INPUT)
 }
 
+/// The flag of this process, once a command listens for interruptions.
+static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// Whether the program was interrupted.
+fn interrupted() -> bool {
+    FLAG.get().is_some_and(|flag| flag.load(Ordering::Relaxed))
+}
+
 /// A flag that the first Ctrl-C raises; the second ends the program at once.
 fn interruption() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(FLAG.get_or_init(Arc::default));
     let raised = Arc::clone(&flag);
     // Without a handler Ctrl-C just ends the program: nothing is half-written even then.
+    // With the feature `termination` this is SIGTERM and SIGHUP, too: schedulers send the one, a
+    // terminal that is closed the other.
     let _ = ctrlc::set_handler(move || {
         if raised.swap(true, Ordering::Relaxed) {
             std::process::exit(i32::from(INTERRUPTED));
@@ -130,6 +150,19 @@ fn quiet_drivers() {
         // SAFETY: the program has one thread so far; no other can read the environment now.
         unsafe { std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir()) };
     }
+}
+
+/// Makes the results in a folder visible, and tells of files that had to give way.
+fn commit(folder: &unmixel::results::OutputFolder, kind: &str) -> Result<()> {
+    for kept in folder.commit(kind)? {
+        tell!("note: {kept}");
+    }
+    Ok(())
+}
+
+/// The command as it was given, for records; what is no text in it is shown with a mark.
+fn command() -> Vec<String> {
+    std::env::args_os().map(|part| part.to_string_lossy().into_owned()).collect()
 }
 
 /// Prints results; a reader that has gone away (`unmixel devices | head -1`) is not an error.

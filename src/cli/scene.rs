@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use unmixel::io::{mask, open};
-use unmixel::scene::{Header, Scene, load, window};
+use unmixel::scene::{CubeSource, Header, Scene, load, window};
 use unmixel::{Error, Result};
 
 use super::args::LayoutArgs;
@@ -31,8 +31,24 @@ pub fn read_quietly(path: &Path, layout: &LayoutArgs) -> Result<(Scene, Header)>
     }
     let name =
         path.file_stem().map_or_else(|| "scene".into(), |s| s.to_string_lossy().into_owned());
-    let scene = load(source.as_mut(), &name, &options)?;
+    let scene = load(&mut Listening(source.as_mut()), &name, &options)?;
     Ok((scene, source.header().clone()))
+}
+
+/// A source that ends when the program is interrupted: reading a large scene takes minutes.
+struct Listening<'a>(&'a mut dyn CubeSource);
+
+impl CubeSource for Listening<'_> {
+    fn header(&self) -> &Header {
+        self.0.header()
+    }
+
+    fn read_rows(&mut self, first: usize, count: usize, out: &mut [f32]) -> Result<()> {
+        if super::interrupted() {
+            return Err(Error::Fit("the scene was being read".into()));
+        }
+        self.0.read_rows(first, count, out)
+    }
 }
 
 /// Refuses a height or width other than the file's own, where that is no matter of reading it.
@@ -52,23 +68,23 @@ fn check_size(layout: &LayoutArgs, header: &Header) -> Result<()> {
 
 fn describe(scene: &Scene) {
     let wavelengths = match (
-        scene.bands.first().and_then(|b| b.wavelength),
-        scene.bands.last().and_then(|b| b.wavelength),
+        scene.bands().first().and_then(|b| b.wavelength),
+        scene.bands().last().and_then(|b| b.wavelength),
     ) {
         (Some(first), Some(last)) => format!(", {first:.0} to {last:.0} nm"),
         _ => String::new(),
     };
     tell!(
         "scene: {} x {} pixels ({} in use), {} of {} bands{wavelengths}",
-        scene.rows,
-        scene.cols,
-        scene.pixel_index.len(),
-        scene.bands.len(),
-        scene.file_bands
+        scene.rows(),
+        scene.cols(),
+        scene.places().len(),
+        scene.bands().len(),
+        scene.file_bands()
     );
-    tell!("scale: {}", scene.scaling.rule);
+    tell!("scale: {}", scene.scaling().rule);
     // The rule is among the notes, too.
-    for note in scene.notes.iter().filter(|note| **note != scene.scaling.rule) {
+    for note in scene.notes().iter().filter(|note| **note != scene.scaling().rule) {
         tell!("note: {note}");
     }
 }

@@ -17,6 +17,7 @@ use crate::scene::Header;
 /// many rows they make.
 pub(crate) fn open(path: &Path, mut file: Arrays, options: &OpenOptions) -> Result<Strided> {
     let size = file.stated_size()?;
+    unpack(&mut file);
     let (index, axes, note) = choose(path, &file, &size, options)?;
     let Some(array) = file.arrays.get(index) else {
         return Err(file.error("holds no array."));
@@ -48,6 +49,16 @@ pub(crate) fn open(path: &Path, mut file: Arrays, options: &OpenOptions) -> Resu
     file.describe(&mut header);
     let array = file.arrays.swap_remove(index);
     Strided::with_strides(path, header, array.numbers, strides)
+}
+
+/// Unpacks what may be the scene, so that its values can be looked at. What cannot be unpacked is
+/// left as it is: the scene may be another.
+fn unpack(file: &mut Arrays) {
+    for array in file.arrays.iter_mut().filter(|a| a.shape.len() > 1 && a.numbers.len() > 1) {
+        if let Ok(numbers) = array.numbers.clone().at_hand() {
+            array.numbers = numbers;
+        }
+    }
 }
 
 fn choose(

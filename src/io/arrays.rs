@@ -31,20 +31,25 @@ pub(crate) struct Arrays {
 }
 
 impl NamedArray {
-    /// The array with `N` axes, or `None` when it has another number of them.
-    fn values(&self) -> Option<ArrayD<f64>> {
+    fn values(&self) -> Result<Option<ArrayD<f64>>> {
         let shape = IxDyn(&self.shape).set_f(self.fortran);
-        ArrayD::from_shape_vec(shape, self.numbers.to_f64()).ok()
+        Ok(ArrayD::from_shape_vec(shape, self.numbers.to_f64()?).ok())
     }
 
-    /// The array when it has two axes.
-    pub(crate) fn array2(&self) -> Option<Array2<f64>> {
-        self.values()?.into_dimensionality().ok()
+    /// The array when it has two axes; `None` when it has another number, or too many.
+    pub(crate) fn array2(&self) -> Result<Option<Array2<f64>>> {
+        if self.shape.len() != 2 {
+            return Ok(None);
+        }
+        Ok(self.values()?.and_then(|values| values.into_dimensionality().ok()))
     }
 
     /// The array when it has three axes.
-    pub(crate) fn array3(&self) -> Option<Array3<f64>> {
-        self.values()?.into_dimensionality().ok()
+    pub(crate) fn array3(&self) -> Result<Option<Array3<f64>>> {
+        if self.shape.len() != 3 {
+            return Ok(None);
+        }
+        Ok(self.values()?.and_then(|values| values.into_dimensionality().ok()))
     }
 
     /// The size as a reader would write it: `156 x 9025`.
@@ -81,12 +86,17 @@ impl NamedArray {
         inside.then(place).and_then(|place| self.numbers.at(place))
     }
 
-    /// The values when the array is a list: all axes but one have the length 1.
+    /// The values when the array is a list: all axes but one have the length 1, and it is no longer
+    /// than any list of bands. `None` also where they cannot be read.
     pub(crate) fn list(&self) -> Option<Vec<f64>> {
         let long = self.shape.iter().filter(|n| **n > 1).count();
-        (long <= 1 && self.numbers.len() > 0).then(|| self.numbers.to_f64())
+        let fits = long <= 1 && (1..=LONGEST_LIST).contains(&self.numbers.len());
+        fits.then(|| self.numbers.to_f64().ok()).flatten()
     }
 }
+
+/// Longer lists describe pixels, not bands.
+const LONGEST_LIST: usize = 1 << 17;
 
 impl Arrays {
     /// Reads every array of a MATLAB v4 or v5, NPZ or NPY file.
@@ -118,7 +128,7 @@ impl Arrays {
         names.iter().find_map(|name| {
             let array = self.get_alike(&[name])?;
             match array.numbers.len() {
-                1 => Some((array.name.as_str(), array.numbers.at(0)?)),
+                1 => Some((array.name.as_str(), array.list()?.first().copied()?)),
                 _ => None,
             }
         })

@@ -151,7 +151,7 @@ fn read_arrays(path: &Path) -> Result<Raw> {
             file.inventory()
         ))
     })?;
-    let matrix = found.array2().ok_or_else(|| {
+    let matrix = found.array2()?.ok_or_else(|| {
         file.error(format!("`{}` is {}; spectra have two axes.", found.name, found.size()))
     })?;
     let matrix = if found.name == "endmembers" {

@@ -56,7 +56,7 @@ fn from_arrays(path: &Path, rows: usize, cols: usize) -> Result<Vec<f64>> {
         true => array.fortran,
         false => file.custom().order == PixelOrder::Column,
     };
-    let values = array.numbers.to_f64();
+    let values = array.numbers.to_f64()?;
     let place =
         |row: usize, col: usize| if by_column { col * rows + row } else { row * cols + col };
     Ok((0..rows)

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::arrays::{Arrays, NamedArray};
-use super::numbers::{Kind, Numbers, map_file};
+use super::bytes::FileBytes;
+use super::numbers::{Kind, Numbers};
 use crate::engine::ground::error::{Error, Result};
 
 /// Type, rows, columns, imaginary flag and length of the name, 4 bytes each.
@@ -32,11 +33,11 @@ pub(crate) fn is_mat(start: &[u8]) -> bool {
 
 /// Reads every variable of the file.
 pub(crate) fn read(path: &Path) -> Result<Arrays> {
-    let map = map_file(path)?;
+    let file = FileBytes::open(path)?;
     let mut found =
         Arrays { path: path.to_owned(), arrays: Vec::new(), others: Vec::new(), matlab: true };
     let mut at = 0;
-    while at < map.len() {
+    while at < file.len() {
         let damaged = || {
             Error::file(
                 path,
@@ -47,19 +48,19 @@ pub(crate) fn read(path: &Path) -> Result<Arrays> {
                 ),
             )
         };
-        let head = map.get(at..).and_then(head).ok_or_else(damaged)?;
-        let name_at = at + HEADER;
-        let start = name_at.checked_add(head.name).ok_or_else(damaged)?;
-        let name = map.get(name_at..start).ok_or_else(damaged)?;
+        let described = file.first(at..file.len(), HEADER + LONGEST_NAME)?;
+        let head = head(&described).ok_or_else(damaged)?;
+        let name = described.get(HEADER..HEADER + head.name).ok_or_else(damaged)?;
         let name = String::from_utf8_lossy(name).trim_end_matches('\0').to_owned();
+        let start = at + (HEADER + head.name) as u64;
         let parts = if head.complex { 2 } else { 1 };
         let end = [head.rows, head.cols, head.kind.size(), parts]
             .into_iter()
-            .try_fold(1usize, |n, d| n.checked_mul(d))
+            .try_fold(1u64, |n, d| n.checked_mul(d as u64))
             .and_then(|n| n.checked_add(start))
             .ok_or_else(damaged)?;
         let numbers =
-            Numbers::mapped(&map, start..end, head.kind, head.big_endian).ok_or_else(damaged)?;
+            Numbers::in_file(&file, start..end, head.kind, head.big_endian).ok_or_else(damaged)?;
         match (head.class, head.complex) {
             (0, false) => found.arrays.push(NamedArray {
                 name,

@@ -3,6 +3,7 @@
 mod array_scene;
 mod arrays;
 mod band_flags;
+mod bytes;
 mod envi;
 pub mod estimate;
 pub(crate) mod evidence;
@@ -18,6 +19,8 @@ mod spectral;
 mod strided;
 pub mod truth;
 mod write;
+
+mod scene;
 
 pub use evidence::{Axis, PixelOrder, parse_axes};
 pub use open::{OpenOptions, open};

@@ -1,16 +1,16 @@
 //! NumPy's NPY and NPZ.
 //!
-//! ndarray-npy parses the header; the values are taken from the mapped file or out of the archive
-//! here, because its own reader allocates whatever size a header states.
+//! ndarray-npy parses the header; the values are taken from the file or out of the archive here, because its own reader allocates whatever size a header states.
 
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::path::Path;
 
 use ndarray_npy::npy::header::Header as NpyHeader;
 
 use super::array_scene;
 use super::arrays::{Arrays, NamedArray};
-use super::numbers::{Kind, Numbers, map_file};
+use super::bytes::{FileBytes, Stream};
+use super::numbers::{Kind, Numbers};
 use super::open::OpenOptions;
 use super::strided::Strided;
 use crate::engine::ground::error::{Error, Result};
@@ -27,19 +27,21 @@ pub(crate) fn is_npz(start: &[u8]) -> bool {
     start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06")
 }
 
-/// Reads every array of an NPZ, or the one of an NPY (its name is empty).
+/// Finds every array of an NPZ, or the one of an NPY (its name is empty). Values stay in the file
+/// until they are read.
 pub(crate) fn read(path: &Path) -> Result<Arrays> {
     let mut found =
         Arrays { path: path.to_owned(), arrays: Vec::new(), others: Vec::new(), matlab: false };
-    let map = map_file(path)?;
-    if is_npy(&map) {
-        let (layout, start) = parse_header(&map).map_err(|why| Error::file(path, why))?;
+    let file = FileBytes::open(path)?;
+    let start = file.first(0..file.len(), LONGEST_HEADER + 12)?;
+    if is_npy(&start) {
+        let (layout, start) = parse_header(&start).map_err(|why| Error::file(path, why))?;
         let stated = layout.bytes().map_err(|why| Error::file(path, why))?;
-        let held = map.len().saturating_sub(start);
-        let numbers = start
-            .checked_add(stated)
-            .filter(|_| stated == held)
-            .and_then(|end| Numbers::mapped(&map, start..end, layout.kind, layout.big_endian))
+        let start = start as u64;
+        let held = file.len().saturating_sub(start);
+        let numbers = (stated as u64 == held)
+            .then(|| Numbers::in_file(&file, start..file.len(), layout.kind, layout.big_endian))
+            .flatten()
             .ok_or_else(|| Error::file(path, layout.mismatch(stated, held)))?;
         found.arrays.push(layout.named(String::new(), numbers));
         return Ok(found);
@@ -47,26 +49,29 @@ pub(crate) fn read(path: &Path) -> Result<Arrays> {
     let damaged = |what: String| {
         Error::file(path, format!("{what}. The archive is damaged or cut short; save it again."))
     };
-    let mut zip = zip::ZipArchive::new(Cursor::new(&map[..]))
+    let mut zip = super::bytes::archive(&file)
         .map_err(|e| damaged(format!("cannot be read as an NPZ archive ({e})")))?;
     for index in 0..zip.len() {
         let mut entry = zip
             .by_index(index)
             .map_err(|e| damaged(format!("its entry number {} cannot be read ({e})", index + 1)))?;
         let name = entry.name().strip_suffix(".npy").unwrap_or(entry.name()).to_owned();
-        let bytes = unpack(&mut entry)
+        let size = entry.size();
+        let mut start = Vec::new();
+        Read::take(&mut entry, LONGEST_HEADER as u64 + 12)
+            .read_to_end(&mut start)
             .map_err(|e| damaged(format!("its entry `{name}` cannot be unpacked ({e})")))?;
-        match parse_header(&bytes) {
+        match parse_header(&start) {
             Ok((layout, start)) => {
                 let within = |why| Error::file(path, format!("its array `{name}`: {why}"));
                 let stated = layout.bytes().map_err(within)?;
-                let held = bytes.len().saturating_sub(start);
-                if stated != held {
+                let held = size.saturating_sub(start as u64);
+                if stated as u64 != held {
                     return Err(within(layout.mismatch(stated, held)));
                 }
-                let mut data = bytes;
-                data.drain(..start);
-                let numbers = Numbers::owned(data, layout.kind, layout.big_endian);
+                let place = (start as u64, stated);
+                let (kind, big_endian) = (layout.kind, layout.big_endian);
+                let numbers = Numbers::packed(&file, Stream::Zip(index), place, kind, big_endian);
                 found.arrays.push(layout.named(name, numbers));
             }
             // Text, objects and foreign files may lie beside the arrays.
@@ -97,7 +102,7 @@ impl Layout {
         })
     }
 
-    fn mismatch(&self, stated: usize, held: usize) -> String {
+    fn mismatch(&self, stated: usize, held: u64) -> String {
         format!(
             "the size {:?} takes {stated} bytes, but {held} follow the header. The file is damaged \
              or cut short; save it again.",
@@ -161,18 +166,4 @@ fn parse_header(bytes: &[u8]) -> Result<(Layout, usize), String> {
         shape: header.shape,
     };
     Ok((layout, start + len))
-}
-
-/// Unpacks an entry, memory growing only with what really comes out of it.
-fn unpack(entry: &mut impl Read) -> std::io::Result<Vec<u8>> {
-    let mut out = Vec::new();
-    let mut block = vec![0; 1 << 16];
-    loop {
-        let n = entry.read(&mut block)?;
-        if n == 0 {
-            return Ok(out);
-        }
-        out.try_reserve(n).map_err(|_| std::io::Error::from(std::io::ErrorKind::OutOfMemory))?;
-        out.extend(block.iter().take(n));
-    }
 }

@@ -143,13 +143,27 @@ pub(crate) fn is_array_file(path: &Path, start: &[u8]) -> bool {
 
 /// Up to 512 bytes from the start, enough to tell formats apart.
 pub(crate) fn first_bytes(path: &Path) -> Result<Vec<u8>> {
-    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-    if file.metadata().map_err(|e| Error::io(path, e))?.is_dir() {
-        return Err(Error::file(path, "is a folder; name a file."));
-    }
+    let file = open_file(path)?;
     let mut start = Vec::new();
     file.take(512).read_to_end(&mut start).map_err(|e| Error::io(path, e))?;
     Ok(start)
+}
+
+/// Opens an ordinary file. A pipe or a device is refused: the one would be waited for without end,
+/// and neither can be read twice.
+pub(crate) fn open_file(path: &Path) -> Result<std::fs::File> {
+    let found = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+    if found.is_dir() {
+        return Err(Error::file(path, "is a folder; name a file."));
+    }
+    if !found.is_file() {
+        return Err(Error::file(
+            path,
+            "is no ordinary file but a pipe, a socket or a device; save what it gives to a file, \
+             and name that.",
+        ));
+    }
+    std::fs::File::open(path).map_err(|e| Error::io(path, e))
 }
 
 /// True when the name ends in this extension, in any letter case.

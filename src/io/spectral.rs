@@ -110,7 +110,7 @@ impl Arrays {
             () if name.ends_with("um") => Some("um"),
             () => None,
         };
-        match to_nanometres(&array.numbers.to_f64(), unit) {
+        match to_nanometres(&array.list().unwrap_or_default(), unit) {
             Ok((nm, note)) => (Some(nm), note),
             Err(why) => (None, Some(format!("`{}` was left aside: {why}.", array.name))),
         }
@@ -165,7 +165,7 @@ impl Arrays {
 
     /// What brings the wavelengths to nanometres.
     fn factor(&self, header: &Header) -> Option<f64> {
-        let stated = self.get_alike(&WAVELENGTHS)?.numbers.at(0)?;
+        let stated = *self.get_alike(&WAVELENGTHS)?.list()?.first()?;
         Some(header.wavelengths.as_ref()?.first()? / stated)
     }
 

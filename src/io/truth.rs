@@ -20,7 +20,8 @@ use crate::scene::{Scene, Truth};
 pub fn read(path: impl AsRef<Path>, scene: &Scene) -> Result<Truth> {
     let file = Arrays::read(path.as_ref())?;
     let endmembers = file.get(&["endmembers", "M", "E"]);
-    let abundances = file.get(&["abundances", "A"]).filter(|_| (scene.rows, scene.cols) != (0, 0));
+    let abundances =
+        file.get(&["abundances", "A"]).filter(|_| (scene.rows(), scene.cols()) != (0, 0));
     let truth = Truth {
         names: None,
         endmembers: endmembers.map(|a| read_endmembers(&file, a, scene)).transpose()?,
@@ -28,7 +29,7 @@ pub fn read(path: impl AsRef<Path>, scene: &Scene) -> Result<Truth> {
             .map(|a| {
                 // The same number of endmembers tells flat abundances from their transpose.
                 let spectra = endmembers
-                    .and_then(|e| e.shape.iter().copied().find(|n| *n != scene.file_bands));
+                    .and_then(|e| e.shape.iter().copied().find(|n| *n != scene.file_bands()));
                 read_abundances(&file, a, scene, spectra)
             })
             .transpose()?,
@@ -48,8 +49,8 @@ pub fn read(path: impl AsRef<Path>, scene: &Scene) -> Result<Truth> {
 }
 
 fn read_endmembers(file: &Arrays, array: &NamedArray, scene: &Scene) -> Result<Array2<f64>> {
-    let bands = scene.file_bands;
-    let matrix = array.array2().ok_or_else(|| {
+    let bands = scene.file_bands();
+    let matrix = array.array2()?.ok_or_else(|| {
         file.error(format!("`{}` is {}; spectra have two axes.", array.name, array.size()))
     })?;
     // MATLAB's custom is a column a spectrum, NumPy's a row.
@@ -81,9 +82,9 @@ fn read_abundances(
     scene: &Scene,
     spectra: Option<usize>,
 ) -> Result<Array3<f32>> {
-    let cols = scene.cols;
-    let maps = read_maps(file, array, (scene.rows, cols), spectra)?;
-    for &place in &scene.pixel_index {
+    let cols = scene.cols();
+    let maps = read_maps(file, array, (scene.rows(), cols), spectra)?;
+    for &place in scene.places() {
         let (r, c) = (place as usize / cols, place as usize % cols);
         if maps.slice(ndarray::s![r, c, ..]).iter().any(|v| !v.is_finite()) {
             return Err(file.error(format!(
@@ -113,7 +114,7 @@ pub(crate) fn read_maps(
     };
     let pixels = rows.checked_mul(cols).ok_or_else(misfit)?;
     let maps = if array.shape.len() == 2 {
-        let flat = array.array2().ok_or_else(misfit)?;
+        let flat = array.array2()?.ok_or_else(misfit)?;
         // (pixels, K), whichever way the file has it.
         let by_pixel = match flat.dim() {
             (k, n) if n == pixels && spectra.is_none_or(|s| s == k) => flat.reversed_axes(),
@@ -127,7 +128,7 @@ pub(crate) fn read_maps(
             by_pixel[(if down { c * rows + r } else { r * cols + c }, i)] as f32
         })
     } else {
-        let maps = array.array3().ok_or_else(misfit)?;
+        let maps = array.array3()?.ok_or_else(misfit)?;
         if maps.dim().0 != rows || maps.dim().1 != cols {
             return Err(misfit());
         }

@@ -4,13 +4,14 @@
 //! and the scale are decided; the second keeps the pixels that are valid in most of those bands.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::bands;
 use super::no_data::NoData;
 use super::scaling::{self, Peak, Stated};
 use super::statistics::Statistics;
 use super::values::Values;
-use super::{Band, CubeSource, Header, Mask, Scaling, Scene, grow, limits};
+use super::{Band, CubeSource, Header, Mask, Scaling, Scene, SceneParts, grow, limits};
 use crate::engine::ground::error::{Error, Result};
 
 /// What the caller asks of [`load`].
@@ -108,15 +109,15 @@ pub fn load(source: &mut dyn CubeSource, name: &str, options: &LoadOptions) -> R
     let positions: Option<Vec<f64>> = bands.iter().map(|b| b.wavelength).collect();
     let numbers = || bands.iter().map(|b| b.index as f64).collect();
     values.fill(&positions.unwrap_or_else(numbers), &mut notes);
-    let (cube, pixel_index) = values.into_cube();
-    Ok(Scene {
+    let (cube, places) = values.into_cube();
+    Scene::new(SceneParts {
         name: name.to_owned(),
         rows: header.rows,
         cols: header.cols,
         bands,
         file_bands: header.bands,
-        cube,
-        pixel_index,
+        cube: Arc::new(cube),
+        places,
         scaling,
         notes,
     })

@@ -64,35 +64,37 @@ pub fn run(args: &InfoArgs) -> Result<Done> {
 }
 
 fn understood(path: &Path, scene: &Scene, header: &Header) -> Info {
-    let used: Vec<usize> = scene.bands.iter().map(|b| b.index + 1).collect();
-    let pixels = scene.rows * scene.cols;
-    let pixels_used = scene.pixel_index.len();
+    let used: Vec<usize> = scene.bands().iter().map(|b| b.index + 1).collect();
+    let pixels = scene.rows() * scene.cols();
+    let pixels_used = scene.places().len();
     Info {
         path: path.display().to_string(),
-        name: scene.name.clone(),
+        name: scene.name().to_owned(),
         format: header.format.clone(),
-        rows: scene.rows,
-        cols: scene.cols,
-        file_bands: scene.file_bands,
-        bands_left_out: (1..=scene.file_bands).filter(|b| used.binary_search(b).is_err()).collect(),
+        rows: scene.rows(),
+        cols: scene.cols(),
+        file_bands: scene.file_bands(),
+        bands_left_out: (1..=scene.file_bands())
+            .filter(|b| used.binary_search(b).is_err())
+            .collect(),
         bands_used: used,
-        wavelengths: scene.bands.iter().map(|b| b.wavelength).collect(),
-        fwhm: scene.bands.iter().map(|b| b.fwhm).collect(),
+        wavelengths: scene.bands().iter().map(|b| b.wavelength).collect(),
+        fwhm: scene.bands().iter().map(|b| b.fwhm).collect(),
         pixels,
         pixels_used,
         share_left_out: (pixels - pixels_used) as f64 / pixels as f64,
         reflectance: quantiles(scene),
-        scaling: scene.scaling.clone(),
+        scaling: scene.scaling().clone(),
         no_data: header.ignore_value,
-        notes: scene.notes.clone(),
+        notes: scene.notes().to_vec(),
     }
 }
 
 fn quantiles(scene: &Scene) -> [f32; 7] {
-    let (pixels, bands) = (scene.cube.pixels(), scene.cube.bands());
+    let (pixels, bands) = (scene.cube().pixels(), scene.cube().bands());
     let step = (pixels * bands).div_ceil(SAMPLED).max(1);
     let mut values: Vec<f32> =
-        (0..pixels).step_by(step).flat_map(|p| scene.cube.spectrum(p).to_vec()).collect();
+        (0..pixels).step_by(step).flat_map(|p| scene.cube().spectrum(p).to_vec()).collect();
     values.sort_unstable_by(f32::total_cmp);
     let last = values.len().saturating_sub(1) as f64;
     [0.0, 0.01, 0.25, 0.5, 0.75, 0.99, 1.0]
@@ -100,22 +102,22 @@ fn quantiles(scene: &Scene) -> [f32; 7] {
 }
 
 fn draw(out: &Path, scene: &Scene) -> Result<()> {
-    let nm: Option<Vec<f64>> = scene.bands.iter().map(|b| b.wavelength).collect();
-    let (chosen, true_colours) = true_color_bands(nm.as_deref(), scene.bands.len());
-    let values = Array2::from_shape_fn((scene.cube.pixels(), 3), |(pixel, k)| {
-        scene.cube.spectrum_padded(pixel)[chosen[k]]
+    let nm: Option<Vec<f64>> = scene.bands().iter().map(|b| b.wavelength).collect();
+    let (chosen, true_colours) = true_color_bands(nm.as_deref(), scene.bands().len());
+    let values = Array2::from_shape_fn((scene.cube().pixels(), 3), |(pixel, k)| {
+        scene.cube().spectrum_padded(pixel)[chosen[k]]
     });
     let image = to_image(scene, values.view())?;
-    let named = chosen.map(|b| match scene.bands[b].wavelength {
+    let named = chosen.map(|b| match scene.bands()[b].wavelength {
         Some(nm) => format!("{nm:.0} nm"),
-        None => format!("band {}", scene.bands[b].index + 1),
+        None => format!("band {}", scene.bands()[b].index + 1),
     });
     let note = format!(
         "{}: {}",
         if true_colours { "True colours" } else { "Red, green and blue" },
         named.join(", ")
     );
-    let png = true_color_png(&image, &scene.name, &note)?;
+    let png = true_color_png(&image, scene.name(), &note)?;
     let folder = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Renamed when it is whole, so that the name never stands for half a picture.
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| Error::io(folder, e))?;

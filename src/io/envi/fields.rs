@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::parse::{inside_braces, number_and_word, parse};
 use crate::engine::ground::error::{Error, Result};
-use crate::io::numbers::{Kind, Numbers, map_file};
+use crate::io::bytes::FileBytes;
+use crate::io::numbers::{Kind, Numbers};
 use crate::io::strided::Order;
 
 /// A header longer than this is something else: 10,000 bands take about 1 MB.
@@ -29,14 +30,15 @@ pub(super) struct Layout {
 
 impl Fields {
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let size = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
+        let file = FileBytes::open(path)?;
+        let size = file.len();
         if size > LONGEST_HEADER {
             return Err(Error::file(
                 path,
                 format!("holds {size} bytes, too many for an ENVI header."),
             ));
         }
-        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+        let bytes = file.first(0..size, LONGEST_HEADER as usize)?;
         // Descriptions come in any old encoding; the keys and numbers that matter are ASCII.
         let map = parse(&String::from_utf8_lossy(&bytes)).map_err(|why| Error::file(path, why))?;
         Ok(Fields { path: path.to_owned(), map })
@@ -262,12 +264,7 @@ impl Fields {
                 found - end
             ));
         }
-        let map = map_file(data_path)?;
-        match (usize::try_from(offset), usize::try_from(end)) {
-            (Ok(start), Ok(end)) => {
-                Numbers::mapped(&map, start..end, kind, big_endian).ok_or_else(mismatch)
-            }
-            _ => Err(mismatch()),
-        }
+        let file = FileBytes::open(data_path)?;
+        Numbers::in_file(&file, offset..end, kind, big_endian).ok_or_else(mismatch)
     }
 }

@@ -11,8 +11,8 @@ pub(crate) struct Custom {
 }
 
 /// Pixels and bands that are looked at.
-const PIXELS: usize = 4096;
-const BANDS: usize = 8;
+const PIXELS: usize = 2048;
+const BANDS: usize = 4;
 /// Fewer pairs of neighbours say nothing, and fewer than the second number must differ more.
 const FEWEST: usize = 60;
 const MANY: usize = 1000;

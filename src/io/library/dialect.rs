@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::engine::ground::error::{Error, Result};
+use crate::io::bytes::FileBytes;
 
 /// Tables of spectra are smaller than this; larger files are something else.
 const LARGEST: u64 = 1 << 30;
@@ -11,14 +12,15 @@ const LINES: usize = 200;
 
 /// The text of a file, whatever its encoding: UTF-8 or UTF-16 by its mark, else UTF-8, else Latin-1.
 pub(super) fn read_text(path: &Path) -> Result<String> {
-    let size = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
+    let file = FileBytes::open(path)?;
+    let size = file.len();
     if size > LARGEST {
         return Err(Error::file(
             path,
             format!("holds {size} bytes, too many for a table of spectra."),
         ));
     }
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    let bytes = file.first(0..size, LARGEST as usize)?;
     Ok(decode(&bytes))
 }
 

@@ -61,12 +61,12 @@ impl Spectra {
     /// The spectra that cover the scene, and a sentence for each that does not.
     fn resampled(&self, scene: &Scene) -> Result<(OnScene, Vec<String>)> {
         let bands = self.values.ncols();
-        let places: Option<Vec<usize>> = if bands == scene.file_bands {
-            Some(scene.bands.iter().map(|b| b.index).collect())
+        let places: Option<Vec<usize>> = if bands == scene.file_bands() {
+            Some(scene.bands().iter().map(|b| b.index).collect())
         } else {
-            (bands == scene.bands.len()).then(|| (0..bands).collect())
+            (bands == scene.bands().len()).then(|| (0..bands).collect())
         };
-        let wanted: Option<Vec<f64>> = scene.bands.iter().map(|b| b.wavelength).collect();
+        let wanted: Option<Vec<f64>> = scene.bands().iter().map(|b| b.wavelength).collect();
         let both = self.wavelengths.as_ref().zip(wanted);
         let agree = |places: &[usize]| {
             both.as_ref().is_none_or(|(own, wanted)| {
@@ -81,8 +81,8 @@ impl Spectra {
             return Err(Error::Scene(format!(
                 "The spectra have {bands} bands, the scene {} of which it uses {}; to match them, \
                  both need wavelengths, and the {} has none.",
-                scene.file_bands,
-                scene.bands.len(),
+                scene.file_bands(),
+                scene.bands().len(),
                 if self.wavelengths.is_none() { "file of spectra" } else { "scene" }
             )));
         }
@@ -103,7 +103,7 @@ impl Spectra {
                 Err(why) => refused.push(format!("The spectrum {} {why}", self.called(k))),
             }
         }
-        let size = (names.len(), scene.bands.len());
+        let size = (names.len(), scene.bands().len());
         let values = Array2::from_shape_vec(size, kept)
             .map_err(|error| Error::Scene(format!("The spectra have no shape: {error}.")))?;
         Ok((OnScene { names: names.into_iter().collect(), values, notes: Vec::new() }, refused))
@@ -131,7 +131,7 @@ fn resample(
         own.iter().copied().zip(spectrum.iter().copied()).filter(|p| p.1.is_finite()).collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
     points.dedup_by(|a, b| a.0 == b.0);
-    let widths = scene.bands.iter().map(|b| b.fwhm);
+    let widths = scene.bands().iter().map(|b| b.fwhm);
     wanted
         .iter()
         .zip(widths)
