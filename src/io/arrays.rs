@@ -25,8 +25,8 @@ pub(crate) struct Arrays {
     pub(crate) arrays: Vec<NamedArray>,
     /// Variables that are no numeric arrays: name, and what they are ("a cell array").
     pub(crate) others: Vec<(String, String)>,
-    /// True for MATLAB's files, whose customs differ from NumPy's: bands x pixels, column by column,
-    /// counts from 1.
+    /// True for MATLAB's files, whose customs differ from NumPy's: bands x pixels, column by
+    /// column, counts from 1.
     pub(crate) matlab: bool,
 }
 
@@ -176,7 +176,7 @@ impl Arrays {
 
     /// How this kind of file has pixels that lie in one line.
     ///
-    /// HySUPP's files (`Y` with `H`, `W` and at least one of `L`, `N` and `p`) have them row by row.
+    /// HySUPP's files (`Y` with `H`, `W` and one of `L`, `N` and `p`) have them row by row.
     pub(crate) fn custom(&self) -> Custom {
         let has = |name: &str| self.arrays.iter().any(|a| a.name == name && a.numbers.len() == 1);
         if has("H") && has("W") && (has("L") || has("N") || has("p")) {

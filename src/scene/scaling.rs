@@ -13,8 +13,8 @@ pub(crate) const LOWEST: f64 = -0.5;
 /// deep water stays above it, and snow below.
 const PLAUSIBLE: std::ops::RangeInclusive<f64> = 0.01..=5.0;
 
-/// Peaks from here to [`HIGHEST`] are reflectance as it stands. Below, values are in a smaller unit:
-/// the brightest pixels of a scene, even of water, reflect more than this in their brightest bands.
+/// Peaks from here to [`HIGHEST`] are reflectance as it stands. Below, values are in a smaller
+/// unit: the brightest pixels of a scene, even of water, reflect more than this in their brightest bands.
 const LOWEST_PEAK: f64 = 0.015;
 
 /// What is stated about the scale, the stronger first.
@@ -68,12 +68,12 @@ pub(crate) fn peak(brightness: &mut [f32]) -> Option<f64> {
     rest.checked_sub(1).and_then(|last| brightness.get(last)).map(|v| f64::from(*v))
 }
 
-/// Chooses gain and offset by [`Stated`], held against the values: [`guess`] has the rule for values
-/// about which nothing is stated.
+/// Chooses gain and offset by [`Stated`], held against the values: [`guess`] has the rule for
+/// values about which nothing is stated.
 ///
 /// A stated scale stands where the peak after it lies between 0.01 and 5. Else its inverse is taken
-/// where that fits (some writers state a factor to multiply by, others one to divide by), and else a
-/// power of ten on top of it.
+/// where that fits (some writers state a factor to multiply by, others one to divide by), and else
+/// a power of ten on top of it.
 pub(crate) fn choose(stated: Stated, peak: Peak) -> Scaling {
     match stated {
         Stated::ByUser(by) => Scaling {

@@ -219,7 +219,7 @@ impl Gathering<'_> {
             );
             self.bright_scaled.extend(decile(scratch, BRIGHT));
         }
-        self.roughness.add(spectrum, |v| !self.voids.contain(v));
+        self.roughness.add(spectrum, |v| !self.voids.contain(v) && !SENTINELS.contains(&v));
     }
 
     fn finish(mut self, name: &str, header: &Header, request: &Request<'_>) -> Result<Statistics> {

@@ -66,7 +66,7 @@ pub(crate) struct Known {
     pub(crate) spectral: Vec<usize>,
     /// Stem of the file's name.
     pub(crate) stem: String,
-    /// True where the custom of the format is (bands x pixels), as in MATLAB; else (pixels x bands).
+    /// True where the custom of the format is bands x pixels, as in MATLAB; else pixels x bands.
     pub(crate) bands_first: bool,
 }
 

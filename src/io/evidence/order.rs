@@ -11,11 +11,11 @@ pub(crate) struct Custom {
 }
 
 /// Pixels and bands that are looked at.
-const PIXELS: usize = 2048;
-const BANDS: usize = 4;
+const PIXELS: usize = 512;
+const BANDS: usize = 3;
 /// Fewer pairs of neighbours say nothing, and fewer than the second number must differ more.
 const FEWEST: usize = 60;
-const MANY: usize = 1000;
+const MANY: usize = 400;
 
 /// The order, and a sentence on it. `value(pixel, band)` reads the array.
 ///

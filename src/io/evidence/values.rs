@@ -2,8 +2,9 @@
 
 use super::Candidate;
 
-/// Values looked at along the axes other than the one in question.
-const PROBES: usize = 400;
+/// Places looked at along the axes other than the one in question. Few, since each may be a read from a
+/// slow disk.
+const PROBES: usize = 96;
 /// Profiles of shorter axes say nothing.
 const SHORTEST: usize = 8;
 
@@ -89,9 +90,9 @@ pub(super) fn spectral_axis(candidate: &Candidate<'_>) -> Option<usize> {
     }
     let mut shares = Vec::new();
     for axis in (0..shape.len()).filter(|&axis| shape[axis] > 1) {
-        // At most 64 places along the axis: enough for the shape of its profile.
+        // At most 32 places along the axis: enough for the shape of its profile.
         let places: Vec<usize> = {
-            let n = shape[axis].min(64);
+            let n = shape[axis].min(32);
             (0..n).map(|i| i * (shape[axis] - 1) / (n - 1)).collect()
         };
         let mut sums = vec![(0.0, 0usize); places.len()];
