@@ -11,14 +11,11 @@ use rayon::prelude::*;
 
 use self::nested::Nested;
 use crate::convention::Convention;
-use crate::engine::ground::math::softplus;
-use crate::engine::ground::rng::{self, Stream};
+use crate::engine::ground::rng;
 use crate::engine::guide::Guide;
 use crate::engine::guide::transform::add_loadings;
 use crate::engine::guide::transform::latent;
-use crate::engine::layout::{
-    BRIGHTNESS, CONCENTRATION, COVARIANCE, FULL_RANK, Params, VARIABILITY,
-};
+use crate::engine::layout::{BRIGHTNESS, COVARIANCE, FULL_RANK};
 use crate::engine::pixels::Pixels;
 use crate::posterior::covariance::NoiseCovariance;
 use crate::posterior::scene_guide::{ENDMEMBER_DRAWS, SceneGuide, scale, shared, table_of};
