@@ -1,5 +1,5 @@
-//! The names of settings, as errors say them: one list, so that a program which calls a setting by another name,
-//! as by a flag, can translate every one of them.
+//! The names of settings, as errors say them: one list, so that a program which calls a setting by
+//! another name, as by a flag, can translate every one of them.
 
 /// Number of endmembers, K.
 pub const ENDMEMBERS: &str = "endmembers";
@@ -52,7 +52,7 @@ pub const RARE: &str = "rare";
 /// Angle between the last material of a simulated scene and its first.
 pub const CLOSE: &str = "close";
 
-/// All of them.
+/// The names of all settings.
 pub const ALL: [&str; 25] = [
     ENDMEMBERS,
     STEPS,

@@ -81,11 +81,11 @@ struct View<'a, T> {
 struct Rows<'a, T> {
     view: &'a View<'a, T>,
     group: usize,
-    /// How many there are.
+    /// Pixels that the group has, 1 to LANES.
     rows: usize,
-    /// (local_stride, LANES), as `grads`.
+    /// Their guide, (local_stride, LANES).
     guide: &'a [T],
-    /// (local_stride, LANES).
+    /// Gradient of their guide, (local_stride, LANES).
     grads: &'a mut [T],
     /// (S, P, LANES).
     by_standards: &'a mut [T],
