@@ -197,7 +197,7 @@ pub fn shuffled_lanes(key: [u32; 2], epoch: u32, count: u32, bits: u32, places: 
     let low_bits = bits / 2;
     let (low_mask, high_mask) = ((1u32 << low_bits) - 1, (1u32 << (bits - low_bits)) - 1);
     let (epochs, stream) = ([epoch; LANES], [Stream::Shuffle as u32; LANES]);
-    // Of the walks that go on: their place in `places`, and where they are.
+    // The walks that go on: their place in `places`, and where they are.
     let (mut place, mut at) = ([0u32; SHUFFLED], [0u32; SHUFFLED]);
     let mut left = places.len().min(SHUFFLED);
     at[..left].copy_from_slice(&places[..left]);

@@ -36,11 +36,11 @@ pub enum Access {
 /// How many invocations a pass takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grid {
-    /// So many independent invocations.
+    /// Independent invocations, as many as the number says.
     Line(u64),
     /// One workgroup.
     OneGroup,
-    /// So many workgroups, each with work of its own.
+    /// Workgroups, as many as the number says, each with work of its own.
     Groups(u64),
 }
 
@@ -50,7 +50,7 @@ impl Grid {
         matches!(self, Grid::Line(0) | Grid::Groups(0))
     }
 
-    /// So many independent invocations where bands share their noise, none otherwise.
+    /// A line of invocations where bands share their noise, none otherwise.
     pub(super) fn of_covariance(params: &Params, invocations: u64) -> Grid {
         Grid::Line(if params.has(COVARIANCE) { invocations } else { 0 })
     }

@@ -151,9 +151,9 @@ struct Rows<S: Simd, const K: usize, const VARIES: bool> {
     bands: [Bands<S::f32s, K>; BLOCK],
     /// Sums over rows of A, 2 W^2 B and 2 B, the last without what all rows share.
     sums: [Bands<S::f32s, K>; BLOCK],
-    /// Of a group of rows, what each has of an endmember: abundance times brightness.
+    /// Amounts of each endmember in a group of rows: abundance times brightness.
     amounts: [[f32; ROW_GROUP]; K],
-    /// Squares of abundances.
+    /// Squares of the abundances of each endmember in a group of rows.
     squares: [[f32; ROW_GROUP]; K],
     /// A of [`ROWS`] rows.
     a: [[S::f32s; BLOCK]; ROWS],
