@@ -310,7 +310,7 @@ pub fn elbo_constant(params: &Params, model: &Model, prior_centre: &[f32]) -> f6
 
     let concentration = model.concentration_sd.map_or(0.0, |sd| -0.5 * two_pi.ln() - sd.ln());
 
-    // Of L bands, L - h have a band h before them.
+    // L - h of the L bands have a band h before them.
     let pairs = if params.has(COVARIANCE) { 0.5 * l * (l - 1.0) } else { 0.0 };
     let lags: f64 = (1..if pairs > 0.0 { params.bands } else { 0 })
         .map(|lag| (l - f64::from(lag)) * f64::from(lag).ln())

@@ -152,7 +152,7 @@ mod tests {
         sum / total
     }
 
-    /// Moments from values at evenly spaced probabilities, weighted or as they come.
+    /// The mean of values at evenly spaced probabilities, weighted or as they come.
     fn drawn(a: f64, mean: f64, sd: f64, weighted: bool) -> f64 {
         let power = PowerNormal::new(a);
         let (mut total, mut sum) = (0.0, 0.0);
