@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use super::layout::LayoutArgs;
 pub use super::values::{Concentration, EffectiveBands, Endmembers, SearchArg};
 
 /// Bayesian hyperspectral unmixing on any vendor's GPU, or none: which materials are in a scene,
@@ -24,6 +25,8 @@ pub struct Arguments {
 pub enum Command {
     /// Unmix a scene: abundance maps, endmember spectra and their uncertainty
     Fit(FitArgs),
+    /// Say what is understood of a scene, and draw it in its true colours
+    Info(InfoArgs),
     /// Simulate a small scene, fit it, and score the fit against the known truth
     Demo(DemoArgs),
     /// Write a simulated scene with its truth
@@ -31,7 +34,8 @@ pub enum Command {
     /// Score the results of a fit against a truth
     Score(ScoreArgs),
     /// Estimate how many endmembers a scene has
-    Rank(RankArgs),
+    #[command(visible_alias = "rank")]
+    Count(CountArgs),
     /// Compare a fit with the usual methods on a scene whose truth is known
     Compare(CompareArgs),
     /// Simulate scenes, fit them, and report how many truths lie inside posterior intervals
@@ -46,8 +50,8 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "Files:
-  MATLAB v5 (V or Y, bands x pixels, with nRow and nCol; or a 3-D array), NPY and NPZ
-  (rows, columns, bands), ENVI (give the header or the data).
+  MATLAB v4 and v5, NPY and NPZ (3-D arrays, or bands x pixels with their rows and columns),
+  ENVI (give the header or the data). What was taken of the file, and why, is told.
 
 Writes to the folder:
   abundance_NAME.png        mean abundance of each endmember, on a fixed scale from 0 to 1
@@ -63,7 +67,7 @@ Ctrl-C ends the fit and writes what there is (exit code 130). Exit code 2: bad i
 pub struct FitArgs {
     /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
     pub scene: PathBuf,
-    /// Number of endmembers K, at most the bands and the pixels in use; or auto, as `unmixel rank` says
+    /// Number of endmembers K, at most the bands and the pixels in use; or auto, as `unmixel count` says
     #[arg(short = 'k', long, value_name = "K|auto", allow_negative_numbers = true)]
     pub endmembers: Endmembers,
     #[command(flatten)]
@@ -80,20 +84,6 @@ pub struct FitArgs {
     pub truth: Option<PathBuf>,
     #[command(flatten)]
     pub layout: LayoutArgs,
-}
-
-/// How a file holds its scene.
-#[derive(Debug, Args)]
-pub struct LayoutArgs {
-    /// Height of the image in pixels, where the file does not say
-    #[arg(long, allow_negative_numbers = true)]
-    pub rows: Option<usize>,
-    /// Width of the image in pixels, where the file does not say
-    #[arg(long, allow_negative_numbers = true)]
-    pub cols: Option<usize>,
-    /// Stored value of reflectance 1; without it the file's own statement or a guess, which is told
-    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
-    pub scale: Option<f64>,
 }
 
 /// What every fit takes.
@@ -217,6 +207,27 @@ pub enum ConventionArg {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "Prints size, type, wavelengths, which bands are left out and why, the share of no data, the range of
+values, the scale and every note, as text or JSON; --out FILE.png draws the scene in its true colours."
+)]
+pub struct InfoArgs {
+    /// The scene: .mat, .npy, .npz, or ENVI header or data
+    pub scene: PathBuf,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Picture in true colours, a PNG file
+    #[arg(short, long, value_name = "PNG")]
+    pub out: Option<PathBuf>,
+    /// Overwrite the picture
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub layout: LayoutArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct DemoArgs {
     #[command(flatten)]
     pub run: RunArgs,
@@ -314,11 +325,11 @@ pub struct CalibrateArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_long_help = "Writes rank.json and rank.png to --out, where that is given.")]
-pub struct RankArgs {
+#[command(after_long_help = "Writes count.json and count.png to --out, where that is given.")]
+pub struct CountArgs {
     /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
     pub scene: PathBuf,
-    /// Folder for rank.json and rank.png
+    /// Folder for count.json and count.png
     #[arg(short, long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
     /// Write into a folder that has files in it

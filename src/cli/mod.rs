@@ -15,6 +15,8 @@ macro_rules! tell {
 
 mod args;
 mod commands;
+mod flags;
+mod layout;
 mod options;
 mod progress;
 mod run;
@@ -33,7 +35,9 @@ use clap::{CommandFactory, Parser};
 use unmixel::Result;
 
 use args::{Arguments, Command};
-use commands::{bench, calibrate, compare, completions, demo, devices, fit, rank, score, simulate};
+use commands::{
+    bench, calibrate, compare, completions, count, demo, devices, fit, info, score, simulate,
+};
 
 /// Exit code for input that cannot be used.
 const BAD_INPUT: u8 = 2;
@@ -55,13 +59,22 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
+    // Threads that a limit forbids would end the program with a panic at their first use.
+    if let Err(error) = rayon::ThreadPoolBuilder::new().build_global() {
+        complain(&format!(
+            "no threads can be started ({error}); raise the limit on memory or processes, or set \
+             RAYON_NUM_THREADS to a smaller number"
+        ));
+        return ExitCode::FAILURE;
+    }
     let done = match arguments.command {
         Command::Fit(args) => fit::run(&args, &interruption()),
+        Command::Info(args) => info::run(&args),
         Command::Demo(args) => demo::run(&args, &interruption()),
         Command::Simulate(args) => simulate::run(&args),
         Command::Calibrate(args) => calibrate::run(&args, &interruption()),
         Command::Score(args) => score::run(&args),
-        Command::Rank(args) => rank::run(&args, &interruption()),
+        Command::Count(args) => count::run(&args, &interruption()),
         Command::Compare(args) => compare::run(&args, &interruption()),
         Command::Bench(args) => bench::run(&args, &interruption()),
         Command::Devices(args) => devices::run(&args),
@@ -71,11 +84,14 @@ pub fn main() -> ExitCode {
         Ok(Done::Whole) => ExitCode::SUCCESS,
         Ok(Done::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(error) if interrupted() => {
-            complain(&format!("interrupted before there was a result to write: {error}"));
+            complain(&format!(
+                "interrupted before there was a result to write: {}",
+                flags::sentence(&error)
+            ));
             ExitCode::from(INTERRUPTED)
         }
         Err(error) => {
-            complain(&error.to_string());
+            complain(&flags::sentence(&error));
             if error.is_bad_input() { ExitCode::from(BAD_INPUT) } else { ExitCode::FAILURE }
         }
     }

@@ -117,6 +117,9 @@ fn read_exact_at(file: &File, mut at: u64, mut out: &mut [u8]) -> io::Result<()>
     Ok(())
 }
 
+/// Bytes after the wanted ones that are read along to see the end of a stream.
+const MOST_PADDING: usize = 1 << 16;
+
 /// Bytes that come out of a compressed part of a file: not before they are asked for, and not more
 /// than are expected.
 #[derive(Debug)]
@@ -168,6 +171,18 @@ impl Packed {
             }
             if out.len() < self.len {
                 return Err(damaged(format!("{} of {} bytes come out", out.len(), self.len)));
+            }
+            // At its end a stream is compared with its checksum. What follows the values of a
+            // MATLAB array is padding.
+            let mut rest = 0;
+            while rest <= MOST_PADDING {
+                match stream.read(&mut block).map_err(|e| damaged(e.to_string()))? {
+                    0 => break,
+                    n => rest += n,
+                }
+            }
+            if rest > 0 && matches!(self.stream, Stream::Zip(_)) {
+                return Err(damaged(format!("more than {} bytes come out", self.len)));
             }
             Ok(out)
         })
@@ -276,6 +291,11 @@ mod tests {
         for (skip, len) in [(0, 1001), (990, 11), (2000, 1)] {
             assert!(of(skip, len).unpack().unwrap_err().is_bad_input(), "{skip}, {len}");
         }
+        // A wrong checksum at the end is seen although all values came.
+        let mut text = std::fs::read(file.path()).unwrap();
+        *text.last_mut().unwrap() ^= 1;
+        std::fs::write(file.path(), text).unwrap();
+        assert!(of(0, 1000).unpack().is_err());
         // More than any machine has is refused before the first byte.
         let told = of(0, usize::MAX / 2).unpack().unwrap_err().to_string();
         assert!(!cfg!(target_os = "linux") || told.contains("memory"), "{told}");

@@ -78,9 +78,9 @@ pub(super) fn commit(stage: &Stage, by: &str, inputs: &HashSet<PathBuf>) -> io::
     disk::sync_file(&fs::File::open(&path)?)?;
     // From here on the new results count.
     disk::rename(&new, &stage.folder.join("commit"))?;
-    disk::sync_folder(&stage.folder)?;
-    // They do so even if this fails: then the next run or reader goes on.
-    move_in(&stage.folder, target).or_else(|_| move_in(&stage.folder, target))?;
+    let finish = || disk::sync_folder(&stage.folder).and_then(|()| move_in(&stage.folder, target));
+    // They do so even if this fails twice: then the next run or reader goes on.
+    finish().or_else(|_| finish())?;
     Ok(plan.kept.into_iter().map(|(from, to)| (target.join(from), target.join(to))).collect())
 }
 
