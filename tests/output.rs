@@ -5,9 +5,11 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use image::RgbImage;
 use ndarray::{Array1, Array2, Array3, array};
+use unmixel::Convention;
 use unmixel::figures::{
     Colormap, Labels, MapText, NO_DATA, SpectraFigure, Trace, auto_range, composite_png,
     endmember_color, map_png, side_by_side_png, spectra_png, trace_png,
@@ -17,9 +19,7 @@ use unmixel::results::{
     DeviceReport, ElboReport, OutputFolder, Report, Results, RunReport, SceneReport, Stages,
     TruthView, write_all,
 };
-use unmixel::scene::to_image;
-use unmixel::scene::{Band, Cube, Scaling, Scene};
-use unmixel::score::Convention;
+use unmixel::scene::{Band, Cube, Scaling, Scene, SceneParts, to_image};
 
 const TEXT: MapText<'static> = MapText { title: "Soil", note: "", label: "abundance" };
 
@@ -63,8 +63,8 @@ fn touches_edge(picture: &RgbImage) -> bool {
 
 /// 3 rows by 5 columns, the pixel at row 1, column 2 without data, band 3 of 6 left out.
 fn scene(endmembers: usize) -> (Scene, Posterior) {
-    let pixel_index: Vec<u32> = (0..15).filter(|&i| i != 7).collect();
-    let n = pixel_index.len();
+    let places: Vec<u32> = (0..15).filter(|&i| i != 7).collect();
+    let n = places.len();
     let bands: Vec<Band> = [0, 1, 3, 4, 5]
         .map(|index| Band { index, wavelength: Some(400.0 + 10.5 * index as f64) })
         .into();
@@ -75,17 +75,18 @@ fn scene(endmembers: usize) -> (Scene, Posterior) {
     });
     let spectra =
         Array2::from_shape_fn((endmembers, l), |(k, b)| 0.1 * (k + 1) as f64 + 0.01 * b as f64);
-    let scene = Scene {
+    let scene = Scene::new(SceneParts {
         name: "field".into(),
         rows: 3,
         cols: 5,
         bands,
         file_bands: 6,
-        cube: Cube::zeros(n, l),
-        pixel_index,
+        cube: Arc::new(Cube::zeros(n, l)),
+        places,
         scaling: Scaling { gain: 1.0, offset: 0.0, rule: "as stored".into() },
         notes: vec![],
-    };
+    })
+    .unwrap();
     let posterior = Posterior {
         convention: Convention::Reflectance,
         brightness: None,
@@ -384,9 +385,10 @@ fn values_go_to_their_pixels() {
     let wrong = Array2::<f32>::zeros((3, 2));
     let error = to_image(&scene, wrong.view()).unwrap_err().to_string();
     assert!(error.contains("3 pixels") && error.contains("14"), "{error}");
-    let mut outside = scene.clone();
-    outside.pixel_index[13] = 15;
-    assert!(to_image(&outside, posterior.abundance_mean.view()).is_err());
+    let mut outside = scene.into_parts();
+    outside.places[13] = 15;
+    let error = Scene::new(outside).unwrap_err().to_string();
+    assert!(error.contains("place 15") && error.contains("3 x 5"), "{error}");
 }
 
 #[test]
@@ -469,14 +471,17 @@ fn a_whole_set_is_written() {
 #[test]
 fn one_endmember_one_pixel_and_no_names_are_enough() {
     let temporary = tempfile::tempdir().unwrap();
-    let (mut scene, mut posterior) = scene(1);
-    (scene.rows, scene.cols, scene.pixel_index) = (1, 1, vec![0]);
+    let (scene, mut posterior) = scene(1);
+    let mut parts = scene.into_parts();
+    (parts.rows, parts.cols, parts.places) = (1, 1, vec![0]);
+    parts.cube = Arc::new(Cube::zeros(1, parts.bands.len()));
     posterior.abundance_mean = array![[1.0]];
     posterior.abundance_sd = array![[0.0]];
     posterior.residual = vec![0.0];
-    for band in &mut scene.bands {
+    for band in &mut parts.bands {
         band.wavelength = None;
     }
+    let scene = Scene::new(parts).unwrap();
     let folder = OutputFolder::prepare(temporary.path(), false).unwrap();
     let files = write_all(&folder, &results(&scene, &posterior, &[])).unwrap();
     folder.commit("fit").unwrap();
@@ -702,7 +707,7 @@ fn a_full_disk_is_an_error_that_names_the_file() {
     let full = Path::new("/dev/full");
     let Ok(mut device) = fs::OpenOptions::new().write(true).open(full) else { return };
     let error =
-        unmixel::results::write_endmembers(&scene.bands, &names(&["a"]), &posterior, &mut device);
+        unmixel::results::write_endmembers(scene.bands(), &names(&["a"]), &posterior, &mut device);
     assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
     let image = to_image(&scene, posterior.abundance_mean.view()).unwrap();
     assert!(unmixel::results::write_npy(&image, &mut device).is_err());

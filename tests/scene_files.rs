@@ -314,14 +314,14 @@ fn matlab_extras_are_honoured() {
     assert_eq!(open(&path).unwrap().header().wavelengths.as_ref().unwrap()[1], 500.0);
     let path = with(Var::double("maxValue", &[1, 1], vec![200.0]));
     let scene = scene::load(&mut *open(&path).unwrap(), "s", &LoadOptions::default()).unwrap();
-    assert_eq!(scene.scaling.gain, 1.0 / 200.0);
-    assert!(scene.scaling.rule.contains("maxValue"));
+    assert_eq!(scene.scaling().gain, 1.0 / 200.0);
+    assert!(scene.scaling().rule.contains("maxValue"));
     let path = with(Var::double("SlectBands", &[3, 1], vec![1.0, 3.0, 5.0]));
-    let used: Vec<_> = load(&path).unwrap().bands.iter().map(|b| b.index).collect();
+    let used: Vec<_> = load(&path).unwrap().bands().iter().map(|b| b.index).collect();
     assert_eq!(used, [0, 2, 4]);
     // As many as there are bands: they were selected before the file was written.
     let path = with(Var::double("SlectBands", &[5, 1], vec![3.0, 5.0, 9.0, 10.0, 11.0]));
-    assert_eq!(load(&path).unwrap().bands.len(), BANDS);
+    assert_eq!(load(&path).unwrap().bands().len(), BANDS);
 }
 
 #[test]
@@ -473,16 +473,16 @@ fn bands_and_pixels_without_data_are_left_out_and_told() {
     let values: Vec<f64> = c.iter().map(|v| f64::from(*v)).collect();
     for extra in ["", "data ignore value = -9999\n"] {
         let scene = load(&envi(dir.path(), &values, extra)).unwrap();
-        let used: Vec<_> = scene.bands.iter().map(|b| b.index).collect();
-        assert_eq!(used, [0, 2, 4], "{:?}", scene.notes);
-        assert_eq!(scene.file_bands, BANDS);
-        assert_eq!(scene.pixel_index, [0, 6, 7, 8, 9, 10, 11]);
-        assert_eq!(scene.cube.pixels(), 7);
-        assert_eq!(scene.cube.spectrum(0), [-0.25, 3.0, 5.0]);
-        assert_eq!(scene.cube.spectrum(1), [57.0, 59.0, 61.0]);
+        let used: Vec<_> = scene.bands().iter().map(|b| b.index).collect();
+        assert_eq!(used, [0, 2, 4], "{:?}", scene.notes());
+        assert_eq!(scene.file_bands(), BANDS);
+        assert_eq!(scene.places(), [0, 6, 7, 8, 9, 10, 11]);
+        assert_eq!(scene.cube().pixels(), 7);
+        assert_eq!(scene.cube().spectrum(0), [-0.25, 3.0, 5.0]);
+        assert_eq!(scene.cube().spectrum(1), [57.0, 59.0, 61.0]);
         // The padding stays zero.
-        assert_eq!(scene.cube.padded()[3], 0.0);
-        let notes = scene.notes.join(" ");
+        assert_eq!(scene.cube().padded()[3], 0.0);
+        let notes = scene.notes().join(" ");
         for words in [
             "2 of 5 bands",
             "1 without a value",
@@ -496,8 +496,8 @@ fn bands_and_pixels_without_data_are_left_out_and_told() {
     }
     // The file's flags come first.
     let scene = load(&envi(dir.path(), &values, "bbl = {0, 1, 1, 1, 1}\n")).unwrap();
-    assert_eq!(scene.bands.iter().map(|b| b.index).collect::<Vec<_>>(), [2, 4]);
-    assert!(!scene.notes.join(" ").contains("negative"), "band 0 held the negative value");
+    assert_eq!(scene.bands().iter().map(|b| b.index).collect::<Vec<_>>(), [2, 4]);
+    assert!(!scene.notes().join(" ").contains("negative"), "band 0 held the negative value");
     refusal(load(&envi(dir.path(), &values, "bbl = {0, 0, 0, 0, 0}\n")), &["all of its 5 bands"]);
 }
 
@@ -507,12 +507,12 @@ fn minus_9999_in_one_band_costs_the_pixel_and_in_all_bands_is_no_data() {
     let mut values = ordered([0, 1, 2]);
     values[0] = -9999.0;
     let scene = load(&envi(dir.path(), &values, "")).unwrap();
-    assert_eq!(scene.cube.pixels(), 11);
-    assert!(scene.notes.join(" ").contains("1 of 12 pixels hold no valid value"));
+    assert_eq!(scene.cube().pixels(), 11);
+    assert!(scene.notes().join(" ").contains("1 of 12 pixels hold no valid value"));
     values[5..10].fill(-9999.0);
     let scene = load(&envi(dir.path(), &values, "")).unwrap();
-    assert_eq!(scene.pixel_index[0], 2, "the first pixel lacks a value, the second all");
-    assert_eq!(scene.cube.pixels(), 10);
+    assert_eq!(scene.places()[0], 2, "the first pixel lacks a value, the second all");
+    assert_eq!(scene.cube().pixels(), 10);
 }
 
 #[test]
@@ -533,10 +533,10 @@ fn degenerate_scenes_are_defined() {
     );
     refusal(open(&path("empty.npy", Array3::zeros((3, 0, 5)))), &["3 rows x 0 columns"]);
     let pixel = load(&path("pixel.npy", Array3::from_elem((1, 1, 5), 0.25))).unwrap();
-    assert_eq!((pixel.cube.pixels(), pixel.cube.bands()), (1, 5));
+    assert_eq!((pixel.cube().pixels(), pixel.cube().bands()), (1, 5));
     let band = cube().slice(ndarray::s![.., .., 2..3]).to_owned();
     let band = load(&path("band.npy", band)).unwrap();
-    assert_eq!((band.cube.pixels(), band.cube.bands()), (12, 1));
+    assert_eq!((band.cube().pixels(), band.cube().bands()), (12, 1));
     // Every pixel lacks another band, and each band still has most of its values.
     let mut holes = Array3::from_shape_fn((5, 1, 5), |(r, _, b)| (r + b + 1) as f32);
     (0..5).for_each(|i| holes[(i, 0, i)] = f32::NAN);
@@ -596,13 +596,13 @@ fn scales_are_stated_guessed_or_given() {
     ] {
         let scene = load(factor, extra, scale);
         // Divisions in f64: only the last bit may differ.
-        let error = (scene.scaling.gain / gain - 1.0).abs();
-        assert!(error < 1e-12, "{factor} {extra}: {:?}", scene.scaling);
-        assert!(scene.scaling.rule.contains(word), "{}", scene.scaling.rule);
-        assert!(scene.notes.contains(&scene.scaling.rule));
+        let error = (scene.scaling().gain / gain - 1.0).abs();
+        assert!(error < 1e-12, "{factor} {extra}: {:?}", scene.scaling());
+        assert!(scene.scaling().rule.contains(word), "{}", scene.scaling().rule);
+        assert!(scene.notes().contains(&scene.scaling().rule));
         // f32 holds seven digits.
         let expected = value(1, 2, 3) * factor * gain;
-        let got = f64::from(scene.cube.spectrum(COLS + 2)[3]);
+        let got = f64::from(scene.cube().spectrum(COLS + 2)[3]);
         assert!((got / expected - 1.0).abs() < 1e-6, "{got} {expected}");
     }
     let scene = load(
@@ -610,9 +610,9 @@ fn scales_are_stated_guessed_or_given() {
         "data gain values = {1, 2, 3, 4, 5}\ndata offset values = {0, 0, 0, 0, 9}\n",
         None,
     );
-    assert_eq!(scene.cube.spectrum(0), [1.0, 4.0, 9.0, 16.0, 34.0]);
-    assert!(scene.scaling.rule.contains("band to band"), "{}", scene.scaling.rule);
-    assert!(scene.notes.join(" ").contains("above a reflectance"), "{:?}", scene.notes);
+    assert_eq!(scene.cube().spectrum(0), [1.0, 4.0, 9.0, 16.0, 34.0]);
+    assert!(scene.scaling().rule.contains("band to band"), "{}", scene.scaling().rule);
+    assert!(scene.notes().join(" ").contains("above a reflectance"), "{:?}", scene.notes());
 }
 
 #[test]
@@ -624,7 +624,7 @@ fn one_hot_pixel_does_not_set_the_scale() {
     let dir = dir();
     let path = put(dir.path(), "hot.npy", npy(&hot));
     let scene = scene::load(&mut *open(&path).unwrap(), "hot", &LoadOptions::default()).unwrap();
-    assert_eq!(scene.scaling.gain, 1e-4, "{}", scene.scaling.rule);
+    assert_eq!(scene.scaling().gain, 1e-4, "{}", scene.scaling().rule);
 }
 
 // ---- writing ----
@@ -800,7 +800,7 @@ fn spectra_are_interpolated_onto_the_scene() {
         "wavelength,a\n0.95,0.95\n0.45,0.45\n0.69,-1.23e34\n0.75,0.75\n0.75,0.75\n0.85,0.85\n",
     );
     let got = s.for_scene(&scene).unwrap();
-    for (b, v) in scene.bands.iter().zip(got.row(0)) {
+    for (b, v) in scene.bands().iter().zip(got.row(0)) {
         // Interpolating a straight line in f64.
         assert!((v * 1000.0 - b.wavelength.unwrap()).abs() < 1e-9, "{v}");
     }
@@ -847,9 +847,9 @@ fn survive(path: &Path, reference: &Scene) {
         if let Ok(mut source) = io::open(path, &options)
             && let Ok(scene) = scene::load(&mut *source, "x", &LoadOptions::default())
         {
-            assert_eq!(scene.bands.len(), scene.cube.bands());
-            assert_eq!(scene.pixel_index.len(), scene.cube.pixels());
-            assert!(scene.cube.padded().iter().all(|v| v.is_finite() && *v >= -0.5));
+            assert_eq!(scene.bands().len(), scene.cube().bands());
+            assert_eq!(scene.places().len(), scene.cube().pixels());
+            assert!(scene.cube().padded().iter().all(|v| v.is_finite() && *v >= -0.5));
         }
     }
     let _ = truth::read(path, reference);
@@ -961,17 +961,17 @@ fn published_samson_reads_alike_from_every_file() {
         scene::load(&mut *source, name, &LoadOptions::default()).unwrap()
     };
     let mat = read("samson_dataset.mat");
-    assert_eq!((mat.rows, mat.cols, mat.file_bands), (95, 95, 156));
+    assert_eq!((mat.rows(), mat.cols(), mat.file_bands()), (95, 95, 156));
     for other in ["samson_scene.npz", "samson_1.mat"] {
         let scene = read(other);
-        assert_eq!(scene.cube.pixels(), 95 * 95);
-        assert_eq!(scene.pixel_index, mat.pixel_index);
+        assert_eq!(scene.cube().pixels(), 95 * 95);
+        assert_eq!(scene.places(), mat.places());
         // The files hold the same numbers in f32 and f64, one of them rounded to six digits.
         let worst = scene
-            .cube
+            .cube()
             .padded()
             .iter()
-            .zip(mat.cube.padded())
+            .zip(mat.cube().padded())
             .map(|(a, b)| (a - b).abs())
             .fold(0.0, f32::max);
         assert!(worst < 1e-5, "{other}: {worst}");
@@ -988,7 +988,7 @@ fn published_samson_reads_alike_from_every_file() {
         assert_eq!(a, b);
     }
     let init = library::read(data.join("samson/samson_dataset.mat")).unwrap();
-    assert_eq!(init.for_scene(&mat).unwrap().dim(), (3, mat.bands.len()));
+    assert_eq!(init.for_scene(&mat).unwrap().dim(), (3, mat.bands().len()));
 }
 
 #[test]
@@ -998,10 +998,10 @@ fn published_envi_files_read() {
     let emit = folder.join("emit20250324t221005_jpl_unmix_ex");
     let mut source = open(&emit).unwrap();
     let scene = scene::load(&mut *source, "emit", &LoadOptions::default()).unwrap();
-    assert_eq!((scene.rows, scene.cols, scene.file_bands), (10, 10, 285));
-    assert!(scene.bands.len() < 285, "bbl flags the water bands: {:?}", scene.notes);
-    assert_eq!(scene.scaling.gain, 1.0, "EMIT delivers reflectance");
-    let first = scene.bands[0].wavelength.unwrap();
+    assert_eq!((scene.rows(), scene.cols(), scene.file_bands()), (10, 10, 285));
+    assert!(scene.bands().len() < 285, "bbl flags the water bands: {:?}", scene.notes());
+    assert_eq!(scene.scaling().gain, 1.0, "EMIT delivers reflectance");
+    let first = scene.bands()[0].wavelength.unwrap();
     assert!((first - 381.0).abs() < 0.1, "{first} nm");
     let library = folder.join("library_berlin.sli");
     refusal(open(&library), &["spectral library"]);
@@ -1011,7 +1011,7 @@ fn published_envi_files_read() {
     assert!(berlin.wavelengths.as_ref().unwrap()[0] > 300.0, "nanometres");
     let basic = library::read(folder.join("emit_basic_endmember_library.csv")).unwrap();
     assert_eq!(basic.names.as_ref().unwrap().len(), 5);
-    assert_eq!(basic.for_scene(&scene).unwrap().dim(), (5, scene.bands.len()));
+    assert_eq!(basic.for_scene(&scene).unwrap().dim(), (5, scene.bands().len()));
     refusal(library::read(folder.join("library_berlin.csv")), &["where a number belongs"]);
 }
 

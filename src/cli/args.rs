@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::search::SearchBudget;
-pub use super::values::{Concentration, EffectiveBands, Endmembers};
+pub use super::values::{Concentration, EffectiveBands, Endmembers, SearchArg};
 
 /// Bayesian hyperspectral unmixing on any vendor's GPU, or none: which materials are in a scene,
 /// and how much of each in every pixel, with uncertainty.
@@ -32,7 +31,8 @@ pub enum Command {
     /// Score the results of a fit against a truth
     Score(ScoreArgs),
     /// Estimate how many endmembers a scene has
-    Rank(RankArgs),
+    #[command(visible_alias = "rank")]
+    Count(CountArgs),
     /// Compare a fit with the usual methods on a scene whose truth is known
     Compare(CompareArgs),
     /// Simulate scenes, fit them, and report how many truths lie inside posterior intervals
@@ -64,7 +64,7 @@ Ctrl-C ends the fit and writes what there is (exit code 130). Exit code 2: bad i
 pub struct FitArgs {
     /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
     pub scene: PathBuf,
-    /// Number of endmembers K, at most the bands and the pixels in use; or auto, as `unmixel rank` says
+    /// Number of endmembers K, at most the bands and the pixels in use; or auto, as `unmixel count` says
     #[arg(short = 'k', long, value_name = "K|auto", allow_negative_numbers = true)]
     pub endmembers: Endmembers,
     #[command(flatten)]
@@ -123,7 +123,7 @@ pub struct RunArgs {
     /// in two, two in one; 0 for none. Or a time, as 20s: rounds go on until the search has taken as
     /// long (all starts are tried whatever it is; results then depend on the machine) [default: 4]
     #[arg(long, value_name = "N|SECONDSs", allow_negative_numbers = true)]
-    pub search: Option<SearchBudget>,
+    pub search: Option<SearchArg>,
     /// Pixels in a minibatch, in groups of 16: the next multiple is taken
     #[arg(long, value_name = "PIXELS", default_value_t = unmixel::engine::svi::Settings::default().batch_size, allow_negative_numbers = true)]
     pub batch_size: usize,
@@ -315,11 +315,11 @@ pub struct CalibrateArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_long_help = "Writes rank.json and rank.png to --out, where that is given.")]
-pub struct RankArgs {
+#[command(after_long_help = "Writes count.json and count.png to --out, where that is given.")]
+pub struct CountArgs {
     /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
     pub scene: PathBuf,
-    /// Folder for rank.json and rank.png
+    /// Folder for count.json and count.png
     #[arg(short, long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
     /// Write into a folder that has files in it

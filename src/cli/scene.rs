@@ -53,23 +53,23 @@ fn check_size(layout: &LayoutArgs, header: &Header) -> Result<()> {
 
 fn describe(scene: &Scene) {
     let wavelengths = match (
-        scene.bands.first().and_then(|b| b.wavelength),
-        scene.bands.last().and_then(|b| b.wavelength),
+        scene.bands().first().and_then(|b| b.wavelength),
+        scene.bands().last().and_then(|b| b.wavelength),
     ) {
         (Some(first), Some(last)) => format!(", {first:.0} to {last:.0} nm"),
         _ => String::new(),
     };
     tell!(
         "scene: {} x {} pixels ({} in use), {} of {} bands{wavelengths}",
-        scene.rows,
-        scene.cols,
-        scene.pixel_index.len(),
-        scene.bands.len(),
-        scene.file_bands
+        scene.rows(),
+        scene.cols(),
+        scene.places().len(),
+        scene.bands().len(),
+        scene.file_bands()
     );
-    tell!("scale: {}", scene.scaling.rule);
+    tell!("scale: {}", scene.scaling().rule);
     // The rule is among the notes, too.
-    for note in scene.notes.iter().filter(|note| **note != scene.scaling.rule) {
+    for note in scene.notes().iter().filter(|note| **note != scene.scaling().rule) {
         tell!("note: {note}");
     }
 }

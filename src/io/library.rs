@@ -146,12 +146,12 @@ impl Spectra {
     /// ends. Fails when the bands cannot be matched or the range does not cover the scene's.
     pub fn for_scene(&self, scene: &Scene) -> Result<Array2<f64>> {
         let bands = self.values.ncols();
-        let places: Option<Vec<usize>> = if bands == scene.file_bands {
-            Some(scene.bands.iter().map(|b| b.index).collect())
+        let places: Option<Vec<usize>> = if bands == scene.file_bands() {
+            Some(scene.bands().iter().map(|b| b.index).collect())
         } else {
-            (bands == scene.bands.len()).then(|| (0..bands).collect())
+            (bands == scene.bands().len()).then(|| (0..bands).collect())
         };
-        let wanted: Option<Vec<f64>> = scene.bands.iter().map(|b| b.wavelength).collect();
+        let wanted: Option<Vec<f64>> = scene.bands().iter().map(|b| b.wavelength).collect();
         let both = self.wavelengths.as_ref().zip(wanted);
         let agree = |places: &[usize]| {
             both.as_ref().is_none_or(|(own, wanted)| {
@@ -166,12 +166,12 @@ impl Spectra {
             return Err(Error::Scene(format!(
                 "The spectra have {bands} bands, the scene {} of which it uses {}; to match them, \
                  both need wavelengths, and the {} has none.",
-                scene.file_bands,
-                scene.bands.len(),
+                scene.file_bands(),
+                scene.bands().len(),
                 if self.wavelengths.is_none() { "file of spectra" } else { "scene" }
             )));
         }
-        let mut out = Array2::zeros((self.values.nrows(), scene.bands.len()));
+        let mut out = Array2::zeros((self.values.nrows(), scene.bands().len()));
         for (k, (spectrum, mut row)) in
             self.values.rows().into_iter().zip(out.rows_mut()).enumerate()
         {

@@ -15,5 +15,7 @@ mod strided;
 pub mod truth;
 mod write;
 
+mod scene;
+
 pub use open::{OpenOptions, open};
 pub use write::{write_envi, write_npz, write_truth};

@@ -19,7 +19,8 @@ use crate::scene::{Scene, Truth};
 pub fn read(path: impl AsRef<Path>, scene: &Scene) -> Result<Truth> {
     let file = Arrays::read(path.as_ref())?;
     let endmembers = file.get(&["endmembers", "M", "E"]);
-    let abundances = file.get(&["abundances", "A"]).filter(|_| (scene.rows, scene.cols) != (0, 0));
+    let abundances =
+        file.get(&["abundances", "A"]).filter(|_| (scene.rows(), scene.cols()) != (0, 0));
     let truth = Truth {
         names: None,
         endmembers: endmembers.map(|a| read_endmembers(&file, a, scene)).transpose()?,
@@ -27,7 +28,7 @@ pub fn read(path: impl AsRef<Path>, scene: &Scene) -> Result<Truth> {
             .map(|a| {
                 // The same number of endmembers tells flat abundances from their transpose.
                 let spectra = endmembers
-                    .and_then(|e| e.shape.iter().copied().find(|n| *n != scene.file_bands));
+                    .and_then(|e| e.shape.iter().copied().find(|n| *n != scene.file_bands()));
                 read_abundances(&file, a, scene, spectra)
             })
             .transpose()?,
@@ -47,7 +48,7 @@ pub fn read(path: impl AsRef<Path>, scene: &Scene) -> Result<Truth> {
 }
 
 fn read_endmembers(file: &Arrays, array: &NamedArray, scene: &Scene) -> Result<Array2<f64>> {
-    let bands = scene.file_bands;
+    let bands = scene.file_bands();
     let matrix = array.array2()?.ok_or_else(|| {
         file.error(format!("`{}` is {}; spectra have two axes.", array.name, array.size()))
     })?;
@@ -80,9 +81,9 @@ fn read_abundances(
     scene: &Scene,
     spectra: Option<usize>,
 ) -> Result<Array3<f32>> {
-    let cols = scene.cols;
-    let maps = read_maps(file, array, (scene.rows, cols), spectra)?;
-    for &place in &scene.pixel_index {
+    let cols = scene.cols();
+    let maps = read_maps(file, array, (scene.rows(), cols), spectra)?;
+    for &place in scene.places() {
         let (r, c) = (place as usize / cols, place as usize % cols);
         if maps.slice(ndarray::s![r, c, ..]).iter().any(|v| !v.is_finite()) {
             return Err(file.error(format!(

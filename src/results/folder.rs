@@ -95,7 +95,7 @@ impl OutputFolder {
     /// [`Error::Option`] when `name` is not a plain name, [`Error::Io`] when it cannot be created.
     pub fn inner(&self, name: &str) -> Result<OutputFolder> {
         if self.inner.is_some() || !is_plain(name) {
-            return Err(Error::option(name, "is not the name of a folder for results"));
+            return Err(Error::option(name.to_owned(), "is not the name of a folder for results"));
         }
         let path = self.path.join(name);
         let staged = self.staged(name)?;
@@ -115,7 +115,7 @@ impl OutputFolder {
     /// [`Error::Option`] when `name` is not a plain file name.
     pub fn staged(&self, name: &str) -> Result<PathBuf> {
         if !is_plain(name) || name == RECORD_FILE {
-            return Err(Error::option(name, "is not the name of a file"));
+            return Err(Error::option(name.to_owned(), "is not the name of a file"));
         }
         Ok(self.staging().join(name))
     }

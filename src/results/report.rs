@@ -150,14 +150,14 @@ impl SceneReport {
     pub fn new(scene: &Scene, path: impl Into<String>) -> Self {
         SceneReport {
             path: path.into(),
-            name: scene.name.clone(),
-            rows: scene.rows,
-            cols: scene.cols,
-            file_bands: scene.file_bands,
-            bands_used: scene.bands.iter().map(|band| band.index + 1).collect(),
-            pixels_used: scene.pixel_index.len(),
-            scaling: scene.scaling.clone(),
-            notes: scene.notes.clone(),
+            name: scene.name().to_owned(),
+            rows: scene.rows(),
+            cols: scene.cols(),
+            file_bands: scene.file_bands(),
+            bands_used: scene.bands().iter().map(|band| band.index + 1).collect(),
+            pixels_used: scene.places().len(),
+            scaling: scene.scaling().clone(),
+            notes: scene.notes().to_vec(),
         }
     }
 }

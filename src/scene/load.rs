@@ -4,9 +4,11 @@
 //! and the scale are decided; the second keeps the pixels that are valid in all of those bands.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{
-    Band, Cube, CubeSource, Header, Scaling, Scene, Stated, choose, grow, grow_pages, scaling,
+    Band, Cube, CubeSource, Header, Scaling, Scene, SceneParts, Stated, choose, grow, grow_pages,
+    scaling,
 };
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::pages::Pages;
@@ -87,14 +89,14 @@ pub fn load(source: &mut dyn CubeSource, name: &str, options: &LoadOptions) -> R
         .collect();
     values.data.truncate(values.places.len() * values.stride);
     let cube = Cube::from_padded(values.data, values.places.len(), used.len());
-    Ok(Scene {
+    Scene::new(SceneParts {
         name: name.to_owned(),
         rows: header.rows,
         cols: header.cols,
         bands,
         file_bands: header.bands,
-        cube,
-        pixel_index: values.places,
+        cube: Arc::new(cube),
+        places: values.places,
         scaling,
         notes,
     })

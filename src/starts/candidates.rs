@@ -49,7 +49,7 @@ pub fn cluster_candidates(cube: &Cube, k: usize, seed: u64) -> Result<Vec<Candid
 ///
 /// # Errors
 ///
-/// [`Error::Option`] when `groups` is 0, [`Error::Scene`] when a fitted spectrum has another number
+/// [`Error::Setting`] when `groups` is 0, [`Error::Scene`] when a fitted spectrum has another number
 /// of bands.
 pub fn residual_candidates(
     cube: &Cube,
@@ -58,7 +58,7 @@ pub fn residual_candidates(
     seed: u64,
 ) -> Result<Vec<Candidate>> {
     if groups == 0 {
-        return Err(Error::option("groups 0", "give 1 or more."));
+        return Err(Error::setting("groups", 0, "give 1 or more."));
     }
     let (n, bands) = (cube.pixels(), cube.bands());
     let residual = |pixel: usize| -> Option<Vec<f64>> {

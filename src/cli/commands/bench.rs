@@ -9,6 +9,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 use unmixel::bench::{self, Case, DeviceReport, Host, Options, PassReport, Report, SCENES};
 use unmixel::engine::backend::{Choice, device};
+use unmixel::engine::wait::block_on;
 use unmixel::figures::{BenchBar, BenchGroup, bench_png};
 use unmixel::results::OutputFolder;
 use unmixel::{Error, Result};
@@ -38,7 +39,7 @@ pub fn run(args: &BenchArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let folder = OutputFolder::prepare(&args.out, args.force)?;
     let stop = || interrupted.load(Ordering::Relaxed);
     let (mut report, whole) =
-        bench::run(&devices, host(), &options, &mut |line| tell!("{line}"), &stop)?;
+        block_on(bench::run(&devices, host(), &options, &mut |line| tell!("{line}"), &stop))?;
     report.ended_unix = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|t| t.as_secs());
     let report = report;
 

@@ -6,20 +6,20 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use ndarray::{Array2, Array3, Axis};
+use unmixel::convention::{Convention, convert};
 use unmixel::figures::{Labels, map_grid_png};
-use unmixel::io::library;
 use unmixel::results::OutputFolder;
 use unmixel::scene::to_image;
 use unmixel::scene::{Cube, Scene};
-use unmixel::score::{Convention, convert, reconstruction_rmse};
+use unmixel::score::reconstruction_rmse;
 use unmixel::starts::{check_count, fcls, nfindr, nnls, vca};
-use unmixel::{Error, Result};
+use unmixel::{Fit, Result, Unmixing};
 
 use super::fit;
 use crate::cli::args::CompareArgs;
-use crate::cli::reference::{Reference, Scores, valid};
-use crate::cli::run::{Job, check_names, convention, run as run_job};
-use crate::cli::{Done, commit, print, scene, tables};
+use crate::cli::run::{self, Job, check_names};
+use crate::cli::{Done, commit, options, print, scene, tables};
+use unmixel::score::{Reference, Scores};
 
 /// What one method found, in one convention.
 struct Found {
@@ -45,9 +45,9 @@ struct Line {
 pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let (k, seed) = (args.endmembers, args.run.seed);
     check_names(&args.names, k)?;
-    let reported = convention(&args.run)?;
+    options::settings(&args.run, Unmixing::new(k))?.check()?;
     let scene = scene::read(&args.scene, &args.layout)?;
-    check_count(&scene.cube, k)?;
+    check_count(scene.cube(), k)?;
     let truth = fit::read_truth(&args.truth, &scene, k)?;
     let reference = Reference::new(&scene, &truth);
     let given = if args.names.is_empty() { truth.names.clone() } else { Some(args.names.clone()) };
@@ -56,34 +56,33 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     folder.protect(&args.scene);
     folder.protect(&args.truth);
 
-    let cube = &scene.cube;
     let mut found = vec![
-        baseline("VCA + FCLS", cube, || vca(cube, k, seed), fcls)?,
-        baseline("N-FINDR + FCLS", cube, || nfindr(cube, k, seed), fcls)?,
-        baseline("VCA + NNLS", cube, || vca(cube, k, seed), nnls)?,
+        baseline("VCA + FCLS", &scene, |cube| vca(cube, k, seed), fcls)?,
+        baseline("N-FINDR + FCLS", &scene, |cube| nfindr(cube, k, seed), fcls)?,
+        baseline("VCA + NNLS", &scene, |cube| vca(cube, k, seed), nnls)?,
     ];
-    let results = folder.inner("fit")?;
     let job = Job {
-        scene,
         path: args.scene.display().to_string(),
-        endmembers: k,
-        init: None,
-        names: Vec::new(),
-        truth: None,
+        names: names.clone(),
+        truth: Some(truth),
         seconds: Vec::new(),
+        notes: Vec::new(),
+        scene,
     };
-    let (done, scene) = run_job(&args.run, job, &results, interrupted)?;
-    found.push(fitted(&results, &scene, reported)?);
+    let (fit, _) = run::fit(&args.run, Unmixing::new(k), &job, interrupted)?;
+    let scene = &job.scene;
+    found.push(fitted(&fit, scene)?);
 
+    let reported = fit.convention();
     let mut rows = Vec::new();
     if let Some(maps) = reference.in_convention(reported)?.abundances {
-        rows.push(("truth".to_owned(), to_image(&scene, maps.view())?));
+        rows.push(("truth".to_owned(), to_image(scene, maps.view())?));
     }
     let mut lines = Vec::new();
     for one in &found {
         let (c, w) = (one.endmembers.view(), one.abundances.view());
         let scores = reference.scores(c, w, one.convention)?;
-        rows.push((one.method.to_owned(), maps(&scene, one, reported, &scores)?));
+        rows.push((one.method.to_owned(), maps(scene, one, reported, &scores)?));
         lines.push(Line {
             method: one.method,
             scores,
@@ -91,7 +90,7 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
             seconds: one.seconds,
         });
     }
-    let title = format!("{}: mean abundances, {}", scene.name, word(reported));
+    let title = format!("{}: mean abundances, {}", scene.name(), word(reported));
     let png = map_grid_png(&rows, &names, &title)?;
     folder.write("comparison.png", |to| to.write_all(&png))?;
     let cells = cells(&names, &lines);
@@ -111,25 +110,26 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         table.add_row(row);
     });
     print(&table.to_string())?;
-    Ok(done)
+    Ok(if fit.record().interrupted { Done::Interrupted } else { Done::Whole })
 }
 
 /// A method that takes pixels as endmembers and inverts the scene with them.
 fn baseline(
     method: &'static str,
-    cube: &Cube,
-    pixels: impl Fn() -> Result<Vec<usize>>,
+    scene: &Scene,
+    pixels: impl Fn(&Cube) -> Result<Vec<usize>>,
     invert: impl Fn(&Cube, &Array2<f64>) -> Result<Array2<f32>>,
 ) -> Result<Found> {
     tell!("{method}");
     let begin = Instant::now();
-    let pixels = pixels()?;
+    let cube = scene.cube();
+    let pixels = pixels(cube)?;
     let endmembers = Array2::from_shape_fn((pixels.len(), cube.bands()), |(k, l)| {
         f64::from(cube.spectrum(pixels[k])[l])
     });
     let amounts = invert(cube, &endmembers)?;
     let seconds = begin.elapsed().as_secs_f64();
-    let reconstruction = reconstruction_rmse(cube, endmembers.view(), amounts.view())?;
+    let reconstruction = reconstruction_rmse(scene, endmembers.view(), amounts.view())?;
     // Amounts without a sum are shares times brightness.
     let mut abundances = amounts;
     for mut row in abundances.rows_mut() {
@@ -144,36 +144,23 @@ fn baseline(
     Ok(Found { method, convention, endmembers, abundances, reconstruction, seconds })
 }
 
-/// The fit, from the files that it wrote.
-fn fitted(results: &OutputFolder, scene: &Scene, convention: Convention) -> Result<Found> {
-    let at = |name: &str| results.staged(name);
-    let endmembers = library::read(at("endmembers.csv")?)?.for_scene(scene)?;
-    let path = at("abundance_mean.npy")?;
-    let maps = unmixel::io::estimate::read(&path, None, None)?.abundances;
-    let maps = maps.ok_or_else(|| Error::file(&path, "holds no abundances."))?;
-    let abundances = valid(scene, &maps);
-    let path = at("report.json")?;
-    let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
-    let report: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| Error::file(&path, error.to_string()))?;
-    let stages = report["run"]["seconds"].as_object();
-    let seconds = stages.map_or(0.0, |stages| {
-        let own = stages.iter().filter(|(stage, _)| *stage != "pictures and tables");
-        own.filter_map(|(_, seconds)| seconds.as_f64()).sum()
-    });
+/// The fit as a method of the table.
+fn fitted(fit: &Fit, scene: &Scene) -> Result<Found> {
+    let posterior = fit.posterior();
+    let (endmembers, abundances) =
+        (posterior.endmember_mean.clone(), posterior.abundance_mean.clone());
     let mut amounts = abundances.clone();
-    if !report["settings"]["model"]["brightness"].is_null() {
-        // The brightness that brings each mixture closest; the fit's own is a mean over its guide.
-        for (n, mut row) in amounts.rows_mut().into_iter().enumerate() {
-            let mix = row.mapv(f64::from).dot(&endmembers);
-            let along: f64 =
-                mix.iter().zip(scene.cube.spectrum(n)).map(|(m, &y)| m * f64::from(y)).sum();
-            let square = mix.dot(&mix);
-            row *= if square > 0.0 { (along / square) as f32 } else { 0.0 };
-        }
+    if let Some(brightness) = &posterior.brightness {
+        amounts.outer_iter_mut().zip(brightness).for_each(|(mut row, &bright)| row *= bright);
     }
-    let reconstruction = reconstruction_rmse(&scene.cube, endmembers.view(), amounts.view())?;
-    Ok(Found { method: "unmixel fit", convention, endmembers, abundances, reconstruction, seconds })
+    Ok(Found {
+        method: "unmixel fit",
+        convention: fit.convention(),
+        reconstruction: reconstruction_rmse(scene, endmembers.view(), amounts.view())?,
+        endmembers,
+        abundances,
+        seconds: fit.record().seconds.iter().map(|(_, seconds)| seconds).sum(),
+    })
 }
 
 /// Maps in the convention of the fit, in the truth's order.

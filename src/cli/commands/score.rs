@@ -1,19 +1,21 @@
 //! `unmixel score`.
 
+use std::sync::Arc;
+
 use ndarray::{Array2, Array3};
+use unmixel::convention::{Convention, convert};
 use unmixel::figures::{Labels, side_by_side_png};
 use unmixel::io::estimate::{self, Estimate};
 use unmixel::io::{library, truth};
 use unmixel::results::{OutputFolder, check};
 use unmixel::scene::to_image;
-use unmixel::scene::{Band, Cube, Scaling, Scene};
-use unmixel::score::{Convention, convert};
+use unmixel::scene::{Band, Cube, Scaling, Scene, SceneParts};
 use unmixel::{Error, Result};
 
 use crate::cli::args::{ConventionArg, ScoreArgs};
-use crate::cli::reference::{Reference, Scores, valid};
 use crate::cli::run::check_names;
 use crate::cli::{Done, commit, print, tables};
+use unmixel::score::{Reference, Scores, valid};
 
 /// The part of a report that scoring needs.
 #[derive(serde::Deserialize)]
@@ -208,8 +210,8 @@ fn of_folder(args: &ScoreArgs) -> Result<Results> {
         ));
     }
     let bands = bands_used.iter().map(|&band| band - 1).collect();
-    let scene = geometry(name, (rows, cols), bands, file_bands, Some(&maps));
-    let found = scene.pixel_index.len();
+    let scene = geometry(name, (rows, cols), bands, file_bands, Some(&maps))?;
+    let found = scene.places().len();
     if found != pixels_used || found == 0 {
         return Err(Error::file(
             &maps_at,
@@ -267,7 +269,7 @@ fn of_file(args: &ScoreArgs) -> Result<Results> {
     let size = maps.as_ref().map_or((0, 0), |maps| (maps.dim().0, maps.dim().1));
     let name = args.results.display().to_string();
     Ok(Results {
-        scene: geometry(name, size, (0..bands).collect(), bands, maps.as_ref()),
+        scene: geometry(name, size, (0..bands).collect(), bands, maps.as_ref())?,
         names: names.unwrap_or_default(),
         endmembers,
         maps,
@@ -285,7 +287,7 @@ fn geometry(
     bands: Vec<usize>,
     file_bands: usize,
     maps: Option<&Array3<f32>>,
-) -> Scene {
+) -> Result<Scene> {
     let mut valid = Vec::new();
     if let Some(maps) = maps {
         for (place, pixel) in maps.rows().into_iter().enumerate() {
@@ -294,15 +296,15 @@ fn geometry(
             }
         }
     }
-    Scene {
+    Scene::new(SceneParts {
         name,
         rows,
         cols,
         file_bands,
-        cube: Cube::zeros(0, bands.len()),
+        cube: Arc::new(Cube::zeros(0, bands.len())),
         bands: bands.into_iter().map(|index| Band { index, wavelength: None }).collect(),
-        pixel_index: valid,
+        places: valid,
         scaling: Scaling { gain: 1.0, offset: 0.0, rule: String::new() },
         notes: Vec::new(),
-    }
+    })
 }

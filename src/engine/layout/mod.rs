@@ -13,7 +13,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::rng;
-use crate::engine::model::{Guide, Held, Model, Noise};
+use crate::engine::model::{Family, Held, Model, Noise};
 pub use buf::Buf;
 pub use flags::*;
 pub use limits::{BAND_GROUP, MOST_CONSTANTS, MOST_PARTICLES, ROW_GROUP, TRACE_LEN};
@@ -148,8 +148,8 @@ impl Params {
         let noises = if model.noise == Noise::Isotropic { 1 } else { 4 * quads };
         let covariance = model.noise == Noise::Covariance;
         let latents = model.pixel_latents();
-        let rank = model.guide.rank();
-        let full_rank = model.guide != Guide::MeanField;
+        let rank = model.family.rank();
+        let full_rank = model.family != Family::MeanField;
         let off_diagonal = if full_rank { latents * latents.saturating_sub(1) / 2 } else { 0 };
         let globals = 4 * quads * k * (1 + usize::from(variability))
             + noises

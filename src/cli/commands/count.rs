@@ -1,44 +1,37 @@
-//! `unmixel rank`.
+//! `unmixel count`.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use unmixel::Result;
-use unmixel::count::{Evidence, Rank, evidence, rank};
-use unmixel::engine::backend::device::{Choice, Device, choose};
+use unmixel::engine::backend::{Choice, device};
 use unmixel::figures::count_png;
 use unmixel::results::OutputFolder;
-use unmixel::scene::Cube;
+use unmixel::{Result, Unmixing};
 
-use crate::cli::args::RankArgs;
+use crate::cli::args::CountArgs;
 use crate::cli::{Done, commit, print, scene, tables};
 
-/// All estimates of the number of endmembers, with their progress.
-pub fn estimate(device: &Device, cube: &Cube, seed: u64, interrupted: &AtomicBool) -> Result<Rank> {
-    let moments = rank(cube)?;
-    tell!("rank: short fits with 1, 2, 3, ... endmembers, until three in a row are worse");
-    let told = |one: &Evidence| match one.elbo {
-        Some(elbo) => tell!("  {} endmembers: ELBO {elbo:.2}", one.endmembers),
-        None => tell!("  {} endmembers: failed", one.endmembers),
-    };
-    let stop = || interrupted.load(Ordering::Relaxed);
-    Ok(moments.with_evidence(evidence(device, cube, seed, &told, &stop)?))
-}
-
 /// Estimates the number of endmembers.
-pub fn run(args: &RankArgs, interrupted: &AtomicBool) -> Result<Done> {
+pub fn run(args: &CountArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let scene = scene::read(&args.scene, &args.layout)?;
-    let device = choose(&args.device.parse::<Choice>()?)?;
-    let found = estimate(&device, &scene.cube, args.seed, interrupted)?;
+    let device = device::choose(&args.device.parse::<Choice>()?)?;
+    let stop = Arc::clone(interrupted);
+    let found = Unmixing::auto()
+        .seed(args.seed)
+        .device(device)
+        .stop_when(move || stop.load(Ordering::Relaxed))
+        .on_event(|event| tell!("{event}"))
+        .count(&scene)?;
     if let Some(path) = &args.out {
         let folder = OutputFolder::prepare(path, args.force)?;
         folder.protect(&args.scene);
-        let png = count_png(&found, &format!("{}: how many endmembers", scene.name))?;
-        folder.write("rank.png", |to| to.write_all(&png))?;
-        folder.write("rank.json", |to| {
+        let png = count_png(&found, &format!("{}: how many endmembers", scene.name()))?;
+        folder.write("count.png", |to| to.write_all(&png))?;
+        folder.write("count.json", |to| {
             serde_json::to_writer_pretty(&mut *to, &found)?;
             to.write_all(b"\n")
         })?;
-        commit(&folder, "rank")?;
+        commit(&folder, "count")?;
     }
     let done = if interrupted.load(Ordering::Relaxed) { Done::Interrupted } else { Done::Whole };
     if args.json {
