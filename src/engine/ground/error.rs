@@ -76,8 +76,9 @@ impl Error {
     }
 
     /// A setting that cannot be used, whose value is no news or part of its name.
-    pub fn option(setting: impl Into<Cow<'static, str>>, reason: impl Into<String>) -> Self {
-        Error::Setting { setting: setting.into(), value: None, reason: reason.into() }
+    pub fn option(setting: impl Into<String>, reason: impl Into<String>) -> Self {
+        let setting = Cow::Owned(setting.into());
+        Error::Setting { setting, value: None, reason: reason.into() }
     }
 
     /// A failed read or write of `path`.

@@ -161,11 +161,6 @@ impl Run {
         let (model, prior_centre) = (guide.model.clone(), guide.prior_centre.clone());
         let gradients = guide.momentum.as_ref().map_or(0, |momentum| momentum.steps);
         let before = Before { visits: guide.visits, gradients };
-        let guide = if std::env::var("X_MOM").is_ok_and(|v| v == "0") {
-            Guide { momentum: None, ..guide }
-        } else {
-            guide
-        };
         let begin = Instant::now();
         let backend = backend::open(device, &sizes, pixels, guide).await?;
         Ok(Run {

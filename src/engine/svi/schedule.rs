@@ -17,6 +17,8 @@ pub struct Schedule {
 
 /// Steps of the descent, unless the ceiling leaves less.
 const DESCENT: u32 = 1500;
+/// Share of the full rate at which a descent from a fitted guide begins.
+const CONTINUED: f64 = 1.0;
 /// Epochs of a descent from a fitted guide, at least.
 const DESCENT_EPOCHS: u32 = 80;
 
@@ -38,12 +40,8 @@ impl Schedule {
     /// A run of at most `ceiling` steps from a guide that has been fitted before: the descent alone, long
     /// enough for pixels, which see one gradient in an epoch of `epoch` steps.
     pub fn descent(ceiling: u32, epoch: u32) -> Self {
-        let x =
-            |name: &str, d: f64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
-        let descent = (x("X_STEPS", 1500.0) as u32)
-            .max((x("X_EPOCHS", 80.0) as u32).saturating_mul(epoch))
-            .min(ceiling);
-        Schedule { full: x("X_SHARE", 1.0), descent_from: 0, descent, fired: None }
+        let descent = DESCENT.max(DESCENT_EPOCHS.saturating_mul(epoch)).min(ceiling);
+        Schedule { full: CONTINUED, descent_from: 0, descent, fired: None }
     }
 
     /// Steps of the run, as far as known.
