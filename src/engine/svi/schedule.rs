@@ -17,10 +17,13 @@ pub struct Schedule {
 
 /// Steps of the descent, unless the ceiling leaves less.
 const DESCENT: u32 = 1500;
-/// Share of the full rate at which a descent from a fitted guide begins.
-const CONTINUED: f64 = 1.0;
-/// Epochs of a descent from a fitted guide, at least.
-const DESCENT_EPOCHS: u32 = 80;
+/// Share of the full rate at which a run goes on from a fitted guide: its moments are kept, so that
+/// the ELBO does not fall, and what is left to gain is small (docs/evidence.md).
+const CONTINUED: f64 = 0.3;
+/// Steps of a run that goes on from a fitted guide, at least.
+const CONTINUED_STEPS: u32 = 500;
+/// Epochs of such a run, at least: pixels see one gradient in each.
+const CONTINUED_EPOCHS: u32 = 28;
 
 impl Schedule {
     /// The schedule that settings ask for.
@@ -40,7 +43,7 @@ impl Schedule {
     /// A run of at most `ceiling` steps from a guide that has been fitted before: the descent alone, long
     /// enough for pixels, which see one gradient in an epoch of `epoch` steps.
     pub fn descent(ceiling: u32, epoch: u32) -> Self {
-        let descent = DESCENT.max(DESCENT_EPOCHS.saturating_mul(epoch)).min(ceiling);
+        let descent = CONTINUED_STEPS.max(CONTINUED_EPOCHS.saturating_mul(epoch)).min(ceiling);
         Schedule { full: CONTINUED, descent_from: 0, descent, fired: None }
     }
 
