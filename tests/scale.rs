@@ -212,7 +212,7 @@ fn single_gaps_are_filled_and_told() {
     assert_eq!(scene.places().len(), ROWS * COLS);
     assert!(has_note(&scene, &format!("{count} single values")), "{:?}", scene.notes());
     let worst = scene
-        .cube
+        .cube()
         .padded()
         .iter()
         .zip(right.cube().padded())
