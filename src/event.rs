@@ -19,23 +19,23 @@ pub enum Event {
     Device(DeviceInfo),
     /// The device, which nobody asked for by name, cannot do the work; it begins again on the CPU.
     DeviceGivenUp {
-        /// Its name.
+        /// Name of the device.
         name: String,
         /// What happened.
         reason: String,
     },
     /// How many bands count as independent evidence.
     EffectiveBands {
-        /// That number.
+        /// Bands that count, 1 to L.
         counted: f64,
         /// Bands in use, L.
         bands: usize,
         /// How it is known, as a phrase.
         reason: &'static str,
     },
-    /// Of more spectra than endmembers these were taken, counted from 0.
+    /// More spectra were given than endmembers are wanted, and some of them were taken.
     Library {
-        /// The spectra, in the order of the endmembers.
+        /// The spectra that were taken, counted from 0, in the order of the endmembers.
         chosen: Vec<usize>,
         /// How many there were.
         of: usize,
