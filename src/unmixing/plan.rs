@@ -174,5 +174,5 @@ impl Unmixing {
     }
 }
 
-/// The low-rank family with as many directions as docs/model.md has evidence for.
+/// The low-rank family with as many directions as docs/evidence.md has figures for.
 pub(super) const LOW_RANK: Family = Family::LowRank { rank: 10 };
