@@ -97,7 +97,8 @@ fn convention(of: &Unmixing) -> Result<Convention> {
         (Some(Convention::Peak), false) => Err(Error::setting(
             setting::CONVENTION,
             "peak",
-            "needs brightness: shares of peak-normalised spectra leave the brightness of a pixel open",
+            "needs brightness: shares of peak-normalised spectra leave the brightness of a pixel \
+             open",
         )),
         (Some(Convention::Reflectance), _) | (None, false) => Ok(Convention::Reflectance),
         (Some(Convention::Peak) | None, true) => Ok(Convention::Peak),
@@ -129,7 +130,8 @@ fn spectra(of: &Unmixing, init: Option<&Init>) -> Result<Spectra> {
         (Some(Spectra::First), true) => Err(Error::setting(
             setting::SPECTRA,
             "first",
-            "needs brightness off: it takes spectra from a fit with brightness to abundances without",
+            "needs brightness off: it takes spectra from a fit with brightness to abundances \
+             without",
         )),
         (Some(Spectra::Given), _) if !given => Err(Error::option(
             "spectra given",
