@@ -16,10 +16,10 @@ use crate::posterior::nested::SceneNormal;
 use crate::scene::{Band, Cube, Scaling, Scene, SceneParts};
 use crate::store::Store;
 
-/// What the file is called inside.
+/// The kind of file, which it names inside.
 const KIND: &str = "fit";
 
-/// All of a fit that is no large array.
+/// Everything of a fit but its large arrays.
 #[derive(Serialize, Deserialize)]
 struct Meta {
     name: String,

@@ -166,8 +166,8 @@ impl Guide {
         match all.into_iter().find(|(_, (has, needs))| has != needs) {
             None => Ok(()),
             Some((name, (has, needs))) => Err(Error::Fit(format!(
-                "the guide's {name} has {has} values, and {} pixels with {} bands and {} endmembers \
-                 need {needs}",
+                "the guide's {name} has {has} values, and {} pixels with {} bands and {} \
+                 endmembers need {needs}",
                 sizes.pixels, sizes.bands, sizes.endmembers
             ))),
         }
