@@ -20,7 +20,7 @@ pub(crate) fn open(header_path: &Path, data_path: &Path) -> Result<Strided> {
     let kind = fields.file_type();
     if kind.contains("classification") || kind.contains("mask") {
         return Err(fields.error(format!(
-            "holds classes, not spectra: `file type = {}`. A scene has `file type = ENVI Standard`.",
+            "holds classes, not spectra: `file type = {}`. A scene has `ENVI Standard` there.",
             fields.get("file type").unwrap_or_default()
         )));
     }

@@ -1,4 +1,5 @@
-//! Files in and out, a format a file: scenes, truths, libraries of spectra, results of other programs.
+//! Files in and out, a format a file: scenes, truths, libraries of spectra, results of other
+//! programs.
 
 mod array_scene;
 mod arrays;

@@ -214,8 +214,8 @@ impl Numbers {
         matches!(self.bytes, Bytes::InFile(..))
     }
 
-    /// The bytes of `count` numbers from number `first` on: in place, or in `buffer` where they come
-    /// from a file. All of them must be there ([`Numbers::len`]); packed ones must be at hand.
+    /// The bytes of `count` numbers from number `first` on: in place, or in `buffer` where they
+    /// come from a file. All of them must be there ([`Numbers::len`]); packed ones must be at hand.
     pub(crate) fn bytes_of<'a>(
         &'a self,
         first: usize,
@@ -238,8 +238,8 @@ impl Numbers {
         }
     }
 
-    /// The number at a place in the file's order; `None` beyond the end, where it cannot be read, and
-    /// for packed numbers, of which none comes without all before it.
+    /// The number at a place in the file's order; `None` beyond the end, where it cannot be read,
+    /// and for packed numbers, of which none comes without all before it.
     pub(crate) fn at(&self, place: usize) -> Option<f64> {
         if place >= self.len() || matches!(self.bytes, Bytes::Packed(_)) {
             return None;

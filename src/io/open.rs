@@ -115,7 +115,8 @@ pub(crate) fn known_content(start: &[u8]) -> Option<&'static str> {
         }
         () if begins(&[b"<?xml"]) => "is XML, not a scene.",
         () if start.starts_with(b"II*\0") || start.starts_with(b"MM\0*") => {
-            "is a TIFF, which is not read; convert it with `gdal_translate -of ENVI in.tif out.img`."
+            "is a TIFF, which is not read; convert it with `gdal_translate -of ENVI in.tif \
+             out.img`."
         }
         () if start.starts_with(b"\x1f\x8b") => "is packed with gzip; unpack it first.",
         () if start.starts_with(b"CDF") => {

@@ -6,8 +6,9 @@ use crate::posterior::Posterior;
 use crate::scene::Band;
 
 /// Writes one line a band in use: `band` (its number in the file, from 1), `wavelength_nm` (empty
-/// when unknown), then for each name `NAME_mean`, `NAME_sd`, `NAME_q05`, `NAME_q95`
-/// and, where the model has it, `NAME_variability` (sd between pixels), in the posterior's unit. Values that are not finite are left empty.
+/// when unknown), then for each name `NAME_mean`, `NAME_sd`, `NAME_q05`, `NAME_q95` and, where the
+/// model has it, `NAME_variability` (sd between pixels), in the posterior's unit. Values that are
+/// not finite are left empty.
 ///
 /// # Errors
 /// What the writer returns.

@@ -51,13 +51,13 @@ pub struct Results<'a> {
     pub stopped_at: Option<u32>,
 }
 
-/// Draws and writes everything but the report: `abundance_NAME.png` and `abundance_NAME_sd.png`
-/// for each endmember, `composite.png`, `endmembers.png`, `elbo.png`, `residual.png`, `brightness.png` where the model has it,
-/// `noise_correlation.png` and `.npy` (bands, bands) likewise, with
+/// Draws and writes everything but the report: `abundance_NAME.png` and `abundance_NAME_sd.png` for
+/// each endmember, `composite.png`, `endmembers.png`, `elbo.png`, `residual.png`, `brightness.png`
+/// where the model has it, `noise_correlation.png` and `.npy` (bands, bands) likewise, with
 /// reference abundances `truth_NAME.png` for each endmember, `abundance_mean.npy`,
 /// `abundance_sd.npy` (rows, columns, endmembers; float32, NaN for no data) and `endmembers.csv`.
-/// Names of endmembers are made safe for files as [`Labels`] says. Gives the names of the files,
-/// in this order.
+/// Names of endmembers are made safe for files as [`Labels`] says. Gives the names of the files, in
+/// this order.
 ///
 /// # Errors
 /// [`Error::Fit`] when shapes do not belong together or memory runs out, [`Error::Io`] when a file

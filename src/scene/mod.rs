@@ -62,8 +62,8 @@ pub struct Scaling {
     pub rule: String,
 }
 
-/// A scene ready to be fitted: valid pixels and good bands only, in reflectance. Its pixels follow each other
-/// as in the image, row by row, and it does not change.
+/// A scene ready to be fitted: valid pixels and good bands only, in reflectance. Its pixels follow
+/// each other as in the image, row by row, and it does not change.
 #[derive(Debug, Clone)]
 pub struct Scene {
     parts: SceneParts,
@@ -82,7 +82,8 @@ pub struct SceneParts {
     pub bands: Vec<Band>,
     /// Bands in the file, with those that are left out.
     pub file_bands: usize,
-    /// Spectra of the valid pixels, (N, L), row by row of the image; none where only the geometry is known.
+    /// Spectra of the valid pixels, (N, L), row by row of the image; none where only the geometry
+    /// is known.
     pub cube: Arc<Cube>,
     /// For each valid pixel its place `row * cols + col` in the image, (N), ascending.
     pub places: Vec<u32>,
@@ -97,15 +98,16 @@ impl Scene {
     ///
     /// # Errors
     ///
-    /// [`Error::Scene`] when places do not ascend or lie outside of the image, or sizes do not agree. A cube of no
-    /// pixels stands for a scene of which only places and bands are known.
+    /// [`Error::Scene`] when places do not ascend or lie outside of the image, or sizes do not
+    /// agree. A cube of no pixels stands for a scene of which only places and bands are known.
     pub fn new(parts: SceneParts) -> Result<Self> {
         let SceneParts { name, rows, cols, bands, cube, places, .. } = &parts;
         let fail = |why: String| Err(Error::Scene(format!("{name}: {why}")));
         if let Some(pair) = places.windows(2).find(|pair| pair[0] >= pair[1]) {
             let (before, after) = (pair[0], pair[1]);
             return fail(format!(
-                "place {after} follows place {before}; pixels must follow each other as in the image"
+                "place {after} follows place {before}; pixels must follow each other as in the \
+                 image"
             ));
         }
         if let Some(last) =

@@ -87,8 +87,8 @@ fn a_scene_of_many_bands_and_few_pixels_is_fitted_in_seconds() {
     bench.ok("simulate --out s --rows 10 --cols 10 --bands 3000");
     let begin = Instant::now();
     bench.ok("fit s/scene.npz -k 3 --device cpu --out o");
-    // 5 s is what the optimised program must show; this one is not, and its neighbours compute, too.
-    // With whole matrices of the bands it took over two minutes.
+    // 5 s is what the optimised program must show; this one is not, and its neighbours compute,
+    // too. With whole matrices of the bands it took over two minutes.
     assert!(begin.elapsed() < Duration::from_secs(50), "{:?}", begin.elapsed());
     // 65,000 bands in 1.3 MB: matrices of the bands would take 34 GB.
     let cube = Array3::from_shape_fn((1, 5, 65_000), |(_, n, l)| {
