@@ -19,7 +19,7 @@ fn row(cube: Cube) -> Scene {
         name: "row".into(),
         rows: 1,
         cols: pixels,
-        bands: (0..bands).map(|index| Band { index, wavelength: None }).collect(),
+        bands: (0..bands).map(|index| Band { index, wavelength: None, fwhm: None }).collect(),
         file_bands: bands,
         cube: cube.into(),
         places: (0..pixels as u32).collect(),

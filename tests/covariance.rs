@@ -183,9 +183,9 @@ fn what_has_no_covariance_is_refused() {
     let covariance = Model { noise: Noise::Covariance, ..Model::new(2) };
     refusal(&Model { brightness: Some(0.3), ..covariance.clone() }, 300).unwrap();
     let text = refusal(&covariance, 301).unwrap_err();
-    assert!(text.starts_with("--noise covariance: ") && text.contains("301 bands"), "{text}");
+    assert!(text.starts_with("noise covariance: ") && text.contains("301 bands"), "{text}");
     let text = refusal(&Model { variability: Some(0.03), ..covariance.clone() }, 8).unwrap_err();
-    assert!(text.starts_with("--noise covariance: ") && text.contains("variability"), "{text}");
+    assert!(text.starts_with("noise covariance: ") && text.contains("variability"), "{text}");
     let text = refusal(&Model { regression_sd: 0.0, ..covariance }, 8).unwrap_err();
-    assert!(text.starts_with("--noise covariance: "), "{text}");
+    assert!(text.starts_with("noise covariance: "), "{text}");
 }

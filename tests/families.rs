@@ -206,7 +206,7 @@ fn a_library_gives_the_spectra_that_are_in_the_scene() {
         assert_eq!(choose_from_library(cube, 4, &library, seed).unwrap(), [8, 9, 10, 11]);
     }
     let few = choose_from_library(cube, 13, &library, 0).unwrap_err().to_string();
-    assert!(few.starts_with("--init: it gives 12 spectra, but --endmembers 13"), "{few}");
+    assert!(few.starts_with("init: it gives 12 spectra, and the fit has 13 endmembers"), "{few}");
     assert!(choose_from_library(cube, 2, &Array2::zeros((3, 9)), 0).is_err());
     assert!(choose_from_library(cube, 2, &Array2::from_elem((3, 60), f64::NAN), 0).is_err());
 }

@@ -136,8 +136,8 @@ fn a_fitted_guide_has_the_sum_of_its_pixels() {
     let (cpu, settings) =
         (device::cpu("a test"), Settings { steps: 60, ..problem.settings.clone() });
     let fit = |guide: Guide| {
-        let run = svi::fit(&cpu, &settings, &problem.pixels(), guide, &mut |_| (), &|| false);
-        block_on(run).unwrap().guide
+        let pixels = problem.pixels();
+        block_on(svi::fit(&cpu, &settings, &pixels, guide, &mut |_| (), &|| false)).unwrap().guide
     };
     let first = fit(problem.guide.clone());
     let second = fit(first.clone());

@@ -114,7 +114,7 @@ fn what_has_no_nested_posterior_is_refused() {
     let covariance = Model { noise: Noise::Covariance, ..Model::new(2) };
     let problem = Problem::new(covariance, Settings::default(), 6, 3);
     let refusal = of(&problem, &problem.pixels()).unwrap_err().to_string();
-    assert!(refusal.contains("--posterior nested") && refusal.contains("covariance"), "{refusal}");
+    assert!(refusal.contains("posterior nested") && refusal.contains("covariance"), "{refusal}");
     let large = Params::new(&Model::new(9), 6, 500, 6, 1, 0).unwrap();
     let refusal = nested::check(&large).unwrap_err().to_string();
     assert!(refusal.contains("4096") && refusal.contains("4500"), "{refusal}");

@@ -66,7 +66,7 @@ fn scene(endmembers: usize) -> (Scene, Posterior) {
     let places: Vec<u32> = (0..15).filter(|&i| i != 7).collect();
     let n = places.len();
     let bands: Vec<Band> = [0, 1, 3, 4, 5]
-        .map(|index| Band { index, wavelength: Some(400.0 + 10.5 * index as f64) })
+        .map(|index| Band { index, wavelength: Some(400.0 + 10.5 * index as f64), fwhm: None })
         .into();
     let l = bands.len();
     let mean = Array2::from_shape_fn((n, endmembers), |(i, k)| {
@@ -270,8 +270,9 @@ fn the_difference_is_red_where_the_estimate_is_too_high() {
 #[test]
 fn spectra_show_every_endmember_and_break_at_gaps() {
     let index = (0..40).chain(80..120);
-    let bands: Vec<_> =
-        index.map(|index| Band { index, wavelength: Some(400.0 + 5.0 * index as f64) }).collect();
+    let bands: Vec<_> = index
+        .map(|index| Band { index, wavelength: Some(400.0 + 5.0 * index as f64), fwhm: None })
+        .collect();
     let mean = Array2::from_shape_fn((2, 80), |(k, _)| 0.2 + 0.3 * k as f64);
     let (low, high) = (&mean - 0.03, &mean + 0.03);
     let draw = |bands: &[Band]| {
@@ -307,8 +308,9 @@ fn spectra_show_every_endmember_and_break_at_gaps() {
         assert!(widest > 200, "the line runs on over the gap: {widest}");
     }
     // Without the gap there is one line.
-    let close: Vec<_> =
-        (0..80).map(|index| Band { index, wavelength: Some(400.0 + index as f64) }).collect();
+    let close: Vec<_> = (0..80)
+        .map(|index| Band { index, wavelength: Some(400.0 + index as f64), fwhm: None })
+        .collect();
     let columns = columns_of(&draw(&close), 0);
     assert!(columns.len() > 700 && columns.windows(2).all(|w| w[1] - w[0] < 5));
 }
@@ -316,7 +318,7 @@ fn spectra_show_every_endmember_and_break_at_gaps() {
 #[test]
 fn spectra_without_finite_values_or_bands_are_drawn() {
     let nan = Array2::from_elem((3, 4), f64::NAN);
-    let bands: Vec<_> = (0..4).map(|index| Band { index, wavelength: None }).collect();
+    let bands: Vec<_> = (0..4).map(|index| Band { index, wavelength: None, fwhm: None }).collect();
     let many = vec!["x".repeat(300); 3];
     for (bands, values) in [(&bands[..], &nan), (&[][..], &Array2::zeros((3, 0)))] {
         let png = spectra_png(&SpectraFigure {

@@ -237,7 +237,7 @@ fn refusals_are_sentences_that_say_what_to_do() {
         .to_string()
     };
     let no_match = "The truth has 4 endmembers and the estimate has 3; only equal numbers can be \
-                    matched, so fit with --endmembers 4 or give another truth.";
+                    matched, so fit with 4 endmembers or give another truth.";
     assert_eq!(message(Some(Array2::ones((4, 4))), None), no_match);
     assert_eq!(message(None, Some(Array2::ones((5, 4)))), no_match);
     assert!(message(Some(Array2::ones((3, 6))), None).contains("6 bands"));

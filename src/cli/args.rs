@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use super::layout::LayoutArgs;
 pub use super::values::{Concentration, EffectiveBands, Endmembers, SearchArg};
 
 /// Bayesian hyperspectral unmixing on any vendor's GPU, or none: which materials are in a scene,
@@ -24,6 +25,8 @@ pub struct Arguments {
 pub enum Command {
     /// Unmix a scene: abundance maps, endmember spectra and their uncertainty
     Fit(FitArgs),
+    /// Say what is understood of a scene, and draw it in its true colours
+    Info(InfoArgs),
     /// Simulate a small scene, fit it, and score the fit against the known truth
     Demo(DemoArgs),
     /// Write a simulated scene with its truth
@@ -47,8 +50,8 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "Files:
-  MATLAB v5 (V or Y, bands x pixels, with nRow and nCol; or a 3-D array), NPY and NPZ
-  (rows, columns, bands), ENVI (give the header or the data).
+  MATLAB v4 and v5, NPY and NPZ (3-D arrays, or bands x pixels with their rows and columns),
+  ENVI (give the header or the data). What was taken of the file, and why, is told.
 
 Writes to the folder:
   abundance_NAME.png        mean abundance of each endmember, on a fixed scale from 0 to 1
@@ -81,20 +84,6 @@ pub struct FitArgs {
     pub truth: Option<PathBuf>,
     #[command(flatten)]
     pub layout: LayoutArgs,
-}
-
-/// How a file holds its scene.
-#[derive(Debug, Args)]
-pub struct LayoutArgs {
-    /// Height of the image in pixels, where the file does not say
-    #[arg(long, allow_negative_numbers = true)]
-    pub rows: Option<usize>,
-    /// Width of the image in pixels, where the file does not say
-    #[arg(long, allow_negative_numbers = true)]
-    pub cols: Option<usize>,
-    /// Stored value of reflectance 1; without it the file's own statement or a guess, which is told
-    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
-    pub scale: Option<f64>,
 }
 
 /// What every fit takes.
@@ -215,6 +204,27 @@ pub enum GuideArg {
 pub enum ConventionArg {
     Reflectance,
     Peak,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = "Prints size, type, wavelengths, which bands are left out and why, the share of no data, the range of
+values, the scale and every note, as text or JSON; --out FILE.png draws the scene in its true colours."
+)]
+pub struct InfoArgs {
+    /// The scene: .mat, .npy, .npz, or ENVI header or data
+    pub scene: PathBuf,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Picture in true colours, a PNG file
+    #[arg(short, long, value_name = "PNG")]
+    pub out: Option<PathBuf>,
+    /// Overwrite the picture
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub layout: LayoutArgs,
 }
 
 #[derive(Debug, Args)]

@@ -1,9 +1,13 @@
 //! What the library's settings are called on the command line.
 
 use unmixel::Error;
+use unmixel::engine::ground::setting;
 
 /// The flag of a setting: its name with dashes, as in `--batch-size`.
 pub fn flag(setting: &str) -> String {
+    if setting == setting::SIZE {
+        return "--rows, --cols and --bands".to_owned();
+    }
     if setting.starts_with('-') {
         setting.to_owned()
     } else {
@@ -26,7 +30,6 @@ pub fn sentence(error: &Error) -> String {
 mod tests {
     use super::*;
     use clap::CommandFactory;
-    use unmixel::engine::ground::setting;
 
     /// Settings that are several flags together.
     const OF_SEVERAL: [&str; 1] = [setting::SIZE];

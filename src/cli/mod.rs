@@ -16,6 +16,7 @@ macro_rules! tell {
 mod args;
 mod commands;
 mod flags;
+mod layout;
 mod options;
 mod progress;
 mod run;
@@ -35,7 +36,7 @@ use unmixel::Result;
 
 use args::{Arguments, Command};
 use commands::{
-    bench, calibrate, compare, completions, count, demo, devices, fit, score, simulate,
+    bench, calibrate, compare, completions, count, demo, devices, fit, info, score, simulate,
 };
 
 /// Exit code for input that cannot be used.
@@ -68,6 +69,7 @@ pub fn main() -> ExitCode {
     }
     let done = match arguments.command {
         Command::Fit(args) => fit::run(&args, &interruption()),
+        Command::Info(args) => info::run(&args),
         Command::Demo(args) => demo::run(&args, &interruption()),
         Command::Simulate(args) => simulate::run(&args),
         Command::Calibrate(args) => calibrate::run(&args, &interruption()),

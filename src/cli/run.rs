@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use unmixel::figures::Labels;
 use unmixel::posterior::doubts::Doubt;
 use unmixel::results::{
     DeviceReport, ElboReport, OutputFolder, Report, Results, RunReport, SceneReport, Stages,
@@ -39,44 +40,61 @@ pub fn run(
     folder: &OutputFolder,
     interrupted: &Arc<AtomicBool>,
 ) -> Result<Done> {
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|t| t.as_secs());
+    let started = now();
     let (fit, scored) = fit(args, unmixing, &job, interrupted)?;
-    let k = fit.k();
-    let names = unmixel::figures::Labels::new(&job.names, k).shown;
-    let warnings = warnings(&fit, &names);
+    let names = Labels::new(&job.names, fit.k()).shown;
+    let interrupted = fit.record().interrupted;
+    let count = write(&fit, scored.as_ref(), &names, &job, started, folder)?;
+    super::commit(folder, "fit")?;
+    if let Some(scored) = &scored {
+        print(&tables::scores(&names, &scored.scores).to_string())?;
+    }
+    print(&format!("{count} files in {}", folder.path().display()))?;
+    Ok(if interrupted { Done::Interrupted } else { Done::Whole })
+}
+
+/// Seconds since 1970, UTC.
+pub fn now() -> Option<u64> {
+    SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|time| time.as_secs())
+}
+
+/// Writes all files of a fit; how many there are. They appear with the folder's commit.
+pub fn write(
+    fit: &Fit,
+    scored: Option<&Scored>,
+    names: &[String],
+    job: &Job,
+    started: Option<u64>,
+    folder: &OutputFolder,
+) -> Result<usize> {
+    let warnings = warnings(fit, names);
     for warning in &warnings {
         tell!("note: {warning}");
     }
     let record = fit.record();
     let trace: Vec<(u32, f64)> = (1..).zip(record.trace.iter().copied()).collect();
-    let view = scored.as_ref().map(|scored| scored.view.clone());
     let results = Results {
         scene: fit.scene(),
         posterior: fit.posterior(),
-        names: &names,
-        truth: view.as_ref(),
+        names,
+        truth: scored.map(|scored| &scored.view),
         trace: &trace,
         trace_window: 50,
         stopped_at: record.stop.fired_at(),
     };
     let clock = std::time::Instant::now();
     let mut files = write_all(folder, &results)?;
-    files.extend(solutions::picture(folder, &fit, &names)?);
-    let mut seconds = job.seconds;
+    files.extend(solutions::picture(folder, fit, names)?);
+    let mut seconds = job.seconds.clone();
     seconds.extend(record.seconds.iter().cloned());
     seconds.push(("pictures and tables".into(), clock.elapsed().as_secs_f64()));
-    let mut report = report(&fit, &job.path, [job.notes, warnings].concat());
+    let mut report = report(fit, &job.path, [job.notes.clone(), warnings].concat());
     report.elbo = ElboReport::new(&trace, record.elbo());
-    report.scores = scored.as_ref().map(|scored| serde_json::json!(scored.scores));
+    report.scores = scored.map(|scored| serde_json::json!(scored.scores));
     report.files = files;
     report.run = RunReport::current(super::command(), started, Stages(seconds));
     report.write(folder)?;
-    super::commit(folder, "fit")?;
-    if let Some(scored) = &scored {
-        print(&tables::scores(&names, &scored.scores).to_string())?;
-    }
-    print(&format!("{} files in {}", report.files.len(), folder.path().display()))?;
-    Ok(if record.interrupted { Done::Interrupted } else { Done::Whole })
+    Ok(report.files.len())
 }
 
 /// Fits, and scores against the truth where there is one, in whose order the endmembers then are.

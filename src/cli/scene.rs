@@ -2,22 +2,37 @@
 
 use std::path::Path;
 
-use unmixel::io::{OpenOptions, open};
-use unmixel::scene::{CubeSource, Header, LoadOptions, Scene, load};
+use unmixel::io::{mask, open};
+use unmixel::scene::{CubeSource, Header, Scene, load, window};
 use unmixel::{Error, Result};
 
 use super::args::LayoutArgs;
 
 /// Reads a scene and tells what it is.
 pub fn read(path: &Path, layout: &LayoutArgs) -> Result<Scene> {
-    let mut source = open(path, &OpenOptions { rows: layout.rows, cols: layout.cols })?;
-    check_size(layout, source.header())?;
-    let name =
-        path.file_stem().map_or_else(|| "scene".into(), |s| s.to_string_lossy().into_owned());
-    let mut source = Listening(source.as_mut());
-    let scene = load(&mut source, &name, &LoadOptions { scale: layout.scale })?;
+    let (scene, _) = read_quietly(path, layout)?;
     describe(&scene);
     Ok(scene)
+}
+
+/// Reads a scene, and what its file says about the part that is used.
+pub fn read_quietly(path: &Path, layout: &LayoutArgs) -> Result<(Scene, Header)> {
+    let mut source = open(path, &layout.open_options())?;
+    check_size(layout, source.header())?;
+    let mut options = layout.load_options();
+    let (rows, cols) = (source.header().rows, source.header().cols);
+    if let Some(file) = &layout.mask {
+        options.mask = Some(mask::read(file, rows, cols)?);
+    }
+    if let Some(asked) = layout.window {
+        let (rows, cols) = asked.ranges(rows, cols);
+        source = window(source, rows.clone(), cols.clone())?;
+        options.mask = options.mask.map(|mask| mask.window(rows, cols)).transpose()?;
+    }
+    let name =
+        path.file_stem().map_or_else(|| "scene".into(), |s| s.to_string_lossy().into_owned());
+    let scene = load(&mut Listening(source.as_mut()), &name, &options)?;
+    Ok((scene, source.header().clone()))
 }
 
 /// A source that ends when the program is interrupted: reading a large scene takes minutes.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::arrays::{Arrays, NamedArray};
 use super::bytes::{FileBytes, Stream, with_stream};
 use super::numbers::{Kind, Numbers};
+use super::open::known_content;
 use crate::engine::ground::error::{Error, Result};
 
 const HEADER: usize = 128;
@@ -38,7 +39,8 @@ pub(crate) fn read(path: &Path) -> Result<Arrays> {
     let file = FileBytes::open(path)?;
     let start = file.first(0..file.len(), HEADER)?;
     let big_endian = check_header(&start, file.len()).map_err(|why| Error::file(path, why))?;
-    let mut found = Arrays { path: path.to_owned(), arrays: Vec::new(), others: Vec::new() };
+    let mut found =
+        Arrays { path: path.to_owned(), arrays: Vec::new(), others: Vec::new(), matlab: true };
     let mut at = HEADER as u64;
     while at < file.len() {
         let position = found.arrays.len() + found.others.len() + 1;
@@ -71,9 +73,8 @@ fn check_header(bytes: &[u8], held: u64) -> Result<bool, String> {
     let convert = "In MATLAB, load it and `save('new.mat', ..., '-v7')`; in Python, write it with \
                    scipy.io.savemat.";
     let order = bytes.get(126..128);
-    // Version 4 has no text: it starts with a number below 5000, so with a zero byte.
-    if !matches!(order, Some(b"IM" | b"MI")) && bytes.iter().take(4).any(|b| *b == 0) {
-        return Err(format!("is a MATLAB version 4 file, which is not read. {convert}"));
+    if let (false, Some(what)) = (matches!(order, Some(b"IM" | b"MI")), known_content(bytes)) {
+        return Err(format!("is called .mat, but {what}"));
     }
     let (Some(_), Some(version)) = (bytes.get(..HEADER), bytes.get(124..126)) else {
         return Err(format!(
@@ -83,7 +84,13 @@ fn check_header(bytes: &[u8], held: u64) -> Result<bool, String> {
     let big_endian = match order {
         Some(b"IM") => false,
         Some(b"MI") => true,
-        _ => return Err("is not a MATLAB v5 file: bytes 126 and 127 are not `IM` or `MI`.".into()),
+        _ => {
+            return Err(
+                "is not a MATLAB file of version 4 or 5: bytes 126 and 127 are not `IM` or \
+                        `MI`."
+                    .into(),
+            );
+        }
     };
     match (big_endian, version) {
         (false, [0, 1]) | (true, [1, 0]) => Ok(big_endian),

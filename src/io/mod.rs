@@ -1,21 +1,27 @@
 //! Files in and out, a format a file: scenes, truths, libraries of spectra, results of other programs.
 
+mod array_scene;
 mod arrays;
+mod band_flags;
 mod bytes;
-mod csv_table;
 mod envi;
 pub mod estimate;
+pub(crate) mod evidence;
 pub mod library;
+pub mod mask;
 mod mat;
+mod mat4;
 mod mat5;
 mod npy;
 mod numbers;
 mod open;
+mod spectral;
 mod strided;
 pub mod truth;
 mod write;
 
 mod scene;
 
+pub use evidence::{Axis, PixelOrder, parse_axes};
 pub use open::{OpenOptions, open};
 pub use write::{write_envi, write_npz, write_truth};

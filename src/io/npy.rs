@@ -7,13 +7,13 @@ use std::path::Path;
 
 use ndarray_npy::npy::header::Header as NpyHeader;
 
+use super::array_scene;
 use super::arrays::{Arrays, NamedArray};
 use super::bytes::{FileBytes, Stream};
 use super::numbers::{Kind, Numbers};
 use super::open::OpenOptions;
-use super::strided::{Order, Strided};
+use super::strided::Strided;
 use crate::engine::ground::error::{Error, Result};
-use crate::scene::Header;
 
 /// The limit that NumPy itself sets on what it parses.
 const LONGEST_HEADER: usize = 10_000;
@@ -30,7 +30,8 @@ pub(crate) fn is_npz(start: &[u8]) -> bool {
 /// Finds every array of an NPZ, or the one of an NPY (its name is empty). Values stay in the file
 /// until they are read.
 pub(crate) fn read(path: &Path) -> Result<Arrays> {
-    let mut found = Arrays { path: path.to_owned(), arrays: Vec::new(), others: Vec::new() };
+    let mut found =
+        Arrays { path: path.to_owned(), arrays: Vec::new(), others: Vec::new(), matlab: false };
     let file = FileBytes::open(path)?;
     let start = file.first(0..file.len(), LONGEST_HEADER + 12)?;
     if is_npy(&start) {
@@ -80,55 +81,9 @@ pub(crate) fn read(path: &Path) -> Result<Arrays> {
     Ok(found)
 }
 
-/// Opens the cube: the array `cube`, or the only one with three axes, or one of pixels x bands
-/// (row-major pixels) with the size from `options`.
+/// Opens the scene among the arrays of an NPZ, or the one of an NPY.
 pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Strided> {
-    let mut file = read(path)?;
-    let spatial: Vec<usize> = (0..file.arrays.len())
-        .filter(|i| file.arrays.get(*i).is_some_and(|a| a.shape.len() == 3))
-        .collect();
-    let flat: Vec<usize> = (0..file.arrays.len())
-        .filter(|i| file.arrays.get(*i).is_some_and(|a| a.shape.len() == 2))
-        .collect();
-    let named = file.arrays.iter().position(|a| a.name == "cube");
-    let chosen = match (named, &spatial[..], &flat[..]) {
-        (Some(index), _, _) => index,
-        (None, [index], _) | (None, [], [index]) => *index,
-        _ => {
-            return Err(file.error(format!(
-                "has no array `cube` and not exactly one array with three axes; it holds {}. Save \
-                 the cube as `cube`, ordered rows x columns x bands.",
-                file.inventory()
-            )));
-        }
-    };
-    let mut header = Header::default();
-    let order;
-    let Some(array) = file.arrays.get(chosen) else {
-        return Err(file.error("holds no array."));
-    };
-    match array.shape[..] {
-        [rows, cols, bands] => {
-            (header.rows, header.cols, header.bands) = (rows, cols, bands);
-            order = if array.fortran { Order::BandColRow } else { Order::RowColBand };
-        }
-        [pixels, bands] => {
-            let (rows, cols) = options.size_for(path, pixels, None, None)?;
-            (header.rows, header.cols, header.bands) = (rows, cols, bands);
-            order = if array.fortran { Order::BandRowCol } else { Order::RowColBand };
-        }
-        _ => {
-            return Err(file.error(format!(
-                "its array has the size {}; a cube has three axes, rows x columns x bands.",
-                array.size()
-            )));
-        }
-    }
-    let (wavelengths, note) = file.wavelengths(header.bands)?;
-    header.wavelengths = wavelengths;
-    header.notes.extend(note);
-    let array = file.arrays.swap_remove(chosen);
-    Strided::new(path, header, array.numbers, order)
+    array_scene::open(path, read(path)?, options)
 }
 
 /// How an NPY lays its values out.
@@ -186,6 +141,7 @@ fn parse_header(bytes: &[u8]) -> Result<(Layout, usize), String> {
         .map_err(|e| format!("has an NPY header that cannot be read ({e})."))?;
     let descriptor = header.type_descriptor.as_string().map_or("", String::as_str);
     let kind = match descriptor.get(1..) {
+        Some("f2") => Kind::F16,
         Some("f4") => Kind::F32,
         Some("f8") => Kind::F64,
         Some("u1" | "b1") => Kind::U8,
@@ -198,7 +154,7 @@ fn parse_header(bytes: &[u8]) -> Result<(Layout, usize), String> {
         Some("i8") => Kind::I64,
         _ => {
             return Err(format!(
-                "has values of the type {}; whole numbers and float32 or float64 are read.",
+                "has values of the type {}; whole numbers and floating-point numbers are read.",
                 header.type_descriptor
             ));
         }

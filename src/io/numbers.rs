@@ -17,6 +17,7 @@ pub(crate) enum Kind {
     I32,
     U64,
     I64,
+    F16,
     F32,
     F64,
 }
@@ -26,16 +27,71 @@ impl Kind {
     pub(crate) fn size(self) -> usize {
         match self {
             Kind::U8 | Kind::I8 => 1,
-            Kind::U16 | Kind::I16 => 2,
+            Kind::U16 | Kind::I16 | Kind::F16 => 2,
             Kind::U32 | Kind::I32 | Kind::F32 => 4,
             Kind::U64 | Kind::I64 | Kind::F64 => 8,
         }
     }
 
-    /// False for the two floating-point types.
-    pub(crate) fn is_integer(self) -> bool {
-        !matches!(self, Kind::F32 | Kind::F64)
+    /// Its name, as NumPy has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::U8 => "uint8",
+            Kind::I8 => "int8",
+            Kind::U16 => "uint16",
+            Kind::I16 => "int16",
+            Kind::U32 => "uint32",
+            Kind::I32 => "int32",
+            Kind::U64 => "uint64",
+            Kind::I64 => "int64",
+            Kind::F16 => "float16",
+            Kind::F32 => "float32",
+            Kind::F64 => "float64",
+        }
     }
+
+    /// The largest number of a type of whole numbers of 8 or 16 bits.
+    pub(crate) fn largest(self) -> Option<f64> {
+        match self {
+            Kind::U8 => Some(255.0),
+            Kind::I8 => Some(127.0),
+            Kind::U16 => Some(65535.0),
+            Kind::I16 => Some(32767.0),
+            _ => None,
+        }
+    }
+
+    /// False for the floating-point types.
+    pub(crate) fn is_integer(self) -> bool {
+        !matches!(self, Kind::F16 | Kind::F32 | Kind::F64)
+    }
+}
+
+/// A number of 16 bits, decoded to 32: the standard library has no stable type for it.
+pub(crate) struct Half(#[allow(dead_code, reason = "only its size is asked for")] u16);
+
+impl Half {
+    /// The number with these bytes, the lowest first.
+    pub(crate) fn from_le_bytes(bytes: [u8; 2]) -> f32 {
+        half(u16::from_le_bytes(bytes))
+    }
+
+    /// The number with these bytes, the highest first.
+    pub(crate) fn from_be_bytes(bytes: [u8; 2]) -> f32 {
+        half(u16::from_be_bytes(bytes))
+    }
+}
+
+/// IEEE 754 binary16: one bit of sign, five of exponent, ten of mantissa.
+fn half(bits: u16) -> f32 {
+    let (exponent, mantissa) = ((bits >> 10) & 0x1f, f32::from(bits & 0x3ff));
+    let size = match exponent {
+        0 => mantissa * 2f32.powi(-24),
+        0x1f if mantissa == 0.0 => f32::INFINITY,
+        0x1f => f32::NAN,
+        _ => (1.0 + mantissa / 1024.0) * 2f32.powi(i32::from(exponent) - 15),
+    };
+    if bits >> 15 == 1 { -size } else { size }
 }
 
 /// Where the bytes lie.
@@ -82,6 +138,7 @@ macro_rules! decode {
             $crate::io::numbers::Kind::I32 => arm!(i32),
             $crate::io::numbers::Kind::U64 => arm!(u64),
             $crate::io::numbers::Kind::I64 => arm!(i64),
+            $crate::io::numbers::Kind::F16 => arm!($crate::io::numbers::Half),
             $crate::io::numbers::Kind::F32 => arm!(f32),
             $crate::io::numbers::Kind::F64 => arm!(f64),
         }
@@ -181,6 +238,17 @@ impl Numbers {
         }
     }
 
+    /// The number at a place in the file's order; `None` beyond the end, where it cannot be read, and
+    /// for packed numbers, of which none comes without all before it.
+    pub(crate) fn at(&self, place: usize) -> Option<f64> {
+        if place >= self.len() || matches!(self.bytes, Bytes::Packed(_)) {
+            return None;
+        }
+        let mut buffer = Vec::new();
+        let bytes = self.bytes_of(place, 1, &mut buffer).ok()?;
+        decode!(self, bytes, f64, |values, decode| values.first().copied().map(decode))
+    }
+
     /// All numbers, in the order of the file.
     ///
     /// # Errors
@@ -204,5 +272,28 @@ impl Numbers {
             });
         }
         Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_floats() {
+        for (bits, value) in [
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x3555, 0.333_251_95),
+            (0x7bff, 65504.0),
+            (0x0001, 5.960_464_5e-8),
+            (0x0000, 0.0),
+            (0xfc00, f32::NEG_INFINITY),
+        ] {
+            assert_eq!(half(bits), value, "{bits:x}");
+        }
+        assert!(half(0x7e00).is_nan());
+        let numbers = Numbers::owned(vec![0x3c, 0, 0xc0, 0], Kind::F16, true);
+        assert_eq!((numbers.len(), numbers.at(1), numbers.at(2)), (2, Some(-2.0), None));
     }
 }

@@ -15,11 +15,26 @@ pub(crate) enum Order {
     RowBandCol,
     /// Row, column, band: ENVI `bip`, NumPy's C order, pixels by bands in row-major order.
     RowColBand,
+    #[cfg(test)]
     /// Column, row, band: MATLAB's bands x pixels with column-major pixels.
     ColRowBand,
+    #[cfg(test)]
     /// Band, column, row: MATLAB's or Fortran's (rows, columns, bands), and pixels x bands with
     /// column-major pixels.
     BandColRow,
+}
+
+impl Order {
+    /// As ENVI calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Order::BandRowCol => "bsq",
+            Order::RowBandCol => "bil",
+            Order::RowColBand => "bip",
+            #[cfg(test)]
+            _ => "",
+        }
+    }
 }
 
 /// A cube that lies regularly in memory or in a file.
@@ -50,13 +65,31 @@ const SPARSE: usize = 8;
 
 impl Strided {
     /// `header` gives the size; fails when it is empty, overflows, or is not the size of `numbers`.
-    pub(crate) fn new(
+    pub(crate) fn new(path: &Path, header: Header, numbers: Numbers, order: Order) -> Result<Self> {
+        let Header { rows, cols, bands, .. } = header;
+        // Where these overflow, the size is refused below.
+        let times = usize::saturating_mul;
+        let strides = match order {
+            Order::BandRowCol => [cols, 1, times(rows, cols)],
+            Order::RowBandCol => [times(bands, cols), 1, cols],
+            Order::RowColBand => [times(cols, bands), bands, 1],
+            #[cfg(test)]
+            Order::ColRowBand => [bands, times(rows, bands), 1],
+            #[cfg(test)]
+            Order::BandColRow => [1, rows, times(rows, cols)],
+        };
+        Self::with_strides(path, header, numbers, strides)
+    }
+
+    /// A cube whose neighbours in row, column and band lie `strides` numbers apart. Fails when it is
+    /// empty, overflows, is not the size of `numbers`, or would reach beyond them.
+    pub(crate) fn with_strides(
         path: &Path,
         mut header: Header,
         numbers: Numbers,
-        order: Order,
+        strides: [usize; 3],
     ) -> Result<Self> {
-        let (rows, cols, bands) = (header.rows, header.cols, header.bands);
+        let Header { rows, cols, bands, .. } = header;
         if rows == 0 || cols == 0 || bands == 0 {
             return Err(Error::file(
                 path,
@@ -74,15 +107,19 @@ impl Strided {
                 ),
             ));
         }
-        let strides = match order {
-            Order::BandRowCol => [cols, 1, rows * cols],
-            Order::RowBandCol => [bands * cols, 1, cols],
-            Order::RowColBand => [cols * bands, bands, 1],
-            Order::ColRowBand => [bands, rows * bands, 1],
-            Order::BandColRow => [1, rows, rows * cols],
-        };
+        // The last value is the farthest; the product of the sizes fits, so this does.
+        let last = [rows, cols, bands].iter().zip(&strides).try_fold(0usize, |sum, (n, step)| {
+            (n - 1).checked_mul(*step).and_then(|far| far.checked_add(sum))
+        });
+        if last.is_none_or(|last| last >= numbers.len()) {
+            return Err(Error::file(path, "holds fewer values than its axes span."));
+        }
         let numbers = numbers.at_hand()?;
         header.integer = numbers.kind().is_integer();
+        header.largest = numbers.kind().largest();
+        let (kind, big) = (numbers.kind(), numbers.big_endian() && numbers.kind().size() > 1);
+        let order = if big { " (big-endian)" } else { "" };
+        header.format = format!("{}, {}{order}", header.format, kind.name());
         Ok(Strided { path: path.to_owned(), header, numbers, strides, slab: Slab::default() })
     }
 }

@@ -6,6 +6,7 @@ use ndarray::{Array2, Array3};
 
 use crate::engine::ground::error::Result;
 use crate::io::arrays::{Arrays, NamedArray};
+use crate::io::evidence::{PixelOrder, pixel_order};
 use crate::scene::{Scene, Truth};
 
 /// Reads the truth for `scene`: NPZ with `endmembers` (K, bands) and `abundances` (rows, columns,
@@ -95,8 +96,8 @@ fn read_abundances(
     Ok(maps)
 }
 
-/// Abundances as (rows, columns, K), from three axes or from flat pixels: column-major ones of a
-/// MATLAB file, else row by row. `spectra` is K, where it is known.
+/// Abundances as (rows, columns, K), from three axes or from flat pixels, which lie as their patterns
+/// say, else column by column in a MATLAB file and row by row in others. `spectra` is K, where it is known.
 pub(crate) fn read_maps(
     file: &Arrays,
     array: &NamedArray,
@@ -122,7 +123,7 @@ pub(crate) fn read_maps(
             _ => return Err(misfit()),
         };
         let k = by_pixel.ncols();
-        let down = array.fortran && array.name == "A";
+        let down = file.order_of_maps(&by_pixel, (rows, cols)) == PixelOrder::Column;
         Array3::from_shape_fn((rows, cols, k), |(r, c, i)| {
             by_pixel[(if down { c * rows + r } else { r * cols + c }, i)] as f32
         })
@@ -137,6 +138,16 @@ pub(crate) fn read_maps(
         return Err(misfit());
     }
     Ok(maps)
+}
+
+impl Arrays {
+    /// How the pixels of (pixels, K) abundances lie: the order of bytes in memory says nothing
+    /// about it.
+    fn order_of_maps(&self, by_pixel: &Array2<f64>, (rows, cols): (usize, usize)) -> PixelOrder {
+        let value = |pixel: usize, k: usize| by_pixel.get((pixel, k)).copied();
+        let size = (rows, cols, by_pixel.ncols());
+        pixel_order(size, None, self.custom(), &value).0
+    }
 }
 
 /// Bands of the spectra in a truth file; none when it has no spectra.

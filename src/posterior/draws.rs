@@ -7,7 +7,7 @@ use crate::engine::guide::transform::add_loadings;
 use crate::engine::guide::transform::latent;
 use crate::engine::layout::FULL_RANK;
 use crate::engine::pixels::Pixels;
-use crate::posterior::{SceneGuide, peak, shared};
+use crate::posterior::scene_guide::{SceneGuide, scale, shared};
 
 /// A number of draws of one fitted guide in one convention.
 #[derive(Debug, Clone)]
@@ -63,19 +63,6 @@ impl<'a> Draws<'a> {
         };
         (0..).zip(&self.heights).map(one).collect()
     }
-}
-
-/// Brings the spectra of one draw into a convention: what each was divided by, (K).
-pub(crate) fn scale(spectra: &mut [Vec<f64>], convention: Convention) -> Vec<f64> {
-    let of = |spectrum: &mut Vec<f64>| {
-        let height = match convention {
-            Convention::Reflectance => 1.0,
-            Convention::Peak => peak(spectrum),
-        };
-        spectrum.iter_mut().for_each(|c| *c /= height);
-        height
-    };
-    spectra.iter_mut().map(of).collect()
 }
 
 /// Abundances from logits, the last one fixed at 0, in the convention that `heights` stand for.

@@ -9,24 +9,35 @@ use crate::engine::ground::error::{Error, Result};
 pub use crate::engine::pixels::Cube;
 use crate::engine::pixels::Pixels;
 
+mod bands;
 mod grow;
 mod image;
+mod limits;
 mod load;
+mod mask;
 mod memory;
+mod no_data;
 mod scaling;
 mod source;
+mod statistics;
 mod truth;
+mod values;
+mod water;
 mod wavelengths;
+mod window;
 
 pub(crate) use grow::{grow, grow_pages};
 pub(crate) use image::layer;
 pub use image::to_image;
 pub use load::{LoadOptions, load};
+pub use mask::Mask;
 pub use memory::Memory;
-pub(crate) use scaling::{HIGHEST, Stated, choose};
+pub use no_data::NoData;
+pub(crate) use scaling::{Peak, Stated, choose, peak};
 pub use source::{CubeSource, Header};
 pub use truth::Truth;
-pub(crate) use wavelengths::to_nanometres;
+pub(crate) use wavelengths::{to_nanometres, widths_in_nanometres};
+pub use window::window;
 
 /// One band that the fit uses.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -35,6 +46,9 @@ pub struct Band {
     pub index: usize,
     /// Centre wavelength in nanometres, where the file gives it.
     pub wavelength: Option<f64>,
+    /// Width at half of its maximum in nanometres, where the file gives it.
+    #[serde(default)]
+    pub fwhm: Option<f64>,
 }
 
 /// How stored values became reflectance: `reflectance = stored * gain + offset`.
@@ -182,7 +196,7 @@ mod tests {
 
     /// Two rows of three pixels, of which the second has no data; two bands.
     fn parts() -> SceneParts {
-        let band = |index| Band { index, wavelength: None };
+        let band = |index| Band { index, wavelength: None, fwhm: None };
         let mut cube = Cube::zeros(5, 2);
         (0..5).for_each(|pixel| cube.spectrum_mut(pixel).fill(pixel as f32));
         SceneParts {

@@ -23,6 +23,8 @@ pub struct Header {
     pub bands: usize,
     /// Centre wavelengths in nanometres, one a band.
     pub wavelengths: Option<Vec<f64>>,
+    /// Widths of the bands at half of their maximum, in nanometres, one a band.
+    pub fwhm: Option<Vec<f64>>,
     /// False for bands that the file marks as bad (ENVI `bbl`).
     pub good_bands: Option<Vec<bool>>,
     /// The value that stands for no data.
@@ -32,6 +34,11 @@ pub struct Header {
     pub stated_scale: Option<(Vec<f64>, Vec<f64>, String)>,
     /// True when values are stored as integers.
     pub integer: bool,
+    /// The largest number that the stored type can hold, where values are stored as integers of 8
+    /// or 16 bits: 127, 255, 32767 or 65535.
+    pub largest: Option<f64>,
+    /// The file's format and the type of its values, for the reader: "ENVI bil, int16".
+    pub format: String,
     /// What was assumed while the file was opened, one sentence each.
     pub notes: Vec<String>,
 }

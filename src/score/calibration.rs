@@ -9,8 +9,9 @@ use crate::engine::ground::error::{Error, Result};
 use crate::engine::guide::Guide;
 use crate::engine::layout::Params;
 use crate::engine::pixels::Pixels;
-use crate::posterior::draws::{Draws, scale};
+use crate::posterior::draws::Draws;
 use crate::posterior::nested::{self, Nested};
+use crate::posterior::scene_guide::scale;
 
 /// Draws that a truth is placed among. 400 possible places: every level that is a multiple of 1/200 is met
 /// exactly, no quantile has to be interpolated.

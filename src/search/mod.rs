@@ -130,6 +130,30 @@ pub enum Event {
     Judged(Solution),
 }
 
+/// Refuses settings that no search could have.
+///
+/// # Errors
+///
+/// [`Error::Setting`] for no starts or too many of anything, and for a time that is none.
+pub fn check(settings: &Settings) -> Result<()> {
+    let tries = [(setting::RESTARTS, settings.starts, 1), (setting::SEARCH, settings.moves, 0)];
+    for (name, given, least) in tries {
+        if !(least..=MOST_TRIES).contains(&given) {
+            let allowed = format!("must be at least {least} and at most {MOST_TRIES}");
+            return Err(Error::setting(name, given, allowed));
+        }
+    }
+    if settings.seconds.is_some_and(|s| !(s.is_finite() && s > 0.0)) {
+        let given = settings.seconds.unwrap_or_default();
+        return Err(Error::setting(
+            setting::SEARCH,
+            format!("{given}s"),
+            "must be a time above 0 s",
+        ));
+    }
+    Ok(())
+}
+
 /// Searches. `fit` gives seed, batch and draws; its steps are not used. `observe` may be called from
 /// several threads; `interrupted` ends the search with the best so far: with the first start, where nothing
 /// was fitted yet.
@@ -147,21 +171,7 @@ pub async fn search(
     observe: &(dyn Fn(&Event) + Sync),
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Found> {
-    let tries = [(setting::RESTARTS, settings.starts, 1), (setting::SEARCH, settings.moves, 0)];
-    for (name, given, least) in tries {
-        if !(least..=MOST_TRIES).contains(&given) {
-            let allowed = format!("must be at least {least} and at most {MOST_TRIES}");
-            return Err(Error::setting(name, given, allowed));
-        }
-    }
-    if settings.seconds.is_some_and(|s| !(s.is_finite() && s > 0.0)) {
-        let given = settings.seconds.unwrap_or_default();
-        return Err(Error::setting(
-            setting::SEARCH,
-            format!("{given}s"),
-            "must be a time above 0 s",
-        ));
-    }
+    check(settings)?;
     let deadline = match settings.seconds.map(Duration::try_from_secs_f64) {
         // What no clock can count is no limit.
         Some(Ok(seconds)) => Instant::now().checked_add(seconds),

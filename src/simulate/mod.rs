@@ -119,7 +119,10 @@ impl Simulated {
     pub fn scene(&self, name: &str) -> Result<Scene> {
         let mut source = Memory::new(self.cube.clone(), Some(self.wavelengths.clone()));
         // The values are reflectance already: nothing to guess.
-        scene::load(&mut source, name, &LoadOptions { scale: Some(1.0) })
+        // Whatever a simulation holds, it is meant.
+        let options =
+            LoadOptions { scale: Some(1.0), keep_water_bands: true, ..LoadOptions::default() };
+        scene::load(&mut source, name, &options)
     }
 
     /// What is known of it.

@@ -3,6 +3,7 @@
 use super::Unmixing;
 use crate::convention::Convention;
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::setting;
 use crate::engine::layout::Params;
 use crate::engine::model::{BRIGHTNESS_SD, Family, Held, Model, Noise, VARIABILITY_SCALE};
 use crate::engine::pixels::Pixels;
@@ -49,6 +50,7 @@ impl Plan {
         };
         let model = Model { held, ..model(of, endmembers) };
         svi::check(&model, &of.svi)?;
+        search::check(&of.search_settings())?;
         // Spectra that come first, come from a fit with brightness.
         let first = (spectra == Spectra::First).then(|| Model {
             brightness: Some(BRIGHTNESS_SD),
@@ -92,8 +94,9 @@ impl Plan {
 /// The convention that was asked for, or the one that a fit with or without brightness can tell.
 fn convention(of: &Unmixing) -> Result<Convention> {
     match (of.convention, of.brightness) {
-        (Some(Convention::Peak), false) => Err(Error::option(
-            "convention peak",
+        (Some(Convention::Peak), false) => Err(Error::setting(
+            setting::CONVENTION,
+            "peak",
             "needs brightness: shares of peak-normalised spectra leave the brightness of a pixel open",
         )),
         (Some(Convention::Reflectance), _) | (None, false) => Ok(Convention::Reflectance),
@@ -123,8 +126,9 @@ fn model(of: &Unmixing, endmembers: usize) -> Model {
 fn spectra(of: &Unmixing, init: Option<&Init>) -> Result<Spectra> {
     let given = matches!(init, Some(Init::Spectra(_)));
     match (of.spectra, of.brightness) {
-        (Some(Spectra::First), true) => Err(Error::option(
-            "spectra first",
+        (Some(Spectra::First), true) => Err(Error::setting(
+            setting::SPECTRA,
+            "first",
             "needs brightness off: it takes spectra from a fit with brightness to abundances without",
         )),
         (Some(Spectra::Given), _) if !given => Err(Error::option(

@@ -52,7 +52,7 @@ fn put(folder: &Path, name: &str, data: &[u8]) -> PathBuf {
 
 fn read_scene(path: &Path) -> Option<Scene> {
     // Flat pixels need a size.
-    for options in [OpenOptions::default(), OpenOptions { rows: Some(3), cols: None }] {
+    for options in [OpenOptions::default(), OpenOptions { rows: Some(3), ..Default::default() }] {
         if let Ok(mut source) = open(path, &options)
             && let Ok(scene) = load(source.as_mut(), "fuzz", &LoadOptions::default())
         {

@@ -69,7 +69,11 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         notes: Vec::new(),
         scene,
     };
-    let (fit, _) = run::fit(&args.run, Unmixing::new(k), &job, interrupted)?;
+    let started = run::now();
+    let (fit, scored) = run::fit(&args.run, Unmixing::new(k), &job, interrupted)?;
+    let inner = folder.inner("fit")?;
+    run::write(&fit, scored.as_ref(), &names, &job, started, &inner)?;
+    commit(&inner, "fit")?;
     let scene = &job.scene;
     found.push(fitted(&fit, scene)?);
 

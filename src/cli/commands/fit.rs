@@ -76,11 +76,14 @@ fn init(args: &FitArgs, scene: &Scene) -> Result<(Option<Init>, Vec<String>)> {
         ));
     }
     let spectra = library::read(given)?;
-    let values = spectra.for_scene(scene).map_err(|error| match error {
+    let found = spectra.covering(scene).map_err(|error| match error {
         Error::Scene(why) => Error::option(option(), why),
         other => other,
     })?;
-    Ok((Some(Init::Spectra(values)), spectra.names.unwrap_or_default()))
+    for note in spectra.notes.iter().chain(&found.notes) {
+        tell!("note: {note}");
+    }
+    Ok((Some(Init::Spectra(found.values)), found.names.unwrap_or_default()))
 }
 
 pub fn read_truth(

@@ -8,5 +8,6 @@ pub mod count;
 pub mod demo;
 pub mod devices;
 pub mod fit;
+pub mod info;
 pub mod score;
 pub mod simulate;

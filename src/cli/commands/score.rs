@@ -302,7 +302,10 @@ fn geometry(
         cols,
         file_bands,
         cube: Arc::new(Cube::zeros(0, bands.len())),
-        bands: bands.into_iter().map(|index| Band { index, wavelength: None }).collect(),
+        bands: bands
+            .into_iter()
+            .map(|index| Band { index, wavelength: None, fwhm: None })
+            .collect(),
         places: valid,
         scaling: Scaling { gain: 1.0, offset: 0.0, rule: String::new() },
         notes: Vec::new(),

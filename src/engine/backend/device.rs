@@ -103,7 +103,7 @@ pub fn choose(choice: &Choice) -> Result<Device> {
 ///
 /// # Errors
 ///
-/// [`Error::Device`] where no device answers to the choice; the message names what there is.
+/// [`Error::Setting`] where no device answers to the choice; the message names what there is.
 pub async fn choose_async(choice: &Choice) -> Result<Device> {
     match choice {
         Choice::Cpu => Ok(cpu("asked for")),
@@ -176,14 +176,12 @@ async fn choose_gpu(choice: &Choice) -> Result<Device> {
         (Choice::Named(_) | Choice::Cpu, Some(_)) => "asked for by name",
         (Choice::Gpu, Some(_)) => "asked for a GPU",
         (Choice::Gpu, None) => {
-            return Err(Error::Device(
-                "no GPU was found; install a Vulkan, Metal or DX12 driver, or use the CPU".into(),
-            ));
+            let why = "no GPU was found; install a Vulkan, Metal or DX12 driver, or use the CPU";
+            return Err(Error::setting(setting::DEVICE, "gpu", why));
         }
         (Choice::Named(name), None) => {
-            return Err(Error::Device(format!(
-                "device {name}: there is no such device; there is cpu, and {listed}"
-            )));
+            let why = format!("there is no such device; there is cpu, and {listed}");
+            return Err(Error::setting(setting::DEVICE, name, why));
         }
         (Choice::Cpu, None) => return Ok(cpu("asked for")),
     };

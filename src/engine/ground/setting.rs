@@ -52,8 +52,15 @@ pub const RARE: &str = "rare";
 /// Angle between the last material of a simulated scene and its first.
 pub const CLOSE: &str = "close";
 
+/// What abundances are shares of.
+pub const CONVENTION: &str = "convention";
+/// How spectra are found.
+pub const SPECTRA: &str = "spectra";
+
 /// All of them.
-pub const ALL: [&str; 25] = [
+pub const ALL: [&str; 27] = [
+    CONVENTION,
+    SPECTRA,
     ENDMEMBERS,
     STEPS,
     BATCH_SIZE,
