@@ -142,6 +142,9 @@ impl CubeSource for Strided {
                 ),
             ));
         }
+        if count == 0 {
+            return Ok(());
+        }
         let [row, col, band] = self.strides;
         // (length, step in the file, step in `out`), the longest step in the file outermost, so
         // that the file is read forwards.

@@ -117,9 +117,13 @@ pub struct Found {
 /// The most steps of a search that has found `starts` starts, without a time: what it may cost.
 pub fn most_steps(settings: &Settings, starts: usize) -> u64 {
     let (probe, polish) = (u64::from(PROBE_STEPS), u64::from(POLISH_STEPS));
-    let moves = settings.moves as u64 * probe + settings.moves.min(MOVES_KEPT) as u64 * polish;
+    // Told before the numbers are checked: any of them may come.
+    let count = |tries: usize, kept: usize| {
+        (tries as u64).saturating_mul(probe).saturating_add(tries.min(kept) as u64 * polish)
+    };
     let rounds = if settings.moves > 0 { ROUNDS as u64 } else { 0 };
-    starts as u64 * probe + starts.min(KEPT) as u64 * polish + rounds * moves
+    let moves = count(settings.moves, MOVES_KEPT).saturating_mul(rounds);
+    count(starts, KEPT).saturating_add(moves)
 }
 
 /// How far a search is.
