@@ -79,6 +79,9 @@ pub(crate) fn open(header_path: &Path, data_path: &Path) -> Result<Strided> {
     }
     header.stated_scale = fields.scale(bands)?;
     let order = fields.order()?;
+    let (place, note) = super::envi_place::read(|key| fields.get(key));
+    header.georeference = place;
+    header.notes.extend(note);
     let numbers = fields.numbers(data_path, [header.rows, header.cols, header.bands])?;
     Strided::new(data_path, header, numbers, order)
 }

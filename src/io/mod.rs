@@ -1,9 +1,15 @@
 //! Files in and out, a format a file: scenes, truths, libraries of spectra, results of other programs.
 
 mod arrays;
+mod crs;
 mod csv_table;
+mod enmap;
 mod envi;
+mod envi_place;
 pub mod estimate;
+mod gdal_metadata;
+mod geokeys;
+mod geokeys_projection;
 pub mod library;
 mod mat;
 mod mat5;
@@ -11,6 +17,7 @@ mod npy;
 mod numbers;
 mod open;
 mod strided;
+mod tiff;
 pub mod truth;
 mod write;
 

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::{envi, mat, mat5, npy};
+use super::{envi, mat, mat5, npy, tiff};
 use crate::engine::ground::error::{Error, Result};
 use crate::scene::CubeSource;
 
@@ -72,15 +72,16 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn Cub
     if npy::is_npy(&start) || npy::is_npz(&start) {
         return Ok(Box::new(npy::open(path, options)?));
     }
+    if tiff::is_tiff(&start) {
+        return Ok(Box::new(tiff::open(path)?));
+    }
     if has_extension(path, "mat") || mat5::is_mat(&start) {
         return Ok(Box::new(mat::open(path, options)?));
     }
     if let Some((header, data)) = envi::find_pair(path, &start)? {
         return Ok(Box::new(envi::open(&header, &data)?));
     }
-    let advice = if start.starts_with(b"II*\0") || start.starts_with(b"MM\0*") {
-        "is a TIFF, which is not read; convert it with `gdal_translate -of ENVI in.tif out.img`."
-    } else if start.starts_with(b"\x89HDF\r\n\x1a\n") {
+    let advice = if start.starts_with(b"\x89HDF\r\n\x1a\n") {
         "is HDF5 or NetCDF-4, which is not read; convert it to ENVI (for EMIT with \
          `reformat.py` of emit-utils, for others with gdal_translate) or to NPY."
     } else {

@@ -95,6 +95,7 @@ pub fn load(source: &mut dyn CubeSource, name: &str, options: &LoadOptions) -> R
         file_bands: header.bands,
         cube,
         pixel_index: values.places,
+        georeference: header.georeference,
         scaling,
         notes,
     })

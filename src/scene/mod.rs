@@ -7,6 +7,7 @@ use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 pub use crate::engine::pixels::Cube;
 
+mod georeference;
 mod grow;
 mod image;
 mod load;
@@ -16,6 +17,7 @@ mod source;
 mod truth;
 mod wavelengths;
 
+pub use georeference::{Crs, Georeference, Lookup};
 pub(crate) use grow::{grow, grow_pages};
 pub(crate) use image::layer;
 pub use image::to_image;
@@ -63,6 +65,8 @@ pub struct Scene {
     pub cube: Cube,
     /// For each pixel of the cube its place `row * cols + col` in the image: ascending, until [`Scene::scatter`].
     pub pixel_index: Vec<u32>,
+    /// Where the image lies on earth, where the file says so.
+    pub georeference: Option<Georeference>,
     /// How values became reflectance.
     pub scaling: Scaling,
     /// What was done to the data on the way in, one sentence each, for the screen and the report.
@@ -101,6 +105,7 @@ mod tests {
             file_bands: 3,
             cube,
             pixel_index: (7..).take(n).collect(),
+            georeference: None,
             scaling: Scaling { gain: 1.0, offset: 0.0, rule: String::new() },
             notes: Vec::new(),
         };
