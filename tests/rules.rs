@@ -82,9 +82,10 @@ fn has_word(line: &str, word: &str) -> bool {
 fn strays(passes: &[&str], shaders: &[String], sources: &[String]) -> Vec<String> {
     let mut found = Vec::new();
     for name in passes {
-        for (file, files) in
-            [(format!("shaders/{name}.wgsl"), shaders), (format!("src/engine/passes/{name}.rs"), sources)]
-        {
+        for (file, files) in [
+            (format!("shaders/{name}.wgsl"), shaders),
+            (format!("src/engine/passes/{name}.rs"), sources),
+        ] {
             if !files.contains(&file) {
                 found.push(format!("the pass {name} has no {file}"));
             }
@@ -96,7 +97,8 @@ fn strays(passes: &[&str], shaders: &[String], sources: &[String]) -> Vec<String
         path.split(['/', '.']).next().is_some_and(|name| passes.contains(&name))
     };
     let own = shaders.iter().filter(|file| !file.starts_with("shaders/shared/"));
-    let of_all = ["mod", "list", "pass", "buffers"].map(|name| format!("src/engine/passes/{name}.rs"));
+    let of_all =
+        ["mod", "list", "pass", "buffers"].map(|name| format!("src/engine/passes/{name}.rs"));
     let modules = sources.iter().filter(|file| !of_all.contains(file));
     found.extend(own.chain(modules).filter(|f| !is_pass(f)).map(|f| format!("{f} has no pass")));
     found
@@ -112,10 +114,14 @@ fn words_stay_at_home() {
 #[test]
 fn a_word_away_from_home_is_seen() {
     let text = "use wgpu::Device; // clap\n/// eprintln!\nfn f() { eprintln!(); }\n#[cfg(test)]\nmod tests { println!() }";
-    let at_home = ["src/engine/backend/gpu/mod.rs", "src/engine/svi/mod.rs", "src/cli/fit.rs", "src/main.rs"]
-        .map(|name| breaches(name, text).len());
+    let at_home =
+        ["src/engine/backend/gpu/mod.rs", "src/engine/svi/mod.rs", "src/cli/fit.rs", "src/main.rs"]
+            .map(|name| breaches(name, text).len());
     assert_eq!(at_home, [1, 2, 1, 1]);
-    assert!(breaches("src/engine/svi/mod.rs", text)[1].starts_with("src/engine/svi/mod.rs:3: eprintln!"));
+    assert!(
+        breaches("src/engine/svi/mod.rs", text)[1]
+            .starts_with("src/engine/svi/mod.rs:3: eprintln!")
+    );
 }
 
 #[test]
@@ -137,7 +143,8 @@ fn a_stray_file_is_seen() {
     let found = strays(
         &["mix", "elbo"],
         &shaders.map(String::from),
-        &["src/engine/passes/mod.rs", "src/engine/passes/mix.rs", "src/engine/passes/elbo.rs"].map(String::from),
+        &["src/engine/passes/mod.rs", "src/engine/passes/mix.rs", "src/engine/passes/elbo.rs"]
+            .map(String::from),
     );
     assert_eq!(found, ["the pass elbo has no shaders/elbo.wgsl", "shaders/old.wgsl has no pass"]);
 }

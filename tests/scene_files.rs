@@ -60,7 +60,7 @@ fn open(path: &Path) -> unmixel::Result<Box<dyn CubeSource>> {
 }
 
 fn sized(rows: usize, cols: usize) -> OpenOptions {
-    OpenOptions { rows: Some(rows), cols: Some(cols) }
+    OpenOptions { rows: Some(rows), cols: Some(cols), ..OpenOptions::default() }
 }
 
 /// Opens and loads, with no scaling.
@@ -292,11 +292,17 @@ fn matlab_without_a_size_asks_for_it() {
     let path = put(dir.path(), "s.mat", mat5::file(&[var()], false, false));
     refusal(open(&path), &["s.mat", "12", "--rows and --cols"]);
     assert_cube(io::open(&path, &sized(ROWS, COLS)).unwrap(), "both flags");
-    let rows = OpenOptions { rows: Some(ROWS), cols: None };
+    let rows = OpenOptions { rows: Some(ROWS), cols: None, ..OpenOptions::default() };
     assert_cube(io::open(&path, &rows).unwrap(), "one flag");
     refusal(io::open(&path, &sized(5, 5)), &["5 rows x 5 columns", "5 x 12"]);
-    refusal(io::open(&path, &OpenOptions { rows: Some(5), cols: None }), &["5", "12"]);
-    refusal(io::open(&path, &OpenOptions { rows: Some(0), cols: None }), &["12"]);
+    refusal(
+        io::open(&path, &OpenOptions { rows: Some(5), cols: None, ..OpenOptions::default() }),
+        &["5", "12"],
+    );
+    refusal(
+        io::open(&path, &OpenOptions { rows: Some(0), cols: None, ..OpenOptions::default() }),
+        &["12"],
+    );
     refusal(io::open(&path, &sized(usize::MAX, 2)), &["--rows"]);
     let wrong = Var::double("nRow", &[1, 1], vec![-3.0]);
     let path = put(dir.path(), "s.mat", mat5::file(&[var(), wrong], false, false));

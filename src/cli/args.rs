@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use unmixel::results::Format;
 
 use super::search::SearchBudget;
 pub use super::values::{Concentration, EffectiveBands, Endmembers};
@@ -91,6 +92,9 @@ pub struct LayoutArgs {
     /// Width of the image in pixels, where the file does not say
     #[arg(long, allow_negative_numbers = true)]
     pub cols: Option<usize>,
+    /// The array that is the scene, in a file of several
+    #[arg(long, value_name = "NAME")]
+    pub variable: Option<String>,
     /// Stored value of reflectance 1; without it the file's own statement or a guess, which is told
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     pub scale: Option<f64>,
@@ -105,6 +109,10 @@ pub struct RunArgs {
     /// Write into a folder that has files in it
     #[arg(long)]
     pub force: bool,
+    /// What the results are written as [default: png,npy; and geotiff where the scene has a place on
+    /// earth]; the table of endmembers and the report are always written
+    #[arg(long, value_enum, value_name = "A,B,...", value_delimiter = ',')]
+    pub format: Vec<FormatArg>,
     /// auto (a hardware GPU if there is one, else the CPU), cpu, gpu, or part of a device's name
     #[arg(long, default_value = "auto")]
     pub device: String,
@@ -174,6 +182,27 @@ pub struct RunArgs {
     /// [default: 0.2 K]
     #[arg(long, value_name = "ALPHA|learn", allow_negative_numbers = true)]
     pub concentration: Option<Concentration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    Png,
+    Npy,
+    Envi,
+    Geotiff,
+    Netcdf,
+}
+
+impl From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Png => Format::Png,
+            FormatArg::Npy => Format::Npy,
+            FormatArg::Envi => Format::Envi,
+            FormatArg::Geotiff => Format::GeoTiff,
+            FormatArg::Netcdf => Format::NetCdf,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -12,8 +12,8 @@ use unmixel::posterior::Posterior;
 use unmixel::posterior::doubts::{Doubt, doubts};
 use unmixel::posterior::nested::{self, Nested};
 use unmixel::results::{
-    DeviceReport, ElboReport, OutputFolder, Report, Results, RunReport, SceneReport, Stages,
-    TruthView, write_all,
+    DeviceReport, ElboReport, Format, OutputFolder, Report, Results, RunReport, SceneReport,
+    Stages, TruthView, write_all,
 };
 use unmixel::scene::Truth;
 use unmixel::scene::to_image;
@@ -278,8 +278,10 @@ pub fn run(
         _ => None,
     };
     let view = scored.as_ref().map(|scored| scored.view.clone());
+    let formats = formats(args, &scene);
     let results = Results {
         scene: &scene,
+        formats: &formats,
         posterior: &posterior,
         names: &names,
         truth: view.as_ref(),
@@ -405,6 +407,14 @@ fn warnings(posterior: &Posterior, names: &[String]) -> Vec<String> {
     };
     let found = doubts(posterior.endmember_mean.view(), posterior.abundance_mean.view());
     found.into_iter().map(sentence).collect()
+}
+
+/// What the results are written as.
+fn formats(args: &RunArgs, scene: &Scene) -> Vec<Format> {
+    if args.format.is_empty() {
+        return Format::usual(scene);
+    }
+    args.format.iter().map(|format| (*format).into()).collect()
 }
 
 /// A fit against a truth, in the truth's order.

@@ -10,7 +10,10 @@ use super::args::LayoutArgs;
 
 /// Reads a scene and tells what it is.
 pub fn read(path: &Path, layout: &LayoutArgs) -> Result<Scene> {
-    let mut source = open(path, &OpenOptions { rows: layout.rows, cols: layout.cols })?;
+    let mut source = open(
+        path,
+        &OpenOptions { rows: layout.rows, cols: layout.cols, variable: layout.variable.clone() },
+    )?;
     check_size(layout, source.header())?;
     let name =
         path.file_stem().map_or_else(|| "scene".into(), |s| s.to_string_lossy().into_owned());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array2, Array3, ArrayD, IxDyn, ShapeBuilder};
 
 use super::numbers::Numbers;
-use super::{mat5, npy};
+use super::{hdf5, mat5, npy};
 use crate::engine::ground::error::{Error, Result};
 use crate::scene::to_nanometres;
 
@@ -55,6 +55,9 @@ impl Arrays {
     /// Reads every array of a MATLAB v5, NPZ or NPY file.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let start = super::open::first_bytes(path)?;
+        if hdf5::mat73::is_mat73(&start) {
+            return hdf5::mat73::read(path);
+        }
         if npy::is_npy(&start) || npy::is_npz(&start) { npy::read(path) } else { mat5::read(path) }
     }
 

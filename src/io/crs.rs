@@ -29,8 +29,22 @@ pub(crate) fn from_text(text: &str) -> Option<Crs> {
         return None;
     }
     let node = Node::parse(text)?;
-    let known = ["PROJCS", "GEOGCS", "GEOCCS", "LOCAL_CS", "COMPD_CS", "PROJCRS", "GEOGCRS",
-        "PROJECTEDCRS", "GEOGRAPHICCRS", "GEODCRS", "BOUNDCRS", "COMPOUNDCRS", "ENGCRS", "LOCAL_CRS"];
+    let known = [
+        "PROJCS",
+        "GEOGCS",
+        "GEOCCS",
+        "LOCAL_CS",
+        "COMPD_CS",
+        "PROJCRS",
+        "GEOGCRS",
+        "PROJECTEDCRS",
+        "GEOGRAPHICCRS",
+        "GEODCRS",
+        "BOUNDCRS",
+        "COMPOUNDCRS",
+        "ENGCRS",
+        "LOCAL_CRS",
+    ];
     if !known.contains(&node.word.as_str()) {
         return None;
     }
@@ -42,8 +56,7 @@ pub(crate) fn from_text(text: &str) -> Option<Crs> {
 /// of it.
 fn recognise(node: &Node) -> Option<u32> {
     let datum = ["DATUM", "GEODETICDATUM", "ENSEMBLE"].iter().find_map(|w| node.find(w))?.name()?;
-    let datum: String =
-        datum.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    let datum: String = datum.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
     let is = |names: &[&str]| names.iter().any(|name| datum.trim_start_matches('d') == *name);
     let wgs84 = is(&["wgs1984", "wgs84", "worldgeodeticsystem1984"]);
     let etrs89 = is(&["etrs1989", "etrs89", "europeanterrestrialreferencesystem1989"]);
@@ -96,8 +109,7 @@ fn utm_number(zone: u32, south: bool, datum: (bool, bool, bool)) -> Option<u32> 
 
 /// The system of a UTM zone on a datum that ENVI's `map info` names; `None` for any other datum.
 pub(crate) fn utm(zone: u32, south: bool, datum: &str) -> Option<Crs> {
-    let datum: String =
-        datum.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    let datum: String = datum.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
     let is = |names: &[&str]| names.contains(&datum.as_str());
     let datum = (
         is(&["wgs84", "wgs1984", "dwgs1984"]),
@@ -105,6 +117,59 @@ pub(crate) fn utm(zone: u32, south: bool, datum: &str) -> Option<Crs> {
         is(&["nad83", "northamerica1983", "northamerican1983", "dnorthamerican1983"]),
     );
     (1..=60).contains(&zone).then(|| utm_number(zone, south, datum))?.map(from_epsg)
+}
+
+/// How the CF conventions say the system, as attributes of a grid mapping: numbers, or the text of
+/// those that are none. Empty for a projection that they do not know, and for unknown systems.
+pub(crate) fn conventions(crs: &Crs) -> Vec<(&'static str, Result<f64, &'static str>)> {
+    let Some(node) = crs.wkt.as_deref().and_then(Node::parse) else { return Vec::new() };
+    let spheroid = node.find("SPHEROID").or_else(|| node.find("ELLIPSOID"));
+    let mut list: Vec<(&'static str, Result<f64, &'static str>)> = Vec::new();
+    let method = node.find("PROJECTION").and_then(Node::name).unwrap_or_default().to_lowercase();
+    let parameter =
+        |names: &[&str]| names.iter().find_map(|name| node.parameter(name)).unwrap_or(0.0);
+    let latitude = parameter(&["latitude_of_origin", "latitude_of_center"]);
+    let longitude = parameter(&["central_meridian", "longitude_of_center"]);
+    let scale = node.parameter("scale_factor").unwrap_or(1.0);
+    let named = match (node.word.as_str(), method.as_str()) {
+        ("GEOGCS", _) => "latitude_longitude",
+        (_, "transverse_mercator") => "transverse_mercator",
+        (_, "lambert_azimuthal_equal_area") => "lambert_azimuthal_equal_area",
+        (_, "lambert_conformal_conic_2sp") => "lambert_conformal_conic",
+        (_, "albers_conic_equal_area") => "albers_conical_equal_area",
+        (_, "sinusoidal") => "sinusoidal",
+        _ => return Vec::new(),
+    };
+    list.push(("grid_mapping_name", Err(named)));
+    if let Some(major) = spheroid.and_then(|s| s.number(1)) {
+        list.push(("semi_major_axis", Ok(major)));
+    }
+    if let Some(inverse) = spheroid.and_then(|s| s.number(2)) {
+        list.push(("inverse_flattening", Ok(inverse)));
+    }
+    if named == "latitude_longitude" {
+        list.push((
+            "longitude_of_prime_meridian",
+            Ok(node.find("PRIMEM").and_then(|p| p.number(1)).unwrap_or(0.0)),
+        ));
+        return list;
+    }
+    list.push(("false_easting", Ok(parameter(&["false_easting"]))));
+    list.push(("false_northing", Ok(parameter(&["false_northing"]))));
+    if named != "sinusoidal" {
+        list.push(("latitude_of_projection_origin", Ok(latitude)));
+    }
+    match named {
+        "transverse_mercator" => {
+            list.push(("longitude_of_central_meridian", Ok(longitude)));
+            list.push(("scale_factor_at_central_meridian", Ok(scale)));
+        }
+        "lambert_conformal_conic" | "albers_conical_equal_area" => {
+            list.push(("longitude_of_central_meridian", Ok(longitude)));
+        }
+        _ => list.push(("longitude_of_projection_origin", Ok(longitude))),
+    }
+    list
 }
 
 /// A word with a list in brackets: `PARAMETER["scale_factor",0.9996]`.
@@ -175,8 +240,7 @@ impl Node {
 
     /// The first node of this word below this one.
     fn find(&self, word: &str) -> Option<&Node> {
-        self.nodes()
-            .find_map(|node| if node.word == word { Some(node) } else { node.find(word) })
+        self.nodes().find_map(|node| if node.word == word { Some(node) } else { node.find(word) })
     }
 
     fn name(&self) -> Option<&str> {
@@ -243,15 +307,30 @@ mod tests {
         assert_eq!(from_text(&south).unwrap().epsg, Some(32711));
         // Another scale is another projection.
         assert_eq!(from_text(&ESRI.replace("0.9996", "0.9999")).unwrap().epsg, None);
-        assert_eq!(from_text(&ESRI.replace("UNIT[\"Meter\",1.0]", "UNIT[\"Foot\",0.3048]")).unwrap().epsg, None);
+        assert_eq!(
+            from_text(&ESRI.replace("UNIT[\"Meter\",1.0]", "UNIT[\"Foot\",0.3048]")).unwrap().epsg,
+            None
+        );
         let geographic = "GEOGCS[\"GCS_WGS_1984\",DATUM[\"D_WGS_1984\",SPHEROID[\"WGS_1984\",6378137,298.257]],PRIMEM[\"Greenwich\",0],UNIT[\"Degree\",0.01745]]";
         assert_eq!(from_text(geographic).unwrap().epsg, Some(4326));
     }
 
     #[test]
     fn what_is_no_such_text_is_refused() {
-        for text in ["", "nonsense", "PROJCS[", "PROJCS[\"a\"", "PROJCS[\"a\"]]", "FOO[\"a\"]", "[\"a\"]",
-            "EPSG:", "EPSG:x", &"PROJCS[".repeat(1000), "PROJCS[\"a]", "é[\"a\"]"] {
+        for text in [
+            "",
+            "nonsense",
+            "PROJCS[",
+            "PROJCS[\"a\"",
+            "PROJCS[\"a\"]]",
+            "FOO[\"a\"]",
+            "[\"a\"]",
+            "EPSG:",
+            "EPSG:x",
+            &"PROJCS[".repeat(1000),
+            "PROJCS[\"a]",
+            "é[\"a\"]",
+        ] {
             assert_eq!(from_text(text), None, "{text}");
         }
     }

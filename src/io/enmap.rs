@@ -14,7 +14,9 @@ pub(super) fn describe(path: &Path, header: &mut Header) {
     let short = std::fs::metadata(&beside).is_ok_and(|m| m.len() <= LONGEST);
     let name = beside.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let Some(text) = std::fs::read_to_string(&beside).ok().filter(|_| short) else {
-        header.notes.push(format!("`{name}` beside the file could not be read and was left aside."));
+        header
+            .notes
+            .push(format!("`{name}` beside the file could not be read and was left aside."));
         return;
     };
     match Bands::parse(&text) {

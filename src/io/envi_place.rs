@@ -21,7 +21,8 @@ pub(crate) fn read<'a>(
 pub(crate) fn place(info: &str, crs_text: Option<&str>) -> Result<Georeference, String> {
     let items: Vec<&str> = info.split(',').map(str::trim).collect();
     let number = |at: usize| {
-        let item = items.get(at).ok_or_else(|| format!("it has {} items of at least 7", items.len()));
+        let item =
+            items.get(at).ok_or_else(|| format!("it has {} items of at least 7", items.len()));
         item.and_then(|item| match item.parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(value),
             _ => Err(format!("`{item}` is not a number")),
@@ -38,7 +39,10 @@ pub(crate) fn place(info: &str, crs_text: Option<&str>) -> Result<Georeference, 
     };
     // Degrees, anticlockwise.
     let turn = setting("rotation").map_or(Ok(0.0), |text| {
-        text.parse::<f64>().ok().filter(|v| v.is_finite()).ok_or(format!("`rotation={text}` is not a number"))
+        text.parse::<f64>()
+            .ok()
+            .filter(|v| v.is_finite())
+            .ok_or(format!("`rotation={text}` is not a number"))
     })?;
     let (sin, cos) = sine_cosine(turn);
     // As GDAL reads it.
@@ -97,7 +101,8 @@ pub(crate) fn lines(place: &Georeference) -> Result<String, String> {
     let upright = !place.is_rotated() && t[1] > 0.0 && t[5] < 0.0;
     let (sin, cos) = turn.sin_cos();
     let close = |a: f64, b: f64| (a - b).abs() <= 1e-9 * width.max(height);
-    if !upright && !(close(sin * height, t[4]) && close(-cos * height, t[5]) && place.is_rotated()) {
+    if !upright && !(close(sin * height, t[4]) && close(-cos * height, t[5]) && place.is_rotated())
+    {
         return Err(format!(
             "the place of the scene, {}, is mirrored or sheared, which ENVI headers cannot say; \
              take geotiff or netcdf",
@@ -105,7 +110,8 @@ pub(crate) fn lines(place: &Georeference) -> Result<String, String> {
         ));
     }
     let (name, tail) = names(&place.crs);
-    let mut line = format!("map info = {{{name}, 1, 1, {}, {}, {width}, {height}{tail}", t[0], t[3]);
+    let mut line =
+        format!("map info = {{{name}, 1, 1, {}, {}, {width}, {height}{tail}", t[0], t[3]);
     if place.is_rotated() {
         line += &format!(", rotation={}", turn.to_degrees());
     }
@@ -120,8 +126,12 @@ pub(crate) fn lines(place: &Georeference) -> Result<String, String> {
 /// The projection's name in `map info`, and the items that follow the size of a pixel.
 fn names(crs: &Crs) -> (&'static str, String) {
     match crs.epsg {
-        Some(epsg @ 32601..=32660) => ("UTM", format!(", {}, North, WGS-84, units=Meters", epsg - 32600)),
-        Some(epsg @ 32701..=32760) => ("UTM", format!(", {}, South, WGS-84, units=Meters", epsg - 32700)),
+        Some(epsg @ 32601..=32660) => {
+            ("UTM", format!(", {}, North, WGS-84, units=Meters", epsg - 32600))
+        }
+        Some(epsg @ 32701..=32760) => {
+            ("UTM", format!(", {}, South, WGS-84, units=Meters", epsg - 32700))
+        }
         Some(epsg @ 26901..=26923) => {
             ("UTM", format!(", {}, North, North America 1983, units=Meters", epsg - 26900))
         }
@@ -141,7 +151,8 @@ mod tests {
 
     #[test]
     fn map_info_of_a_zone() {
-        let info = "UTM, 1.000, 1.000, 366015.0, 5809965.0, 30, 30, 33, North, WGS-84, units=Meters";
+        let info =
+            "UTM, 1.000, 1.000, 366015.0, 5809965.0, 30, 30, 33, North, WGS-84, units=Meters";
         let place = place(info, None).unwrap();
         assert_eq!(place.transform, [366015.0, 30.0, 0.0, 5809965.0, 0.0, -30.0]);
         assert_eq!(place.crs.epsg, Some(32633));
@@ -183,7 +194,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_told() {
-        for info in ["UTM, 1, 1, 3", "UTM, 1, 1, x, 5, 3, 3", "UTM, 1, 1, 3, 5, 0, 3", "UTM,1,1,1,1,1,1,rotation=x"] {
+        for info in [
+            "UTM, 1, 1, 3",
+            "UTM, 1, 1, x, 5, 3, 3",
+            "UTM, 1, 1, 3, 5, 0, 3",
+            "UTM,1,1,1,1,1,1,rotation=x",
+        ] {
             let (place, note) = read(|key| (key == "map info").then_some(info));
             assert!(place.is_none() && note.unwrap().contains("left aside"), "{info}");
         }

@@ -97,7 +97,7 @@ fn read_arrays(path: &Path, rows: Option<usize>, cols: Option<usize>) -> Result<
 }
 
 fn read_cube(path: &Path, rows: Option<usize>, cols: Option<usize>) -> Result<Array3<f32>> {
-    let mut source = super::open(path, &OpenOptions { rows, cols })?;
+    let mut source = super::open(path, &OpenOptions { rows, cols, ..OpenOptions::default() })?;
     let header = source.header().clone();
     let size = (header.rows, header.cols, header.bands);
     let count = size.0.checked_mul(size.1).and_then(|n| n.checked_mul(size.2));

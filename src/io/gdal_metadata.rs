@@ -12,8 +12,6 @@ struct Item {
     name: String,
     /// The band, from 0; none for the whole file.
     band: Option<usize>,
-    /// In lower case; empty for the default domain.
-    domain: String,
     /// `scale`, `offset`, `unittype`, `description`, or empty.
     role: String,
     value: String,
@@ -35,7 +33,6 @@ impl Metadata {
             Item {
                 name: attribute("name"),
                 band: node.attribute("sample").and_then(|s| s.trim().parse().ok()),
-                domain: attribute("domain"),
                 role: attribute("role"),
                 value: node.text().unwrap_or_default().trim().to_owned(),
             }
@@ -111,11 +108,18 @@ impl Metadata {
     /// items with their unit, or numbers with a unit in the bands' names.
     fn wavelengths(&self, header: &mut Header) {
         let bands = header.bands;
-        let whole = |found: Option<Vec<Option<f64>>>| -> Option<Vec<f64>> { found?.into_iter().collect() };
+        let whole =
+            |found: Option<Vec<Option<f64>>>| -> Option<Vec<f64>> { found?.into_iter().collect() };
         let micrometres = whole(self.numbers(bands, &["central_wavelength_um"]));
-        let unit = self.of_bands(bands, |item| is_unit(&item.name)).and_then(|u| u.into_iter().flatten().next());
-        let unit = unit.or_else(|| self.of_file(&["wavelength_units", "wavelength units", "wavelength_unit"]));
-        let named = whole(self.numbers(bands, &["wavelength", "wavelengths", "center_wavelength", "central_wavelength"]));
+        let unit = self
+            .of_bands(bands, |item| is_unit(&item.name))
+            .and_then(|u| u.into_iter().flatten().next());
+        let unit = unit
+            .or_else(|| self.of_file(&["wavelength_units", "wavelength units", "wavelength_unit"]));
+        let named = whole(self.numbers(
+            bands,
+            &["wavelength", "wavelengths", "center_wavelength", "central_wavelength"],
+        ));
         let (values, unit) = match (micrometres, named) {
             (Some(values), _) => (Some(values), Some("um")),
             (None, Some(values)) => (Some(values), unit),

@@ -34,7 +34,8 @@ impl GeoTags {
         let directory = GeoKeyDirectory::parse(&self.directory, &self.doubles, &self.ascii);
         let of_points = directory.as_ref().and_then(|d| d.get_short(keys::GT_RASTER_TYPE));
         // As GDAL does: a point is the centre of its pixel.
-        let raster = if of_points == Some(2) { RasterType::PixelIsPoint } else { RasterType::PixelIsArea };
+        let raster =
+            if of_points == Some(2) { RasterType::PixelIsPoint } else { RasterType::PixelIsArea };
         let matrix: Option<&[f64; 16]> = self.matrix.as_slice().try_into().ok();
         let scale: Option<&[f64; 3]> = self.pixel_scale.as_slice().try_into().ok();
         let tie: Option<&[f64; 6]> = self.tie_points.as_slice().try_into().ok();
@@ -57,7 +58,10 @@ impl GeoTags {
         let crs = directory.as_ref().map(system).unwrap_or_default();
         match Georeference::new(crs, t) {
             Some(place) => (Some(place), None),
-            None => (None, Some(format!("The file's place on earth was left aside: {t:?} is no transform."))),
+            None => (
+                None,
+                Some(format!("The file's place on earth was left aside: {t:?} is no transform.")),
+            ),
         }
     }
 
@@ -74,7 +78,9 @@ impl GeoTags {
         };
         let mut tags = GeoTags::default();
         match transform.to_tiepoint_and_scale() {
-            Some((tie, scale)) => (tags.tie_points, tags.pixel_scale) = (tie.to_vec(), scale.to_vec()),
+            Some((tie, scale)) => {
+                (tags.tie_points, tags.pixel_scale) = (tie.to_vec(), scale.to_vec())
+            }
             None => tags.matrix = transform.to_transformation_matrix().to_vec(),
         }
         // What cannot be said in keys leaves the transform alone.
@@ -125,10 +131,12 @@ fn directory(crs: &Crs) -> GeoKeyDirectory {
         None if text.is_empty() => {}
         None => {
             short(keys::GT_MODEL_TYPE, if geographic { 2 } else { 1 });
-            let type_key = if geographic { keys::GEODETIC_CRS_TYPE } else { keys::PROJECTED_CRS_TYPE };
+            let type_key =
+                if geographic { keys::GEODETIC_CRS_TYPE } else { keys::PROJECTED_CRS_TYPE };
             short(type_key, USER_DEFINED);
             let plain = |c: char| if c.is_ascii() && c != '|' { c } else { '?' };
-            let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().map(plain).collect();
+            let text: String =
+                text.split_whitespace().collect::<Vec<_>>().join(" ").chars().map(plain).collect();
             let citation = if geographic { keys::GEODETIC_CITATION } else { keys::PROJ_CITATION };
             directory.set(citation, GeoKeyValue::Ascii(format!("{ESRI_TEXT}{text}")));
         }
@@ -145,8 +153,17 @@ mod tests {
         let own = "PROJCS[\"my lambert\",GEOGCS[\"g\",DATUM[\"d\",SPHEROID[\"s\",6378137,298.2]],\
                    PRIMEM[\"Greenwich\",0],UNIT[\"degree\",0.0174]],PROJECTION[\"Lambert_Azimuthal_Equal_Area\"],\
                    UNIT[\"metre\",1]]";
-        for crs in [crs::from_epsg(32633), crs::from_epsg(4326), crs::from_text(own).unwrap(), Crs::default()] {
-            for t in [[5.0, 30.0, 0.0, 9.0, 0.0, -30.0], [5.0, 26.0, 15.0, 9.0, 15.0, -26.0], [5.0, 1.0, 0.0, 9.0, 0.0, 1.0]] {
+        for crs in [
+            crs::from_epsg(32633),
+            crs::from_epsg(4326),
+            crs::from_text(own).unwrap(),
+            Crs::default(),
+        ] {
+            for t in [
+                [5.0, 30.0, 0.0, 9.0, 0.0, -30.0],
+                [5.0, 26.0, 15.0, 9.0, 15.0, -26.0],
+                [5.0, 1.0, 0.0, 9.0, 0.0, 1.0],
+            ] {
                 let place = Georeference::new(crs.clone(), t).unwrap();
                 assert_eq!(GeoTags::of(&place).place(), (Some(place), None));
             }
@@ -157,9 +174,11 @@ mod tests {
     fn odd_tags_are_no_place() {
         let tags = GeoTags { tie_points: vec![0.0; 12], ..GeoTags::default() };
         assert!(matches!(tags.place(), (None, Some(_))));
-        let tags = GeoTags { tie_points: vec![0.0; 6], pixel_scale: vec![0.0; 3], ..GeoTags::default() };
+        let tags =
+            GeoTags { tie_points: vec![0.0; 6], pixel_scale: vec![0.0; 3], ..GeoTags::default() };
         assert!(matches!(tags.place(), (None, Some(_))));
-        let tags = GeoTags { tie_points: vec![0.0; 5], pixel_scale: vec![1.0; 3], ..GeoTags::default() };
+        let tags =
+            GeoTags { tie_points: vec![0.0; 5], pixel_scale: vec![1.0; 3], ..GeoTags::default() };
         assert_eq!(tags.place(), (None, None));
     }
 }

@@ -5,7 +5,6 @@
 use std::path::Path;
 
 use super::arrays::Arrays;
-use super::mat5;
 use super::open::OpenOptions;
 use super::strided::{Order, Strided};
 use crate::engine::ground::error::Result;
@@ -16,7 +15,7 @@ const NAMES: [&str; 4] = ["V", "Y", "cube", "X"];
 
 /// Opens the cube in a MATLAB v5 file.
 pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Strided> {
-    let mut file = mat5::read(path)?;
+    let mut file = Arrays::read(path)?;
     let chosen = choose(&file)?;
     let mut header = Header::default();
     let shape = file.arrays.get(chosen).map(|a| &a.shape[..]);

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::{envi, mat, mat5, npy, tiff};
+use super::{envi, hdf5, mat, mat5, npy, tiff};
 use crate::engine::ground::error::{Error, Result};
 use crate::scene::CubeSource;
 
@@ -14,6 +14,8 @@ pub struct OpenOptions {
     pub rows: Option<usize>,
     /// Width in pixels (`--cols`), for files of flat pixels. Wins over the file.
     pub cols: Option<usize>,
+    /// The array that is the scene, in a file of several.
+    pub variable: Option<String>,
 }
 
 impl OpenOptions {
@@ -74,6 +76,12 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn Cub
     }
     if tiff::is_tiff(&start) {
         return Ok(Box::new(tiff::open(path)?));
+    }
+    if hdf5::mat73::is_mat73(&start) {
+        return Ok(Box::new(mat::open(path, options)?));
+    }
+    if hdf5::is_hdf5(path, &start) {
+        return hdf5::open(path, options);
     }
     if has_extension(path, "mat") || mat5::is_mat(&start) {
         return Ok(Box::new(mat::open(path, options)?));

@@ -6,7 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
-use tiff_reader::{Ifd, OpenOptions as TiffOptions, ParseBudgets, RasterLayout, TagValue, TiffError, TiffFile};
+use tiff_reader::{
+    Ifd, OpenOptions as TiffOptions, ParseBudgets, RasterLayout, TagValue, TiffError, TiffFile,
+};
 
 use super::enmap;
 use super::gdal_metadata::Metadata;
@@ -107,7 +109,9 @@ fn options(budget: usize, cache: usize) -> TiffOptions {
 
 fn broken(path: &Path, error: &TiffError) -> Error {
     match error {
-        TiffError::Io(source, _) => Error::io(path, std::io::Error::new(source.kind(), error.to_string())),
+        TiffError::Io(source, _) => {
+            Error::io(path, std::io::Error::new(source.kind(), error.to_string()))
+        }
         TiffError::UnsupportedCompression(_)
         | TiffError::UnsupportedBitsPerSample(_)
         | TiffError::UnsupportedSampleFormat(_)
@@ -118,23 +122,33 @@ fn broken(path: &Path, error: &TiffError) -> Error {
                  -ot Float32 -co COMPRESS=DEFLATE in.tif out.tif`."
             ),
         ),
-        _ => Error::file(path, format!("cannot be read as TIFF; it is damaged or cut short ({error}).")),
+        _ => Error::file(
+            path,
+            format!("cannot be read as TIFF; it is damaged or cut short ({error})."),
+        ),
     }
 }
 
 /// The images that hold the bands: the first, or all of a stack of images with one band each.
 fn pages(file: &TiffFile, layout: &RasterLayout) -> Vec<usize> {
     let alike = |ifd: &Ifd| {
-        subfile_type(ifd) & (REDUCED | MASK) == 0 && ifd.raster_layout().is_ok_and(|l| {
-            (l.width, l.height, l.samples_per_pixel) == (layout.width, layout.height, 1)
-                && (l.bits_per_sample, l.sample_format) == (layout.bits_per_sample, layout.sample_format)
-        })
+        subfile_type(ifd) & (REDUCED | MASK) == 0
+            && ifd.raster_layout().is_ok_and(|l| {
+                (l.width, l.height, l.samples_per_pixel) == (layout.width, layout.height, 1)
+                    && (l.bits_per_sample, l.sample_format)
+                        == (layout.bits_per_sample, layout.sample_format)
+            })
     };
     if layout.samples_per_pixel > 1 {
         return vec![0];
     }
-    let found: Vec<usize> =
-        file.ifds().iter().enumerate().filter(|(i, ifd)| *i == 0 || alike(ifd)).map(|(i, _)| i).collect();
+    let found: Vec<usize> = file
+        .ifds()
+        .iter()
+        .enumerate()
+        .filter(|(i, ifd)| *i == 0 || alike(ifd))
+        .map(|(i, _)| i)
+        .collect();
     if found.is_empty() { vec![0] } else { found }
 }
 
@@ -145,7 +159,10 @@ fn subfile_type(ifd: &Ifd) -> u32 {
 /// GDAL's no-data value; NaN is no data anyway.
 fn no_data(ifd: &Ifd) -> Option<f64> {
     let text = ifd.tag(GDAL_NODATA)?.value.as_str()?;
-    text.trim_matches(|c: char| c.is_whitespace() || c == '\0').parse().ok().filter(|v: &f64| !v.is_nan())
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\0')
+        .parse()
+        .ok()
+        .filter(|v: &f64| !v.is_nan())
 }
 
 /// What the tags and a file beside say about the bands; fails for a picture.
@@ -206,7 +223,9 @@ fn block_row(ifd: &Ifd, layout: &RasterLayout, pages: usize) -> usize {
         }
         None => ((ifd.rows_per_strip() as usize).min(layout.height), layout.width),
     };
-    [cols, layout.samples_per_pixel, layout.bytes_per_sample, pages].into_iter().fold(rows, usize::saturating_mul)
+    [cols, layout.samples_per_pixel, layout.bytes_per_sample, pages]
+        .into_iter()
+        .fold(rows, usize::saturating_mul)
 }
 
 impl CubeSource for Tiff {
@@ -220,7 +239,10 @@ impl CubeSource for Tiff {
         if !fits || out.len() != count * cols * bands {
             return Err(Error::file(
                 &self.path,
-                format!("rows {first} to {first} + {count} of {rows} were asked for, into {} values.", out.len()),
+                format!(
+                    "rows {first} to {first} + {count} of {rows} were asked for, into {} values.",
+                    out.len()
+                ),
             ));
         }
         let of_page = (cols * self.layout.samples_per_pixel * self.layout.bytes_per_sample).max(1);

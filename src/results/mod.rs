@@ -5,12 +5,14 @@
 
 mod folder;
 mod npy;
+mod rasters;
 mod report;
 mod table;
 mod write;
 
 pub use folder::OutputFolder;
 pub use npy::write_npy;
+pub use rasters::Format;
 pub use report::{
     DeviceReport, ElboPoint, ElboReport, HostReport, REPORT_FILE, Report, RunReport, SceneReport,
     Stages, peak_memory_bytes,

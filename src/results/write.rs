@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::folder::OutputFolder;
 use super::npy::write_npy;
+use super::rasters::{self, Format, Maps, unit};
 use super::table::write_endmembers;
 use crate::engine::ground::error::{Error, Result};
 use crate::figures::{
@@ -15,7 +16,6 @@ use crate::figures::{
 use crate::posterior::Posterior;
 use crate::scene::Scene;
 use crate::scene::{layer, to_image};
-use crate::score::Convention;
 
 /// A reference to compare with, already in the order of the estimated endmembers.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +37,8 @@ pub struct TruthView {
 pub struct Results<'a> {
     /// What was fitted.
     pub scene: &'a Scene,
+    /// What is written.
+    pub formats: &'a [Format],
     /// What was found.
     pub posterior: &'a Posterior,
     /// Names of the endmembers; missing ones are numbered.
@@ -116,10 +118,7 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
             q05: &posterior.endmember_q05,
             q95: &posterior.endmember_q95,
             variability: posterior.variability.as_ref(),
-            unit: match posterior.convention {
-                Convention::Reflectance => "reflectance",
-                Convention::Peak => "reflectance, relative to the peak",
-            },
+            unit: unit(posterior.convention),
             truth: results.truth.and_then(|truth| truth.endmembers.as_ref()),
             sad: results.truth.map_or(&[], |truth| &truth.sad),
         })
@@ -180,12 +179,15 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
         write_endmembers(&scene.bands, &labels.shown, posterior, to)
     }));
 
-    jobs.into_par_iter()
-        .map(|job| {
-            (job.write)(folder, &job.name)?;
-            Ok(job.name)
-        })
-        .collect()
+    jobs.retain(|job| job.format.is_none_or(|format| results.formats.contains(&format)));
+    let written = jobs.into_par_iter().map(|job| {
+        (job.write)(folder, &job.name)?;
+        Ok(job.name)
+    });
+    let mut files: Vec<String> = written.collect::<Result<_>>()?;
+    let maps = Maps { names: &labels.shown, mean, sd, residual, brightness };
+    files.extend(rasters::write(folder, results, &maps)?);
+    Ok(files)
 }
 
 /// Writes a file of the name given to the folder.
@@ -194,6 +196,8 @@ type WriteJob<'a> = dyn FnOnce(&OutputFolder, &str) -> Result<()> + Send + 'a;
 /// One file to be written.
 struct Job<'a> {
     name: String,
+    /// Left out where the results are not wanted as this; none for what is always written.
+    format: Option<Format>,
     write: Box<WriteJob<'a>>,
 }
 
@@ -206,7 +210,7 @@ impl<'a> Job<'a> {
             let png = draw()?;
             folder.write(name, |to| to.write_all(&png))
         };
-        Job { name: name.into(), write: Box::new(write) }
+        Job { name: name.into(), format: Some(Format::Png), write: Box::new(write) }
     }
 
     fn file(
@@ -214,7 +218,9 @@ impl<'a> Job<'a> {
         fill: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()> + Send + 'a,
     ) -> Self {
         let write = move |folder: &OutputFolder, name: &str| folder.write(name, fill);
-        Job { name: name.into(), write: Box::new(write) }
+        let name = name.into();
+        let format = name.ends_with(".npy").then_some(Format::Npy);
+        Job { name, format, write: Box::new(write) }
     }
 }
 

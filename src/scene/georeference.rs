@@ -87,7 +87,8 @@ impl Georeference {
             return place;
         };
         let inside = |pixel: u32| {
-            let (row, col) = (pixel as usize / scene_cols.max(1), pixel as usize % scene_cols.max(1));
+            let (row, col) =
+                (pixel as usize / scene_cols.max(1), pixel as usize % scene_cols.max(1));
             let (row, col) = (row.checked_sub(first_row)?, col.checked_sub(first_col)?);
             (row < rows && col < cols).then_some((row * cols + col) as u32)
         };

@@ -249,6 +249,7 @@ fn geometry(
         cube: Cube::zeros(0, bands.len()),
         bands: bands.into_iter().map(|index| Band { index, wavelength: None }).collect(),
         pixel_index: valid,
+        georeference: None,
         scaling: Scaling { gain: 1.0, offset: 0.0, rule: String::new() },
         notes: Vec::new(),
     }
