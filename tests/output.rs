@@ -105,9 +105,22 @@ fn scene(endmembers: usize) -> (Scene, Posterior) {
     (scene, posterior)
 }
 
+const FORMATS: [unmixel::results::Format; 2] =
+    [unmixel::results::Format::Png, unmixel::results::Format::Npy];
+
 fn results<'a>(scene: &'a Scene, posterior: &'a Posterior, names: &'a [String]) -> Results<'a> {
     let trace = &[(1, -900.0), (2, 10.0), (3, 12.0)];
-    Results { scene, posterior, names, truth: None, trace, trace_window: 2, stopped_at: Some(3) }
+    Results {
+        scene,
+        formats: &FORMATS,
+        nearest: &[],
+        posterior,
+        names,
+        truth: None,
+        trace,
+        trace_window: 2,
+        stopped_at: Some(3),
+    }
 }
 
 fn names(names: &[&str]) -> Vec<String> {
@@ -608,8 +621,13 @@ fn a_full_disk_is_an_error_that_names_the_file() {
     let (scene, posterior) = scene(1);
     let full = Path::new("/dev/full");
     let Ok(mut device) = fs::OpenOptions::new().write(true).open(full) else { return };
-    let error =
-        unmixel::results::write_endmembers(&scene.bands, &names(&["a"]), &posterior, &mut device);
+    let error = unmixel::results::write_endmembers(
+        &scene.bands,
+        &names(&["a"]),
+        &posterior,
+        &[],
+        &mut device,
+    );
     assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
     let image = to_image(&scene, posterior.abundance_mean.view()).unwrap();
     assert!(unmixel::results::write_npy(&image, &mut device).is_err());

@@ -109,6 +109,9 @@ pub struct RunArgs {
     /// Write into a folder that has files in it
     #[arg(long)]
     pub force: bool,
+    /// Spectra of known materials (.csv, ENVI library, .mat, .npz): each endmember is told the nearest
+    #[arg(long, value_name = "FILE")]
+    pub library: Option<PathBuf>,
     /// What the results are written as [default: png,npy; and geotiff where the scene has a place on
     /// earth]; the table of endmembers and the report are always written
     #[arg(long, value_enum, value_name = "A,B,...", value_delimiter = ',')]

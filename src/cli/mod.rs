@@ -15,6 +15,7 @@ macro_rules! tell {
 
 mod args;
 mod commands;
+mod materials;
 mod progress;
 mod reference;
 mod run;

@@ -28,6 +28,7 @@ use super::args::{
     Concentration, ConventionArg, EffectiveBands, GuideArg, NoiseArg, PosteriorArg, RunArgs,
     SpectraArg, Switch,
 };
+use super::materials::Materials;
 use super::progress::Display;
 use super::reference::{Reference, Scores};
 use super::{Done, print, search, tables};
@@ -170,6 +171,7 @@ pub fn run(
             ..model.clone()
         })
     };
+    let materials = args.library.as_ref().map(|path| Materials::read(path, &scene)).transpose()?;
     // Before sizes are computed from it: they would not hold just any number.
     starts::check_count(&scene.cube, endmembers)?;
     if args.posterior == PosteriorArg::Nested {
@@ -278,10 +280,12 @@ pub fn run(
         _ => None,
     };
     let view = scored.as_ref().map(|scored| scored.view.clone());
+    let nearest = materials.map(|m| m.label(&posterior, &names)).unwrap_or_default();
     let formats = formats(args, &scene);
     let results = Results {
         scene: &scene,
         formats: &formats,
+        nearest: &nearest,
         posterior: &posterior,
         names: &names,
         truth: view.as_ref(),
@@ -319,6 +323,7 @@ pub fn run(
             "mean_abundance": posterior.mean_abundance,
             "noise_sd": posterior.noise_sd,
             "concentration": posterior.concentration,
+            "nearest_materials": (!nearest.is_empty()).then_some(&nearest),
             "elbo_with_brightness": shaded,
         }),
         search: found.as_ref().map(search::record),

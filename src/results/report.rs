@@ -69,6 +69,8 @@ pub struct SceneReport {
     pub pixels_used: usize,
     /// How stored values became reflectance.
     pub scaling: Scaling,
+    /// Where the scene lies on earth, where its file says so.
+    pub georeference: Option<crate::scene::Georeference>,
     /// What was done to the data on the way in.
     pub notes: Vec<String>,
 }
@@ -156,6 +158,7 @@ impl SceneReport {
             bands_used: scene.bands.iter().map(|band| band.index + 1).collect(),
             pixels_used: scene.pixel_index.len(),
             scaling: scene.scaling.clone(),
+            georeference: scene.georeference.clone(),
             notes: scene.notes.clone(),
         }
     }

@@ -16,6 +16,7 @@ use crate::figures::{
 use crate::posterior::Posterior;
 use crate::scene::Scene;
 use crate::scene::{layer, to_image};
+use crate::score::nearest::Nearest;
 
 /// A reference to compare with, already in the order of the estimated endmembers.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +44,8 @@ pub struct Results<'a> {
     pub posterior: &'a Posterior,
     /// Names of the endmembers; missing ones are numbered.
     pub names: &'a [String],
+    /// For each endmember the materials of a library that it is like; empty without a library.
+    pub nearest: &'a [Vec<Nearest>],
     /// What to compare with.
     pub truth: Option<&'a TruthView>,
     /// Step and ELBO per pixel.
@@ -176,7 +179,7 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
     jobs.push(Job::file("abundance_mean.npy", move |to| write_npy(mean, to)));
     jobs.push(Job::file("abundance_sd.npy", move |to| write_npy(sd, to)));
     jobs.push(Job::file("endmembers.csv", move |to| {
-        write_endmembers(&scene.bands, &labels.shown, posterior, to)
+        write_endmembers(&scene.bands, &labels.shown, posterior, results.nearest, to)
     }));
 
     jobs.retain(|job| job.format.is_none_or(|format| results.formats.contains(&format)));

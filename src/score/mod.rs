@@ -2,6 +2,7 @@
 //! of endmembers that both need.
 
 pub mod calibration;
+pub mod nearest;
 
 use crate::engine::ground::error::{Error, Result};
 use crate::scene::Cube;
