@@ -47,8 +47,9 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "Files:
-  MATLAB v5 (V or Y, bands x pixels, with nRow and nCol; or a 3-D array), NPY and NPZ
-  (rows, columns, bands), ENVI (give the header or the data).
+  MATLAB v5 to v7.3 (V or Y, bands x pixels, with nRow and nCol; or a 3-D array), NPY and NPZ
+  (rows, columns, bands), ENVI (give the header or the data), GeoTIFF and BigTIFF, HDF5 and
+  NetCDF-4 (EMIT L2A, PRISMA, NEON, or any array).
 
 Writes to the folder:
   abundance_NAME.png        mean abundance of each endmember, on a fixed scale from 0 to 1
@@ -57,12 +58,15 @@ Writes to the folder:
   endmembers.png, .csv      spectra with 90 % intervals
   residual.png, elbo.png    what the fit leaves, and how it went
   abundance_mean.npy, abundance_sd.npy    (rows, columns, endmembers), float32
+  abundance_mean.tif, abundance_sd.tif, residual.tif, brightness.tif
+                            GeoTIFF, where the scene has a place on earth or --format geotiff
+  *.img, *.sli with *.hdr   with --format envi; unmixing.nc with --format netcdf
   report.json               settings, seed, device, ELBO, times, scores
   truth_NAME.png            with --truth: truth, estimate and difference
 
 Ctrl-C ends the fit and writes what there is (exit code 130). Exit code 2: bad input; 1: a failure.")]
 pub struct FitArgs {
-    /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
+    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5 or NetCDF-4
     pub scene: PathBuf,
     /// Number of endmembers K, at most the bands and the pixels in use; or auto, as `unmixel rank` says
     #[arg(short = 'k', long, value_name = "K|auto", allow_negative_numbers = true)]
@@ -348,7 +352,7 @@ pub struct CalibrateArgs {
 #[derive(Debug, Args)]
 #[command(after_long_help = "Writes rank.json and rank.png to --out, where that is given.")]
 pub struct RankArgs {
-    /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
+    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5 or NetCDF-4
     pub scene: PathBuf,
     /// Folder for rank.json and rank.png
     #[arg(short, long, value_name = "FOLDER")]
@@ -378,7 +382,7 @@ Writes to the folder:
   fit/                              all results of the fit"
 )]
 pub struct CompareArgs {
-    /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
+    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5 or NetCDF-4
     pub scene: PathBuf,
     /// Number of endmembers K: that of the truth
     #[arg(short = 'k', long, value_name = "K", allow_negative_numbers = true)]

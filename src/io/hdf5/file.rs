@@ -94,8 +94,10 @@ impl Hdf5 {
             max_object_header_bytes: BUDGET.min(budget),
         };
         let file = Hdf5File::open_with_options(path, options).map_err(|e| broken(path, &e))?;
-        let stated = file.superblock().eof_address.saturating_add(file.superblock().base_address);
-        if stated != u64::MAX && file.superblock().eof_address != u64::MAX && stated > size {
+        // Counted from the start of the file, a block of the user's included, as the HDF5 library
+        // writes it.
+        let stated = file.superblock().eof_address;
+        if stated != u64::MAX && stated > size {
             return Err(Error::file(
                 path,
                 format!(
