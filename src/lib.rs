@@ -8,45 +8,46 @@
 //! A fit in a few lines, on a simulated scene:
 //!
 //! ```
-//! use std::sync::Arc;
-//! use unmixel::{backend::device, guide::State, model::Model, posterior::Posterior};
-//! use unmixel::{score::Convention, simulate, starts, svi};
+//! use unmixel::{Device, Unmixing, simulate};
 //!
 //! # fn main() -> unmixel::Result<()> {
-//! let simulated = simulate::simulate(&simulate::Settings {
-//!     rows: 12,
-//!     cols: 15,
-//!     bands: 20,
-//!     ..Default::default()
-//! })?;
-//! let mut scene = simulated.scene("example")?;
-//! scene.scatter();
-//! let (model, cube) = (Model::new(3), Arc::new(scene.cube));
-//! let settings = svi::Settings { steps: 100, ..Default::default() };
-//! let start = starts::start(&cube, model.endmembers, &starts::Init::Vca, false, settings.seed)?;
-//! let sizes = svi::params(&model, &settings, &cube)?;
-//! let state =
-//!     State::around(&sizes, &model, &cube, start.endmembers.view(), start.abundances.view(), None);
-//! let device = device::choose(&device::Choice::Cpu)?;
-//! let fit = svi::fit(&device, &model, &settings, &cube, state, &mut |_| (), &|| false)?;
-//! let posterior = Posterior::new(&fit.params, &cube, &fit.globals, &fit.locals, Convention::Reflectance);
-//! assert_eq!(posterior.abundance_mean.dim(), (12 * 15, 3));
+//! let settings = simulate::Settings { rows: 12, cols: 15, bands: 20, ..Default::default() };
+//! let scene = simulate::simulate(&settings)?.scene("example")?;
+//! let fit = Unmixing::new(3).steps(200).seed(7).device(Device::cpu()).fit(&scene)?;
+//! assert_eq!(fit.abundances().mean().dim(), (12, 15, 3));
 //! # Ok(())
 //! # }
 //! ```
 
 pub mod bench;
+pub mod convention;
 pub mod count;
 pub mod engine;
+pub mod event;
 pub mod figures;
+pub mod fit;
 pub mod io;
 pub mod posterior;
 pub mod results;
 pub mod scene;
 pub mod score;
 pub mod search;
+pub mod settings;
 pub mod simulate;
 pub mod starts;
 pub mod statistics;
+mod store;
+pub mod unmixing;
 
+pub use convention::Convention;
+pub use engine::backend::Device;
 pub use engine::ground::error::{Error, Result};
+pub use engine::model::{Family, Noise};
+pub use engine::svi::Progress;
+pub use event::Event;
+pub use fit::Fit;
+pub use posterior::Posterior;
+pub use scene::{Scene, Truth};
+pub use settings::{Concentration, EffectiveBands, PosteriorKind, SearchBudget, Spectra};
+pub use starts::Init;
+pub use unmixing::{Checkpoint, Run, Unmixing};

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use common::normal;
 use ndarray::Array2;
 use unmixel::engine::backend::device;
-use unmixel::engine::guide::State;
+use unmixel::engine::guide::Guide;
 use unmixel::engine::model::{Model, Noise};
+use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi::{self, Outcome, Settings};
+use unmixel::engine::wait::block_on;
 use unmixel::posterior::covariance::NoiseCovariance;
-use unmixel::scene::Cube;
 
 const PIXELS: usize = 4000;
 const BANDS: usize = 12;
@@ -63,11 +64,12 @@ fn fit(noise: Noise) -> Outcome {
     let (cube, endmember) = scene();
     let model = Model { noise, ..Model::new(1) };
     let settings = Settings::default();
-    let params = svi::params(&model, &settings, &cube).unwrap();
+    let params = svi::params(&model, &settings, (PIXELS, BANDS)).unwrap();
     let ones = Array2::ones((PIXELS, 1));
-    let state = State::around(&params, &model, &cube, endmember.view(), ones.view(), None);
+    let guide = Guide::around(&params, &model, &cube, endmember.view(), ones.view(), None);
     let device = device::cpu("a test");
-    svi::fit(&device, &model, &settings, &cube, state, &mut |_| (), &|| false).unwrap()
+    block_on(svi::fit(&device, &settings, &Pixels::as_given(cube), guide, &mut |_| (), &|| false))
+        .unwrap()
 }
 
 /// Largest errors: of a correlation, and of an sd relative to itself.
@@ -84,9 +86,9 @@ fn errors(found: &NoiseCovariance) -> (f64, f64) {
 #[test]
 fn a_planted_covariance_is_recovered() {
     let shared = fit(Noise::Covariance);
-    let (correlation, sd) = errors(&NoiseCovariance::new(&shared.params, &shared.globals));
+    let (correlation, sd) = errors(&NoiseCovariance::new(&shared.guide));
     let apart = fit(Noise::Band);
-    let (without, _) = errors(&NoiseCovariance::new(&apart.params, &apart.globals));
+    let (without, _) = errors(&NoiseCovariance::new(&apart.guide));
     println!(
         "correlations off by at most {correlation:.3}, sds by {sd:.3} of themselves; ELBO a pixel {:?}, with a noise for each band {:?}",
         shared.elbo(),
@@ -101,20 +103,36 @@ fn a_planted_covariance_is_recovered() {
     assert!((gain - 6.3).abs() < 0.5, "{gain}");
 }
 
+/// A guide of five pixels whose latents are all zero.
+fn flat(model: &Model, bands: usize) -> Guide {
+    let params = svi::params(model, &Settings::default(), (5, bands)).unwrap();
+    Guide {
+        model: model.clone(),
+        params,
+        globals: vec![0.0; 2 * params.globals as usize],
+        locals: vec![0.0; 5 * params.local_stride as usize],
+        prior_centre: vec![0.0; params.k() * params.stride()],
+        rank_sum: Vec::new(),
+        visits: 0.0,
+        momentum: None,
+    }
+}
+
 /// A guide with wide regressions: the mean covariance against the mean over draws of the guide.
 #[test]
 fn the_covariance_of_a_guide_is_its_mean() {
     let (bands, draws) = (4, 40_000);
     let model = Model { noise: Noise::Covariance, ..Model::new(1) };
-    let cube = Cube::zeros(5, bands);
-    let params = svi::params(&model, &Settings::default(), &cube).unwrap();
+    let mut guide = flat(&model, bands);
+    let params = guide.params;
     let g = params.globals as usize;
-    let mut globals = vec![0.0f32; 2 * g];
+    let globals = &mut guide.globals;
     for (j, x) in globals.iter_mut().enumerate() {
         let wave = (1.0 + j as f32 * 0.7).sin();
         *x = if j < g { 0.5 * wave } else { -1.2 + 0.3 * wave };
     }
-    let found = NoiseCovariance::new(&params, &globals);
+    let found = NoiseCovariance::new(&guide);
+    let globals = &guide.globals;
     let mut index = 0;
     let mut mean = Array2::<f64>::zeros((bands, bands));
     for _ in 0..draws {
@@ -148,11 +166,11 @@ fn the_covariance_of_a_guide_is_its_mean() {
 #[test]
 fn bands_on_their_own_do_not_correlate() {
     let model = Model { noise: Noise::Isotropic, ..Model::new(1) };
-    let params = svi::params(&model, &Settings::default(), &Cube::zeros(5, 3)).unwrap();
-    let mut globals = vec![0.0f32; 2 * params.globals as usize];
-    globals[params.noise_at()] = 0.02f32.ln();
-    globals[params.globals as usize + params.noise_at()] = -9.0;
-    let found = NoiseCovariance::new(&params, &globals);
+    let mut guide = flat(&model, 3);
+    let params = guide.params;
+    guide.globals[params.noise_at()] = 0.02f32.ln();
+    guide.globals[params.globals as usize + params.noise_at()] = -9.0;
+    let found = NoiseCovariance::new(&guide);
     assert_eq!(found.correlation, Array2::<f64>::eye(3));
     assert!(found.sd.iter().all(|sd| (sd / 0.02 - 1.0).abs() < 1e-4), "{:?}", found.sd);
 }
@@ -160,14 +178,14 @@ fn bands_on_their_own_do_not_correlate() {
 #[test]
 fn what_has_no_covariance_is_refused() {
     let refusal = |model: &Model, bands: usize| {
-        svi::params(model, &Settings::default(), &Cube::zeros(10, bands)).map_err(|e| e.to_string())
+        svi::params(model, &Settings::default(), (10, bands)).map_err(|e| e.to_string())
     };
     let covariance = Model { noise: Noise::Covariance, ..Model::new(2) };
     refusal(&Model { brightness: Some(0.3), ..covariance.clone() }, 300).unwrap();
     let text = refusal(&covariance, 301).unwrap_err();
-    assert!(text.starts_with("--noise covariance: ") && text.contains("301 bands"), "{text}");
+    assert!(text.starts_with("noise covariance: ") && text.contains("301 bands"), "{text}");
     let text = refusal(&Model { variability: Some(0.03), ..covariance.clone() }, 8).unwrap_err();
-    assert!(text.starts_with("--noise covariance: ") && text.contains("variability"), "{text}");
+    assert!(text.starts_with("noise covariance: ") && text.contains("variability"), "{text}");
     let text = refusal(&Model { regression_sd: 0.0, ..covariance }, 8).unwrap_err();
-    assert!(text.starts_with("--noise covariance: "), "{text}");
+    assert!(text.starts_with("noise covariance: "), "{text}");
 }

@@ -35,7 +35,7 @@ fn hard(seed: u64) -> (Simulated, Cube) {
         ..Settings::default()
     })
     .unwrap();
-    let cube = simulated.scene("hard").unwrap().cube;
+    let cube = simulated.scene("hard").unwrap().cube().clone();
     (simulated, cube)
 }
 
@@ -194,7 +194,8 @@ fn a_library_gives_the_spectra_that_are_in_the_scene() {
         Settings { rows: 40, cols: 50, bands: 60, noise_sd: 0.003, ..Settings::default() };
     let many = simulate(&Settings { endmembers: 12, ..settings.clone() }).unwrap().endmembers;
     let simulated = simulate(&Settings { endmembers: 4, ..settings }).unwrap();
-    let cube = simulated.scene("library").unwrap().cube;
+    let scene = simulated.scene("library").unwrap();
+    let cube = scene.cube();
     // Decoys around the true ones, and every spectrum at half of its brightness.
     let library = concatenate(
         Axis(0),
@@ -202,12 +203,12 @@ fn a_library_gives_the_spectra_that_are_in_the_scene() {
     )
     .unwrap();
     for seed in 0..4 {
-        assert_eq!(choose_from_library(&cube, 4, &library, seed).unwrap(), [8, 9, 10, 11]);
+        assert_eq!(choose_from_library(cube, 4, &library, seed).unwrap(), [8, 9, 10, 11]);
     }
-    let few = choose_from_library(&cube, 13, &library, 0).unwrap_err().to_string();
-    assert!(few.starts_with("--init: it gives 12 spectra, but --endmembers 13"), "{few}");
-    assert!(choose_from_library(&cube, 2, &Array2::zeros((3, 9)), 0).is_err());
-    assert!(choose_from_library(&cube, 2, &Array2::from_elem((3, 60), f64::NAN), 0).is_err());
+    let few = choose_from_library(cube, 13, &library, 0).unwrap_err().to_string();
+    assert!(few.starts_with("init: it gives 12 spectra, and the fit has 13 endmembers"), "{few}");
+    assert!(choose_from_library(cube, 2, &Array2::zeros((3, 9)), 0).is_err());
+    assert!(choose_from_library(cube, 2, &Array2::from_elem((3, 60), f64::NAN), 0).is_err());
 }
 
 #[test]

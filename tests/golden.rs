@@ -72,7 +72,7 @@ fn elbo<T: Real>(model: &Model, centre: &[f64], case: &Value, moved: f64) -> f64
     let rows = case["cube"].as_array().unwrap();
     let (pixels, bands) = (rows.len(), flat(&rows[0]).len());
     let settings = Settings { batch_size: batch.len(), particles: 1, ..Settings::default() };
-    let sizes = svi::params(model, &settings, &Cube::zeros(pixels, bands)).unwrap();
+    let sizes = svi::params(model, &settings, (pixels, bands)).unwrap();
     // Fewer pixels than fill a group: passes take the first of it.
     let scale = pixels as f32 / batch.len() as f32;
     let batch_len = batch.len() as u32;

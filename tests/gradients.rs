@@ -347,7 +347,7 @@ fn elbo_by_densities(problem: &Problem, b: &Buffers<f64>) -> f64 {
             let mut off_diagonal = 2 * latents;
             for j in 0..latents {
                 let mut x = eps(j);
-                if model.guide != unmixel::engine::model::Guide::MeanField {
+                if model.family != unmixel::engine::model::Family::MeanField {
                     for m in 0..j {
                         x += guide[off_diagonal] * eps(m);
                         off_diagonal += 1;
@@ -389,7 +389,7 @@ fn the_elbo_is_the_models() {
     for (name, problem) in variants() {
         let mut buffers = roughened(&problem);
         let step = elbo(&problem, &mut buffers)
-            + elbo_constant(&problem.params, &problem.model, &problem.state.prior_centre);
+            + elbo_constant(&problem.params, &problem.model, &problem.guide.prior_centre);
         let written_out = elbo_by_densities(&problem, &buffers);
         // Constants of the priors are good to 1e-7 (the normal's distribution function), and the
         // uniform holds hyperparameters as f32 (6e-8 relative); the sum has some 1e3 of either.

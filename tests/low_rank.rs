@@ -11,27 +11,28 @@ use std::sync::Arc;
 
 use common::{Problem, adapter, guide_of, normal, rank_sum, run_to, side_by_side};
 use ndarray::Array2;
+use unmixel::Convention;
+use unmixel::engine::backend::device;
 use unmixel::engine::backend::gpu::Gpu;
-use unmixel::engine::backend::{Backend, device};
 use unmixel::engine::ground::rng::{self, Stream};
-use unmixel::engine::guide::State;
-use unmixel::engine::layout::{Buf, Params, ROW_GROUP};
-use unmixel::engine::model::{Guide, Model, Noise};
+use unmixel::engine::guide::Guide;
+use unmixel::engine::layout::{Buf, ROW_GROUP};
+use unmixel::engine::model::{Family, Model, Noise};
 use unmixel::engine::passes;
+use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi::{self, Settings};
+use unmixel::engine::wait::block_on;
 use unmixel::posterior::Posterior;
-use unmixel::scene::Cube;
-use unmixel::score::Convention;
 
-fn problem(guide: Guide) -> Problem {
-    let model = Model { brightness: Some(0.4), guide, concentration: 2.1, ..Model::new(3) };
+fn problem(family: Family) -> Problem {
+    let model = Model { brightness: Some(0.4), family, concentration: 2.1, ..Model::new(3) };
     let settings = Settings { batch_size: 19, seed: 5, ..Settings::default() };
     Problem::new(model, settings, 71, 7)
 }
 
 #[test]
 fn latents_are_drawn_as_the_equation_says() {
-    let problem = problem(Guide::LowRank { rank: 6 });
+    let problem = problem(Family::LowRank { rank: 6 });
     let step = problem.step();
     let mut b = problem.buffers::<f64>();
     b.globals.iter_mut().chain(&mut b.locals).enumerate().for_each(|(i, x)| {
@@ -71,7 +72,7 @@ fn latents_are_drawn_as_the_equation_says() {
 
 #[test]
 fn without_loadings_it_draws_what_full_rank_draws() {
-    let (low, full) = (problem(Guide::LowRank { rank: 6 }), problem(Guide::FullRank));
+    let (low, full) = (problem(Family::LowRank { rank: 6 }), problem(Family::FullRank));
     let (mut low_b, mut full_b) = (low.buffers::<f32>(), full.buffers::<f32>());
     let (p, stride) = (low.params, full.params.local_stride as usize);
     low_b.globals[2 * p.globals as usize..].fill(0.0);
@@ -102,7 +103,7 @@ fn apart(a: &[f32], b: &[f32]) -> f32 {
 /// ten times that is far below what one forgotten pixel would leave.
 #[test]
 fn the_running_sum_is_that_of_all_pixels() {
-    let problem = problem(Guide::LowRank { rank: 6 });
+    let problem = problem(Family::LowRank { rank: 6 });
     let mut b = problem.buffers::<f32>();
     let begin = b.rank_sum.clone();
     assert!(apart(&rank_sum(&problem.params, &b.locals), &b.rank_sum) < 1e-6);
@@ -118,21 +119,42 @@ fn the_running_sum_is_that_of_all_pixels() {
     assert!(apart(&rank_sum(&problem.params, &without_one), &b.rank_sum) > 1e-4);
 
     let Some(adapter) = adapter() else { return };
-    let (cube, state) = (Arc::clone(&problem.cube), problem.state.clone());
-    let mut gpu = Gpu::new(&adapter, &problem.params, cube, state).unwrap();
-    gpu.run(&problem.steps(400), &|| false).unwrap();
-    let (_, locals) = gpu.guide().unwrap();
-    let words = gpu.download(Buf::RankSum, problem.params.len(Buf::RankSum)).unwrap();
+    let (cube, guide) = (Arc::clone(&problem.cube), problem.guide.clone());
+    let mut gpu = block_on(Gpu::new(&adapter, &problem.params, cube, guide)).unwrap();
+    block_on(gpu.run(&problem.steps(400), &|| false)).unwrap();
+    let (_, locals) = block_on(gpu.guide()).unwrap();
+    let words = block_on(gpu.download(Buf::RankSum, problem.params.len(Buf::RankSum))).unwrap();
     let found: Vec<f32> = words.into_iter().map(f32::from_bits).collect();
     let locals = side_by_side(&problem.params, &locals);
     assert!(apart(&rank_sum(&problem.params, &locals), &found) < 1e-5);
+}
+
+/// What a run leaves another one can begin with: the sum of its own pixels is in it.
+#[test]
+fn a_fitted_guide_has_the_sum_of_its_pixels() {
+    let problem = problem(Family::LowRank { rank: 6 });
+    let (cpu, settings) =
+        (device::cpu("a test"), Settings { steps: 60, ..problem.settings.clone() });
+    let fit = |guide: Guide| {
+        let pixels = problem.pixels();
+        block_on(svi::fit(&cpu, &settings, &pixels, guide, &mut |_| (), &|| false)).unwrap().guide
+    };
+    let first = fit(problem.guide.clone());
+    let second = fit(first.clone());
+    assert!(second.visits > 1.9 * first.visits, "{} {}", first.visits, second.visits);
+    for guide in [&first, &second] {
+        let sum = rank_sum(&guide.params, &side_by_side(&guide.params, &guide.locals));
+        // 120 steps at the most, a rounding each: as above.
+        assert!(apart(&sum, &guide.rank_sum) < 1e-5, "{}", apart(&sum, &guide.rank_sum));
+        assert!(apart(&sum, &problem.guide.rank_sum) > 1e-3, "the sum went nowhere");
+    }
 }
 
 /// The highest rank: the inverse times the matrix, and the shader, whose memory it fills.
 #[test]
 fn the_largest_matrix_is_inverted() {
     let (rank, side) = (64, 64);
-    let problem = problem(Guide::LowRank { rank });
+    let problem = problem(Family::LowRank { rank });
     let mut b = problem.buffers::<f64>();
     b.globals.iter_mut().enumerate().for_each(|(i, x)| *x += 0.3 * normal(43, i as u32));
     b.rank_sum = rank_sum(&problem.params, &b.locals);
@@ -157,14 +179,15 @@ fn the_largest_matrix_is_inverted() {
     run_to(&problem.step(), &mut twin, "sum_rank");
     let (pass, run) =
         passes::all::<f32>().into_iter().find(|(pass, _)| pass.name == "factor_rank").unwrap();
-    let (cube, state) = (Arc::clone(&problem.cube), problem.state.clone());
-    let mut gpu = Gpu::with_passes(&adapter, &problem.params, cube, state, &[pass]).unwrap();
+    let (cube, guide) = (Arc::clone(&problem.cube), problem.guide.clone());
+    let mut gpu =
+        block_on(Gpu::with_passes(&adapter, &problem.params, cube, guide, &[pass])).unwrap();
     for buf in [Buf::RankPartials, Buf::RankSum] {
-        gpu.upload(buf, twin.words(buf)).unwrap();
+        block_on(gpu.upload(buf, twin.words(buf))).unwrap();
     }
-    gpu.run(&[problem.step()], &|| false).unwrap();
+    block_on(gpu.run(&[problem.step()], &|| false)).unwrap();
     run(&problem.step(), &mut twin);
-    let words = gpu.download(Buf::RankInverse, side * side + 1).unwrap();
+    let words = block_on(gpu.download(Buf::RankInverse, side * side + 1)).unwrap();
     for (shader, twin) in words.into_iter().map(f32::from_bits).zip(&twin.rank_inverse) {
         // 64 eliminations of rounding 6e-8, on values up to 1.
         assert!((shader - twin).abs() < 1e-5 * twin.abs().max(1.0), "{shader} {twin}");
@@ -172,10 +195,11 @@ fn the_largest_matrix_is_inverted() {
 }
 
 /// A guide whose latents move together far more than on their own.
-fn wide(problem: &Problem) -> (Vec<f32>, Vec<f32>) {
+fn wide(problem: &Problem) -> Guide {
     let p = problem.params;
     let (g, rank, latents) = (p.globals as usize, p.rank as usize, p.latents as usize);
-    let (mut globals, mut locals) = (problem.state.globals.clone(), problem.state.locals.clone());
+    let mut wide = problem.guide.clone();
+    let (globals, locals) = (&mut wide.globals, &mut wide.locals);
     for j in 0..p.noise_at() {
         globals[g + j] = -3.0;
         // Endmember 0 moves as a whole with the first direction, 1 with the second.
@@ -192,22 +216,15 @@ fn wide(problem: &Problem) -> (Vec<f32>, Vec<f32>) {
             }
         }
     }
-    (globals, locals)
+    wide
 }
 
 /// Mean and sd of the first abundance of a pixel by plain draws from the guide, in the convention of
 /// the peaks. `joint`: whether endmembers are drawn with the same shared normals.
-fn by_draws(
-    problem: &Problem,
-    globals: &[f32],
-    locals: &[f32],
-    pixel: usize,
-    peak: bool,
-    joint: bool,
-) -> (f64, f64) {
-    let p = problem.params;
+fn by_draws(of: &Guide, pixel: usize, peak: bool, joint: bool) -> (f64, f64) {
+    let (p, globals) = (of.params, &of.globals);
     let (g, rank, latents, k) = (p.globals as usize, p.rank as usize, p.latents as usize, p.k());
-    let guide = &locals[pixel * p.local_stride as usize..][..p.local_stride as usize];
+    let guide = of.pixel(pixel);
     let mut index = 0;
     let mut random = || {
         index += 1;
@@ -251,20 +268,19 @@ fn by_draws(
 
 #[test]
 fn abundances_have_what_the_guide_shares() {
-    let problem = problem(Guide::LowRank { rank: 3 });
-    let (globals, locals) = wide(&problem);
+    let problem = problem(Family::LowRank { rank: 3 });
+    let (guide, pixels) = (wide(&problem), problem.pixels());
     for (convention, peak) in [(Convention::Reflectance, false), (Convention::Peak, true)] {
-        let posterior =
-            Posterior::new(&problem.params, &problem.cube, &globals, &locals, convention);
+        let posterior = Posterior::new(&guide, &pixels, convention);
         for pixel in [0, 17] {
-            let (mean, sd) = by_draws(&problem, &globals, &locals, pixel, peak, true);
+            let (mean, sd) = by_draws(&guide, pixel, peak, true);
             let found = (posterior.abundance_mean[[pixel, 0]], posterior.abundance_sd[[pixel, 0]]);
             // 64 low-discrepancy points, or 256 draws: a sixteenth of an sd for the mean, three of
             // 1 / sqrt(2 * 256) = 4.4 % for the sd.
             assert!((f64::from(found.0) - mean).abs() < 0.15 * sd, "{found:?} {mean} {sd}");
             assert!((f64::from(found.1) / sd - 1.0).abs() < 0.14, "{found:?} {mean} {sd}");
             if peak {
-                let (_, apart) = by_draws(&problem, &globals, &locals, pixel, peak, false);
+                let (_, apart) = by_draws(&guide, pixel, peak, false);
                 assert!(
                     (apart / sd - 1.0).abs() > 0.3,
                     "drawing apart shows nothing: {apart} {sd}"
@@ -273,32 +289,28 @@ fn abundances_have_what_the_guide_shares() {
         }
     }
     // On their own they would be far too sure.
-    let mut alone = locals.clone();
-    for guide in alone.chunks_exact_mut(problem.params.local_stride as usize) {
+    let mut alone = guide.clone();
+    for guide in alone.locals.chunks_exact_mut(problem.params.local_stride as usize) {
         guide[problem.params.loadings_at()..].fill(0.0);
     }
-    let read = |locals: &[f32]| {
-        let (p, cube) = (&problem.params, &problem.cube);
-        Posterior::new(p, cube, &globals, locals, Convention::Reflectance).abundance_sd[[0, 0]]
+    let read = |guide: &Guide| {
+        Posterior::new(guide, &pixels, Convention::Reflectance).abundance_sd[[0, 0]]
     };
-    assert!(read(&locals) > 2.0 * read(&alone));
+    assert!(read(&guide) > 2.0 * read(&alone));
 }
 
 #[test]
 fn endmembers_have_what_the_guide_shares() {
-    let problem = problem(Guide::LowRank { rank: 3 });
-    let (globals, locals) = wide(&problem);
-    let read = |globals: &[f32]| {
-        let (p, cube) = (&problem.params, &problem.cube);
-        Posterior::new(p, cube, globals, &locals, Convention::Reflectance)
-    };
-    let mut alone = globals.clone();
+    let problem = problem(Family::LowRank { rank: 3 });
+    let (guide, pixels) = (wide(&problem), problem.pixels());
+    let read = |guide: &Guide| Posterior::new(guide, &pixels, Convention::Reflectance);
+    let mut alone = guide.clone();
     let g = problem.params.globals as usize;
-    alone[2 * g..].fill(0.0);
+    alone.globals[2 * g..].fill(0.0);
     // e^lambda sqrt(1 + 4^2) is an exact sd of the latent; the same by a wider scale alone.
     let scale = 17f32.sqrt().ln();
-    alone[g..g + problem.params.noise_at()].iter_mut().for_each(|x| *x += scale);
-    let (shared, same) = (read(&globals), read(&alone));
+    alone.globals[g..g + problem.params.noise_at()].iter_mut().for_each(|x| *x += scale);
+    let (shared, same) = (read(&guide), read(&alone));
     for (a, b) in [
         (&shared.endmember_sd, &same.endmember_sd),
         (&shared.endmember_mean, &same.endmember_mean),
@@ -309,11 +321,10 @@ fn endmembers_have_what_the_guide_shares() {
         assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6), "{a} {b}");
     }
     // A spectrum that moves as a whole keeps its shape: relative to its peak it varies less.
-    let peak = |globals: &[f32]| {
-        let (p, cube) = (&problem.params, &problem.cube);
-        Posterior::new(p, cube, globals, &locals, Convention::Peak).endmember_sd.mean().unwrap()
+    let peak = |guide: &Guide| {
+        Posterior::new(guide, &pixels, Convention::Peak).endmember_sd.mean().unwrap()
     };
-    assert!(peak(&globals) < 0.7 * peak(&alone), "{} {}", peak(&globals), peak(&alone));
+    assert!(peak(&guide) < 0.7 * peak(&alone), "{} {}", peak(&guide), peak(&alone));
 }
 
 // The reference.
@@ -330,13 +341,13 @@ struct Small {
     abundances: Array2<f32>,
 }
 
-fn small(guide: Guide) -> Small {
+fn small(family: Family) -> Small {
     let model = Model {
         noise: Noise::Isotropic,
         concentration: 3.0,
         endmember_sd: 0.03,
         brightness: Some(BRIGHTNESS_SD),
-        guide,
+        family,
         ..Model::new(2)
     };
     let endmembers = Array2::from_shape_fn((2, BANDS), |(k, l)| {
@@ -377,22 +388,24 @@ impl Small {
     fn fit(&self) -> (Vec<Vec<f64>>, f64) {
         let settings =
             Settings { steps: 8000, particles: 8, early_stop: false, ..Settings::default() };
-        let params = svi::params(&self.model, &settings, &self.cube).unwrap();
+        let params = svi::params(&self.model, &settings, (PIXELS, BANDS)).unwrap();
         let (c, w) = (self.endmembers.view(), self.abundances.view());
         let level = ndarray::Array1::zeros(PIXELS);
-        let state = State::around(&params, &self.model, &self.cube, c, w, Some(level.view()));
+        let guide = Guide::around(&params, &self.model, &self.cube, c, w, Some(level.view()));
         let cpu = device::cpu("a test");
-        let fit = svi::fit(&cpu, &self.model, &settings, &self.cube, state, &mut |_| (), &|| false)
-            .unwrap();
+        let pixels = Pixels::as_given(Arc::clone(&self.cube));
+        let fit =
+            block_on(svi::fit(&cpu, &settings, &pixels, guide, &mut |_| (), &|| false)).unwrap();
         let last = &fit.trace[fit.trace.len() - 500..];
         let elbo = last.iter().sum::<f64>() / last.len() as f64;
-        (covariance(&fit.params, &fit.globals, &fit.locals), elbo)
+        (covariance(&fit.guide), elbo)
     }
 }
 
 /// `A A'`, with a row of A for each latent: what it takes of its own and others' normals, and of those
 /// that all share.
-fn covariance(p: &Params, globals: &[f32], locals: &[f32]) -> Vec<Vec<f64>> {
+fn covariance(of_fit: &Guide) -> Vec<Vec<f64>> {
+    let (p, globals) = (&of_fit.params, &of_fit.globals);
     let (g, rank) = (p.globals as usize, p.rank as usize);
     let of = |x: f32| f64::from(x);
     let scene: Vec<usize> = (0..2 * p.stride())
@@ -410,7 +423,7 @@ fn covariance(p: &Params, globals: &[f32], locals: &[f32]) -> Vec<Vec<f64>> {
         rows.push(row.iter().map(|x| x * of(globals[g + j]).exp()).collect::<Vec<_>>());
     }
     for n in 0..PIXELS {
-        let guide = &locals[n * p.local_stride as usize..][..p.local_stride as usize];
+        let guide = of_fit.pixel(n);
         let standard = |j: usize| {
             let mut row = vec![0.0; own + rank];
             row[scene.len() + 2 * n + j] = 1.0;
@@ -471,7 +484,7 @@ fn sds_apart(a: &[Vec<f64>], b: &[Vec<f64>]) -> f64 {
 
 #[test]
 fn the_references_gradient_is_right() {
-    let density = small(Guide::MeanField).density();
+    let density = small(Family::MeanField).density();
     let x: Vec<f64> = (0..density.latents())
         .map(|j| if j == 2 * BANDS { -3.5 } else { 0.3 * normal(53, j as u32) })
         .collect();
@@ -491,10 +504,10 @@ fn the_references_gradient_is_right() {
 
 #[test]
 fn it_finds_what_pixels_and_endmembers_have_in_common() {
-    let low = small(Guide::LowRank { rank: 10 });
+    let low = small(Family::LowRank { rank: 10 });
     let density = low.density();
     let ((low, low_elbo), (full, full_elbo), (mean_field, mean_field_elbo)) =
-        (low.fit(), small(Guide::FullRank).fit(), small(Guide::MeanField).fit());
+        (low.fit(), small(Family::FullRank).fit(), small(Family::MeanField).fit());
 
     // The chain runs in units of its own covariance, which a first one, in the guide's, finds.
     let start: Vec<f64> = (0..density.latents())

@@ -3,26 +3,26 @@
 
 mod common;
 
-use std::sync::Arc;
-
 use common::Problem;
 use ndarray::{Array2, Axis};
+use unmixel::convention::{Convention, convert};
 use unmixel::engine::backend::{Choice, device};
 use unmixel::engine::ground::math::softplus;
+use unmixel::engine::guide::Guide;
 use unmixel::engine::layout::Params;
-use unmixel::engine::model::{Guide, Model, Noise};
-use unmixel::engine::svi::{self, Outcome, Settings};
+use unmixel::engine::model::{Family, Model, Noise};
+use unmixel::engine::pixels::Pixels;
+use unmixel::engine::svi::{self, Settings};
+use unmixel::engine::wait::block_on;
 use unmixel::posterior::Posterior;
 use unmixel::posterior::nested::{self, Nested};
-use unmixel::score::calibration::{Truth, coverage, nested_ranks, ranks};
-use unmixel::score::{Convention, convert, score};
+use unmixel::score::calibration::{Known, coverage, nested_places, places};
+use unmixel::score::score;
 use unmixel::simulate::{Maps, Settings as Scene, simulate};
 use unmixel::starts::{self, Init};
 
-fn of<'a>(problem: &'a Problem) -> unmixel::Result<Option<Nested<'a>>> {
-    let state = &problem.state;
-    let (globals, locals, prior) = (&state.globals, &state.locals, &state.prior_centre);
-    Nested::new(&problem.params, &problem.cube, globals, locals, prior, &|| false)
+fn of<'a>(problem: &'a Problem, pixels: &'a Pixels) -> unmixel::Result<Option<Nested<'a>>> {
+    Nested::new(&problem.guide, pixels, &|| false)
 }
 
 /// Without brightness a single endmember is the mean of a normal.
@@ -31,17 +31,17 @@ fn one_endmember_has_the_mean_and_sd_of_a_normal() {
     let model = Model { noise: Noise::Isotropic, noise_floor: 0.0, ..Model::new(1) };
     let mut problem = Problem::new(model, Settings::default(), 50, 6);
     let p = problem.params;
-    problem.state.globals[p.noise_at()] = 0.1f32.ln();
-    let nested = of(&problem).unwrap().unwrap();
+    problem.guide.globals[p.noise_at()] = 0.1f32.ln();
+    let pixels = problem.pixels();
+    let nested = of(&problem, &pixels).unwrap().unwrap();
     assert!(nested.settled(), "{:?}", nested.steps);
-    let globals = &problem.state.globals;
     let convention = Convention::Reflectance;
-    assert!(Posterior::nested(&nested, globals, convention, &|| true).is_none());
-    let posterior = Posterior::nested(&nested, globals, convention, &|| false).unwrap();
+    assert!(Posterior::nested(&nested, convention, &|| true).is_none());
+    let posterior = Posterior::nested(&nested, convention, &|| false).unwrap();
     let precision = 50.0 / 0.01 + f64::from(p.endmember_precision);
     for l in 0..6 {
         let sum: f64 = (0..50).map(|n| f64::from(problem.cube.spectrum(n)[l])).sum();
-        let prior = f64::from(p.endmember_precision * problem.state.prior_centre[l]);
+        let prior = f64::from(p.endmember_precision * problem.guide.prior_centre[l]);
         let mean = (sum / 0.01 + prior) / precision;
         let (found, sd) = (posterior.endmember_mean[[0, l]], posterior.endmember_sd[[0, l]]);
         let true_sd = precision.powf(-0.5);
@@ -52,7 +52,7 @@ fn one_endmember_has_the_mean_and_sd_of_a_normal() {
 }
 
 /// A scene drawn from the model, fitted with all bands, and the pixels' truth.
-fn fitted(k: usize, seed: u64) -> (Outcome, Arc<unmixel::scene::Cube>, Array2<f64>, Array2<f32>) {
+fn fitted(k: usize, seed: u64) -> (Guide, Pixels, Array2<f64>, Array2<f32>) {
     let scene = Scene {
         rows: 15,
         cols: 20,
@@ -64,42 +64,41 @@ fn fitted(k: usize, seed: u64) -> (Outcome, Arc<unmixel::scene::Cube>, Array2<f6
         ..Scene::default()
     };
     let simulated = simulate(&scene).unwrap();
-    let cube = Arc::new(simulated.scene("simulated").unwrap().cube);
+    let scene = simulated.scene("simulated").unwrap();
+    let pixels = scene.pixels();
     let model = Model {
         brightness: Some(1.0),
         variability: Some(0.02),
-        guide: Guide::FullRank,
+        family: Family::FullRank,
         ..Model::new(k)
     };
     let settings = Settings { steps: 2500, seed, ..Settings::default() };
-    let start = starts::start(&cube, k, &Init::Vca, true, seed).unwrap();
-    let state = svi::begin(&model, &settings, &cube, &start).unwrap();
+    let start = starts::start(scene.cube(), k, &Init::Vca, true, seed).unwrap();
+    let guide = starts::begin(&model, &settings, &pixels, start.endmembers).unwrap();
     let device = device::choose(&Choice::Cpu).unwrap();
     let outcome =
-        svi::fit(&device, &model, &settings, &cube, state, &mut |_| (), &|| false).unwrap();
+        block_on(svi::fit(&device, &settings, &pixels, guide, &mut |_| (), &|| false)).unwrap();
     let shares = simulated.abundances.into_shape_with_order((300, k)).unwrap();
     let (c, w) = convert(simulated.endmembers.view(), shares.view(), Convention::Peak).unwrap();
-    (outcome, cube, c, w)
+    (outcome.guide, pixels, c, w)
 }
 
 #[test]
 fn intervals_of_abundances_hold_what_they_promise_where_those_of_the_guide_do_not() {
     let (mut of_guide, mut of_nested) = (Vec::new(), Vec::new());
     for (k, seed) in [(3, 1), (4, 2)] {
-        let (outcome, cube, c, w) = fitted(k, seed);
-        let Outcome { params, globals, locals, prior_centre, .. } = &outcome;
+        let (guide, pixels, c, w) = fitted(k, seed);
         let convention = Convention::Peak;
-        let posterior = Posterior::new(params, &cube, globals, locals, convention);
+        let posterior = Posterior::new(&guide, &pixels, convention);
         let (spectra, shares) = (posterior.endmember_mean.view(), posterior.abundance_mean.view());
         let matching = score(spectra, shares, Some(c.view()), Some(w.view())).unwrap().matching;
         let truth =
-            Truth { convention, endmembers: c.view(), abundances: w.view(), matching: &matching };
-        let nested = Nested::new(params, &cube, globals, locals, prior_centre, &|| false);
-        let nested = nested.unwrap().unwrap();
-        of_guide.extend(ranks(&outcome, &truth).unwrap().abundances);
-        of_nested.extend(nested_ranks(&nested, &truth).unwrap().abundances);
+            Known { convention, endmembers: c.view(), abundances: w.view(), matching: &matching };
+        let nested = Nested::new(&guide, &pixels, &|| false).unwrap().unwrap();
+        of_guide.extend(places(&guide, &pixels, &truth).unwrap().abundances);
+        of_nested.extend(nested_places(&nested, &truth).unwrap().abundances);
 
-        let posterior = Posterior::nested(&nested, globals, convention, &|| false).unwrap();
+        let posterior = Posterior::nested(&nested, convention, &|| false).unwrap();
         assert!(posterior.abundance_mean.sum_axis(Axis(1)).iter().all(|s| (s - 1.0).abs() < 1e-5));
         let brightness = posterior.brightness.unwrap();
         assert!(brightness.iter().all(|b| b.is_finite() && *b > 0.0));
@@ -114,8 +113,8 @@ fn intervals_of_abundances_hold_what_they_promise_where_those_of_the_guide_do_no
 fn what_has_no_nested_posterior_is_refused() {
     let covariance = Model { noise: Noise::Covariance, ..Model::new(2) };
     let problem = Problem::new(covariance, Settings::default(), 6, 3);
-    let refusal = of(&problem).unwrap_err().to_string();
-    assert!(refusal.contains("--posterior nested") && refusal.contains("covariance"), "{refusal}");
+    let refusal = of(&problem, &problem.pixels()).unwrap_err().to_string();
+    assert!(refusal.contains("posterior nested") && refusal.contains("covariance"), "{refusal}");
     let large = Params::new(&Model::new(9), 6, 500, 6, 1, 0).unwrap();
     let refusal = nested::check(&large).unwrap_err().to_string();
     assert!(refusal.contains("4096") && refusal.contains("4500"), "{refusal}");
@@ -125,16 +124,14 @@ fn what_has_no_nested_posterior_is_refused() {
 fn fits_gone_wrong_and_interrupts_have_defined_answers() {
     let model = Model { brightness: Some(1.0), ..Model::new(3) };
     let mut problem = Problem::new(model, Settings::default(), 40, 8);
-    let state = problem.state.clone();
-    let (globals, locals, prior) = (&state.globals, &state.locals, &state.prior_centre);
-    let stopped = Nested::new(&problem.params, &problem.cube, globals, locals, prior, &|| true);
-    assert!(stopped.unwrap().is_none());
+    let (sound, pixels) = (problem.guide.clone(), problem.pixels());
+    assert!(Nested::new(&sound, &pixels, &|| true).unwrap().is_none());
 
-    problem.state.locals[0] = f32::NAN;
-    let error = of(&problem).unwrap_err().to_string();
+    problem.guide.locals[0] = f32::NAN;
+    let error = of(&problem, &pixels).unwrap_err().to_string();
     assert!(error.contains("not finite"), "{error}");
-    problem.state = state;
-    problem.state.globals[2] = f32::NAN;
-    assert!(softplus(f64::from(problem.state.globals[2])).is_nan());
-    assert!(of(&problem).unwrap_err().to_string().contains("not finite"));
+    problem.guide = sound;
+    problem.guide.globals[2] = f32::NAN;
+    assert!(softplus(f64::from(problem.guide.globals[2])).is_nan());
+    assert!(of(&problem, &pixels).unwrap_err().to_string().contains("not finite"));
 }

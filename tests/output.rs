@@ -5,9 +5,11 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use image::RgbImage;
 use ndarray::{Array1, Array2, Array3, array};
+use unmixel::Convention;
 use unmixel::figures::{
     Colormap, Labels, MapText, NO_DATA, SpectraFigure, Trace, auto_range, composite_png,
     endmember_color, map_png, side_by_side_png, spectra_png, trace_png,
@@ -17,9 +19,7 @@ use unmixel::results::{
     DeviceReport, ElboReport, OutputFolder, Report, Results, RunReport, SceneReport, Stages,
     TruthView, write_all,
 };
-use unmixel::scene::to_image;
-use unmixel::scene::{Band, Cube, Scaling, Scene};
-use unmixel::score::Convention;
+use unmixel::scene::{Band, Cube, Scaling, Scene, SceneParts, to_image};
 
 const TEXT: MapText<'static> = MapText { title: "Soil", note: "", label: "abundance" };
 
@@ -63,10 +63,10 @@ fn touches_edge(picture: &RgbImage) -> bool {
 
 /// 3 rows by 5 columns, the pixel at row 1, column 2 without data, band 3 of 6 left out.
 fn scene(endmembers: usize) -> (Scene, Posterior) {
-    let pixel_index: Vec<u32> = (0..15).filter(|&i| i != 7).collect();
-    let n = pixel_index.len();
+    let places: Vec<u32> = (0..15).filter(|&i| i != 7).collect();
+    let n = places.len();
     let bands: Vec<Band> = [0, 1, 3, 4, 5]
-        .map(|index| Band { index, wavelength: Some(400.0 + 10.5 * index as f64) })
+        .map(|index| Band { index, wavelength: Some(400.0 + 10.5 * index as f64), fwhm: None })
         .into();
     let l = bands.len();
     let mean = Array2::from_shape_fn((n, endmembers), |(i, k)| {
@@ -75,17 +75,19 @@ fn scene(endmembers: usize) -> (Scene, Posterior) {
     });
     let spectra =
         Array2::from_shape_fn((endmembers, l), |(k, b)| 0.1 * (k + 1) as f64 + 0.01 * b as f64);
-    let scene = Scene {
+    let scene = Scene::new(SceneParts {
         name: "field".into(),
         rows: 3,
         cols: 5,
         bands,
         file_bands: 6,
-        cube: Cube::zeros(n, l),
-        pixel_index,
+        cube: Arc::new(Cube::zeros(n, l)),
+        places,
+        georeference: None,
         scaling: Scaling { gain: 1.0, offset: 0.0, rule: "as stored".into() },
         notes: vec![],
-    };
+    })
+    .unwrap();
     let posterior = Posterior {
         convention: Convention::Reflectance,
         brightness: None,
@@ -105,14 +107,12 @@ fn scene(endmembers: usize) -> (Scene, Posterior) {
     (scene, posterior)
 }
 
-const FORMATS: [unmixel::results::Format; 2] =
-    [unmixel::results::Format::Png, unmixel::results::Format::Npy];
-
 fn results<'a>(scene: &'a Scene, posterior: &'a Posterior, names: &'a [String]) -> Results<'a> {
     let trace = &[(1, -900.0), (2, 10.0), (3, 12.0)];
+    let formats = &[unmixel::results::Format::Png, unmixel::results::Format::Npy];
     Results {
         scene,
-        formats: &FORMATS,
+        formats,
         nearest: &[],
         posterior,
         names,
@@ -282,8 +282,9 @@ fn the_difference_is_red_where_the_estimate_is_too_high() {
 #[test]
 fn spectra_show_every_endmember_and_break_at_gaps() {
     let index = (0..40).chain(80..120);
-    let bands: Vec<_> =
-        index.map(|index| Band { index, wavelength: Some(400.0 + 5.0 * index as f64) }).collect();
+    let bands: Vec<_> = index
+        .map(|index| Band { index, wavelength: Some(400.0 + 5.0 * index as f64), fwhm: None })
+        .collect();
     let mean = Array2::from_shape_fn((2, 80), |(k, _)| 0.2 + 0.3 * k as f64);
     let (low, high) = (&mean - 0.03, &mean + 0.03);
     let draw = |bands: &[Band]| {
@@ -319,8 +320,9 @@ fn spectra_show_every_endmember_and_break_at_gaps() {
         assert!(widest > 200, "the line runs on over the gap: {widest}");
     }
     // Without the gap there is one line.
-    let close: Vec<_> =
-        (0..80).map(|index| Band { index, wavelength: Some(400.0 + index as f64) }).collect();
+    let close: Vec<_> = (0..80)
+        .map(|index| Band { index, wavelength: Some(400.0 + index as f64), fwhm: None })
+        .collect();
     let columns = columns_of(&draw(&close), 0);
     assert!(columns.len() > 700 && columns.windows(2).all(|w| w[1] - w[0] < 5));
 }
@@ -328,7 +330,7 @@ fn spectra_show_every_endmember_and_break_at_gaps() {
 #[test]
 fn spectra_without_finite_values_or_bands_are_drawn() {
     let nan = Array2::from_elem((3, 4), f64::NAN);
-    let bands: Vec<_> = (0..4).map(|index| Band { index, wavelength: None }).collect();
+    let bands: Vec<_> = (0..4).map(|index| Band { index, wavelength: None, fwhm: None }).collect();
     let many = vec!["x".repeat(300); 3];
     for (bands, values) in [(&bands[..], &nan), (&[][..], &Array2::zeros((3, 0)))] {
         let png = spectra_png(&SpectraFigure {
@@ -397,9 +399,10 @@ fn values_go_to_their_pixels() {
     let wrong = Array2::<f32>::zeros((3, 2));
     let error = to_image(&scene, wrong.view()).unwrap_err().to_string();
     assert!(error.contains("3 pixels") && error.contains("14"), "{error}");
-    let mut outside = scene.clone();
-    outside.pixel_index[13] = 15;
-    assert!(to_image(&outside, posterior.abundance_mean.view()).is_err());
+    let mut outside = scene.into_parts();
+    outside.places[13] = 15;
+    let error = Scene::new(outside).unwrap_err().to_string();
+    assert!(error.contains("place 15") && error.contains("3 x 5"), "{error}");
 }
 
 #[test]
@@ -418,6 +421,8 @@ fn a_whole_set_is_written() {
     let results = Results { truth: Some(&truth), ..results(&scene, &posterior, &names) };
     let folder = OutputFolder::prepare(&path, false).unwrap();
     let files = write_all(&folder, &results).unwrap();
+    assert!(!path.exists(), "nothing is seen before all of it is");
+    assert!(folder.commit("fit").unwrap().is_empty());
     assert_eq!(
         files,
         [
@@ -436,7 +441,10 @@ fn a_whole_set_is_written() {
             "endmembers.csv",
         ]
     );
+    drop(folder);
+    assert_eq!(listing(temporary.path()), ["deep"]);
     let mut sorted = files.clone();
+    sorted.push("record.json".into());
     sorted.sort();
     assert_eq!(listing(&path), sorted, "and nothing else");
     let permissions = fs::metadata(path.join("endmembers.csv")).unwrap().permissions();
@@ -477,16 +485,20 @@ fn a_whole_set_is_written() {
 #[test]
 fn one_endmember_one_pixel_and_no_names_are_enough() {
     let temporary = tempfile::tempdir().unwrap();
-    let (mut scene, mut posterior) = scene(1);
-    (scene.rows, scene.cols, scene.pixel_index) = (1, 1, vec![0]);
+    let (scene, mut posterior) = scene(1);
+    let mut parts = scene.into_parts();
+    (parts.rows, parts.cols, parts.places) = (1, 1, vec![0]);
+    parts.cube = Arc::new(Cube::zeros(1, parts.bands.len()));
     posterior.abundance_mean = array![[1.0]];
     posterior.abundance_sd = array![[0.0]];
     posterior.residual = vec![0.0];
-    for band in &mut scene.bands {
+    for band in &mut parts.bands {
         band.wavelength = None;
     }
+    let scene = Scene::new(parts).unwrap();
     let folder = OutputFolder::prepare(temporary.path(), false).unwrap();
     let files = write_all(&folder, &results(&scene, &posterior, &[])).unwrap();
+    folder.commit("fit").unwrap();
     assert_eq!(files[0], "abundance_endmember_1.png");
     let png = fs::read(temporary.path().join(&files[0])).unwrap();
     assert_eq!(at(&decode(&png), 96, 0, 0), viridis(1.0));
@@ -560,8 +572,96 @@ fn a_folder_with_files_needs_force() {
     assert!(error.to_string().contains("--force"), "{error}");
     let folder = OutputFolder::prepare(temporary.path(), true).unwrap();
     folder.write("keep.txt", |to| to.write_all(b"new")).unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    // A stranger that has the name of a result gives way, and stays.
+    let told = folder.commit("fit").unwrap();
+    assert!(told[0].contains("keep.txt") && told[0].contains("keep.txt.kept-1"), "{told:?}");
     assert_eq!(fs::read_to_string(&file).unwrap(), "new");
-    assert_eq!(listing(temporary.path()), ["keep.txt"]);
+    let aside = temporary.path().join("keep.txt.kept-1");
+    assert_eq!(fs::read_to_string(&aside).unwrap(), "mine");
+    drop(folder);
+    assert_eq!(listing(temporary.path()), ["keep.txt", "keep.txt.kept-1", "record.json"]);
+}
+
+fn put(path: &Path, force: bool, kind: &str, files: &[(&str, &str)]) -> Vec<String> {
+    let folder = OutputFolder::prepare(path, force).unwrap();
+    for (name, text) in files {
+        folder.write(name, |to| to.write_all(text.as_bytes())).unwrap();
+    }
+    folder.commit(kind).unwrap()
+}
+
+#[test]
+fn force_removes_what_this_program_wrote_there_and_nothing_else() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("out");
+    put(&path, false, "fit", &[("a.png", "1"), ("b.png", "2"), ("c.csv", "3"), ("d.npy", "4")]);
+    // Changed since: no longer what was written.
+    fs::write(path.join("b.png"), "drawn over").unwrap();
+    fs::write(path.join("thesis.txt"), "three years").unwrap();
+    fs::write(temporary.path().join("outside.png"), "mine").unwrap();
+    // A record that names files outside, and a file with another content.
+    let record = path.join("record.json");
+    let mut forged: serde_json::Value =
+        serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    let entry = forged["files"][0].clone();
+    for name in ["../outside.png", "thesis.txt", "/etc/hostname"] {
+        let mut entry = entry.clone();
+        entry["name"] = name.into();
+        forged["files"].as_array_mut().unwrap().push(entry);
+    }
+    fs::write(&record, forged.to_string()).unwrap();
+    // Another kind of result leaves those of a fit.
+    assert!(put(&path, true, "rank", &[("rank.json", "5")]).is_empty());
+    assert!(path.join("a.png").exists() && path.join("d.npy").exists());
+    // An input of the run stays, too.
+    let folder = OutputFolder::prepare(&path, true).unwrap();
+    folder.protect(path.join("d.npy"));
+    folder.write("c.csv", |to| to.write_all(b"new")).unwrap();
+    assert!(folder.commit("fit").unwrap().is_empty());
+    drop(folder);
+    let left = ["b.png", "c.csv", "d.npy", "rank.json", "record.json", "thesis.txt"];
+    assert_eq!(listing(&path), left);
+    assert_eq!(fs::read_to_string(path.join("b.png")).unwrap(), "drawn over");
+    assert_eq!(fs::read_to_string(path.join("c.csv")).unwrap(), "new");
+    assert_eq!(listing(temporary.path()), ["out", "outside.png"]);
+}
+
+#[test]
+fn two_processes_do_not_share_a_folder() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("out");
+    let first = OutputFolder::prepare(&path, false).unwrap();
+    for force in [false, true] {
+        let error = OutputFolder::prepare(temporary.path().join("./out"), force).unwrap_err();
+        let told = error.to_string();
+        assert!(error.is_bad_input() && told.contains("another unmixel"), "{told}");
+        assert!(told.contains(&std::process::id().to_string()), "{told}");
+    }
+    first.write("a", |to| to.write_all(b"1")).unwrap();
+    first.commit("fit").unwrap();
+    drop(first);
+    assert!(OutputFolder::prepare(&path, true).is_ok());
+}
+
+#[test]
+fn what_is_read_from_a_result_is_what_was_written() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("out");
+    put(&path, false, "fit", &[("a.npy", "1"), ("report.json", "{}")]);
+    unmixel::results::check(&path, &["a.npy", "report.json"]).unwrap();
+    let refused = |name: &str, says: &str| {
+        let error = unmixel::results::check(&path, &[name]).unwrap_err();
+        assert!(error.is_bad_input() && error.to_string().contains(says), "{error}");
+    };
+    refused("b.npy", "not on record");
+    // As long as before.
+    fs::write(path.join("a.npy"), "2").unwrap();
+    refused("a.npy", "another run");
+    fs::remove_file(path.join("a.npy")).unwrap();
+    refused("a.npy", "missing");
+    fs::remove_file(path.join("record.json")).unwrap();
+    refused("report.json", "record.json");
 }
 
 #[test]
@@ -595,13 +695,12 @@ fn a_failing_writer_leaves_nothing_behind() {
             .unwrap_err();
         assert!(error.to_string().contains(name), "{error}");
     }
-    assert_eq!(listing(&path), ["kept"]);
-    assert_eq!(fs::read(path.join("kept")).unwrap(), b"first");
-    for name in ["../out", "", "a/b", ".."] {
+    for name in ["../out", "", "a/b", "..", "/a", "record.json"] {
         assert!(folder.write(name, |_| Ok(())).is_err(), "{name}");
+        assert!(folder.inner(name).is_err(), "{name}");
     }
     drop(folder);
-    assert!(path.join("kept").exists(), "a folder in use stays");
+    assert!(listing(temporary.path()).is_empty());
 }
 
 #[test]
@@ -622,7 +721,7 @@ fn a_full_disk_is_an_error_that_names_the_file() {
     let full = Path::new("/dev/full");
     let Ok(mut device) = fs::OpenOptions::new().write(true).open(full) else { return };
     let error = unmixel::results::write_endmembers(
-        &scene.bands,
+        scene.bands(),
         &names(&["a"]),
         &posterior,
         &[],
@@ -661,7 +760,7 @@ fn reports_of_the_same_run_differ_in_the_run_alone() {
             run: RunReport::current(names(&["unmixel", "fit"]), Some(1), stages),
         };
         report.write(&folder).unwrap();
-        fs::read_to_string(temporary.path().join("report.json")).unwrap()
+        fs::read_to_string(folder.staged("report.json").unwrap()).unwrap()
     };
     let (first, second) = (write(1.0), write(2.0));
     let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
@@ -671,7 +770,7 @@ fn reports_of_the_same_run_differ_in_the_run_alone() {
     assert_eq!(values[0]["seed"], u64::MAX);
     assert_eq!(values[0]["elbo"]["trace"][0], serde_json::json!({ "step": 1, "elbo": null }));
     assert!(values[0]["elbo"]["final_per_pixel"].is_null());
-    assert_eq!(values[0]["files"], serde_json::json!(["elbo.png", "report.json"]));
+    assert_eq!(values[0]["files"], serde_json::json!(["elbo.png", "report.json", "record.json"]));
     assert!(values[0]["run"]["seconds"]["fit"].is_null());
     assert!(
         first.find("\"write\": 1.0").unwrap() < first.find("\"fit\": null").unwrap(),
@@ -691,7 +790,9 @@ fn the_same_results_give_the_same_bytes() {
     let write = || {
         let temporary = tempfile::tempdir().unwrap();
         let folder = OutputFolder::prepare(temporary.path(), false).unwrap();
-        let files = write_all(&folder, &results(&scene, &posterior, &names)).unwrap();
+        let mut files = write_all(&folder, &results(&scene, &posterior, &names)).unwrap();
+        folder.commit("fit").unwrap();
+        files.push("record.json".into());
         files.iter().map(|f| fs::read(temporary.path().join(f)).unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(write(), write());

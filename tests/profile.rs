@@ -9,12 +9,13 @@ use common::Problem;
 use unmixel::engine::backend::gpu::Gpu;
 use unmixel::engine::backend::{Backend, cpu::Cpu};
 use unmixel::engine::layout::Params;
-use unmixel::engine::model::{Guide, Model};
+use unmixel::engine::model::{Family, Model};
 use unmixel::engine::passes;
 use unmixel::engine::svi::Settings;
+use unmixel::engine::wait::block_on;
 
-fn problem(guide: Guide) -> Problem {
-    let model = Model { guide, brightness: Some(1.0), ..Model::new(3) };
+fn problem(family: Family) -> Problem {
+    let model = Model { family, brightness: Some(1.0), ..Model::new(3) };
     let settings = Settings { batch_size: 40, ..Settings::default() };
     Problem::new(model, settings, 90, 20)
 }
@@ -35,40 +36,44 @@ fn steps(problem: &Problem) -> Vec<Params> {
 }
 
 /// Profiles on one backend and runs on the other: same names, and the same guide after both.
-fn check(expected: &[&str], steps: &[Params], timed: &mut dyn Backend, plain: &mut dyn Backend) {
-    let laps = timed.profile(steps).unwrap().unwrap();
+fn check(expected: &[&str], steps: &[Params], mut timed: Backend, mut plain: Backend) {
+    let laps = block_on(timed.profile(steps)).unwrap().unwrap();
     let names: Vec<&str> = laps.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, expected);
     assert!(laps.iter().all(|(_, seconds)| seconds.is_finite() && *seconds >= 0.0), "{laps:?}");
     assert!(laps.iter().map(|(_, seconds)| seconds).sum::<f64>() > 0.0, "{laps:?}");
-    plain.run(steps, &|| false).unwrap();
+    block_on(plain.run(steps, &|| false)).unwrap();
     // The same passes on the same device in the same order: the same bits.
-    assert!(timed.guide().unwrap() == plain.guide().unwrap());
+    assert!(block_on(timed.guide()).unwrap() == block_on(plain.guide()).unwrap());
 }
 
 #[test]
 fn cpu_passes_are_timed() {
-    for guide in [Guide::MeanField, Guide::LowRank { rank: 2 }] {
-        let problem = problem(guide);
-        let open = || Cpu::new(&problem.params, Arc::clone(&problem.cube), problem.state.clone());
+    for family in [Family::MeanField, Family::LowRank { rank: 2 }] {
+        let problem = problem(family);
+        let open = || {
+            let cube = Arc::clone(&problem.cube);
+            Backend::Cpu(Box::new(Cpu::new(&problem.params, cube, problem.guide.clone())))
+        };
         let expected = expected(&problem.params, false);
-        check(&expected, &steps(&problem), &mut open(), &mut open());
-        assert_eq!(open().profile(&[]).unwrap().unwrap(), []);
+        check(&expected, &steps(&problem), open(), open());
+        assert_eq!(block_on(open().profile(&[])).unwrap().unwrap(), []);
     }
 }
 
 #[test]
 fn device_passes_are_timed() {
     let Some(adapter) = common::adapter() else { return };
-    let problem = problem(Guide::FullRank);
+    let problem = problem(Family::FullRank);
     let open = || {
         let cube = Arc::clone(&problem.cube);
-        Gpu::new(&adapter, &problem.params, cube, problem.state.clone()).unwrap()
+        let gpu = Gpu::new(&adapter, &problem.params, cube, problem.guide.clone());
+        Backend::Gpu(Box::new(block_on(gpu).unwrap()))
     };
-    let (mut timed, mut plain) = (open(), open());
-    if timed.profile(&[]).unwrap().is_none() {
+    let (mut timed, plain) = (open(), open());
+    if block_on(timed.profile(&[])).unwrap().is_none() {
         return; // It has no clock, and says so.
     }
     let expected = expected(&problem.params, adapter.is_software());
-    check(&expected, &steps(&problem), &mut timed, &mut plain);
+    check(&expected, &steps(&problem), timed, plain);
 }

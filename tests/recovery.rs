@@ -7,17 +7,20 @@ use std::sync::Arc;
 
 use common::{normal, uniform};
 use ndarray::{Array2, s};
+use unmixel::convention::Convention;
 use unmixel::engine::backend::device;
 use unmixel::engine::ground::math::ln_gamma;
-use unmixel::engine::guide::State;
+use unmixel::engine::guide::Guide;
 use unmixel::engine::model::{Model, Noise};
+use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi::{self, Outcome, Settings, Stop};
+use unmixel::engine::wait::block_on;
 use unmixel::posterior::Posterior;
-use unmixel::scene::Cube;
-use unmixel::score::{Convention, score};
+use unmixel::score::score;
 use unmixel::simulate::{self, simulate};
 use unmixel::starts::{self, Init};
 
+/// Fits a cube, as it lies, from these endmembers and abundances.
 fn fit(
     model: &Model,
     settings: &Settings,
@@ -25,18 +28,16 @@ fn fit(
     endmembers: &Array2<f64>,
     abundances: &Array2<f32>,
 ) -> (Outcome, Posterior) {
-    let params = svi::params(model, settings, cube).unwrap();
-    let state = State::around(&params, model, cube, endmembers.view(), abundances.view(), None);
+    let params = svi::params(model, settings, (cube.pixels(), cube.bands())).unwrap();
+    let guide = Guide::around(&params, model, cube, endmembers.view(), abundances.view(), None);
+    fit_from(settings, &Pixels::as_given(Arc::clone(cube)), guide)
+}
+
+fn fit_from(settings: &Settings, pixels: &Pixels, guide: Guide) -> (Outcome, Posterior) {
+    let device = device::cpu("a test");
     let outcome =
-        svi::fit(&device::cpu("a test"), model, settings, cube, state, &mut |_| (), &|| false)
-            .unwrap();
-    let posterior = Posterior::new(
-        &outcome.params,
-        cube,
-        &outcome.globals,
-        &outcome.locals,
-        Convention::Reflectance,
-    );
+        block_on(svi::fit(&device, settings, pixels, guide, &mut |_| (), &|| false)).unwrap();
+    let posterior = Posterior::new(&outcome.guide, pixels, Convention::Reflectance);
     (outcome, posterior)
 }
 
@@ -115,7 +116,7 @@ fn abundances_have_the_posterior_that_integration_gives() {
     };
     let (outcome, posterior) = fit(&model, &settings, &cube, &endmembers, &truth);
     // Known to a few percent by 160 pixels: its loc stands for it.
-    let logit = f64::from(outcome.globals[outcome.params.mean_at()]);
+    let logit = f64::from(outcome.guide.globals[outcome.guide.params.mean_at()]);
     let a = [1.0 / (1.0 + (-logit).exp()), 1.0 / (1.0 + logit.exp())];
     let noise = posterior.noise_sd[0];
     assert!((noise / sd - 1.0).abs() < 0.05, "{noise}");
@@ -211,10 +212,10 @@ fn a_planted_concentration_is_recovered() {
         let settings = Settings { steps: 3000, batch_size: 250, ..Settings::default() };
         let flat = Array2::from_elem((pixels, 3), 1.0f32 / 3.0);
         let (outcome, posterior) = fit(&model, &settings, &Arc::new(cube), &endmembers, &flat);
-        let p = &outcome.params;
+        let p = &outcome.guide.params;
         let (loc, log_scale) = (
-            outcome.globals[p.concentration_at()],
-            outcome.globals[p.globals as usize + p.concentration_at()],
+            outcome.guide.globals[p.concentration_at()],
+            outcome.guide.globals[p.globals as usize + p.concentration_at()],
         );
         println!(
             "alpha {planted}: found {:.3}, sd of its log {:.3}, mean abundance {:?}",
@@ -266,11 +267,11 @@ fn simulated_truth_is_recovered() {
         };
         let simulated = simulate(&settings).unwrap();
         let scene = simulated.scene("simulated").unwrap();
-        let cube = Arc::new(scene.cube.clone());
+        let (pixels, defaults) = (scene.pixels(), Settings::default());
         let k = simulated.names.len();
-        let start = starts::start(&cube, k, &Init::Vca, false, 0).unwrap();
-        let (outcome, posterior) =
-            fit(&Model::new(k), &Settings::default(), &cube, &start.endmembers, &start.abundances);
+        let start = starts::start(scene.cube(), k, &Init::Vca, false, 0).unwrap();
+        let guide = starts::begin(&Model::new(k), &defaults, &pixels, start.endmembers).unwrap();
+        let (outcome, posterior) = fit_from(&defaults, &pixels, guide);
         assert!(matches!(outcome.stop, Stop::Converged { .. }), "{:?}", outcome.stop);
         let truth =
             simulated.abundances.to_shape((settings.rows * settings.cols, k)).unwrap().to_owned();

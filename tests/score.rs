@@ -4,7 +4,8 @@ use ndarray::{Array1, Array2, array, s};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
-use unmixel::score::{Convention, convert, sad, score};
+use unmixel::convention::{Convention, convert};
+use unmixel::score::{sad, score};
 
 fn angle(a: &[f64], b: &[f64]) -> f64 {
     sad(Array1::from(a.to_vec()).view(), Array1::from(b.to_vec()).view())
@@ -236,7 +237,7 @@ fn refusals_are_sentences_that_say_what_to_do() {
         .to_string()
     };
     let no_match = "The truth has 4 endmembers and the estimate has 3; only equal numbers can be \
-                    matched, so fit with --endmembers 4 or give another truth.";
+                    matched, so fit with 4 endmembers or give another truth.";
     assert_eq!(message(Some(Array2::ones((4, 4))), None), no_match);
     assert_eq!(message(None, Some(Array2::ones((5, 4)))), no_match);
     assert!(message(Some(Array2::ones((3, 6))), None).contains("6 bands"));

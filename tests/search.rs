@@ -1,14 +1,15 @@
 //! The search for the right mode: on scenes where single starts fail, and at its edges.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use ndarray::ArrayView1;
 use unmixel::Error;
 use unmixel::engine::backend::{Choice, Device, device};
-use unmixel::engine::model::{Guide, Model};
+use unmixel::engine::model::{Family, Model};
+use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi;
-use unmixel::scene::Cube;
+use unmixel::engine::wait::block_on;
 use unmixel::score::match_spectra;
 use unmixel::search::{self, Event, Found, Settings};
 use unmixel::simulate::{self, Simulated, simulate};
@@ -38,29 +39,32 @@ fn model(k: usize) -> Model {
         brightness: Some(1.0),
         variability: Some(0.02),
         likelihood_weight: 0.5,
-        guide: Guide::FullRank,
+        family: Family::FullRank,
         ..Model::new(k)
     }
 }
 
-fn run(
-    cube: &Arc<Cube>,
-    k: usize,
-    settings: &Settings,
-    observe: &(dyn Fn(&Event) + Sync),
-) -> Found {
+fn run(pixels: &Pixels, k: usize, settings: &Settings, observe: &(dyn Fn(&Event) + Sync)) -> Found {
     let fit = svi::Settings { batch_size: 400, ..Default::default() };
-    search::search(&cpu(), &model(k), &fit, settings, cube, observe, &|| false).unwrap()
+    block_on(search::search(&cpu(), &model(k), &fit, settings, pixels, observe, &|| false)).unwrap()
+}
+
+fn correlation(a: ArrayView1<f32>, b: ArrayView1<f32>) -> f64 {
+    let centred = |x: ArrayView1<f32>| {
+        let x = x.mapv(f64::from);
+        &x - x.mean().unwrap()
+    };
+    let (a, b) = (centred(a), centred(b));
+    a.dot(&b) / (a.dot(&a) * b.dot(&b)).sqrt()
 }
 
 #[test]
 fn it_finds_what_single_starts_miss_and_keeps_its_word_on_cost() {
     let simulation = hard();
     let scene = simulation.scene("hard").unwrap();
-    let cube = Arc::new(scene.cube);
     let settings = Settings { starts: 5, moves: 2, seconds: None };
     let (done, judged) = (AtomicU64::new(0), AtomicUsize::new(0));
-    let found = run(&cube, 4, &settings, &|event| match event {
+    let found = run(&scene.pixels(), 4, &settings, &|event| match event {
         Event::Steps(so_far, total) => {
             assert!(so_far <= total, "{so_far} of {total}");
             done.fetch_max(*so_far, Ordering::Relaxed);
@@ -78,7 +82,8 @@ fn it_finds_what_single_starts_miss_and_keeps_its_word_on_cost() {
     // Half of what separates the rare material from its neighbour.
     let chosen = worst(&found.modes[0].endmembers);
     assert!(chosen < 0.06, "{chosen}: {:#?}", found.solutions);
-    let start = unmixel::starts::start(&cube, 4, &unmixel::starts::Init::Vca, true, 0).unwrap();
+    let start =
+        unmixel::starts::start(scene.cube(), 4, &unmixel::starts::Init::Vca, true, 0).unwrap();
     assert!(worst(&start.endmembers) > 0.06, "too easy: VCA alone finds it");
 
     let rows = &found.solutions;
@@ -89,13 +94,22 @@ fn it_finds_what_single_starts_miss_and_keeps_its_word_on_cost() {
         assert!(best.elbo.unwrap() > row.elbo.unwrap() - 0.003 * row.elbo.unwrap().abs());
     }
     assert!(found.agreement.0 >= 1 && found.agreement.1 == 5);
-    assert_eq!(found.modes[0].abundances.as_ref().unwrap().dim(), (cube.pixels(), 4));
+    let abundances = found.modes[0].abundances.as_ref().unwrap();
+    assert_eq!(abundances.dim(), (scene.places().len(), 4));
+    // Maps follow the scene, not the search's order of its pixels, in which they would say nothing.
+    let truth = simulation.abundances.to_shape((1600, 4)).unwrap();
+    let pairs =
+        match_spectra(simulation.endmembers.view(), found.modes[0].endmembers.view()).unwrap();
+    for (k, &(at, _)) in pairs.iter().enumerate() {
+        let found = correlation(truth.column(k), abundances.column(at));
+        assert!(found > 0.8, "endmember {k}: {found}");
+    }
     assert!(found.fitted, "the guide goes on as it stands");
 }
 
 #[test]
 fn moves_replace_split_and_merge_and_go_on_while_there_is_time() {
-    let cube = Arc::new(hard().scene("hard").unwrap().cube);
+    let pixels = hard().scene("hard").unwrap().pixels();
     let fit = svi::Settings { batch_size: 100, ..Default::default() };
     // Time without end: only the interruption ends it, in the fourth round at the earliest.
     let settings = Settings { starts: 1, moves: 30, seconds: Some(1e9) };
@@ -108,7 +122,9 @@ fn moves_replace_split_and_merge_and_go_on_while_there_is_time() {
         }
     };
     let stop = || third.load(Ordering::Relaxed) > 0;
-    let found = search::search(&cpu(), &model(3), &fit, &settings, &cube, &observe, &stop).unwrap();
+    let found =
+        block_on(search::search(&cpu(), &model(3), &fit, &settings, &pixels, &observe, &stop))
+            .unwrap();
     let tried = |what: &str| found.solutions.iter().any(|one| one.origin.contains(what));
     for what in ["explained worst", "cluster's centre", " in two, one for ", " in one, "] {
         assert!(tried(what), "{what}: {:#?}", found.solutions);
@@ -118,38 +134,77 @@ fn moves_replace_split_and_merge_and_go_on_while_there_is_time() {
 
 #[test]
 fn a_time_that_is_over_leaves_the_starts_and_no_time_is_refused() {
-    let cube = Arc::new(hard().scene("hard").unwrap().cube);
+    let pixels = hard().scene("hard").unwrap().pixels();
     let settings = Settings { starts: 2, moves: 4, seconds: Some(1e-9) };
-    let found = run(&cube, 3, &settings, &|_| ());
+    let found = run(&pixels, 3, &settings, &|_| ());
     assert_eq!(found.solutions.len(), 2);
     assert!(found.solutions.iter().any(|one| one.elbo.is_some()), "they had all their steps");
     for seconds in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let none = Settings { seconds: Some(seconds), ..settings.clone() };
         let fit = svi::Settings::default();
-        let refused = search::search(&cpu(), &model(2), &fit, &none, &cube, &|_| (), &|| false);
-        assert!(matches!(refused, Err(Error::Option { .. })), "{seconds}");
+        let refused =
+            block_on(search::search(&cpu(), &model(2), &fit, &none, &pixels, &|_| (), &|| false));
+        assert!(matches!(refused, Err(Error::Setting { .. })), "{seconds}");
     }
 }
 
 #[test]
 fn the_same_seed_finds_the_same() {
-    let scene = hard().scene("hard").unwrap();
-    let cube = Arc::new(scene.cube);
+    let pixels = hard().scene("hard").unwrap().pixels();
     let settings = Settings { starts: 2, moves: 0, seconds: None };
-    let (a, b) = (run(&cube, 3, &settings, &|_| ()), run(&cube, 3, &settings, &|_| ()));
-    assert_eq!((a.solutions, a.state), (b.solutions, b.state));
+    let (a, b) = (run(&pixels, 3, &settings, &|_| ()), run(&pixels, 3, &settings, &|_| ()));
+    assert_eq!((a.solutions, a.guide), (b.solutions, b.guide));
 }
 
 #[test]
 fn an_interrupted_search_has_a_result() {
-    let cube = Arc::new(hard().scene("hard").unwrap().cube);
+    let pixels = hard().scene("hard").unwrap().pixels();
     let fit = svi::Settings::default();
     let asked = AtomicUsize::new(0);
     let soon = || asked.fetch_add(1, Ordering::Relaxed) > 700;
     let settings = Settings { starts: 3, moves: 2, seconds: None };
-    let found = search::search(&cpu(), &model(3), &fit, &settings, &cube, &|_| (), &soon).unwrap();
-    assert!(!found.state.globals.is_empty());
+    let found =
+        block_on(search::search(&cpu(), &model(3), &fit, &settings, &pixels, &|_| (), &soon))
+            .unwrap();
+    assert!(!found.guide.globals.is_empty());
     assert!(found.solutions.len() == 3, "no moves after the interruption");
+}
+
+#[test]
+fn an_interrupt_at_any_time_gives_the_best_so_far_or_says_that_there_is_nothing() {
+    let pixels = hard().scene("hard").unwrap().pixels();
+    let fit = svi::Settings::default();
+    let settings = Settings { starts: 3, moves: 2, seconds: None };
+    let searched = |questions: usize| {
+        let asked = AtomicUsize::new(0);
+        let soon = || asked.fetch_add(1, Ordering::Relaxed) >= questions;
+        block_on(search::search(&cpu(), &model(3), &fit, &settings, &pixels, &|_| (), &soon))
+    };
+    assert!(matches!(searched(0), Err(Error::Interrupted)));
+    let mut unfitted = 0;
+    for questions in [1, 2, 3, 5, 8, 20, 60, 320, 1000] {
+        // Before the first start there is nothing; after it there is always a guide.
+        let found = match searched(questions) {
+            Err(Error::Interrupted) if questions < 5 => continue,
+            found => found.unwrap(),
+        };
+        assert!(found.interrupted && !found.guide.globals.is_empty(), "{questions}");
+        assert_eq!(found.solutions.iter().filter(|one| one.chosen).count(), 1);
+        let steps = found.guide.momentum.as_ref().map_or(0, |momentum| momentum.steps);
+        unfitted += usize::from(steps == 0);
+        assert_eq!(steps == 0, found.guide.visits == 0.0, "{questions}");
+    }
+    assert!(unfitted > 0, "every interrupt came after the first steps");
+    let whole = Settings { starts: 1, moves: 0, seconds: None };
+    assert!(!run(&pixels, 2, &whole, &|_| ()).interrupted);
+}
+
+#[test]
+fn a_fit_that_the_search_hands_over_has_its_momentum() {
+    let pixels = hard().scene("hard").unwrap().pixels();
+    let found = run(&pixels, 3, &Settings { starts: 1, moves: 0, seconds: None }, &|_| ());
+    let steps = search::PROBE_STEPS + search::POLISH_STEPS;
+    assert_eq!(found.guide.momentum.unwrap().steps, steps);
 }
 
 #[test]
@@ -162,23 +217,24 @@ fn small_and_odd_scenes_have_an_outcome() {
                 *y = 0.1 + 0.05 * ((n * 7 + l * 3) % 5) as f32;
             }
         }
-        let found = run(&Arc::new(cube), k, &settings, &|_| ());
+        let found = run(&Pixels::of(&cube), k, &settings, &|_| ());
         assert!(found.agreement.0 >= 1, "{pixels} x {bands}");
     }
-    let cube = Arc::new(Cube::zeros(4, 2));
+    let pixels = Pixels::of(&Cube::zeros(4, 2));
     let fit = svi::Settings::default();
     let none = Settings { starts: 0, moves: 0, seconds: None };
-    let refused = search::search(&cpu(), &model(2), &fit, &none, &cube, &|_| (), &|| false);
-    assert!(matches!(refused, Err(Error::Option { .. })), "{refused:?}");
+    let refused =
+        block_on(search::search(&cpu(), &model(2), &fit, &none, &pixels, &|_| (), &|| false));
+    assert!(matches!(refused, Err(Error::Setting { .. })), "{refused:?}");
 }
 
 #[test]
 fn a_large_scene_is_searched_in_part_and_fitted_whole() {
     let settings = simulate::Settings { rows: 250, cols: 250, bands: 5, ..Default::default() };
-    let cube = Arc::new(simulate(&settings).unwrap().scene("large").unwrap().cube);
-    let found = run(&cube, 3, &Settings { starts: 1, moves: 0, seconds: None }, &|_| ());
+    let pixels = simulate(&settings).unwrap().scene("large").unwrap().pixels();
+    let found = run(&pixels, 3, &Settings { starts: 1, moves: 0, seconds: None }, &|_| ());
     assert!(found.pixels <= search::MOST_PIXELS && found.pixels > search::MOST_PIXELS / 2);
     assert!(found.modes[0].abundances.is_none() && !found.fitted);
     let latents = 3 * 2 + 3;
-    assert_eq!(found.state.locals.len(), cube.pixels() * latents);
+    assert_eq!(found.guide.locals.len(), pixels.count() * latents);
 }

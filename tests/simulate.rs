@@ -279,22 +279,22 @@ fn settings_outside_their_range_are_refused_by_name() {
     let message = |settings: Settings| simulate(&settings).unwrap_err().to_string();
     let d = Settings::default;
     let cases = [
-        (Settings { rows: 0, ..d() }, "--rows 0: "),
-        (Settings { cols: 0, ..d() }, "--cols 0: "),
-        (Settings { bands: 0, ..d() }, "--bands 0: "),
-        (Settings { endmembers: 0, ..d() }, "--endmembers 0: "),
-        (Settings { endmembers: 5, bands: 4, ..d() }, "--endmembers 5: "),
-        (Settings { rows: usize::MAX, ..d() }, "--rows 18446744073709551615 --cols 100 "),
-        (Settings { rows: 1 << 20, cols: 1 << 20, ..d() }, "--rows 1048576 --cols 1048576 "),
-        (Settings { noise_sd: -1.0, ..d() }, "--noise -1: "),
-        (Settings { noise_sd: f64::NAN, ..d() }, "--noise NaN: "),
-        (Settings { noise_sd: 1.5, ..d() }, "--noise 1.5: "),
-        (Settings { brightness_sd: -0.1, ..d() }, "--brightness -0.1: "),
-        (Settings { brightness_sd: f64::INFINITY, ..d() }, "--brightness inf: "),
-        (Settings { variability_sd: 2.0, ..d() }, "--variability 2: "),
-        (Settings { band_correlation: 1.0, ..d() }, "--band-correlation 1: "),
-        (Settings { band_correlation: -0.5, ..d() }, "--band-correlation -0.5: "),
-        (Settings { no_data_fraction: 1.0, ..d() }, "--no-data 1: "),
+        (Settings { rows: 0, ..d() }, "rows 0: "),
+        (Settings { cols: 0, ..d() }, "cols 0: "),
+        (Settings { bands: 0, ..d() }, "bands 0: "),
+        (Settings { endmembers: 0, ..d() }, "endmembers 0: "),
+        (Settings { endmembers: 5, bands: 4, ..d() }, "endmembers 5: "),
+        (Settings { rows: usize::MAX, ..d() }, "size 18446744073709551615 rows, 100 cols, "),
+        (Settings { rows: 1 << 20, cols: 1 << 20, ..d() }, "size 1048576 rows, 1048576 cols, "),
+        (Settings { noise_sd: -1.0, ..d() }, "noise -1: "),
+        (Settings { noise_sd: f64::NAN, ..d() }, "noise NaN: "),
+        (Settings { noise_sd: 1.5, ..d() }, "noise 1.5: "),
+        (Settings { brightness_sd: -0.1, ..d() }, "brightness -0.1: "),
+        (Settings { brightness_sd: f64::INFINITY, ..d() }, "brightness inf: "),
+        (Settings { variability_sd: 2.0, ..d() }, "variability 2: "),
+        (Settings { band_correlation: 1.0, ..d() }, "band correlation 1: "),
+        (Settings { band_correlation: -0.5, ..d() }, "band correlation -0.5: "),
+        (Settings { no_data_fraction: 1.0, ..d() }, "no data 1: "),
     ];
     for (settings, start) in cases {
         let message = message(settings);
@@ -337,13 +337,13 @@ fn a_rare_and_close_material_is_planted() {
     assert_eq!(other.endmembers.slice(s![..3, ..]), scene.endmembers.slice(s![..3, ..]));
     assert_eq!(other.brightness, scene.brightness);
     for (wrong, says) in [
-        (Settings { rare_share: 0.5, ..plain.clone() }, "--rare 0.5"),
-        (Settings { rare_share: f64::NAN, ..plain.clone() }, "--rare NaN"),
-        (Settings { rare_share: 0.01, endmembers: 1, ..plain.clone() }, "--rare 0.01"),
-        (Settings { rare_share: 0.01, pure_pixels: false, ..plain.clone() }, "--no-pure-pixels"),
+        (Settings { rare_share: 0.5, ..plain.clone() }, "rare 0.5"),
+        (Settings { rare_share: f64::NAN, ..plain.clone() }, "rare NaN"),
+        (Settings { rare_share: 0.01, endmembers: 1, ..plain.clone() }, "rare 0.01"),
+        (Settings { rare_share: 0.01, pure_pixels: false, ..plain.clone() }, "pure pixels"),
         (Settings { close_angle: 1.5, ..plain.clone() }, "rad apart"),
-        (Settings { close_angle: -0.1, ..plain.clone() }, "--close -0.1"),
-        (Settings { close_angle: 0.1, endmembers: 1, ..plain.clone() }, "--close 0.1"),
+        (Settings { close_angle: -0.1, ..plain.clone() }, "close -0.1"),
+        (Settings { close_angle: 0.1, endmembers: 1, ..plain.clone() }, "close 0.1"),
     ] {
         let said = simulate(&wrong).unwrap_err().to_string();
         assert!(said.contains(says), "{said}");

@@ -7,13 +7,13 @@ mod common;
 use std::sync::Arc;
 
 use common::{Problem, adapter};
-use unmixel::engine::backend::Backend;
 use unmixel::engine::backend::gpu::{Adapter, Gpu};
 use unmixel::engine::layout::{Buf, Params};
 use unmixel::engine::model::{Model, Noise};
 use unmixel::engine::passes::buffers::Buffers;
 use unmixel::engine::passes::{self, Pass, spectra, spectra_bands, spectra_rows};
 use unmixel::engine::svi::Settings;
+use unmixel::engine::wait::block_on;
 
 const SUMS: [Buf; 2] = [Buf::RowGrads, Buf::Partials];
 
@@ -48,13 +48,13 @@ fn on_gpu(
     step: &Params,
     b: &Buffers<f32>,
 ) -> [Vec<f32>; 2] {
-    let (cube, state) = (Arc::clone(&problem.cube), problem.state.clone());
-    let mut gpu = Gpu::with_passes(adapter, step, cube, state, passes).unwrap();
+    let (cube, guide) = (Arc::clone(&problem.cube), problem.guide.clone());
+    let mut gpu = block_on(Gpu::with_passes(adapter, step, cube, guide, passes)).unwrap();
     for buf in [Buf::Theta, Buf::PixelOf, Buf::Draws] {
-        gpu.upload(buf, b.words(buf)).unwrap();
+        block_on(gpu.upload(buf, b.words(buf))).unwrap();
     }
-    gpu.run(&[*step], &|| false).unwrap();
-    SUMS.map(|buf| floats(&gpu.download(buf, step.len(buf)).unwrap()))
+    block_on(gpu.run(&[*step], &|| false)).unwrap();
+    SUMS.map(|buf| floats(&block_on(gpu.download(buf, step.len(buf))).unwrap()))
 }
 
 /// Endmembers, bands, draws, variability, noise.

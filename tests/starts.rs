@@ -434,23 +434,23 @@ fn refusals_name_the_option_and_the_way_out() {
     let message = |k, init: &Init| start(&cube, k, init, false, 0).unwrap_err().to_string();
     assert_eq!(
         message(0, &Init::Vca),
-        "--endmembers 0: a scene needs at least 1 endmember; give 1 or more."
+        "endmembers 0: a scene needs at least 1 endmember; give 1 or more."
     );
     assert_eq!(
         message(4, &Init::Random),
-        "--endmembers 4: the scene has 3 bands in use, and no more endmembers than bands can be \
+        "endmembers 4: the scene has 3 bands in use, and no more endmembers than bands can be \
          told apart; give 1 to 3."
     );
     let narrow = start(&Cube::zeros(2, 9), 5, &Init::Vca, false, 0).unwrap_err().to_string();
-    assert!(narrow.starts_with("--endmembers 5: the scene has only 2 valid pixels"), "{narrow}");
+    assert!(narrow.starts_with("endmembers 5: the scene has only 2 valid pixels"), "{narrow}");
     assert!(start(&Cube::zeros(0, 9), 1, &Init::Vca, true, 0).is_err());
 
     let wrong = message(2, &Init::Spectra(Array2::zeros((3, 3))));
-    assert!(wrong.starts_with("--init: it gives 3 spectra, but --endmembers 2"), "{wrong}");
+    assert!(wrong.starts_with("init: it gives 3 spectra"), "{wrong}");
     let wrong = message(2, &Init::Spectra(Array2::zeros((2, 5))));
-    assert!(wrong.starts_with("--init: its spectra have 5 bands, but the scene has 3"), "{wrong}");
+    assert!(wrong.starts_with("init: its spectra have 5 bands, but the scene has 3"), "{wrong}");
     let wrong = message(2, &Init::Spectra(array![[0.0, 1.0, 2.0], [0.0, f64::NAN, 0.0]]));
-    assert!(wrong.starts_with("--init: spectrum 2 holds NaN in band 2"), "{wrong}");
+    assert!(wrong.starts_with("init: spectrum 2 holds NaN in band 2"), "{wrong}");
 
     let mut holed = cube.clone();
     holed.spectrum_mut(2)[1] = f32::NAN;

@@ -8,19 +8,19 @@ mod common;
 use std::sync::Arc;
 
 use common::{Problem, adapter, variants};
-use unmixel::engine::backend::Backend;
 use unmixel::engine::backend::gpu::{Adapter, Gpu};
 use unmixel::engine::layout::{Buf, Params};
-use unmixel::engine::model::{Guide, Model, Noise};
+use unmixel::engine::model::{Family, Model, Noise};
 use unmixel::engine::passes::{self, Access, Pass};
 use unmixel::engine::svi::Settings;
+use unmixel::engine::wait::block_on;
 
 /// All that makes loops longer, but for the low-rank guide.
 fn everything(endmembers: usize, noise: Noise) -> Model {
     Model {
         brightness: Some(0.3),
         variability: Some(0.03),
-        guide: Guide::FullRank,
+        family: Family::FullRank,
         noise,
         concentration_sd: Some(1.0),
         ..Model::new(endmembers)
@@ -52,8 +52,8 @@ fn demanding_fits_stay_below_the_limit() {
         (20, Noise::Covariance, (1_000_000, 300, 60_000, 1)),
     ] {
         assert_eq!(cut_off(&everything(endmembers, noise), size), None, "{endmembers} {size:?}");
-        let guide = Guide::LowRank { rank: 10 };
-        let model = Model { guide, ..everything(endmembers, noise) };
+        let family = Family::LowRank { rank: 10 };
+        let model = Model { family, ..everything(endmembers, noise) };
         assert_eq!(cut_off(&model, size), None, "low rank, {endmembers} {size:?}");
     }
 }
@@ -65,8 +65,8 @@ fn the_highest_rank_stays_below_the_limit() {
         (5, Noise::Band, (9025, 156, 9025, 64)),
         (5, Noise::Covariance, (9025, 300, 9025, 16)),
     ] {
-        let guide = Guide::LowRank { rank: 64 };
-        let model = Model { guide, ..everything(endmembers, noise) };
+        let family = Family::LowRank { rank: 64 };
+        let model = Model { family, ..everything(endmembers, noise) };
         assert_eq!(cut_off(&model, size), None, "{endmembers} {size:?}");
     }
 }
@@ -93,11 +93,11 @@ fn what_is_too_long_is_known() {
 #[test]
 fn a_fit_that_would_be_cut_off_is_refused() {
     let Some(adapter) = adapter() else { return };
-    let model = Model { guide: Guide::FullRank, ..Model::new(60) };
+    let model = Model { family: Family::FullRank, ..Model::new(60) };
     let settings = Settings { batch_size: 4, particles: 64, ..Settings::default() };
     let problem = Problem::new(model, settings, 60, 60);
-    let opened =
-        Gpu::new(&adapter, &problem.params, Arc::clone(&problem.cube), problem.state.clone());
+    let (cube, guide) = (Arc::clone(&problem.cube), problem.guide.clone());
+    let opened = block_on(Gpu::new(&adapter, &problem.params, cube, guide));
     // Hardware has no such limit.
     if adapter.is_software() {
         let refusal = opened.err().unwrap().to_string();
@@ -189,13 +189,14 @@ fn count(adapter: &Adapter, problem: &Problem, pass: &'static Pass) -> u64 {
         }
         run(&step, &mut buffers);
     }
-    let (cube, state) = (Arc::clone(&problem.cube), problem.state.clone());
-    let mut gpu = Gpu::with_passes(adapter, &problem.separate(), cube, state, &[pass]).unwrap();
+    let (cube, guide) = (Arc::clone(&problem.cube), problem.guide.clone());
+    let mut gpu =
+        block_on(Gpu::with_passes(adapter, &problem.separate(), cube, guide, &[pass])).unwrap();
     for &(buf, _) in pass.bindings {
-        gpu.upload(buf, buffers.words(buf)).unwrap();
+        block_on(gpu.upload(buf, buffers.words(buf))).unwrap();
     }
-    gpu.run(&[step], &|| false).unwrap();
-    gpu.download(Buf::Status, 4).unwrap()[3].into()
+    block_on(gpu.run(&[step], &|| false)).unwrap();
+    block_on(gpu.download(Buf::Status, 4)).unwrap()[3].into()
 }
 
 #[test]

@@ -6,20 +6,20 @@ pub mod report;
 mod scenes;
 mod spread;
 
-use std::sync::Arc;
-use std::time::Instant;
-
 pub use report::{Case, DeviceReport, Host, Measured, PassReport, Report};
 pub use scenes::{SCENES, Standard};
 pub use spread::Spread;
 
 use crate::engine::backend::device::Device;
 use crate::engine::backend::{self, Backend, Laps, ceilings, check_memory};
+use crate::engine::ground::clock::Instant;
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::setting;
 use crate::engine::layout::{Params, TRACE_LEN};
-use crate::engine::model::{BRIGHTNESS_SD, EFFECTIVE_BANDS, Guide, Model, VARIABILITY_SCALE};
-use crate::engine::svi::{self, Settings};
-use crate::scene::Cube;
+use crate::engine::model::{EFFECTIVE_BANDS, Model};
+use crate::engine::pixels::Pixels;
+use crate::engine::svi::{self, Before, Settings};
+use crate::unmixing::Unmixing;
 use cost::Cost;
 use scenes::Start;
 
@@ -50,28 +50,23 @@ const COPY_BYTES: (usize, usize) = (1 << 20, 256 << 20);
 /// The models that are timed: mean-field and one draw with nothing else, and what `unmixel fit` does.
 const MODELS: [&str; 2] = ["plain", "default"];
 
-fn model_of(name: &str, scene: &Standard) -> (Model, usize) {
+fn model_of(name: &str, scene: &Standard) -> Result<(Model, usize)> {
     let plain = Model::new(scene.endmembers);
     if name == "plain" {
-        return (plain, 1);
+        return Ok((plain, 1));
     }
-    let model = Model {
-        brightness: Some(BRIGHTNESS_SD),
-        variability: Some(VARIABILITY_SCALE),
-        likelihood_weight: (EFFECTIVE_BANDS / scene.bands as f64).min(1.0),
-        guide: Guide::FullRank,
-        ..plain
-    };
-    (model, 2)
+    let (model, settings) = Unmixing::new(scene.endmembers).model(scene.endmembers)?;
+    let likelihood_weight = (EFFECTIVE_BANDS / scene.bands as f64).min(1.0);
+    Ok((Model { likelihood_weight, ..model }, settings.particles))
 }
 
 /// Measures every scene with every model on every device. `tell` hears how far it is; where
 /// `interrupted` says so, what there is by then comes back, and false.
 ///
 /// # Errors
-/// [`Error::Option`] for numbers out of range, before any work. What a device cannot hold is in the
+/// [`Error::Setting`] for numbers out of range, before any work. What a device cannot hold is in the
 /// report, with the reason; what ends a device is not an error of the whole.
-pub fn run(
+pub async fn run(
     devices: &[Device],
     host: Host,
     options: &Options,
@@ -90,27 +85,27 @@ pub fn run(
             return Ok((report, false));
         }
         tell(&format!("{}: copies and multiplies", device.info.name));
-        let ceilings = ceilings(device, &copies);
+        let ceilings = ceilings(device, &copies).await;
         let failure = ceilings.as_ref().err().map(ToString::to_string);
         let ceilings = ceilings.unwrap_or_default();
         report.devices.push(DeviceReport::new(&device.info, &copies, &ceilings, failure));
         reached.push(ceilings);
     }
-    let mut last: Option<(Standard, Arc<Cube>, Start)> = None;
+    let mut last: Option<(Standard, Pixels, Start)> = None;
     for scene in &options.scenes {
-        let (cube, start) = match last.take().filter(|(before, ..)| scene.same_pixels(before)) {
-            Some((_, cube, start)) => (cube, start),
+        let (pixels, start) = match last.take().filter(|(before, ..)| scene.same_pixels(before)) {
+            Some((_, pixels, start)) => (pixels, start),
             None => {
                 tell(&format!("scene {}: {}", scene.name, scene.size()));
                 let Some((cube, start)) = scene.make(interrupted) else {
                     return Ok((report, false));
                 };
-                (Arc::new(cube), start)
+                (Pixels::as_given(cube), start)
             }
         };
         let copy_at = copies.iter().position(|&bytes| bytes == copy_bytes(scene));
         for name in MODELS {
-            let (model, particles) = model_of(name, scene);
+            let (model, particles) = model_of(name, scene)?;
             for ((device, ceilings), out) in devices.iter().zip(&reached).zip(&mut report.devices) {
                 if out.failure.is_some() {
                     continue;
@@ -118,7 +113,7 @@ pub fn run(
                 let copy = copy_at.and_then(|i| ceilings.copy.get(i)).copied().unwrap_or(0.0);
                 let job = Job {
                     device,
-                    cube: &cube,
+                    pixels: &pixels,
                     start: &start,
                     model: &model,
                     settings: Settings {
@@ -128,7 +123,7 @@ pub fn run(
                     },
                     reach: (copy, ceilings.fma),
                 };
-                let measured = job.measure(options, interrupted);
+                let measured = job.measure(options, interrupted).await;
                 if interrupted() {
                     return Ok((report, false));
                 }
@@ -137,7 +132,7 @@ pub fn run(
                 out.cases.push(case);
             }
         }
-        last = Some((scene.clone(), cube, start));
+        last = Some((scene.clone(), pixels, start));
     }
     report.seconds = begin.elapsed().as_secs_f64();
     Ok((report, true))
@@ -146,17 +141,17 @@ pub fn run(
 /// Refuses numbers out of range.
 ///
 /// # Errors
-/// [`Error::Option`] for the first one.
+/// [`Error::Setting`] for the first one.
 pub fn check(options: &Options) -> Result<()> {
-    let between = |option: String, low: usize, value: usize, high: usize| {
+    let between = |name: &'static str, low: usize, value: usize, high: usize| {
         if (low..=high).contains(&value) {
             return Ok(());
         }
-        Err(Error::option(format!("{option} {value}"), format!("give {low} to {high}")))
+        Err(Error::setting(name, value, format!("give {low} to {high}")))
     };
-    between("--repeats".into(), 1, options.repeats, MOST_REPEATS)?;
+    between(setting::REPEATS, 1, options.repeats, MOST_REPEATS)?;
     if let Some(steps) = options.steps {
-        between("--steps".into(), 1, steps as usize, TRACE_LEN as usize)?;
+        between(setting::STEPS, 1, steps as usize, TRACE_LEN as usize)?;
     }
     Ok(())
 }
@@ -170,7 +165,7 @@ fn copy_bytes(scene: &Standard) -> usize {
 /// One scene with one model on one device.
 struct Job<'a> {
     device: &'a Device,
-    cube: &'a Arc<Cube>,
+    pixels: &'a Pixels,
     start: &'a Start,
     model: &'a Model,
     settings: Settings,
@@ -180,7 +175,7 @@ struct Job<'a> {
 
 /// A run under way.
 struct Clock<'a> {
-    backend: Box<dyn Backend>,
+    backend: Backend,
     sizes: Params,
     settings: &'a Settings,
     step: u32,
@@ -192,40 +187,42 @@ impl Clock<'_> {
         let first = self.step;
         self.step += count;
         (0..count)
-            .map(|i| svi::at_step(&self.sizes, self.settings, 0.0, first + i, i, 1.0))
+            .map(|i| svi::at_step(&self.sizes, self.settings, Before::default(), first + i, i, 1.0))
             .collect()
     }
 
     /// Seconds of a step, over a block.
-    fn block(&mut self, count: u32, interrupted: &(dyn Fn() -> bool + Sync)) -> Result<f64> {
+    async fn block(&mut self, count: u32, interrupted: &(dyn Fn() -> bool + Sync)) -> Result<f64> {
         let steps = self.next(count);
         let begin = Instant::now();
-        let block = self.backend.run(&steps, interrupted)?;
+        let block = self.backend.run(&steps, interrupted).await?;
         self.skipped = block.skipped;
         Ok(begin.elapsed().as_secs_f64().max(1e-9) / f64::from(count))
     }
 }
 
 impl Job<'_> {
-    fn measure(
+    async fn measure(
         &self,
         options: &Options,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Result<Measured> {
-        let sizes =
-            backend::sizes(self.device, svi::params(self.model, &self.settings, self.cube)?);
+        let sizes = backend::sizes(
+            self.device,
+            svi::params(self.model, &self.settings, (self.pixels.count(), self.pixels.bands()))?,
+        );
         check_memory(self.device, &sizes)?;
-        let state = self.start.state(&sizes, self.model, self.cube);
+        let state = self.start.guide(&sizes, self.model, self.pixels);
         let opening = Instant::now();
-        let backend = backend::open(self.device, &sizes, Arc::clone(self.cube), state)?;
+        let backend = backend::open(self.device, &sizes, self.pixels, state).await?;
         let open_seconds = opening.elapsed().as_secs_f64();
         let mut clock = Clock { backend, sizes, settings: &self.settings, step: 0, skipped: 0 };
-        let first_step_seconds = clock.block(1, interrupted)?;
+        let first_step_seconds = clock.block(1, interrupted).await?;
 
         // Twice as many until a block is as long as it should be: the first ones pay for much else.
         let mut count = options.steps.unwrap_or(1);
         while options.steps.is_none() && !interrupted() {
-            let seconds = clock.block(count, interrupted)? * f64::from(count);
+            let seconds = clock.block(count, interrupted).await? * f64::from(count);
             if seconds >= options.seconds || count == TRACE_LEN {
                 break;
             }
@@ -234,12 +231,13 @@ impl Job<'_> {
         // Where a single step is longer than a block, the doubling has been warmth enough.
         if count > 1 {
             for _ in 0..WARM_BLOCKS {
-                clock.block(count, interrupted)?;
+                clock.block(count, interrupted).await?;
             }
         }
-        let seconds: Result<Vec<f64>> =
-            (0..options.repeats).map(|_| clock.block(count, interrupted)).collect();
-        let seconds = seconds?;
+        let mut seconds = Vec::new();
+        for _ in 0..options.repeats {
+            seconds.push(clock.block(count, interrupted).await?);
+        }
 
         let profiled = count.div_ceil(2).min(MOST_PROFILED);
         let mut profiles = Vec::new();
@@ -248,7 +246,7 @@ impl Job<'_> {
                 break;
             }
             let steps = clock.next(profiled);
-            profiles.extend(clock.backend.profile(&steps)?);
+            profiles.extend(clock.backend.profile(&steps).await?);
         }
         let rates: Vec<f64> = seconds.iter().map(|s| 1.0 / s).collect();
         let empty = || Error::Fit("no block was timed".into());
@@ -289,7 +287,7 @@ mod tests {
     fn every_pass_of_the_standard_models_has_a_cost() {
         for scene in &SCENES {
             for name in MODELS {
-                let (model, particles) = model_of(name, scene);
+                let (model, particles) = model_of(name, scene).unwrap();
                 let sizes =
                     Params::new(&model, scene.pixels, scene.bands, scene.batch, particles, 0)
                         .unwrap();

@@ -4,10 +4,10 @@
 use ndarray::{Array1, Array2};
 
 use crate::engine::ground::rng::{self, Stream};
-use crate::engine::guide::State;
+use crate::engine::guide::Guide;
 use crate::engine::layout::Params;
 use crate::engine::model::Model;
-use crate::scene::Cube;
+use crate::engine::pixels::{Cube, Pixels};
 
 /// A scene to measure with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,10 +53,10 @@ pub struct Start {
 
 impl Start {
     /// The guide around it.
-    pub fn state(&self, sizes: &Params, model: &Model, cube: &Cube) -> State {
+    pub fn guide(&self, sizes: &Params, model: &Model, pixels: &Pixels) -> Guide {
         let brightness = model.brightness.map(|_| self.log_brightness.view());
         let (c, w) = (self.endmembers.view(), self.abundances.view());
-        State::around(sizes, model, cube, c, w, brightness)
+        Guide::around(sizes, model, pixels.cube(), c, w, brightness)
     }
 }
 

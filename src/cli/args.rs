@@ -1,12 +1,13 @@
 //! Arguments, as clap reads them. Ranges that depend on the scene are checked by the library.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use unmixel::results::Format;
 
-use super::search::SearchBudget;
-pub use super::values::{Concentration, EffectiveBands, Endmembers};
+pub use super::layout::LayoutArgs;
+pub use super::values::{Concentration, EffectiveBands, Endmembers, SearchArg};
 
 /// Bayesian hyperspectral unmixing on any vendor's GPU, or none: which materials are in a scene,
 /// and how much of each in every pixel, with uncertainty.
@@ -25,6 +26,8 @@ pub struct Arguments {
 pub enum Command {
     /// Unmix a scene: abundance maps, endmember spectra and their uncertainty
     Fit(FitArgs),
+    /// Say what is understood of a scene, and draw it in its true colours
+    Info(InfoArgs),
     /// Simulate a small scene, fit it, and score the fit against the known truth
     Demo(DemoArgs),
     /// Write a simulated scene with its truth
@@ -32,7 +35,8 @@ pub enum Command {
     /// Score the results of a fit against a truth
     Score(ScoreArgs),
     /// Estimate how many endmembers a scene has
-    Rank(RankArgs),
+    #[command(visible_alias = "rank")]
+    Count(CountArgs),
     /// Compare a fit with the usual methods on a scene whose truth is known
     Compare(CompareArgs),
     /// Simulate scenes, fit them, and report how many truths lie inside posterior intervals
@@ -47,9 +51,9 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "Files:
-  MATLAB v5 to v7.3 (V or Y, bands x pixels, with nRow and nCol; or a 3-D array), NPY and NPZ
-  (rows, columns, bands), ENVI (give the header or the data), GeoTIFF and BigTIFF, HDF5 and
-  NetCDF-4 (EMIT L2A, PRISMA, NEON, or any array).
+  MATLAB v4 to v7.3, NPY and NPZ (3-D arrays, or bands x pixels with their rows and columns),
+  ENVI (give the header or the data), GeoTIFF and BigTIFF, HDF5 and NetCDF-4 (EMIT L2A, PRISMA,
+  NEON, or any array). What was taken of the file, and why, is told.
 
 Writes to the folder:
   abundance_NAME.png        mean abundance of each endmember, on a fixed scale from 0 to 1
@@ -68,7 +72,7 @@ Ctrl-C ends the fit and writes what there is (exit code 130). Exit code 2: bad i
 pub struct FitArgs {
     /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5 or NetCDF-4
     pub scene: PathBuf,
-    /// Number of endmembers K, at most the bands and the pixels in use; or auto, as `unmixel rank` says
+    /// Number of endmembers K, at most the bands and the pixels in use; or auto, as `unmixel count` says
     #[arg(short = 'k', long, value_name = "K|auto", allow_negative_numbers = true)]
     pub endmembers: Endmembers,
     #[command(flatten)]
@@ -76,7 +80,7 @@ pub struct FitArgs {
     /// Where the endmembers begin: auto (a search over all families, by ELBO), vca, vca-normalised, nfindr, clusters, random, or a file of spectra
     /// (.csv, .mat, .npz, ENVI library); of more than K, those K are taken that explain the scene best
     #[arg(long, value_name = "auto|FAMILY|FILE", default_value = "auto")]
-    pub init: String,
+    pub init: OsString,
     /// Names of the endmembers, for files and titles; in the truth's order where there is a truth
     #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
     pub names: Vec<String>,
@@ -85,23 +89,6 @@ pub struct FitArgs {
     pub truth: Option<PathBuf>,
     #[command(flatten)]
     pub layout: LayoutArgs,
-}
-
-/// How a file holds its scene.
-#[derive(Debug, Args)]
-pub struct LayoutArgs {
-    /// Height of the image in pixels, where the file does not say
-    #[arg(long, allow_negative_numbers = true)]
-    pub rows: Option<usize>,
-    /// Width of the image in pixels, where the file does not say
-    #[arg(long, allow_negative_numbers = true)]
-    pub cols: Option<usize>,
-    /// The array that is the scene, in a file of several
-    #[arg(long, value_name = "NAME")]
-    pub variable: Option<String>,
-    /// Stored value of reflectance 1; without it the file's own statement or a guess, which is told
-    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
-    pub scale: Option<f64>,
 }
 
 /// What every fit takes.
@@ -137,7 +124,7 @@ pub struct RunArgs {
     /// in two, two in one; 0 for none. Or a time, as 20s: rounds go on until the search has taken as
     /// long (all starts are tried whatever it is; results then depend on the machine) [default: 4]
     #[arg(long, value_name = "N|SECONDSs", allow_negative_numbers = true)]
-    pub search: Option<SearchBudget>,
+    pub search: Option<SearchArg>,
     /// Pixels in a minibatch, in groups of 16: the next multiple is taken
     #[arg(long, value_name = "PIXELS", default_value_t = unmixel::engine::svi::Settings::default().batch_size, allow_negative_numbers = true)]
     pub batch_size: usize,
@@ -253,6 +240,27 @@ pub enum ConventionArg {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "Prints size, type, wavelengths, which bands are left out and why, the share of no data, the range of
+values, the scale and every note, as text or JSON; --out FILE.png draws the scene in its true colours."
+)]
+pub struct InfoArgs {
+    /// The scene: .mat, .npy, .npz, or ENVI header or data
+    pub scene: PathBuf,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Picture in true colours, a PNG file
+    #[arg(short, long, value_name = "PNG")]
+    pub out: Option<PathBuf>,
+    /// Overwrite the picture
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub layout: LayoutArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct DemoArgs {
     #[command(flatten)]
     pub run: RunArgs,
@@ -350,11 +358,11 @@ pub struct CalibrateArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_long_help = "Writes rank.json and rank.png to --out, where that is given.")]
-pub struct RankArgs {
+#[command(after_long_help = "Writes count.json and count.png to --out, where that is given.")]
+pub struct CountArgs {
     /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5 or NetCDF-4
     pub scene: PathBuf,
-    /// Folder for rank.json and rank.png
+    /// Folder for count.json and count.png
     #[arg(short, long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
     /// Write into a folder that has files in it

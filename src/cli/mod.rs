@@ -15,26 +15,30 @@ macro_rules! tell {
 
 mod args;
 mod commands;
+mod flags;
+mod layout;
 mod materials;
+mod options;
 mod progress;
-mod reference;
 mod run;
 mod scene;
-mod search;
+mod solutions;
 mod tables;
 mod values;
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use unmixel::Result;
 
 use args::{Arguments, Command};
-use commands::{bench, calibrate, compare, completions, demo, devices, fit, rank, score, simulate};
+use commands::{
+    bench, calibrate, compare, completions, count, demo, devices, fit, info, score, simulate,
+};
 
 /// Exit code for input that cannot be used.
 const BAD_INPUT: u8 = 2;
@@ -56,13 +60,22 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
+    // Threads that a limit forbids would end the program with a panic at their first use.
+    if let Err(error) = rayon::ThreadPoolBuilder::new().build_global() {
+        complain(&format!(
+            "no threads can be started ({error}); raise the limit on memory or processes, or set \
+             RAYON_NUM_THREADS to a smaller number"
+        ));
+        return ExitCode::FAILURE;
+    }
     let done = match arguments.command {
         Command::Fit(args) => fit::run(&args, &interruption()),
+        Command::Info(args) => info::run(&args),
         Command::Demo(args) => demo::run(&args, &interruption()),
         Command::Simulate(args) => simulate::run(&args),
         Command::Calibrate(args) => calibrate::run(&args, &interruption()),
         Command::Score(args) => score::run(&args),
-        Command::Rank(args) => rank::run(&args, &interruption()),
+        Command::Count(args) => count::run(&args, &interruption()),
         Command::Compare(args) => compare::run(&args, &interruption()),
         Command::Bench(args) => bench::run(&args, &interruption()),
         Command::Devices(args) => devices::run(&args),
@@ -71,8 +84,15 @@ pub fn main() -> ExitCode {
     match done {
         Ok(Done::Whole) => ExitCode::SUCCESS,
         Ok(Done::Interrupted) => ExitCode::from(INTERRUPTED),
+        Err(error) if interrupted() => {
+            complain(&format!(
+                "interrupted before there was a result to write: {}",
+                flags::sentence(&error)
+            ));
+            ExitCode::from(INTERRUPTED)
+        }
         Err(error) => {
-            complain(&error.to_string());
+            complain(&flags::sentence(&error));
             if error.is_bad_input() { ExitCode::from(BAD_INPUT) } else { ExitCode::FAILURE }
         }
     }
@@ -89,8 +109,14 @@ fn complain(message: &str) {
 fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         // Coloured on a terminal only; a closed pipe (`unmixel --help | head -1`) is no error.
-        let _ = error.print();
-        return ExitCode::SUCCESS;
+        let printed = error.print().and_then(|()| std::io::stdout().flush());
+        return match printed {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                complain(&format!("standard output: {error}"));
+                ExitCode::FAILURE
+            }
+            _ => ExitCode::SUCCESS,
+        };
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let commands = Arguments::command();
@@ -107,11 +133,21 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(BAD_INPUT)
 }
 
+/// The flag of this process, once a command listens for interruptions.
+static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// Whether the program was interrupted.
+fn interrupted() -> bool {
+    FLAG.get().is_some_and(|flag| flag.load(Ordering::Relaxed))
+}
+
 /// A flag that the first Ctrl-C raises; the second ends the program at once.
 fn interruption() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(FLAG.get_or_init(Arc::default));
     let raised = Arc::clone(&flag);
     // Without a handler Ctrl-C just ends the program: nothing is half-written even then.
+    // With the feature `termination` this is SIGTERM and SIGHUP, too: schedulers send the one, a
+    // terminal that is closed the other.
     let _ = ctrlc::set_handler(move || {
         if raised.swap(true, Ordering::Relaxed) {
             std::process::exit(i32::from(INTERRUPTED));
@@ -127,6 +163,19 @@ fn quiet_drivers() {
         // SAFETY: the program has one thread so far; no other can read the environment now.
         unsafe { std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir()) };
     }
+}
+
+/// Makes the results in a folder visible, and tells of files that had to give way.
+fn commit(folder: &unmixel::results::OutputFolder, kind: &str) -> Result<()> {
+    for kept in folder.commit(kind)? {
+        tell!("note: {kept}");
+    }
+    Ok(())
+}
+
+/// The command as it was given, for records; what is no text in it is shown with a mark.
+fn command() -> Vec<String> {
+    std::env::args_os().map(|part| part.to_string_lossy().into_owned()).collect()
 }
 
 /// Prints results; a reader that has gone away (`unmixel devices | head -1`) is not an error.

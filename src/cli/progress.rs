@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
-use unmixel::engine::svi::Progress;
+use unmixel::{Event, Progress, search};
 
 /// Shows how far a fit is.
 pub struct Display {
@@ -23,15 +23,27 @@ impl Display {
         Display { bar, next_line: 0 }
     }
 
+    /// Takes what a fit says: progress as a bar or now and then, all else as a line.
+    pub fn show(&mut self, event: &Event) {
+        match event {
+            Event::Progress(progress) => self.update(progress),
+            Event::Search(search::Event::Steps(done, total)) => self.searched(*done, *total),
+            Event::Fitted { .. } => {
+                self.finish();
+                tell!("{event}");
+                *self = Display::new();
+            }
+            Event::Start(_) | Event::SearchedPart { .. } => {
+                self.finish();
+                tell!("{event}");
+            }
+            _ => self.line(&event.to_string()),
+        }
+    }
+
     /// Takes the state after a block of steps.
-    pub fn update(&mut self, progress: &Progress) {
-        let speed = f64::from(progress.step) / progress.elapsed.as_secs_f64().max(1e-9);
-        let skipped = if progress.skipped > 0 {
-            format!("  {} skipped", progress.skipped)
-        } else {
-            String::new()
-        };
-        let text = format!("ELBO {:.3} a pixel  {speed:.0} steps/s{skipped}", progress.elbo);
+    fn update(&mut self, progress: &Progress) {
+        let text = progress.summary();
         match &self.bar {
             Some(bar) => {
                 bar.set_length(progress.ceiling.into());
@@ -39,12 +51,7 @@ impl Display {
                 bar.set_message(format!("{text}  {} left", HumanDuration(progress.left)));
             }
             None if progress.step >= self.next_line => {
-                tell!(
-                    "step {}/{}  {text}  {:.1} s left",
-                    progress.step,
-                    progress.ceiling,
-                    progress.left.as_secs_f64()
-                );
+                tell!("{}", Event::Progress(progress.clone()));
                 self.next_line = progress.step + progress.ceiling.div_ceil(LINES);
             }
             None => {}
@@ -52,7 +59,7 @@ impl Display {
     }
 
     /// Takes the steps of a search, all its fits together.
-    pub fn searched(&mut self, done: u64, total: u64) {
+    fn searched(&mut self, done: u64, total: u64) {
         if let Some(bar) = &self.bar {
             bar.set_length(total);
             bar.set_position(done);
@@ -61,7 +68,7 @@ impl Display {
     }
 
     /// A line above the bar, or in the log.
-    pub fn line(&self, text: &str) {
+    fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
             None => tell!("{text}"),
@@ -69,7 +76,7 @@ impl Display {
     }
 
     /// Clears the bar; what it said last is in the summary.
-    pub fn finish(&self) {
+    fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

@@ -2,24 +2,53 @@
 
 use std::path::Path;
 
-use unmixel::io::{OpenOptions, open};
-use unmixel::scene::{Header, LoadOptions, Scene, load};
+use unmixel::io::{mask, open};
+use unmixel::scene::{CubeSource, Header, Scene, load, window};
 use unmixel::{Error, Result};
 
 use super::args::LayoutArgs;
 
 /// Reads a scene and tells what it is.
 pub fn read(path: &Path, layout: &LayoutArgs) -> Result<Scene> {
-    let mut source = open(
-        path,
-        &OpenOptions { rows: layout.rows, cols: layout.cols, variable: layout.variable.clone() },
-    )?;
-    check_size(layout, source.header())?;
-    let name =
-        path.file_stem().map_or_else(|| "scene".into(), |s| s.to_string_lossy().into_owned());
-    let scene = load(source.as_mut(), &name, &LoadOptions { scale: layout.scale })?;
+    let (scene, _) = read_quietly(path, layout)?;
     describe(&scene);
     Ok(scene)
+}
+
+/// Reads a scene, and what its file says about the part that is used.
+pub fn read_quietly(path: &Path, layout: &LayoutArgs) -> Result<(Scene, Header)> {
+    let mut source = open(path, &layout.open_options())?;
+    check_size(layout, source.header())?;
+    let mut options = layout.load_options();
+    let (rows, cols) = (source.header().rows, source.header().cols);
+    if let Some(file) = &layout.mask {
+        options.mask = Some(mask::read(file, rows, cols)?);
+    }
+    if let Some(asked) = layout.window {
+        let (rows, cols) = asked.ranges(rows, cols);
+        source = window(source, rows.clone(), cols.clone())?;
+        options.mask = options.mask.map(|mask| mask.window(rows, cols)).transpose()?;
+    }
+    let name =
+        path.file_stem().map_or_else(|| "scene".into(), |s| s.to_string_lossy().into_owned());
+    let scene = load(&mut Listening(source.as_mut()), &name, &options)?;
+    Ok((scene, source.header().clone()))
+}
+
+/// A source that ends when the program is interrupted: reading a large scene takes minutes.
+struct Listening<'a>(&'a mut dyn CubeSource);
+
+impl CubeSource for Listening<'_> {
+    fn header(&self) -> &Header {
+        self.0.header()
+    }
+
+    fn read_rows(&mut self, first: usize, count: usize, out: &mut [f32]) -> Result<()> {
+        if super::interrupted() {
+            return Err(Error::Fit("the scene was being read".into()));
+        }
+        self.0.read_rows(first, count, out)
+    }
 }
 
 /// Refuses a height or width other than the file's own, where that is no matter of reading it.
@@ -39,26 +68,26 @@ fn check_size(layout: &LayoutArgs, header: &Header) -> Result<()> {
 
 fn describe(scene: &Scene) {
     let wavelengths = match (
-        scene.bands.first().and_then(|b| b.wavelength),
-        scene.bands.last().and_then(|b| b.wavelength),
+        scene.bands().first().and_then(|b| b.wavelength),
+        scene.bands().last().and_then(|b| b.wavelength),
     ) {
         (Some(first), Some(last)) => format!(", {first:.0} to {last:.0} nm"),
         _ => String::new(),
     };
     tell!(
         "scene: {} x {} pixels ({} in use), {} of {} bands{wavelengths}",
-        scene.rows,
-        scene.cols,
-        scene.pixel_index.len(),
-        scene.bands.len(),
-        scene.file_bands
+        scene.rows(),
+        scene.cols(),
+        scene.places().len(),
+        scene.bands().len(),
+        scene.file_bands()
     );
-    if let Some(place) = &scene.georeference {
+    if let Some(place) = scene.georeference() {
         tell!("place: {}", place.sentence());
     }
-    tell!("scale: {}", scene.scaling.rule);
+    tell!("scale: {}", scene.scaling().rule);
     // The rule is among the notes, too.
-    for note in scene.notes.iter().filter(|note| **note != scene.scaling.rule) {
+    for note in scene.notes().iter().filter(|note| **note != scene.scaling().rule) {
         tell!("note: {note}");
     }
 }

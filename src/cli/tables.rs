@@ -3,7 +3,7 @@
 use comfy_table::{ContentArrangement, Table, presets};
 use unmixel::score::Score;
 
-use super::reference::Scores;
+use unmixel::score::Scores;
 
 /// An empty table with a header.
 pub fn table(header: &[&str]) -> Table {

@@ -66,3 +66,32 @@ impl std::str::FromStr for EffectiveBands {
         }
     }
 }
+
+/// How long the search goes on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum SearchArg {
+    Moves(usize),
+    Seconds(f64),
+}
+
+impl std::str::FromStr for SearchArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let seconds = |text: &str| text.parse().ok().filter(|s: &f64| s.is_finite() && *s > 0.0);
+        match text.strip_suffix('s') {
+            Some(number) => seconds(number).map(SearchArg::Seconds),
+            None => text.parse().ok().map(SearchArg::Moves),
+        }
+        .ok_or_else(|| "give a number of moves a round, or a time above 0 as 20s".to_owned())
+    }
+}
+
+impl std::fmt::Display for SearchArg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SearchArg::Moves(moves) => write!(f, "{moves}"),
+            SearchArg::Seconds(seconds) => write!(f, "{seconds}s"),
+        }
+    }
+}

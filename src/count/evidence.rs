@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
-use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::engine::backend::Device;
-use crate::engine::ground::error::Result;
-use crate::engine::model::{BRIGHTNESS_SD, Guide, Model, VARIABILITY_SCALE};
+use crate::engine::backend::{Device, each};
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::interrupt::{Interrupted, unless};
+use crate::engine::model::Model;
+use crate::engine::pixels::Pixels;
 use crate::engine::svi;
 use crate::scene::Cube;
-use crate::starts::{Init, Start, families};
+use crate::starts::{self, Init, Proposal, families};
 use crate::statistics::effective::default_bands;
 
 /// What fits with one number of endmembers reached.
@@ -42,27 +42,34 @@ pub const MOST: usize = 30;
 /// count fewer bands.
 const DIRECTIONS: usize = 10;
 
+/// The model of so many endmembers; the weight of its likelihood is the evidence's own.
+pub type ModelOf<'a> = &'a (dyn Fn(usize) -> Result<Model> + Sync);
+
 /// Fits with 1, 2, 3, ... endmembers until three numbers in a row are worse than the best. `observe` is
 /// told each number; `interrupted` ends with what there is.
 ///
 /// # Errors
 ///
-/// As [`crate::starts`]; a fit that fails is no error.
-pub fn evidence(
+/// As [`crate::starts`], and what devices refuse; a fit that fails is no error.
+pub async fn evidence(
     device: &Device,
+    model: ModelOf<'_>,
     cube: &Cube,
     seed: u64,
     observe: &(dyn Fn(&Evidence) + Sync),
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<Evidence>> {
-    let every = cube.pixels().div_ceil(MOST_PIXELS).max(1);
-    let mut pixels: Vec<usize> = (0..cube.pixels()).step_by(every).collect();
-    // Neighbours on the ground are apart then: see `Scene::scatter`.
-    pixels.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
-    let part = Arc::new(cube.select(&pixels));
-    let (bands, _) = default_bands(&part, DIRECTIONS.min(part.bands() / 2));
+    let part = Pixels::sample(cube, MOST_PIXELS);
+    let directions = DIRECTIONS.min(part.bands() / 2);
+    let cube = Arc::clone(part.cube());
+    let weighing = unless(interrupted, move |_| Ok(default_bands(&cube, directions).0));
+    let bands = match weighing {
+        Ok(bands) => bands,
+        Err(Error::Interrupted) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
     let weight = bands / part.bands().max(1) as f64;
-    let most = MOST.min(part.bands()).min(part.pixels());
+    let most = MOST.min(part.bands()).min(part.count());
     let mut found: Vec<Evidence> = Vec::new();
     let mut since_best = 0;
     // Side by side go two numbers, which fill a small machine: more would be thrown away at the end.
@@ -70,16 +77,22 @@ pub fn evidence(
         if since_best >= PATIENCE || interrupted() {
             break;
         }
-        let of = |k: usize| -> Result<Evidence> {
-            let elbo = best_of(device, &part, k, weight, seed, interrupted)?;
+        let of = async |(k, starts): (usize, Vec<Proposal>)| -> Result<Evidence> {
+            let model = Model { likelihood_weight: weight, ..model(k)? };
+            let elbo = best_of(device, &part, starts, &model, seed, interrupted).await?;
             Ok(Evidence { endmembers: k, elbo })
         };
-        let numbers: Vec<usize> = (first..=(first + 1).min(most)).collect();
-        let pair: Vec<Evidence> = if device.is_cpu() {
-            numbers.into_par_iter().map(of).collect::<Result<_>>()?
-        } else {
-            numbers.into_iter().map(of).collect::<Result<_>>()?
-        };
+        let mut numbers = Vec::new();
+        for k in first..=(first + 1).min(most) {
+            let cube = Arc::clone(part.cube());
+            let find = move |_: Interrupted| families(&cube, k, &STARTS, STARTS.len(), true, seed);
+            match unless(interrupted, find) {
+                Ok(starts) => numbers.push((k, starts)),
+                Err(Error::Interrupted) => return Ok(found),
+                Err(error) => return Err(error),
+            }
+        }
+        let pair = each(device, numbers, of).await?;
         if interrupted() {
             // Fits cut short cannot be compared.
             break;
@@ -103,35 +116,26 @@ pub fn best(all: &[Evidence]) -> Option<(usize, f64)> {
     })
 }
 
-fn best_of(
+async fn best_of(
     device: &Device,
-    cube: &Arc<Cube>,
-    k: usize,
-    likelihood_weight: f64,
+    pixels: &Pixels,
+    starts: Vec<Proposal>,
+    model: &Model,
     seed: u64,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<f64>> {
-    let model = Model {
-        brightness: Some(BRIGHTNESS_SD),
-        variability: Some(VARIABILITY_SCALE),
-        guide: Guide::FullRank,
-        likelihood_weight,
-        ..Model::new(k)
-    };
     let settings = svi::Settings { steps: STEPS, early_stop: false, seed, ..Default::default() };
-    let starts = families(cube, k, &STARTS, STARTS.len(), true, seed)?;
-    let fit = |endmembers| -> Option<f64> {
-        let start = Start::around(cube, endmembers, true, "").ok()?;
-        let state = svi::begin(&model, &settings, cube, &start).ok()?;
-        let fit = svi::fit(device, &model, &settings, cube, state, &mut |_| (), interrupted);
-        fit.ok()?.elbo()
+    let fit = async |endmembers| -> Result<Option<f64>> {
+        let guide = starts::begin(model, &settings, pixels, endmembers)?;
+        let fit = svi::fit(device, &settings, pixels, guide, &mut |_| (), interrupted).await?;
+        Ok(fit.elbo())
     };
-    let elbos: Vec<Option<f64>> = if device.is_cpu() {
-        starts.into_par_iter().map(|one| fit(one.endmembers)).collect()
-    } else {
-        starts.into_iter().map(|one| fit(one.endmembers)).collect()
+    let elbo = async |one: Proposal| match fit(one.endmembers).await {
+        // A fit that fails is no error: others may succeed.
+        Err(Error::Fit(_)) => Ok(None),
+        result => result,
     };
-    Ok(elbos.into_iter().flatten().reduce(f64::max))
+    Ok(each(device, starts, elbo).await?.into_iter().flatten().reduce(f64::max))
 }
 
 #[cfg(test)]

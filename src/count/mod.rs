@@ -14,7 +14,7 @@ use ndarray::Array2;
 use serde::Serialize;
 
 use crate::engine::ground::error::{Error, Result};
-use crate::scene::Cube;
+use crate::scene::Scene;
 use crate::statistics::moments::{mean_spectrum, second_moment};
 
 pub use evidence::{Evidence, MOST, MOST_PIXELS, STEPS, evidence};
@@ -31,7 +31,7 @@ pub struct Estimate {
 
 /// The evidence on the number of endmembers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Rank {
+pub struct Count {
     /// One a method and setting.
     pub estimates: Vec<Estimate>,
     /// Short fits with 1, 2, 3, ... endmembers; empty without fits.
@@ -50,7 +50,7 @@ pub struct Rank {
     pub hysime_error: Vec<f64>,
 }
 
-/// Estimates the number of endmembers of a cube of N pixels and L bands. Cost: N L^2 and a few L^3.
+/// Estimates the number of endmembers of a scene of N pixels and L bands. Cost: N L^2 and a few L^3.
 ///
 /// HFC with noise whitening (Chang and Du 2004, "Estimation of number of spectrally distinct signal
 /// sources in hyperspectral imagery", IEEE TGRS 42) at five false-alarm rates, and HySime
@@ -58,14 +58,15 @@ pub struct Rank {
 /// from two sources: what a regression of each band on all others leaves, as in the paper, which
 /// takes noise that bands share, and variability between pixels, for signal; and what
 /// neighbouring pixels do not share, which takes the slopes of the scene for noise. Recommended is the
-/// smaller of the latter two. Neighbours are pixels that follow each other in the cube. One band has
+/// smaller of the latter two. Neighbours are valid pixels that follow each other in the image. One band has
 /// one endmember.
 ///
 /// # Errors
 ///
 /// [`Error::Scene`] when there are fewer than two pixels more than bands, too few for the
 /// regressions, or a value is not finite.
-pub fn rank(cube: &Cube) -> Result<Rank> {
+pub fn count(scene: &Scene) -> Result<Count> {
+    let cube = scene.cube();
     let (pixels, bands) = (cube.pixels(), cube.bands());
     if bands == 0 || pixels < bands + 2 {
         return Err(Error::Scene(format!(
@@ -110,7 +111,7 @@ pub fn rank(cube: &Cube) -> Result<Rank> {
         "the smaller of HySime with noise from bands ({upper}) and from neighbours ({subspace}); on \
          real scenes an upper end."
     );
-    Ok(Rank {
+    Ok(Count {
         estimates,
         evidence: Vec::new(),
         recommended,
@@ -121,7 +122,7 @@ pub fn rank(cube: &Cube) -> Result<Rank> {
     })
 }
 
-impl Rank {
+impl Count {
     /// Takes what [`evidence`] found: the number with the highest ELBO is recommended, where a larger one must gain 0.2 %. Without any
     /// the recommendation stays.
     pub fn with_evidence(mut self, found: Vec<Evidence>) -> Self {

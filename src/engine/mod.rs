@@ -9,3 +9,4 @@ pub mod model;
 pub mod passes;
 pub mod pixels;
 pub mod svi;
+pub mod wait;

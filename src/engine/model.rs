@@ -1,7 +1,7 @@
 //! The model on one page: what is assumed, with equation numbers of `docs/model.md`.
 
 /// Noise of the observed spectra.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Noise {
     /// One standard deviation for the whole scene.
@@ -17,9 +17,9 @@ pub enum Noise {
 pub const MOST_COVARIANCE_BANDS: usize = 300;
 
 /// Variational family (equations 8 and 26).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Guide {
+pub enum Family {
     /// Independent normals (Pyro's `AutoDiagonalNormal`).
     MeanField,
     /// One multivariate normal a pixel, by its Cholesky factor.
@@ -37,18 +37,18 @@ pub enum Guide {
 /// a column a lane.
 pub const MOST_RANK: usize = 64;
 
-impl Guide {
+impl Family {
     /// R, or 0 where the latents have no directions in common.
     pub fn rank(self) -> usize {
         match self {
-            Guide::LowRank { rank } => rank,
+            Family::LowRank { rank } => rank,
             _ => 0,
         }
     }
 }
 
 /// What of the endmembers' guide stays as a fit finds it, while the rest is fitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Held {
     /// Nothing: all is fitted.
@@ -61,7 +61,7 @@ pub enum Held {
 
 /// The prior of a standard deviation, as terms of `x = log sd`:
 /// `log p(x) = x * jacobian - exp(2x) * quadratic / 2 - (x - centre)^2 * precision / 2 + constant`.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ScalePrior {
     pub(crate) jacobian: f64,
     pub(crate) quadratic: f64,
@@ -104,7 +104,7 @@ pub const VARIABILITY_SCALE: f64 = 0.02;
 pub const EFFECTIVE_BANDS: f64 = 16.0;
 
 /// The generative model and its hyperparameters (equations 1 to 6). Reflectance is in 0..1.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Model {
     /// Number of endmembers, K >= 1.
     pub endmembers: usize,
@@ -133,7 +133,7 @@ pub struct Model {
     /// Weight of the likelihood, in (0, 1]: independent bands over bands. 1 is the plain model.
     pub likelihood_weight: f64,
     /// Variational family.
-    pub guide: Guide,
+    pub family: Family,
     /// What of the endmembers' guide stays as a fit finds it.
     pub held: Held,
 }
@@ -154,7 +154,7 @@ impl Model {
             brightness: None,
             variability: None,
             likelihood_weight: 1.0,
-            guide: Guide::MeanField,
+            family: Family::MeanField,
             held: Held::Nothing,
         }
     }

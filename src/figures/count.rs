@@ -3,7 +3,7 @@
 use super::axes::{Axes, BODY};
 use super::canvas::{Align, Canvas, Pen};
 use super::color::{INK, MUTED, Rgb, endmember_color};
-use crate::count::Rank;
+use crate::count::Count;
 use crate::engine::ground::error::Result;
 
 const WIDTH: f32 = 1100.0;
@@ -25,7 +25,7 @@ struct Panel {
 ///
 /// # Errors
 /// When there is not enough memory for the picture.
-pub fn count_png(rank: &Rank, title: &str) -> Result<Vec<u8>> {
+pub fn count_png(rank: &Count, title: &str) -> Result<Vec<u8>> {
     let panels = panels(rank);
     let height = PANEL * panels.len() as f32 + MARGIN;
     let mut canvas = Canvas::new(WIDTH as usize, height as usize)?;
@@ -58,7 +58,7 @@ pub fn count_png(rank: &Rank, title: &str) -> Result<Vec<u8>> {
     canvas.png()
 }
 
-fn panels(rank: &Rank) -> Vec<Panel> {
+fn panels(rank: &Count) -> Vec<Panel> {
     let largest = rank.estimates.iter().map(|e| e.endmembers).max().unwrap_or(1);
     let shown = (largest + BEYOND).min(rank.eigenvalues.len()).max(1);
     let logs = |values: &[f64]| {

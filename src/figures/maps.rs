@@ -11,9 +11,9 @@ use crate::engine::ground::error::Result;
 /// Maps with a longer side are reduced: larger pictures open slowly, and no screen shows them.
 const LONGEST_SIDE: usize = 4000;
 /// What the longer side of a map is enlarged to, in pixels.
-const TARGET: usize = 700;
+pub(super) const TARGET: usize = 700;
 /// The same where three maps share a picture.
-const TARGET_OF_THREE: usize = 420;
+pub(super) const TARGET_OF_THREE: usize = 420;
 /// The scale of a map ends at this share of its values, so that a few odd pixels do not darken all
 /// the others.
 const SHARE_ON_SCALE: f64 = 0.995;
@@ -165,7 +165,7 @@ fn root_mean_square(values: &Array2<f32>) -> Option<f64> {
     (count > 0).then(|| (sum / count as f64).sqrt())
 }
 
-fn notes(notes: &[&str]) -> Vec<String> {
+pub(super) fn notes(notes: &[&str]) -> Vec<String> {
     notes.iter().filter(|n| !n.is_empty()).map(|n| (*n).to_owned()).collect()
 }
 
@@ -188,13 +188,13 @@ fn panel(
     Panel { caption: caption.to_owned(), raster, bar }
 }
 
-fn reduction_factor(rows: usize, cols: usize) -> usize {
+pub(super) fn reduction_factor(rows: usize, cols: usize) -> usize {
     rows.max(cols).div_ceil(LONGEST_SIDE).max(1)
 }
 
 /// Means of square blocks, missing values left out, and a sentence that says so; the values
 /// themselves and no sentence when the map is small enough.
-fn reduce(values: ArrayView2<'_, f32>) -> (Array2<f32>, String) {
+pub(super) fn reduce(values: ArrayView2<'_, f32>) -> (Array2<f32>, String) {
     let (rows, cols) = values.dim();
     let factor = reduction_factor(rows, cols);
     if factor == 1 {

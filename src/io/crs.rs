@@ -6,6 +6,9 @@
 
 use crate::scene::Crs;
 
+/// A number, or text that is none.
+type Attribute = Result<f64, &'static str>;
+
 /// Text longer than this is no description of a coordinate system.
 const LONGEST: usize = 1 << 16;
 /// Deeper nesting is no well-known text.
@@ -121,10 +124,10 @@ pub(crate) fn utm(zone: u32, south: bool, datum: &str) -> Option<Crs> {
 
 /// How the CF conventions say the system, as attributes of a grid mapping: numbers, or the text of
 /// those that are none. Empty for a projection that they do not know, and for unknown systems.
-pub(crate) fn conventions(crs: &Crs) -> Vec<(&'static str, Result<f64, &'static str>)> {
+pub(crate) fn conventions(crs: &Crs) -> Vec<(&'static str, Attribute)> {
     let Some(node) = crs.wkt.as_deref().and_then(Node::parse) else { return Vec::new() };
     let spheroid = node.find("SPHEROID").or_else(|| node.find("ELLIPSOID"));
-    let mut list: Vec<(&'static str, Result<f64, &'static str>)> = Vec::new();
+    let mut list: Vec<(&'static str, Attribute)> = Vec::new();
     let method = node.find("PROJECTION").and_then(Node::name).unwrap_or_default().to_lowercase();
     let parameter =
         |names: &[&str]| names.iter().find_map(|name| node.parameter(name)).unwrap_or(0.0);

@@ -69,8 +69,9 @@ fn read_arrays(path: &Path, rows: Option<usize>, cols: Option<usize>) -> Result<
             let (height, width) = match array.shape[..] {
                 [height, width, _] => (height, width),
                 _ => {
-                    let rows = rows.map_or_else(|| file.count("nRow"), |r| Ok(Some(r)))?;
-                    let cols = cols.map_or_else(|| file.count("nCol"), |c| Ok(Some(c)))?;
+                    let size = file.stated_size()?;
+                    let rows = rows.or(size.rows);
+                    let cols = cols.or(size.cols);
                     rows.zip(cols).ok_or_else(|| {
                         file.error(format!(
                             "`{}` is {}, one row of pixels; give the size of the image with --rows \

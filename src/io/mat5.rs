@@ -9,10 +9,10 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use memmap2::Mmap;
-
 use super::arrays::{Arrays, NamedArray};
-use super::numbers::{Kind, Numbers, map_file};
+use super::bytes::{FileBytes, Stream, with_stream};
+use super::numbers::{Kind, Numbers};
+use super::open::known_content;
 use crate::engine::ground::error::{Error, Result};
 
 const HEADER: usize = 128;
@@ -22,7 +22,11 @@ const UINT32: u32 = 6;
 const MATRIX: u32 = 14;
 const COMPRESSED: u32 = 15;
 
-/// One variable, read.
+/// Bytes of a variable that are looked at before its values: flags, dimensions and the name, which
+/// MATLAB keeps to 63 letters.
+const DESCRIPTION: usize = 1 << 16;
+
+/// One variable; its values are still where they were.
 enum Variable {
     Array(NamedArray),
     Other(String, String),
@@ -32,13 +36,15 @@ enum Variable {
 
 /// Reads every variable of the file.
 pub(crate) fn read(path: &Path) -> Result<Arrays> {
-    let map = map_file(path)?;
-    let big_endian = check_header(&map).map_err(|why| Error::file(path, why))?;
-    let mut found = Arrays { path: path.to_owned(), arrays: Vec::new(), others: Vec::new() };
-    let mut at = HEADER;
-    while at < map.len() {
+    let file = FileBytes::open(path)?;
+    let start = file.first(0..file.len(), HEADER)?;
+    let big_endian = check_header(&start, file.len()).map_err(|why| Error::file(path, why))?;
+    let mut found =
+        Arrays { path: path.to_owned(), arrays: Vec::new(), others: Vec::new(), matlab: true };
+    let mut at = HEADER as u64;
+    while at < file.len() {
         let position = found.arrays.len() + found.others.len() + 1;
-        let (variable, next) = read_variable(&map, at, big_endian).map_err(|why| {
+        let (variable, next) = read_variable(&file, at, big_endian)?.map_err(|why| {
             Error::file(
                 path,
                 format!(
@@ -63,24 +69,28 @@ pub(crate) fn is_mat(start: &[u8]) -> bool {
 }
 
 /// Gives the byte order, or why the file is not MAT v5.
-fn check_header(bytes: &[u8]) -> Result<bool, String> {
+fn check_header(bytes: &[u8], held: u64) -> Result<bool, String> {
     let convert = "In MATLAB, load it and `save('new.mat', ..., '-v7')`; in Python, write it with \
                    scipy.io.savemat.";
     let order = bytes.get(126..128);
-    // Version 4 has no text: it starts with a number below 5000, so with a zero byte.
-    if !matches!(order, Some(b"IM" | b"MI")) && bytes.iter().take(4).any(|b| *b == 0) {
-        return Err(format!("is a MATLAB version 4 file, which is not read. {convert}"));
+    if let (false, Some(what)) = (matches!(order, Some(b"IM" | b"MI")), known_content(bytes)) {
+        return Err(format!("is called .mat, but {what}"));
     }
     let (Some(_), Some(version)) = (bytes.get(..HEADER), bytes.get(124..126)) else {
         return Err(format!(
-            "holds {} bytes, fewer than the {HEADER} of a MATLAB header: the file is cut short.",
-            bytes.len()
+            "holds {held} bytes, fewer than the {HEADER} of a MATLAB header: the file is cut short."
         ));
     };
     let big_endian = match order {
         Some(b"IM") => false,
         Some(b"MI") => true,
-        _ => return Err("is not a MATLAB v5 file: bytes 126 and 127 are not `IM` or `MI`.".into()),
+        _ => {
+            return Err(
+                "is not a MATLAB file of version 4 or 5: bytes 126 and 127 are not `IM` or \
+                        `MI`."
+                    .into(),
+            );
+        }
     };
     match (big_endian, version) {
         (false, [0, 1]) | (true, [1, 0]) => Ok(big_endian),
@@ -92,64 +102,71 @@ fn check_header(bytes: &[u8]) -> Result<bool, String> {
     }
 }
 
-/// Reads the variable at byte `at` and gives where the next begins.
-fn read_variable(
-    map: &Arc<Mmap>,
-    at: usize,
-    big_endian: bool,
-) -> Result<(Variable, usize), String> {
+/// A variable and where the next begins, or why there is none.
+type Next = Result<(Variable, u64), String>;
+
+/// Reads the variable at byte `at`.
+fn read_variable(file: &Arc<FileBytes>, at: u64, big_endian: bool) -> Result<Next> {
     let short = || "it ends before its stated size".to_owned();
-    let mut cursor = Cursor { bytes: map, at, big_endian };
-    let (kind, size) = (cursor.u32().ok_or_else(short)?, cursor.u32().ok_or_else(short)?);
-    let end = cursor.at.checked_add(size as usize).ok_or_else(short)?;
-    let body = map.get(cursor.at..end).ok_or_else(short)?;
-    match kind {
+    let tag = file.first(at..(at + 8).min(file.len()), 8)?;
+    let mut cursor = Cursor { bytes: &tag, len: tag.len(), at: 0, big_endian };
+    let (Some(kind), Some(size)) = (cursor.u32(), cursor.u32()) else { return Ok(Err(short())) };
+    let start = at + 8;
+    let end = start + u64::from(size);
+    if end > file.len() {
+        return Ok(Err(short()));
+    }
+    Ok(match kind {
         MATRIX => {
-            let start = cursor.at;
+            let bytes = file.first(start..end, DESCRIPTION)?;
             let keep = |range: Range<usize>, kind| {
-                Numbers::mapped(map, start + range.start..start + range.end, kind, big_endian)
+                let range = start + range.start as u64..start + range.end as u64;
+                Numbers::in_file(file, range, kind, big_endian)
             };
             // Padding to a multiple of 8 counts as part of the size here, as MATLAB writes it.
-            Ok((read_matrix(body, big_endian, keep)?, end))
+            read_matrix(&bytes, size as usize, big_endian, keep).map(|found| (found, end))
         }
-        COMPRESSED => {
-            let inner = inflate(body)?;
-            let mut cursor = Cursor { bytes: &inner, at: 0, big_endian };
-            let kind = cursor.u32().ok_or_else(short)?;
-            let size = cursor.u32().ok_or_else(short)? as usize;
-            if kind != MATRIX {
-                return Err(format!("it unpacks to an element of type {kind}, not to an array"));
-            }
-            let matrix = inner.get(8..).and_then(|b| b.get(..size)).ok_or_else(short)?;
-            let keep = |range, kind| {
-                matrix.get(range).map(|b: &[u8]| Numbers::owned(b.to_vec(), kind, big_endian))
-            };
-            Ok((read_matrix(matrix, big_endian, keep)?, end))
-        }
+        COMPRESSED => read_packed(file, start..end, big_endian).map(|found| (found, end)),
         other => Err(format!("it has the element type {other}; an array was expected")),
-    }
+    })
 }
 
-/// Unpacks a zlib stream, memory growing only with what really comes out of it.
-fn inflate(packed: &[u8]) -> Result<Vec<u8>, String> {
-    let mut out = Vec::new();
-    // An element states its size in 32 bits, so more cannot be meant.
-    let mut stream = flate2::read::ZlibDecoder::new(packed).take(u64::from(u32::MAX) + 8);
-    let mut block = vec![0; 1 << 16];
-    loop {
-        let n =
-            stream.read(&mut block).map_err(|e| format!("its compressed data are bad ({e})"))?;
-        if n == 0 {
-            return Ok(out);
-        }
-        out.try_reserve(n).map_err(|_| "memory does not suffice for it".to_owned())?;
-        out.extend(block.iter().take(n));
+/// Reads the description of a compressed variable; its values are unpacked when they are wanted.
+fn read_packed(
+    file: &Arc<FileBytes>,
+    range: Range<u64>,
+    big_endian: bool,
+) -> Result<Variable, String> {
+    let short = || "it ends before its stated size".to_owned();
+    let stream = Stream::Zlib(range);
+    let mut start = Vec::new();
+    with_stream(file, &stream, |unpacked| {
+        unpacked.take(DESCRIPTION as u64 + 8).read_to_end(&mut start)
+    })?
+    .map_err(|e| format!("its compressed data are bad ({e})"))?;
+    let mut cursor = Cursor { bytes: &start, len: start.len(), at: 0, big_endian };
+    let kind = cursor.u32().ok_or_else(short)?;
+    let size = cursor.u32().ok_or_else(short)? as usize;
+    if kind != MATRIX {
+        return Err(format!("it unpacks to an element of type {kind}, not to an array"));
     }
+    let body = start.get(8..).unwrap_or_default();
+    let body = body.get(..size).unwrap_or(body);
+    if body.len() < size.min(DESCRIPTION) {
+        return Err(short());
+    }
+    let keep = |range: Range<usize>, kind| {
+        let place = (8 + range.start as u64, range.end - range.start);
+        Some(Numbers::packed(file, stream.clone(), place, kind, big_endian))
+    };
+    read_matrix(body, size, big_endian, keep)
 }
 
-/// Reads the parts of an array element; `keep` takes hold of the numbers at a range of `bytes`.
+/// Reads the parts of an array element of `len` bytes that begins with `bytes`; `keep` takes hold of
+/// the numbers at a range of the element.
 fn read_matrix(
     bytes: &[u8],
+    len: usize,
     big_endian: bool,
     keep: impl Fn(Range<usize>, Kind) -> Option<Numbers>,
 ) -> Result<Variable, String> {
@@ -157,12 +174,12 @@ fn read_matrix(
     if bytes.is_empty() {
         return Ok(Variable::Hidden);
     }
-    let mut cursor = Cursor { bytes, at: 0, big_endian };
+    let mut cursor = Cursor { bytes, len, at: 0, big_endian };
     let (kind, flags) = cursor.element().ok_or_else(short)?;
     if kind != UINT32 || flags.len() < 4 {
         return Err("its flags are not where they belong".into());
     }
-    let flags = Cursor { bytes, at: flags.start, big_endian }.u32().ok_or_else(short)?;
+    let flags = Cursor { bytes, len, at: flags.start, big_endian }.u32().ok_or_else(short)?;
     let class = match flags & 0xff {
         1 => Some("a cell array"),
         2 => Some("a struct"),
@@ -180,7 +197,7 @@ fn read_matrix(
     if kind != INT32 || dims.len() < 8 || dims.len() % 4 != 0 {
         return Err("its dimensions are not where they belong".into());
     }
-    let mut lengths = Cursor { bytes, at: dims.start, big_endian };
+    let mut lengths = Cursor { bytes, len, at: dims.start, big_endian };
     let shape = (0..dims.len() / 4)
         .map(|_| lengths.u32().and_then(|n| i32::try_from(n).ok()?.try_into().ok()))
         .collect::<Option<Vec<usize>>>()
@@ -224,6 +241,8 @@ fn read_matrix(
 /// Reads tags and numbers; `None` past the end.
 struct Cursor<'a> {
     bytes: &'a [u8],
+    /// Length of the element of which `bytes` is the start.
+    len: usize,
     at: usize,
     big_endian: bool,
 }
@@ -251,7 +270,9 @@ impl Cursor<'_> {
             (tag & 0xffff, len, 4)
         };
         let range = self.at..self.at.checked_add(len)?;
-        self.bytes.get(range.clone())?;
+        if range.end > self.len {
+            return None;
+        }
         // The last padding of a file may be missing.
         self.at = self.at.checked_add(padded)?;
         Some((kind, range))

@@ -1,19 +1,19 @@
 //! NumPy's NPY and NPZ.
 //!
-//! ndarray-npy parses the header; the values are taken from the mapped file or out of the archive
-//! here, because its own reader allocates whatever size a header states.
+//! ndarray-npy parses the header; the values are taken from the file or out of the archive here, because its own reader allocates whatever size a header states.
 
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::path::Path;
 
 use ndarray_npy::npy::header::Header as NpyHeader;
 
+use super::array_scene;
 use super::arrays::{Arrays, NamedArray};
-use super::numbers::{Kind, Numbers, map_file};
+use super::bytes::{FileBytes, Stream};
+use super::numbers::{Kind, Numbers};
 use super::open::OpenOptions;
-use super::strided::{Order, Strided};
+use super::strided::Strided;
 use crate::engine::ground::error::{Error, Result};
-use crate::scene::Header;
 
 /// The limit that NumPy itself sets on what it parses.
 const LONGEST_HEADER: usize = 10_000;
@@ -27,18 +27,21 @@ pub(crate) fn is_npz(start: &[u8]) -> bool {
     start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06")
 }
 
-/// Reads every array of an NPZ, or the one of an NPY (its name is empty).
+/// Finds every array of an NPZ, or the one of an NPY (its name is empty). Values stay in the file
+/// until they are read.
 pub(crate) fn read(path: &Path) -> Result<Arrays> {
-    let mut found = Arrays { path: path.to_owned(), arrays: Vec::new(), others: Vec::new() };
-    let map = map_file(path)?;
-    if is_npy(&map) {
-        let (layout, start) = parse_header(&map).map_err(|why| Error::file(path, why))?;
+    let mut found =
+        Arrays { path: path.to_owned(), arrays: Vec::new(), others: Vec::new(), matlab: false };
+    let file = FileBytes::open(path)?;
+    let start = file.first(0..file.len(), LONGEST_HEADER + 12)?;
+    if is_npy(&start) {
+        let (layout, start) = parse_header(&start).map_err(|why| Error::file(path, why))?;
         let stated = layout.bytes().map_err(|why| Error::file(path, why))?;
-        let held = map.len().saturating_sub(start);
-        let numbers = start
-            .checked_add(stated)
-            .filter(|_| stated == held)
-            .and_then(|end| Numbers::mapped(&map, start..end, layout.kind, layout.big_endian))
+        let start = start as u64;
+        let held = file.len().saturating_sub(start);
+        let numbers = (stated as u64 == held)
+            .then(|| Numbers::in_file(&file, start..file.len(), layout.kind, layout.big_endian))
+            .flatten()
             .ok_or_else(|| Error::file(path, layout.mismatch(stated, held)))?;
         found.arrays.push(layout.named(String::new(), numbers));
         return Ok(found);
@@ -46,26 +49,29 @@ pub(crate) fn read(path: &Path) -> Result<Arrays> {
     let damaged = |what: String| {
         Error::file(path, format!("{what}. The archive is damaged or cut short; save it again."))
     };
-    let mut zip = zip::ZipArchive::new(Cursor::new(&map[..]))
+    let mut zip = super::bytes::archive(&file)
         .map_err(|e| damaged(format!("cannot be read as an NPZ archive ({e})")))?;
     for index in 0..zip.len() {
         let mut entry = zip
             .by_index(index)
             .map_err(|e| damaged(format!("its entry number {} cannot be read ({e})", index + 1)))?;
         let name = entry.name().strip_suffix(".npy").unwrap_or(entry.name()).to_owned();
-        let bytes = unpack(&mut entry)
+        let size = entry.size();
+        let mut start = Vec::new();
+        Read::take(&mut entry, LONGEST_HEADER as u64 + 12)
+            .read_to_end(&mut start)
             .map_err(|e| damaged(format!("its entry `{name}` cannot be unpacked ({e})")))?;
-        match parse_header(&bytes) {
+        match parse_header(&start) {
             Ok((layout, start)) => {
                 let within = |why| Error::file(path, format!("its array `{name}`: {why}"));
                 let stated = layout.bytes().map_err(within)?;
-                let held = bytes.len().saturating_sub(start);
-                if stated != held {
+                let held = size.saturating_sub(start as u64);
+                if stated as u64 != held {
                     return Err(within(layout.mismatch(stated, held)));
                 }
-                let mut data = bytes;
-                data.drain(..start);
-                let numbers = Numbers::owned(data, layout.kind, layout.big_endian);
+                let place = (start as u64, stated);
+                let (kind, big_endian) = (layout.kind, layout.big_endian);
+                let numbers = Numbers::packed(&file, Stream::Zip(index), place, kind, big_endian);
                 found.arrays.push(layout.named(name, numbers));
             }
             // Text, objects and foreign files may lie beside the arrays.
@@ -75,55 +81,9 @@ pub(crate) fn read(path: &Path) -> Result<Arrays> {
     Ok(found)
 }
 
-/// Opens the cube: the array `cube`, or the only one with three axes, or one of pixels x bands
-/// (row-major pixels) with the size from `options`.
+/// Opens the scene among the arrays of an NPZ, or the one of an NPY.
 pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Strided> {
-    let mut file = read(path)?;
-    let spatial: Vec<usize> = (0..file.arrays.len())
-        .filter(|i| file.arrays.get(*i).is_some_and(|a| a.shape.len() == 3))
-        .collect();
-    let flat: Vec<usize> = (0..file.arrays.len())
-        .filter(|i| file.arrays.get(*i).is_some_and(|a| a.shape.len() == 2))
-        .collect();
-    let named = file.arrays.iter().position(|a| a.name == "cube");
-    let chosen = match (named, &spatial[..], &flat[..]) {
-        (Some(index), _, _) => index,
-        (None, [index], _) | (None, [], [index]) => *index,
-        _ => {
-            return Err(file.error(format!(
-                "has no array `cube` and not exactly one array with three axes; it holds {}. Save \
-                 the cube as `cube`, ordered rows x columns x bands.",
-                file.inventory()
-            )));
-        }
-    };
-    let mut header = Header::default();
-    let order;
-    let Some(array) = file.arrays.get(chosen) else {
-        return Err(file.error("holds no array."));
-    };
-    match array.shape[..] {
-        [rows, cols, bands] => {
-            (header.rows, header.cols, header.bands) = (rows, cols, bands);
-            order = if array.fortran { Order::BandColRow } else { Order::RowColBand };
-        }
-        [pixels, bands] => {
-            let (rows, cols) = options.size_for(path, pixels, None, None)?;
-            (header.rows, header.cols, header.bands) = (rows, cols, bands);
-            order = if array.fortran { Order::BandRowCol } else { Order::RowColBand };
-        }
-        _ => {
-            return Err(file.error(format!(
-                "its array has the size {}; a cube has three axes, rows x columns x bands.",
-                array.size()
-            )));
-        }
-    }
-    let (wavelengths, note) = file.wavelengths(header.bands);
-    header.wavelengths = wavelengths;
-    header.notes.extend(note);
-    let array = file.arrays.swap_remove(chosen);
-    Strided::new(path, header, array.numbers, order)
+    array_scene::open(path, read(path)?, options)
 }
 
 /// How an NPY lays its values out.
@@ -142,7 +102,7 @@ impl Layout {
         })
     }
 
-    fn mismatch(&self, stated: usize, held: usize) -> String {
+    fn mismatch(&self, stated: usize, held: u64) -> String {
         format!(
             "the size {:?} takes {stated} bytes, but {held} follow the header. The file is damaged \
              or cut short; save it again.",
@@ -181,6 +141,7 @@ fn parse_header(bytes: &[u8]) -> Result<(Layout, usize), String> {
         .map_err(|e| format!("has an NPY header that cannot be read ({e})."))?;
     let descriptor = header.type_descriptor.as_string().map_or("", String::as_str);
     let kind = match descriptor.get(1..) {
+        Some("f2") => Kind::F16,
         Some("f4") => Kind::F32,
         Some("f8") => Kind::F64,
         Some("u1" | "b1") => Kind::U8,
@@ -193,7 +154,7 @@ fn parse_header(bytes: &[u8]) -> Result<(Layout, usize), String> {
         Some("i8") => Kind::I64,
         _ => {
             return Err(format!(
-                "has values of the type {}; whole numbers and float32 or float64 are read.",
+                "has values of the type {}; whole numbers and floating-point numbers are read.",
                 header.type_descriptor
             ));
         }
@@ -205,18 +166,4 @@ fn parse_header(bytes: &[u8]) -> Result<(Layout, usize), String> {
         shape: header.shape,
     };
     Ok((layout, start + len))
-}
-
-/// Unpacks an entry, memory growing only with what really comes out of it.
-fn unpack(entry: &mut impl Read) -> std::io::Result<Vec<u8>> {
-    let mut out = Vec::new();
-    let mut block = vec![0; 1 << 16];
-    loop {
-        let n = entry.read(&mut block)?;
-        if n == 0 {
-            return Ok(out);
-        }
-        out.try_reserve(n).map_err(|_| std::io::Error::from(std::io::ErrorKind::OutOfMemory))?;
-        out.extend(block.iter().take(n));
-    }
 }

@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::{envi, hdf5, mat, mat5, npy, tiff};
+use super::evidence::{Axis, PixelOrder};
+use super::{envi, hdf5, mat, mat4, mat5, npy, tiff};
 use crate::engine::ground::error::{Error, Result};
 use crate::scene::CubeSource;
 
@@ -16,6 +17,10 @@ pub struct OpenOptions {
     pub cols: Option<usize>,
     /// The array that is the scene, in a file of several.
     pub variable: Option<String>,
+    /// The order of the array's axes, those of length 1 left out.
+    pub axes: Option<Vec<Axis>>,
+    /// The order of pixels that lie in one line.
+    pub pixel_order: Option<PixelOrder>,
 }
 
 impl OpenOptions {
@@ -25,6 +30,7 @@ impl OpenOptions {
     pub(crate) fn size_for(
         &self,
         path: &Path,
+        name: &str,
         pixels: usize,
         file_rows: Option<usize>,
         file_cols: Option<usize>,
@@ -39,8 +45,9 @@ impl OpenOptions {
                 return Err(Error::file(
                     path,
                     format!(
-                        "holds {pixels} flat pixels and does not say how they lie in rows and \
-                         columns; give --rows and --cols."
+                        "holds {pixels} flat pixels{} and does not say how they lie in rows and \
+                         columns; give --rows and --cols.",
+                        if name.is_empty() { String::new() } else { format!(" in `{name}`") }
                     ),
                 ));
             }
@@ -63,8 +70,8 @@ impl OpenOptions {
     }
 }
 
-/// Opens the scene at `path`: ENVI (the header or the data file), MATLAB v5, NPY or NPZ, told apart
-/// by content.
+/// Opens the scene at `path`: ENVI (the header or the data file), MATLAB v4 to v7.3, GeoTIFF, HDF5,
+/// NetCDF-4, NPY or NPZ, told apart by content.
 ///
 /// Values are not read yet where the file can be mapped. Fails when the file is of another format,
 /// damaged, or does not say its size.
@@ -83,36 +90,82 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn Cub
     if hdf5::is_hdf5(path, &start) {
         return hdf5::open(path, options);
     }
-    if has_extension(path, "mat") || mat5::is_mat(&start) {
+    if has_extension(path, "mat") || mat5::is_mat(&start) || mat4::is_mat(&start) {
         return Ok(Box::new(mat::open(path, options)?));
     }
     if let Some((header, data)) = envi::find_pair(path, &start)? {
         return Ok(Box::new(envi::open(&header, &data)?));
     }
-    let advice = if start.starts_with(b"\x89HDF\r\n\x1a\n") {
-        "is HDF5 or NetCDF-4, which is not read; convert it to ENVI (for EMIT with \
-         `reformat.py` of emit-utils, for others with gdal_translate) or to NPY."
-    } else {
-        "is no scene that is known here. ENVI (a .hdr beside the data), MATLAB v5 (.mat), NPY and \
-         NPZ are read; an ENVI data file needs its header beside it, as NAME.hdr."
+    let advice = match known_content(&start) {
+        Some(what) => what.to_owned(),
+        None => "is no scene that is known here. ENVI (a .hdr beside the data), GeoTIFF, HDF5, \
+                 NetCDF-4, MATLAB (.mat), NPY and NPZ are read; an ENVI data file needs its header \
+                 beside it, as NAME.hdr."
+            .to_owned(),
     };
     Err(Error::file(path, advice))
 }
 
+/// What a file is that is none of the formats read, and what to do about it.
+pub(crate) fn known_content(start: &[u8]) -> Option<&'static str> {
+    let text = start.trim_ascii_start();
+    let begins = |marks: &[&[u8]]| marks.iter().any(|mark| text.starts_with(mark));
+    let page: [&[u8]; 4] = [b"<!DOCTYPE", b"<!doctype", b"<html", b"<HTML"];
+    Some(match () {
+        () if begins(&[b"version https://git-lfs"]) => {
+            "is a git-LFS pointer, not the file itself; fetch it with `git lfs pull`."
+        }
+        () if begins(&page) => {
+            "is a web page (HTML), not the file itself; its download went wrong, fetch it again."
+        }
+        () if begins(&[b"<?xml"]) => "is XML, not a scene.",
+        () if start.starts_with(b"\x1f\x8b") => "is packed with gzip; unpack it first.",
+        () if start.starts_with(b"CDF") => {
+            "is a classic NetCDF, which is not read; convert it to NetCDF-4 or NPY."
+        }
+        () if start.starts_with(b"Rar!") || start.starts_with(b"7z\xbc\xaf") => {
+            "is an archive; unpack it first."
+        }
+        () if start.starts_with(b"\x89PNG") || start.starts_with(b"\xff\xd8\xff") => {
+            "is a picture, not a scene of spectra."
+        }
+        () if start.starts_with(b"%PDF") => "is a PDF, not a scene.",
+        () => return None,
+    })
+}
+
 /// True for files of named arrays: MATLAB, NPY and NPZ.
 pub(crate) fn is_array_file(path: &Path, start: &[u8]) -> bool {
-    npy::is_npy(start) || npy::is_npz(start) || mat5::is_mat(start) || has_extension(path, "mat")
+    npy::is_npy(start)
+        || npy::is_npz(start)
+        || mat5::is_mat(start)
+        || mat4::is_mat(start)
+        || has_extension(path, "mat")
 }
 
 /// Up to 512 bytes from the start, enough to tell formats apart.
 pub(crate) fn first_bytes(path: &Path) -> Result<Vec<u8>> {
-    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-    if file.metadata().map_err(|e| Error::io(path, e))?.is_dir() {
-        return Err(Error::file(path, "is a folder; name a file."));
-    }
+    let file = open_file(path)?;
     let mut start = Vec::new();
     file.take(512).read_to_end(&mut start).map_err(|e| Error::io(path, e))?;
     Ok(start)
+}
+
+/// Opens an ordinary file. A pipe or a device is refused: the one would be waited for without end,
+/// and neither can be read twice.
+pub(crate) fn open_file(path: &Path) -> Result<std::fs::File> {
+    let found = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+    if found.is_dir() {
+        return Err(Error::file(path, "is a folder; name a file."));
+    }
+    if !found.is_file() {
+        return Err(Error::file(
+            path,
+            "is no ordinary file but a pipe, a socket or a device; save what it gives to a file, \
+             and name that.",
+        ));
+    }
+    std::fs::File::open(path).map_err(|e| Error::io(path, e))
 }
 
 /// True when the name ends in this extension, in any letter case.

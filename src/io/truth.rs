@@ -6,6 +6,7 @@ use ndarray::{Array2, Array3};
 
 use crate::engine::ground::error::Result;
 use crate::io::arrays::{Arrays, NamedArray};
+use crate::io::evidence::{PixelOrder, pixel_order};
 use crate::scene::{Scene, Truth};
 
 /// Reads the truth for `scene`: NPZ with `endmembers` (K, bands) and `abundances` (rows, columns,
@@ -19,7 +20,8 @@ use crate::scene::{Scene, Truth};
 pub fn read(path: impl AsRef<Path>, scene: &Scene) -> Result<Truth> {
     let file = Arrays::read(path.as_ref())?;
     let endmembers = file.get(&["endmembers", "M", "E"]);
-    let abundances = file.get(&["abundances", "A"]).filter(|_| (scene.rows, scene.cols) != (0, 0));
+    let abundances =
+        file.get(&["abundances", "A"]).filter(|_| (scene.rows(), scene.cols()) != (0, 0));
     let truth = Truth {
         names: None,
         endmembers: endmembers.map(|a| read_endmembers(&file, a, scene)).transpose()?,
@@ -27,7 +29,7 @@ pub fn read(path: impl AsRef<Path>, scene: &Scene) -> Result<Truth> {
             .map(|a| {
                 // The same number of endmembers tells flat abundances from their transpose.
                 let spectra = endmembers
-                    .and_then(|e| e.shape.iter().copied().find(|n| *n != scene.file_bands));
+                    .and_then(|e| e.shape.iter().copied().find(|n| *n != scene.file_bands()));
                 read_abundances(&file, a, scene, spectra)
             })
             .transpose()?,
@@ -47,8 +49,8 @@ pub fn read(path: impl AsRef<Path>, scene: &Scene) -> Result<Truth> {
 }
 
 fn read_endmembers(file: &Arrays, array: &NamedArray, scene: &Scene) -> Result<Array2<f64>> {
-    let bands = scene.file_bands;
-    let matrix = array.array2().ok_or_else(|| {
+    let bands = scene.file_bands();
+    let matrix = array.array2()?.ok_or_else(|| {
         file.error(format!("`{}` is {}; spectra have two axes.", array.name, array.size()))
     })?;
     // MATLAB's custom is a column a spectrum, NumPy's a row.
@@ -80,9 +82,9 @@ fn read_abundances(
     scene: &Scene,
     spectra: Option<usize>,
 ) -> Result<Array3<f32>> {
-    let cols = scene.cols;
-    let maps = read_maps(file, array, (scene.rows, cols), spectra)?;
-    for &place in &scene.pixel_index {
+    let cols = scene.cols();
+    let maps = read_maps(file, array, (scene.rows(), cols), spectra)?;
+    for &place in scene.places() {
         let (r, c) = (place as usize / cols, place as usize % cols);
         if maps.slice(ndarray::s![r, c, ..]).iter().any(|v| !v.is_finite()) {
             return Err(file.error(format!(
@@ -94,8 +96,8 @@ fn read_abundances(
     Ok(maps)
 }
 
-/// Abundances as (rows, columns, K), from three axes or from flat pixels: column-major ones of a
-/// MATLAB file, else row by row. `spectra` is K, where it is known.
+/// Abundances as (rows, columns, K), from three axes or from flat pixels, which lie as their patterns
+/// say, else column by column in a MATLAB file and row by row in others. `spectra` is K, where it is known.
 pub(crate) fn read_maps(
     file: &Arrays,
     array: &NamedArray,
@@ -112,7 +114,7 @@ pub(crate) fn read_maps(
     };
     let pixels = rows.checked_mul(cols).ok_or_else(misfit)?;
     let maps = if array.shape.len() == 2 {
-        let flat = array.array2().ok_or_else(misfit)?;
+        let flat = array.array2()?.ok_or_else(misfit)?;
         // (pixels, K), whichever way the file has it.
         let by_pixel = match flat.dim() {
             (k, n) if n == pixels && spectra.is_none_or(|s| s == k) => flat.reversed_axes(),
@@ -121,12 +123,12 @@ pub(crate) fn read_maps(
             _ => return Err(misfit()),
         };
         let k = by_pixel.ncols();
-        let down = array.fortran && array.name == "A";
+        let down = file.order_of_maps(&by_pixel, (rows, cols)) == PixelOrder::Column;
         Array3::from_shape_fn((rows, cols, k), |(r, c, i)| {
             by_pixel[(if down { c * rows + r } else { r * cols + c }, i)] as f32
         })
     } else {
-        let maps = array.array3().ok_or_else(misfit)?;
+        let maps = array.array3()?.ok_or_else(misfit)?;
         if maps.dim().0 != rows || maps.dim().1 != cols {
             return Err(misfit());
         }
@@ -136,6 +138,16 @@ pub(crate) fn read_maps(
         return Err(misfit());
     }
     Ok(maps)
+}
+
+impl Arrays {
+    /// How the pixels of (pixels, K) abundances lie: the order of bytes in memory says nothing
+    /// about it.
+    fn order_of_maps(&self, by_pixel: &Array2<f64>, (rows, cols): (usize, usize)) -> PixelOrder {
+        let value = |pixel: usize, k: usize| by_pixel.get((pixel, k)).copied();
+        let size = (rows, cols, by_pixel.ncols());
+        pixel_order(size, None, self.custom(), &value).0
+    }
 }
 
 /// Bands of the spectra in a truth file; none when it has no spectra.

@@ -101,7 +101,17 @@ trait Npy {
 
 impl<T: WriteNpyExt> Npy for T {
     fn add(&self, npz: &mut NpzWriter<&mut std::fs::File>, name: &str) -> std::io::Result<()> {
-        npz.add_array(name, self).map_err(std::io::Error::other)
+        npz.add_array(name, self).map_err(io_error)
+    }
+}
+
+/// What the system said where that is the reason: a full disk is no bad input.
+fn io_error(error: ndarray_npy::WriteNpzError) -> std::io::Error {
+    use ndarray_npy::{WriteNpyError, WriteNpzError};
+    match error {
+        WriteNpzError::Zip(zip::result::ZipError::Io(error))
+        | WriteNpzError::Npy(WriteNpyError::Io(error)) => error,
+        other => std::io::Error::other(other),
     }
 }
 
@@ -111,7 +121,7 @@ fn write_arrays(path: &Path, arrays: &[(&str, &dyn Npy)]) -> Result<()> {
         for (name, array) in arrays {
             array.add(&mut npz, name)?;
         }
-        npz.finish().map(|_| ()).map_err(std::io::Error::other)
+        npz.finish().map(|_| ()).map_err(io_error)
     })
 }
 

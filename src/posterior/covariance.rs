@@ -2,8 +2,8 @@
 
 use ndarray::Array2;
 
-use crate::engine::guide::marginal;
-use crate::engine::layout::{COVARIANCE, Params};
+use crate::engine::guide::Guide;
+use crate::engine::layout::COVARIANCE;
 
 /// Standard deviations and correlations of the noise.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,14 +16,14 @@ pub struct NoiseCovariance {
 }
 
 impl NoiseCovariance {
-    /// The mean noise covariance under the guide of the scene latents `globals`, as
-    /// [`crate::engine::layout::Buf::Globals`] lays them out: exact where the guide's regressions are
+    /// The mean noise covariance under a guide: exact where the guide's regressions are
     /// independent of each other and of the innovations' variances; of a low-rank guide it takes the
     /// marginals and leaves out how they correlate. Without
     /// [`crate::engine::model::Noise::Covariance`] the bands do not correlate.
-    pub fn new(params: &Params, globals: &[f32]) -> Self {
+    pub fn new(guide: &Guide) -> Self {
+        let params = &guide.params;
         let bands = params.bands as usize;
-        let guide_of = |j: usize| marginal(params, globals, j);
+        let guide_of = |j: usize| guide.marginal(j);
         let mut covariance = Array2::<f64>::zeros((bands, bands));
         for l in 0..bands {
             let (loc, scale) = guide_of(params.noise_at() + if params.noises > 1 { l } else { 0 });

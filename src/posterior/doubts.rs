@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView2, Axis};
 
-use crate::score::sad;
+use crate::statistics::angles::sad;
 
 /// An endmember that no pixel holds more than this of is empty.
 const EMPTY: f32 = 0.05;

@@ -1,17 +1,20 @@
 //! Draws from a fitted guide: the scene's latents and the pixels' together.
 
+use crate::convention::Convention;
 use crate::engine::ground::rng::{self, Stream};
+use crate::engine::guide::Guide;
 use crate::engine::guide::transform::add_loadings;
 use crate::engine::guide::transform::latent;
-use crate::engine::layout::{FULL_RANK, Params};
-use crate::posterior::{SceneGuide, peak, shared};
-use crate::score::Convention;
+use crate::engine::layout::FULL_RANK;
+use crate::engine::pixels::Pixels;
+use crate::posterior::scene_guide::{SceneGuide, scale, shared};
 
 /// A number of draws of one fitted guide in one convention.
 #[derive(Debug, Clone)]
 pub struct Draws<'a> {
-    params: &'a Params,
-    locals: &'a [f32],
+    guide: &'a Guide,
+    /// Where the guide has each pixel of the cube that its pixels were made of.
+    order: Vec<usize>,
     /// Spectra of each draw and endmember, (L), in the convention.
     spectra: Vec<Vec<Vec<f64>>>,
     /// What each draw divided its spectra by, (K); ones in reflectance.
@@ -19,26 +22,19 @@ pub struct Draws<'a> {
 }
 
 impl<'a> Draws<'a> {
-    /// `count` draws of the scene latents `globals` and the pixel latents `locals`, laid out as in
-    /// [`crate::engine::layout::Buf`]. The seed of the fit gives the same draws again. Spectra are kept,
+    /// `count` draws from the guide of these pixels. The seed of the fit gives the same draws again. Spectra are kept,
     /// `count` x K x L numbers of 8 bytes; pixels are drawn when asked for.
-    pub fn new(
-        params: &'a Params,
-        globals: &'a [f32],
-        locals: &'a [f32],
-        convention: Convention,
-        count: u32,
-    ) -> Self {
-        let scene = SceneGuide { params, globals };
+    pub fn new(guide: &'a Guide, of: &Pixels, convention: Convention, count: u32) -> Self {
+        let scene = SceneGuide { guide };
         let (mut spectra, mut heights) = (Vec::new(), Vec::new());
         for draw in 0..count {
             let mut of_draw: Vec<Vec<f64>> =
-                (0..params.k()).map(|k| scene.spectrum(k, draw)).collect();
+                (0..guide.k()).map(|k| scene.spectrum(k, draw)).collect();
             let of_heights = scale(&mut of_draw, convention);
             spectra.push(of_draw);
             heights.push(of_heights);
         }
-        Draws { params, locals, spectra, heights }
+        Draws { guide, order: of.order(), spectra, heights }
     }
 
     /// Spectra of each draw: draws, then endmembers, then bands.
@@ -46,13 +42,12 @@ impl<'a> Draws<'a> {
         &self.spectra
     }
 
-    /// Abundances of a pixel (0 to N - 1), a row of K a draw, each on the simplex. The draw of the
+    /// Abundances of a pixel, a row of the cube that the pixels of the fit were made of: a row of K a draw, each on the simplex. The draw of the
     /// pixel meets the draw of the scene with the same number.
     pub fn abundances(&self, pixel: usize) -> Vec<Vec<f32>> {
-        let p = self.params;
-        let (latents, stride) = (p.latents as usize, p.local_stride as usize);
-        let guide: Vec<f64> =
-            self.locals[pixel * stride..][..stride].iter().map(|&x| f64::from(x)).collect();
+        let (p, pixel) = (&self.guide.params, self.order[pixel]);
+        let latents = p.latents as usize;
+        let guide: Vec<f64> = self.guide.pixel(pixel).iter().map(|&x| f64::from(x)).collect();
         let mut eps = vec![0.0; latents];
         let one = |(draw, heights): (u32, &Vec<f64>)| {
             for (block, four) in (1..).zip(eps.chunks_mut(4)) {
@@ -68,19 +63,6 @@ impl<'a> Draws<'a> {
         };
         (0..).zip(&self.heights).map(one).collect()
     }
-}
-
-/// Brings the spectra of one draw into a convention: what each was divided by, (K).
-pub(crate) fn scale(spectra: &mut [Vec<f64>], convention: Convention) -> Vec<f64> {
-    let of = |spectrum: &mut Vec<f64>| {
-        let height = match convention {
-            Convention::Reflectance => 1.0,
-            Convention::Peak => peak(spectrum),
-        };
-        spectrum.iter_mut().for_each(|c| *c /= height);
-        height
-    };
-    spectra.iter_mut().map(of).collect()
 }
 
 /// Abundances from logits, the last one fixed at 0, in the convention that `heights` stand for.

@@ -4,23 +4,21 @@ pub mod covariance;
 pub mod doubts;
 pub mod draws;
 pub mod nested;
+pub(crate) mod scene_guide;
 
 use ndarray::{Array1, Array2, ArrayViewMut1, Axis, Zip};
 use rayon::prelude::*;
 
 use self::nested::Nested;
-use crate::engine::ground::math::softplus;
-use crate::engine::ground::rng::{self, Stream};
-use crate::engine::guide::marginal;
+use crate::convention::Convention;
+use crate::engine::ground::rng;
+use crate::engine::guide::Guide;
 use crate::engine::guide::transform::add_loadings;
 use crate::engine::guide::transform::latent;
-use crate::engine::layout::{
-    BRIGHTNESS, CONCENTRATION, COVARIANCE, FULL_RANK, Params, VARIABILITY,
-};
+use crate::engine::layout::{BRIGHTNESS, COVARIANCE, FULL_RANK};
+use crate::engine::pixels::Pixels;
 use crate::posterior::covariance::NoiseCovariance;
-use crate::posterior::draws::scale;
-use crate::scene::Cube;
-use crate::score::Convention;
+use crate::posterior::scene_guide::{ENDMEMBER_DRAWS, SceneGuide, scale, shared, table_of};
 
 /// The posterior of one fit in one convention. N pixels (the scene's valid ones), K endmembers, L
 /// bands in use. Spectra are in reflectance, or relative to their peak ([`Convention::Peak`]).
@@ -62,25 +60,13 @@ const DRAWS: usize = 64;
 /// random, not low-discrepancy points.
 const JOINT_DRAWS: usize = 256;
 
-/// Draws of the endmembers behind moments and quantiles that have no closed form.
-const ENDMEMBER_DRAWS: usize = 500;
-
-/// Standard normal at 95 %.
-const NORMAL_95: f64 = 1.644_853_626_951_472_7;
-
 impl Posterior {
-    /// Moments of the guide: scene latents `globals` and pixel latents `locals` as
-    /// [`crate::engine::layout::Buf`] lays them out. In reflectance, endmember and noise moments are exact
+    /// Moments of a guide of these pixels. In reflectance, endmember and noise moments are exact
     /// (quadrature, monotone transforms); abundance moments are averages over a fixed
     /// low-discrepancy set; a convention is applied to each draw, not to means.
-    pub fn new(
-        params: &Params,
-        cube: &Cube,
-        globals: &[f32],
-        locals: &[f32],
-        convention: Convention,
-    ) -> Self {
-        let scene = SceneGuide { params, globals };
+    pub fn new(guide: &Guide, of: &Pixels, convention: Convention) -> Self {
+        let params = &guide.params;
+        let scene = SceneGuide { guide };
         let spectra = match convention {
             Convention::Reflectance => scene.reflectance(),
             Convention::Peak => scene.relative_to_peak(),
@@ -93,20 +79,18 @@ impl Posterior {
             Convention::Peak => (0..draws as u32).map(|draw| scene.peaks(draw)).collect(),
         };
         let shared = joint.then(|| (0..draws as u32).map(|draw| shared(params, draw)).collect());
-        let pixels = pixels(params, locals, &peaks, shared);
-        Self::of(&scene, cube, convention, spectra, pixels, &mean_of_rows(&peaks))
+        let moments = pixels(guide, &peaks, shared);
+        Self::of(&scene, of, convention, spectra, moments, &mean_of_rows(&peaks))
     }
 
     /// Of spectra with the pixels integrated out, and pixels given the spectra ([`Nested`]): all moments and
-    /// quantiles are those of draws. `globals` as in [`Posterior::new`], for the latents that stay as they are.
-    /// None when `interrupted`.
+    /// quantiles are those of draws. None when `interrupted`.
     pub fn nested(
         nested: &Nested,
-        globals: &[f32],
         convention: Convention,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Option<Self> {
-        let (params, cube) = (nested.params(), nested.cube());
+        let params = nested.params();
         let mut drawn = nested.spectra(ENDMEMBER_DRAWS as u32);
         let scenes = nested.scenes(&drawn[..nested::SCENES as usize]);
         let heights: Vec<Vec<f64>> =
@@ -130,27 +114,28 @@ impl Posterior {
             Array2::from_shape_fn(shape, |(n, k)| all[n].1[k] as f32),
             all.iter().map(|of_pixel| of_pixel.2 as f32).collect(),
         );
-        let scene = SceneGuide { params, globals };
-        Some(Self::of(&scene, cube, convention, spectra, pixels, &mean_of_rows(&heights)))
+        let scene = SceneGuide { guide: nested.guide() };
+        let heights = mean_of_rows(&heights);
+        Some(Self::of(&scene, nested.pixels(), convention, spectra, pixels, &heights))
     }
 
     /// `pixels`: means and sds of abundances and mean brightness; `heights`: what spectra were divided by,
     /// mean over draws.
     fn of(
         scene: &SceneGuide,
-        cube: &Cube,
+        of: &Pixels,
         convention: Convention,
         [mean, sd, q05, q95]: [Array2<f64>; 4],
         (abundance_mean, abundance_sd, brightness): (Array2<f32>, Array2<f32>, Array1<f32>),
         heights: &Array1<f64>,
     ) -> Self {
-        let (params, globals) = (scene.params, scene.globals);
+        let params = &scene.guide.params;
         let mean_of =
             |k: usize| abundance_mean.column(k).iter().map(|&w| f64::from(w)).sum::<f64>();
-        let noise = NoiseCovariance::new(params, globals);
+        let noise = NoiseCovariance::new(scene.guide);
         let posterior = Posterior {
             convention,
-            mean_abundance: (0..params.k()).map(|k| mean_of(k) / cube.pixels() as f64).collect(),
+            mean_abundance: (0..params.k()).map(|k| mean_of(k) / of.count() as f64).collect(),
             abundance_mean,
             abundance_sd,
             brightness: params.has(BRIGHTNESS).then_some(brightness),
@@ -164,7 +149,19 @@ impl Posterior {
             concentration: scene.concentration(),
             residual: Vec::new(),
         };
-        Posterior { residual: posterior.residual(cube), ..posterior }
+        let residual = posterior.residual(of);
+        posterior.restored(of, residual)
+    }
+
+    /// Rows of pixels in the order of the cube that the pixels of the fit were made of.
+    fn restored(self, of: &Pixels, residual: Array1<f32>) -> Self {
+        Posterior {
+            abundance_mean: of.restore(self.abundance_mean),
+            abundance_sd: of.restore(self.abundance_sd),
+            brightness: self.brightness.map(|values| of.restore(values)),
+            residual: of.restore(residual).to_vec(),
+            ..self
+        }
     }
 
     /// The mean fit of a pixel, (L), reflectance.
@@ -175,16 +172,17 @@ impl Posterior {
     }
 
     /// Root mean square over bands of what the mean fit leaves, for each pixel.
-    fn residual(&self, cube: &Cube) -> Vec<f32> {
+    fn residual(&self, of: &Pixels) -> Array1<f32> {
+        let cube = of.cube();
         let one = |n: usize| {
             let off = |(&y, mu): (&f32, &f64)| (f64::from(y) - mu).powi(2);
             let square: f64 = cube.spectrum(n).iter().zip(&self.fitted(n)).map(off).sum();
             (square / cube.bands() as f64).sqrt() as f32
         };
-        (0..cube.pixels()).into_par_iter().map(one).collect()
+        (0..cube.pixels()).into_par_iter().map(one).collect::<Vec<f32>>().into()
     }
 
-    /// The same with its endmembers in another order: `order[i]` is the one that becomes number i.
+    /// Itself with its endmembers in another order: `order[i]` is the one that becomes number i.
     pub fn in_order(&self, order: &[usize]) -> Self {
         Posterior {
             abundance_mean: self.abundance_mean.select(Axis(1), order),
@@ -200,143 +198,10 @@ impl Posterior {
     }
 }
 
-/// The guide of the scene latents, as distributions.
-pub(crate) struct SceneGuide<'a> {
-    pub(crate) params: &'a Params,
-    pub(crate) globals: &'a [f32],
-}
-
-impl SceneGuide<'_> {
-    /// Loc and standard deviation of latent j.
-    fn of(&self, j: usize) -> (f64, f64) {
-        marginal(self.params, self.globals, j)
-    }
-
-    fn endmember_table(&self, f: impl Fn(f64, f64) -> f64) -> Array2<f64> {
-        let shape = (self.params.k(), self.params.bands as usize);
-        Array2::from_shape_fn(shape, |(k, l)| {
-            let (loc, scale) = self.of(k * self.params.stride() + l);
-            f(loc, scale)
-        })
-    }
-
-    /// Mean, sd, 5 % and 95 % quantiles of the spectra.
-    fn reflectance(&self) -> [Array2<f64>; 4] {
-        let mean = self.endmember_table(|loc, scale| expectation(loc, scale, softplus));
-        let square =
-            self.endmember_table(|loc, scale| expectation(loc, scale, |x| softplus(x).powi(2)));
-        let sd = (&square - &mean.mapv(|m| m * m)).mapv(|v| v.max(0.0).sqrt());
-        let quantile = |z: f64| self.endmember_table(|loc, scale| softplus(loc + z * scale));
-        [mean, sd, quantile(-NORMAL_95), quantile(NORMAL_95)]
-    }
-
-    /// The same for spectra divided by their largest value, draw by draw.
-    fn relative_to_peak(&self) -> [Array2<f64>; 4] {
-        table_of(self.params, |k, draw| {
-            let spectrum = self.spectrum(k, draw);
-            let peak = peak(&spectrum);
-            spectrum.iter().map(|c| c / peak).collect()
-        })
-    }
-
-    /// One draw of spectrum k, reflectance.
-    pub(crate) fn spectrum(&self, k: usize, draw: u32) -> Vec<f64> {
-        let (key, g, rank) =
-            (self.params.key(), self.params.globals as usize, self.params.rank as usize);
-        let shared = shared(self.params, draw);
-        // Rows begin at multiples of four, so each four bands share the words of one counter.
-        (0..self.params.quads as usize)
-            .flat_map(|quad| {
-                let first = k * self.params.stride() + 4 * quad;
-                let four = rng::normals(key, Stream::Posterior, 0, draw, (first / 4) as u32, 0);
-                let mut standard = four;
-                add_loadings(&mut standard, &self.globals[2 * g + first * rank..], &shared);
-                (first..).zip(standard).map(move |(j, standard)| {
-                    let (loc, log_scale) = (self.globals[j], self.globals[g + j]);
-                    softplus(f64::from(loc) + f64::from(log_scale).exp() * f64::from(standard))
-                })
-            })
-            .take(self.params.bands as usize)
-            .collect()
-    }
-
-    /// The largest values of one draw of the spectra, (K).
-    fn peaks(&self, draw: u32) -> Vec<f32> {
-        (0..self.params.k()).map(|k| peak(&self.spectrum(k, draw)) as f32).collect()
-    }
-
-    /// Mean sd of the endmembers between pixels, in the unit of the spectra.
-    fn variability(&self, heights: &Array1<f64>) -> Option<Array2<f64>> {
-        let p = self.params;
-        p.has(VARIABILITY).then(|| {
-            Array2::from_shape_fn((p.k(), p.bands as usize), |(k, l)| {
-                let (loc, scale) = self.of(p.variability_at() + k * p.stride() + l);
-                (loc + 0.5 * scale * scale).exp() / heights[k]
-            })
-        })
-    }
-
-    /// The total concentration.
-    fn concentration(&self) -> f64 {
-        match self.params.has(CONCENTRATION) {
-            true => self.of(self.params.concentration_at()).0.exp(),
-            false => f64::from(self.params.concentration),
-        }
-    }
-}
-
-/// Mean, sd, 5 % and 95 % quantiles of [`ENDMEMBER_DRAWS`] draws of each spectrum.
-fn table_of(params: &Params, spectrum: impl Fn(usize, u32) -> Vec<f64> + Sync) -> [Array2<f64>; 4] {
-    let shape = (params.k(), params.bands as usize);
-    let mut tables = [(); 4].map(|()| Array2::zeros(shape));
-    for k in 0..shape.0 {
-        let draws: Vec<Vec<f64>> =
-            (0..ENDMEMBER_DRAWS as u32).into_par_iter().map(|draw| spectrum(k, draw)).collect();
-        for l in 0..shape.1 {
-            let mut values: Vec<f64> = draws.iter().map(|draw| draw[l]).collect();
-            values.sort_unstable_by(f64::total_cmp);
-            let count = values.len() as f64;
-            let mean = values.iter().sum::<f64>() / count;
-            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
-            let at = |share: f64| values[(share * (count - 1.0)).round() as usize];
-            let row = [mean, variance.sqrt(), at(0.05), at(0.95)];
-            for (table, value) in tables.iter_mut().zip(row) {
-                table[[k, l]] = value;
-            }
-        }
-    }
-    tables
-}
-
 /// Mean over draws, (K).
 fn mean_of_rows<T: Copy + Into<f64>>(draws: &[Vec<T>]) -> Array1<f64> {
     let of = |k: usize| draws.iter().map(|draw| draw[k].into()).sum::<f64>() / draws.len() as f64;
     (0..draws.first().map_or(0, Vec::len)).map(of).collect()
-}
-
-/// The largest value of a spectrum; softplus keeps it above zero.
-pub(crate) fn peak(spectrum: &[f64]) -> f64 {
-    spectrum.iter().copied().fold(f64::MIN_POSITIVE, f64::max)
-}
-
-/// `E f(loc + scale * x)`, x standard normal: the trapezoidal rule over eight sds either way, which
-/// converges faster than any power for smooth f (Trefethen and Weideman, SIAM Review 2014).
-fn expectation(loc: f64, scale: f64, f: impl Fn(f64) -> f64) -> f64 {
-    let (mut sum, mut total) = (0.0, 0.0);
-    for i in -16..=16 {
-        let x = f64::from(i) * 0.5;
-        let weight = (-0.5 * x * x).exp();
-        sum += weight * f(loc + scale * x);
-        total += weight;
-    }
-    sum / total
-}
-
-/// What all latents share in one draw: normals in pairs of mirror images.
-pub(crate) fn shared(params: &Params, draw: u32) -> Vec<f32> {
-    (0..params.rank)
-        .map(|r| rng::normal_at(params.key(), Stream::Posterior, draw, u32::MAX, r / 4, r % 4))
-        .collect()
 }
 
 /// Standard normal points in `dimensions`, the same for every pixel: Roberts' additive recurrence
@@ -363,11 +228,11 @@ fn points(dimensions: usize, draws: usize) -> Vec<Vec<f32>> {
 /// abundances become `W_k h_k / sum_j W_j h_j` and brightness takes the factor: the mixture stays.
 /// With `shared` the draws of a low-rank guide are those of the peaks, without it each pixel's own.
 fn pixels(
-    params: &Params,
-    locals: &[f32],
+    guide: &Guide,
     peaks: &[Vec<f32>],
     shared: Option<Vec<Vec<f32>>>,
 ) -> (Array2<f32>, Array2<f32>, Array1<f32>) {
+    let params = &guide.params;
     let (n, k, latents) = (params.pixels as usize, params.k(), params.latents as usize);
     let mut mean = Array2::<f32>::zeros((n, k));
     let mut sd = Array2::<f32>::zeros((n, k));
@@ -375,7 +240,7 @@ fn pixels(
     let points = points(latents, peaks.len());
     let share = 1.0 / points.len() as f32;
     let one_pixel = |n: usize, mut mean: ArrayViewMut1<f32>, mut sd: ArrayViewMut1<f32>| {
-        let guide = &locals[n * params.local_stride as usize..][..params.local_stride as usize];
+        let guide = guide.pixel(n);
         let mut w = vec![0.0; k];
         let mut bright = 0.0;
         let mut add = |z: &[f32], share: f32, peaks: &[f32]| {

@@ -1,142 +1,259 @@
-//! The folder that results go to. It never holds a half-written file, and it does not stay behind
-//! empty when a fit fails.
+//! The folder that results go to. They appear in it all at once, or not at all.
 
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
-
-use super::report::REPORT_FILE;
+use super::record::{self, RECORD_FILE, Record, is_plain};
+use super::stage::{Stage, is_working};
+use super::{disk, swap};
 use crate::engine::ground::error::{Error, Result};
 
-/// A folder that was found writable. When dropped, it removes what folders it created if nothing
-/// was written in them.
+/// A folder of results in the making. Files are written beside it, out of sight; [`commit`] puts
+/// all of them in their place in one step. A process that is killed leaves what was there before,
+/// or all that is new, and the next one tidies up. Dropped without a commit it leaves nothing.
+///
+/// [`commit`]: OutputFolder::commit
 #[derive(Debug)]
 pub struct OutputFolder {
+    /// As the caller named it.
     path: PathBuf,
-    /// Folders that were created, the innermost first.
+    /// Name of the folder within the outermost one; none for that one.
+    inner: Option<String>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    stage: Stage,
+    /// Folders above the results that were made, the innermost first.
     created: Vec<PathBuf>,
+    inputs: Mutex<HashSet<PathBuf>>,
+    /// Kinds of the results in inner folders.
+    kinds: Mutex<BTreeMap<String, String>>,
 }
 
 impl OutputFolder {
-    /// Creates the folder where it does not exist, and tries whether files can be written to it.
-    /// With `force` it may hold files already: those with the names of results are replaced, those of
-    /// an earlier fit can be removed ([`OutputFolder::remove_left`]), all others stay.
+    /// Finds out whether results can be put at `path`, and keeps other processes from doing so until
+    /// it is dropped. Where a run was killed, what it left is finished or removed first, so that
+    /// it is never in the way.
+    ///
+    /// With `force` the folder may hold files already: of those, [`OutputFolder::commit`] replaces
+    /// and removes only the ones that this program wrote there and nobody changed since.
     ///
     /// # Errors
-    /// Bad input when `path` is a file, or holds files and `force` is not given; [`Error::Io`]
-    /// when it cannot be created, read or written.
+    /// Bad input when `path` is a file, or holds files and `force` is not given, or another process
+    /// is writing there; [`Error::Io`] when it cannot be created, read or written.
     pub fn prepare(path: impl AsRef<Path>, force: bool) -> Result<Self> {
         let path = path.as_ref();
+        let fail = |error| Error::io(path, error);
         if path.as_os_str().is_empty() {
             return Err(Error::option(
                 "output folder",
                 "its name is empty; name a folder for the results",
             ));
         }
-        if path.is_dir() {
-            let mut entries = fs::read_dir(path).map_err(|error| Error::io(path, error))?;
-            if !force && entries.next().is_some() {
-                return Err(Error::file(
-                    path,
-                    "the output folder already holds files; name another folder, or add --force \
-                     to write there (files with the same names are replaced)",
-                ));
-            }
-        } else if path.exists() {
+        if !path.is_dir() && disk::exists(path) {
             return Err(Error::file(
                 path,
                 "results need a folder, and this is a file; name another folder",
             ));
         }
-        let missing = path.ancestors().filter(|p| !p.as_os_str().is_empty() && !p.exists());
-        let created = missing.map(Path::to_owned).collect();
-        // From here on dropping it tidies up.
-        let folder = OutputFolder { path: path.to_owned(), created };
-        fs::create_dir_all(path).map_err(|error| Error::io(path, error))?;
-        tempfile::NamedTempFile::new_in(path).map_err(|error| Error::io(path, error))?;
-        Ok(folder)
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let mut created = Created(Vec::new());
+        let target = match (path.canonicalize(), path.file_name()) {
+            (Ok(target), _) => target,
+            (Err(_), Some(name)) => {
+                let parent = parent.unwrap_or(Path::new("."));
+                let missing = parent.ancestors();
+                let missing = missing.filter(|p| !p.as_os_str().is_empty() && !p.exists());
+                created.0 = missing.map(Path::to_owned).collect();
+                fs::create_dir_all(parent).map_err(fail)?;
+                parent.canonicalize().map_err(fail)?.join(name)
+            }
+            (Err(error), None) => return Err(fail(error)),
+        };
+        let stage = Stage::take(&target, force).map_err(|error| named(error, &target, path))?;
+        if !force {
+            check_free(path, &stage)?;
+        }
+        let shared = Shared {
+            stage,
+            created: std::mem::take(&mut created.0),
+            inputs: Mutex::default(),
+            kinds: Mutex::default(),
+        };
+        Ok(OutputFolder { path: path.to_owned(), inner: None, shared: Arc::new(shared) })
     }
 
-    /// Where it is, as the caller named it.
+    /// A folder of results inside this one, which appears with it: [`OutputFolder::commit`] of the
+    /// inner one only says that its results are complete.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when `name` is not a plain name, [`Error::Io`] when it cannot be created.
+    pub fn inner(&self, name: &str) -> Result<OutputFolder> {
+        if self.inner.is_some() || !is_plain(name) {
+            return Err(Error::option(name.to_owned(), "is not the name of a folder for results"));
+        }
+        let path = self.path.join(name);
+        let staged = self.staged(name)?;
+        disk::create_folder(&staged).map_err(|error| Error::io(&path, error))?;
+        Ok(OutputFolder { path, inner: Some(name.to_owned()), shared: Arc::clone(&self.shared) })
+    }
+
+    /// Where it is, as the caller named it. Files appear there with [`OutputFolder::commit`].
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes the file `name` through `fill`. The file appears under its name only once it is
-    /// complete; an earlier file of that name is replaced then.
+    /// Where the file `name` is until the commit: for writers that take a path, and to read back
+    /// what was written.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when `name` is not a plain file name.
+    pub fn staged(&self, name: &str) -> Result<PathBuf> {
+        if !is_plain(name) || name == RECORD_FILE {
+            return Err(Error::option(name.to_owned(), "is not the name of a file"));
+        }
+        Ok(self.staging().join(name))
+    }
+
+    fn staging(&self) -> PathBuf {
+        let outer = self.shared.stage.new_folder();
+        self.inner.as_ref().map_or_else(|| outer.clone(), |name| outer.join(name))
+    }
+
+    /// Writes the file `name` through `fill`; it appears with the commit.
     ///
     /// # Errors
     /// [`Error::Option`] when `name` is not a plain file name, [`Error::Io`] when writing fails (a
-    /// full disk, say); nothing is left behind then, and an earlier file stays as it was.
+    /// full disk, say).
     pub fn write(
         &self,
         name: &str,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<()> {
-        let path = self.path.join(name);
-        if Path::new(name).file_name() != Some(name.as_ref()) {
-            return Err(Error::option(name, "is not the name of a file"));
+        let staged = self.staged(name)?;
+        let written = disk::create(&staged).and_then(|file| {
+            let mut buffer = BufWriter::with_capacity(1 << 16, file);
+            fill(&mut buffer)?;
+            buffer.flush()
+        });
+        written.map_err(|error| Error::io(self.path.join(name), error))
+    }
+
+    /// Keeps a file that the run reads from being replaced or removed, and files that go with it:
+    /// those of the same name but for the extension.
+    pub fn protect(&self, input: impl AsRef<Path>) {
+        let Ok(input) = input.as_ref().canonicalize() else { return };
+        let Ok(mut inputs) = self.shared.inputs.lock() else { return };
+        if let (Some(folder), Some(stem)) = (input.parent(), input.file_stem()) {
+            let beside = fs::read_dir(folder).into_iter().flatten().flatten();
+            inputs.extend(beside.map(|entry| entry.path()).filter(|p| p.file_stem() == Some(stem)));
         }
-        self.try_write(&path, fill).map_err(|error| Error::io(&path, error))
+        inputs.insert(input);
     }
 
-    /// The files of an earlier fit in this folder, as its report names them; none where there is none.
-    pub fn earlier(&self) -> Vec<String> {
-        let report = fs::read(self.path.join(REPORT_FILE)).ok();
-        let report = report.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
-        let files = report.as_ref().and_then(|report| report["files"].as_array());
-        let names = files.into_iter().flatten().filter_map(Value::as_str);
-        names.map(str::to_owned).collect()
-    }
-
-    /// Removes those of `earlier` files that are not among `files`: pictures of endmembers that have
-    /// other names now would pass for results. Names that lead out of the folder are left alone.
+    /// Puts all files in their place: on the disk itself, with a record of their lengths and
+    /// hashes, in one step. `kind` says what kind of results they are, such as `fit`: earlier
+    /// results of this kind go, those of others stay. Files that another program wrote stay as they
+    /// are; one that has the name of a result gets another name, and a sentence about each of these
+    /// is given back.
     ///
     /// # Errors
-    /// [`Error::Io`] when one of them cannot be removed.
-    pub fn remove_left(&self, earlier: &[String], files: &[String]) -> Result<()> {
-        let plain = |name: &&String| Path::new(name).file_name() == Some(name.as_str().as_ref());
-        for name in earlier.iter().filter(|name| !files.contains(name)).filter(plain) {
-            let path = self.path.join(name);
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Error::io(&path, error));
-                }
-                _ => {}
+    /// [`Error::Io`] when the system refuses; then the folder is as it was before.
+    pub fn commit(&self, kind: &str) -> Result<Vec<String>> {
+        let fail = |error| Error::io(&self.path, error);
+        let locked = || fail(io::Error::other("a thread that wrote results has failed"));
+        let mut kinds = self.shared.kinds.lock().map_err(|_| locked())?;
+        if let Some(name) = &self.inner {
+            kinds.insert(name.clone(), kind.to_owned());
+            return Ok(Vec::new());
+        }
+        let stage = &self.shared.stage;
+        for name in disk::names(&stage.new_folder()).map_err(fail)? {
+            let folder = stage.new_folder().join(&name);
+            if disk::is_folder(&folder) {
+                let own = kinds.get(&*name.to_string_lossy()).map_or(kind, String::as_str);
+                let earlier = left_of(&stage.target.join(&name));
+                record::seal(&folder, own, &earlier).map_err(fail)?;
             }
         }
-        Ok(())
-    }
-
-    fn try_write(
-        &self,
-        path: &Path,
-        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".unmixel-").suffix(".part");
-        // Temporary files are private by default; results get what the user's umask grants.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(&self.path)?;
-        let mut buffer = BufWriter::with_capacity(1 << 16, file.as_file_mut());
-        fill(&mut buffer)?;
-        buffer.flush()?;
-        drop(buffer);
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
+        record::seal(&stage.new_folder(), kind, &left_of(&stage.target)).map_err(fail)?;
+        let inputs = self.shared.inputs.lock().map_err(|_| locked())?;
+        let kept = swap::commit(stage, kind, &inputs).map_err(fail)?;
+        let name =
+            |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let sentence = |(old, new): &(PathBuf, PathBuf)| {
+            format!(
+                "{} was not written by unmixel, or changed since, or is read by this run; it is {} now.",
+                old.display(),
+                name(new)
+            )
+        };
+        Ok(kept.iter().map(sentence).collect())
     }
 }
 
-impl Drop for OutputFolder {
+/// The entries of a record whose files are still what they were.
+fn left_of(folder: &Path) -> Record {
+    let mut record = Record::of(folder);
+    record.files.retain(|entry| entry.is_of(&folder.join(&entry.name)));
+    record
+}
+
+/// Refuses a folder that holds files. What a killed run left there is not in the way, where that
+/// run found the folder empty.
+fn check_free(path: &Path, stage: &Stage) -> Result<()> {
+    let target = &stage.target;
+    let names = disk::names(target).map_err(|error| Error::io(path, error))?;
+    let record = if stage.left_by_unforced { Record::of(target) } else { Record::default() };
+    let own = |name: &std::ffi::OsString| {
+        stage.left_by_unforced
+            && (name == RECORD_FILE || record.entry(name).is_some() || {
+                let inner = target.join(name);
+                disk::is_folder(&inner) && inner.join(RECORD_FILE).is_file()
+            })
+    };
+    if names.iter().all(|name| is_working(name) || own(name)) {
+        return Ok(());
+    }
+    Err(Error::file(
+        path,
+        "the output folder already holds files; name another folder, or add --force to write there \
+         (earlier results of unmixel are replaced, all other files stay)",
+    ))
+}
+
+/// An error about `target` as one about the name that the caller gave.
+fn named(error: Error, target: &Path, path: &Path) -> Error {
+    match error {
+        Error::File { path: at, reason } if at == target => Error::file(path, reason),
+        Error::Io { path: at, source } if at == target => Error::io(path, source),
+        other => other,
+    }
+}
+
+/// Folders that were made and go again where they stay empty.
+struct Created(Vec<PathBuf>);
+
+impl Drop for Created {
     fn drop(&mut self) {
-        for folder in &self.created {
+        for folder in &self.0 {
             // Removes empty folders only; the first one in use ends it.
             if fs::remove_dir(folder).is_err() {
                 break;
             }
         }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // The stage lies in the innermost of them.
+        self.stage.release();
+        drop(Created(std::mem::take(&mut self.created)));
     }
 }

@@ -1,18 +1,26 @@
 //! The folder of results: pictures, arrays, a table and a report.
 //!
-//! [`OutputFolder`] is checked before a fit starts, [`write_all`] writes the results of one, and
-//! [`Report::write`] the record of it.
+//! [`OutputFolder`] is checked before a fit starts, [`write_all`] writes the results of one,
+//! [`Report::write`] the report, and [`OutputFolder::commit`] makes all of them visible at once.
+//! [`check`] says whether a folder holds what one run wrote.
 
+mod disk;
+#[cfg(test)]
+mod faults;
 mod folder;
 mod npy;
 mod rasters;
+mod record;
 mod report;
+mod stage;
+mod swap;
 mod table;
 mod write;
 
 pub use folder::OutputFolder;
 pub use npy::write_npy;
 pub use rasters::Format;
+pub use record::{RECORD_FILE, check};
 pub use report::{
     DeviceReport, ElboPoint, ElboReport, HostReport, REPORT_FILE, Report, RunReport, SceneReport,
     Stages, peak_memory_bytes,

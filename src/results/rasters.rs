@@ -4,6 +4,7 @@ use ndarray::{Array2, Array3, ArrayView2, Axis};
 
 use super::folder::OutputFolder;
 use super::write::Results;
+use crate::convention::Convention;
 use crate::engine::ground::error::Result;
 use crate::io::rasters::{
     About, Raster, Spectra, SpectraTable, write_envi_maps, write_envi_spectra, write_geotiff,
@@ -11,7 +12,6 @@ use crate::io::rasters::{
 };
 use crate::posterior::Posterior;
 use crate::scene::Scene;
-use crate::score::Convention;
 
 /// A kind of file that results are written as. The table of endmembers and the report are always
 /// written.
@@ -36,7 +36,7 @@ impl Format {
     /// with a place wants the maps there; files of a few per cent of the scene's size are no cost.
     pub fn usual(scene: &Scene) -> Vec<Format> {
         let mut formats = vec![Format::Png, Format::Npy];
-        formats.extend(scene.georeference.is_some().then_some(Format::GeoTiff));
+        formats.extend(scene.georeference().is_some().then_some(Format::GeoTiff));
         formats
     }
 }
@@ -64,10 +64,10 @@ pub(super) fn write(
     let scene = results.scene;
     let history = format!(
         "Bayesian unmixing of {} by unmixel {}; settings, seed and device are in report.json",
-        scene.name,
+        scene.name(),
         env!("CARGO_PKG_VERSION")
     );
-    let about = About { place: scene.georeference.as_ref(), history: &history };
+    let about = About { place: scene.georeference(), history: &history };
     let single = |name: &str| vec![name.to_owned()];
     let (residual_name, brightness_name) = (single("residual"), single("brightness"));
     let rasters = rasters(maps, &residual_name, &brightness_name);
@@ -84,7 +84,7 @@ pub(super) fn write(
         for raster in &rasters {
             envi(folder, raster.name, "img", &mut files, |to| write_envi_maps(raster, &about, to))?;
         }
-        let wavelengths: Option<Vec<f64>> = scene.bands.iter().map(|b| b.wavelength).collect();
+        let wavelengths: Option<Vec<f64>> = scene.bands().iter().map(|b| b.wavelength).collect();
         let spectra = Spectra {
             title: "Endmembers, posterior mean",
             names: maps.names,
@@ -95,7 +95,7 @@ pub(super) fn write(
     }
     if wants(Format::NetCdf) {
         let spectra = SpectraTable {
-            bands: &scene.bands,
+            bands: scene.bands(),
             names: maps.names,
             tables: tables(results.posterior),
             unit: unit(results.posterior.convention),

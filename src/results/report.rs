@@ -4,6 +4,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::folder::OutputFolder;
+use super::record::RECORD_FILE;
 use crate::engine::ground::error::Result;
 use crate::scene::{Scaling, Scene};
 
@@ -151,15 +152,15 @@ impl SceneReport {
     pub fn new(scene: &Scene, path: impl Into<String>) -> Self {
         SceneReport {
             path: path.into(),
-            name: scene.name.clone(),
-            rows: scene.rows,
-            cols: scene.cols,
-            file_bands: scene.file_bands,
-            bands_used: scene.bands.iter().map(|band| band.index + 1).collect(),
-            pixels_used: scene.pixel_index.len(),
-            scaling: scene.scaling.clone(),
-            georeference: scene.georeference.clone(),
-            notes: scene.notes.clone(),
+            name: scene.name().to_owned(),
+            rows: scene.rows(),
+            cols: scene.cols(),
+            file_bands: scene.file_bands(),
+            bands_used: scene.bands().iter().map(|band| band.index + 1).collect(),
+            pixels_used: scene.places().len(),
+            scaling: scene.scaling().clone(),
+            georeference: scene.georeference().cloned(),
+            notes: scene.notes().to_vec(),
         }
     }
 }
@@ -193,13 +194,16 @@ impl RunReport {
 }
 
 impl Report {
-    /// Writes the report to the folder; [`REPORT_FILE`] is added to `files` if it is not there.
+    /// Writes the report to the folder; [`REPORT_FILE`] and [`RECORD_FILE`], which comes with the
+    /// commit, are added to `files` if they are not there.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&mut self, folder: &OutputFolder) -> Result<()> {
-        if !self.files.iter().any(|file| file == REPORT_FILE) {
-            self.files.push(REPORT_FILE.to_owned());
+        for own in [REPORT_FILE, RECORD_FILE] {
+            if !self.files.iter().any(|file| file == own) {
+                self.files.push(own.to_owned());
+            }
         }
         folder.write(REPORT_FILE, |to| {
             serde_json::to_writer_pretty(&mut *to, self)?;

@@ -89,7 +89,7 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
     // One scale for all of them, so that they can be compared.
     let sd_range = auto_range(sd.iter().copied());
     for (k, file) in labels.files.iter().enumerate() {
-        let (name, title) = (&labels.shown[k], &scene.name);
+        let (name, title) = (&labels.shown[k], scene.name());
         jobs.push(Job::picture(format!("abundance_{file}.png"), move || {
             let text = MapText {
                 title: &format!("{name}: abundance"),
@@ -110,12 +110,12 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
         }));
     }
     jobs.push(Job::picture("composite.png", move || {
-        composite_png(mean, &labels.shown, &format!("{}: all abundances", scene.name))
+        composite_png(mean, &labels.shown, &format!("{}: all abundances", scene.name()))
     }));
     jobs.push(Job::picture("endmembers.png", move || {
         spectra_png(&SpectraFigure {
-            title: &format!("{}: endmember spectra", scene.name),
-            bands: &scene.bands,
+            title: &format!("{}: endmember spectra", scene.name()),
+            bands: scene.bands(),
             names: &labels.shown,
             mean: &posterior.endmember_mean,
             q05: &posterior.endmember_q05,
@@ -128,7 +128,7 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
     }));
     jobs.push(Job::picture("elbo.png", move || {
         trace_png(&Trace {
-            title: &format!("{}: progress of the fit", scene.name),
+            title: &format!("{}: progress of the fit", scene.name()),
             points: results.trace,
             window: results.trace_window,
             stopped_at: results.stopped_at,
@@ -137,7 +137,7 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
     jobs.push(Job::picture("residual.png", move || {
         let text = MapText {
             title: "Residual",
-            note: &format!("{}, root mean square over bands of data minus fit", scene.name),
+            note: &format!("{}, root mean square over bands of data minus fit", scene.name()),
             label: "RMSE, reflectance",
         };
         map_png(residual, &text, auto_range(residual.iter().copied()), Colormap::Magma)
@@ -146,7 +146,7 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
         jobs.push(Job::picture("noise_correlation.png", move || {
             let text = MapText {
                 title: "Noise correlation",
-                note: &format!("{}, band against band, both in use", scene.name),
+                note: &format!("{}, band against band, both in use", scene.name()),
                 label: "correlation",
             };
             let values = correlation.mapv(|c| c as f32);
@@ -160,7 +160,7 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
         jobs.push(Job::picture("brightness.png", move || {
             let text = MapText {
                 title: "Brightness",
-                note: &format!("{}, posterior mean of the factor on each pixel", scene.name),
+                note: &format!("{}, posterior mean of the factor on each pixel", scene.name()),
                 label: "brightness",
             };
             map_png(brightness, &text, auto_range(brightness.iter().copied()), Colormap::Viridis)
@@ -179,7 +179,7 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
     jobs.push(Job::file("abundance_mean.npy", move |to| write_npy(mean, to)));
     jobs.push(Job::file("abundance_sd.npy", move |to| write_npy(sd, to)));
     jobs.push(Job::file("endmembers.csv", move |to| {
-        write_endmembers(&scene.bands, &labels.shown, posterior, results.nearest, to)
+        write_endmembers(scene.bands(), &labels.shown, posterior, results.nearest, to)
     }));
 
     jobs.retain(|job| job.format.is_none_or(|format| results.formats.contains(&format)));
@@ -230,7 +230,7 @@ impl<'a> Job<'a> {
 /// Whether the shapes of the results belong together.
 fn check(results: &Results<'_>) -> Result<()> {
     let &Results { scene, posterior, .. } = results;
-    let (pixels, bands) = (scene.pixel_index.len(), scene.bands.len());
+    let (pixels, bands) = (scene.places().len(), scene.bands().len());
     let endmembers = posterior.endmember_mean.nrows();
     let same = |what: &str, found: (usize, usize), wanted: (usize, usize)| {
         if found == wanted {
@@ -253,7 +253,7 @@ fn check(results: &Results<'_>) -> Result<()> {
         }
         if let Some(reference) = &truth.abundances {
             let (rows, cols, depth) = reference.dim();
-            same("reference maps", (rows, cols), (scene.rows, scene.cols))?;
+            same("reference maps", (rows, cols), (scene.rows(), scene.cols()))?;
             same("reference abundances", (rows * cols, depth), (rows * cols, endmembers))?;
         }
     }

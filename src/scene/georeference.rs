@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 /// A coordinate reference system, named as well as the file names it: by its number in the EPSG
 /// register, as well-known text, or both.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Crs {
     /// Number in the EPSG register, such as 32633 for UTM zone 33 north on WGS 84.
     pub epsg: Option<u32>,
@@ -34,7 +34,7 @@ impl Lookup {
 /// `transform` takes the corners of pixels to the CRS, in GDAL's order: the corner of column `c` and
 /// row `r` lies at `x = t[0] + c t[1] + r t[2]`, `y = t[3] + c t[4] + r t[5]`. Rotated and mirrored
 /// rasters are as good as others.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Georeference {
     /// What the coordinates mean.
     pub crs: Crs,

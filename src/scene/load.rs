@@ -1,45 +1,78 @@
 //! From a cube in a file to a [`Scene`]: what is left out, and how values become reflectance.
 //!
 //! Two passes over blocks of rows. The first gathers statistics of every band, from which the bands
-//! and the scale are decided; the second keeps the pixels that are valid in all of those bands.
+//! and the scale are decided; the second keeps the pixels that are valid in most of those bands.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use super::{
-    Band, Cube, CubeSource, Header, Scaling, Scene, Stated, choose, grow, grow_pages, scaling,
-};
+use super::bands;
+use super::no_data::NoData;
+use super::scaling::{self, Peak, Stated};
+use super::statistics::Statistics;
+use super::values::Values;
+use super::{Band, CubeSource, Header, Mask, Scaling, Scene, SceneParts, grow, limits};
 use crate::engine::ground::error::{Error, Result};
-use crate::engine::ground::pages::Pages;
 
 /// What the caller asks of [`load`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LoadOptions {
-    /// `--scale FACTOR`: reflectance is the stored value divided by it. Above 0; wins over all else.
+    /// Reflectance is the stored value divided by it. Above 0; wins over all else.
     pub scale: Option<f64>,
+    /// Which values stand for no data.
+    pub no_data: NoData,
+    /// Bands to leave out, by their numbers in the file, from 1.
+    pub drop_bands: Vec<usize>,
+    /// Ranges of wavelengths to leave out, nanometres, both ends included.
+    pub drop_wavelengths: Vec<(f64, f64)>,
+    /// Keeps bands that look like noise in the windows of water vapour.
+    pub keep_water_bands: bool,
+    /// Pixels to use; none: all.
+    pub mask: Option<Mask>,
 }
 
-/// Values that stand for no data where a file does not say so, once a pixel holds one in all bands.
-const SENTINELS: [f32; 2] = [-9999.0, -32768.0];
+/// What the passes need to know of what was asked.
+pub(super) struct Request<'a> {
+    pub(super) options: &'a LoadOptions,
+    /// Bands that count.
+    pub(super) good: &'a [bool],
+    /// Gain and offset of each band of the file where it states them and the user no scale; else
+    /// nothing.
+    pub(super) stated: Vec<(f64, f64)>,
+}
+
+impl Request<'_> {
+    /// Whether the mask leaves the pixel at this place (row * columns + column) in.
+    pub(super) fn wants(&self, place: usize) -> bool {
+        self.options.mask.as_ref().is_none_or(|mask| mask.has(place))
+    }
+}
+
 /// Bytes of values that are read at once: small enough for the caches, since turning bsq into pixels
 /// writes all over the block, and large enough that column-major files give many rows in one go.
 const BLOCK: usize = 8 << 20;
-/// The statistics of a band take 2 KB; more bands than this are a wrong header.
-const MOST_BANDS: usize = 1 << 16;
+/// More bands than this are a wrong header.
+pub(super) const MOST_BANDS: usize = 1 << 16;
 
 /// Reads `source` into a scene called `name`.
 ///
-/// - **Bands** are left out when the file flags them as bad (`bbl`), when fewer than half of the
-///   valid pixels have a value in them, when they are constant over all valid pixels (of which there
-///   are at least two), or when they are nowhere above zero.
-/// - **Pixels** are left out as no data when every band not flagged holds zero, NaN, infinity or the
-///   ignore value (the file's; where it states none, -9999 and -32768 count once they fill a pixel);
-///   and when a band in use holds no value, or all of them hold none above zero.
+/// - **Bands** are left out when the file flags them as bad (`bbl`) or the caller drops them, when
+///   fewer than half of the valid pixels have a value in them, when they are constant over all valid
+///   pixels (of which there are at least two), when they are nowhere above zero; and, where the file
+///   flags no bands but gives wavelengths, when they hold noise or nothing within the windows of
+///   water vapour.
+/// - **Pixels** are left out as no data when every band that counts holds zero, NaN, infinity, a
+///   magnitude of 1e30 or more, the ignore value (the caller's or the file's, to the digits that a
+///   header prints), or a number that fills whole pixels and lies outside of what all others hold;
+///   and when more than a quarter of the bands in use hold no value, or none holds one above zero.
+/// - **Single missing values** are filled: with the scene's mean spectrum, brought to the level of
+///   the pixel's nearest bands. So are stray values: those above a reflectance of 1.5 and above five
+///   times what the brightest pixels reach, and those below -0.5.
 /// - **Negative reflectance** stays, and is counted in the notes: noise around a dark spectrum is
-///   partly negative, and with that part set to 0 dark endmembers would come out too bright. Below
-///   -0.5 it is no reflectance: the pixel is left out as one that lacks a value.
-/// - **Scale**: `options.scale`, else the file's statement, else a guess from the value that one in
-///   a thousand exceeds; [`Scaling::rule`] tells. A file may state one gain and offset a band: then
-///   `Scaling` holds those of the first band in use.
+///   partly negative, and with that part set to 0 dark endmembers would come out too bright.
+/// - **Scale**: `options.scale`, else the file's statement where the values do not contradict it,
+///   else a guess from how bright the brightest pixels are; [`Scaling::rule`] tells. A file may
+///   state one gain and offset a band: then `Scaling` holds those of the first band in use.
 ///
 /// Fails when nothing is left, when there are more than 2^32 - 1 pixels, or when memory does not
 /// suffice.
@@ -48,100 +81,215 @@ pub fn load(source: &mut dyn CubeSource, name: &str, options: &LoadOptions) -> R
         && !(scale.is_finite() && scale > 0.0)
     {
         return Err(Error::option(
-            format!("--scale {scale}"),
+            format!("scale {scale}"),
             "must be a number above 0, by which stored values are divided to give reflectance.",
         ));
     }
     let header = source.header().clone();
-    check(name, &header)?;
+    limits::check(name, &header)?;
+    if let Some(mask) = &options.mask {
+        mask.check(header.rows, header.cols)?;
+    }
     let mut notes = header.notes.clone();
-    let statistics = Statistics::gather(source, name, &header)?;
-    let mut used = statistics.bands_in_use(name, &header, &mut notes)?;
-    let (scaling, mut gains) = statistics.scaling(name, &header, &used, options)?;
-    statistics.drop_dark(name, &mut used, &mut gains, &mut notes)?;
+    let chosen = bands::choose(name, &header, options)?;
+    let request =
+        Request { options, good: &chosen.good, stated: stated_gains(&header, options.scale) };
+    let mut statistics = Statistics::gather(source, name, &header, &request)?;
+    notes.append(&mut statistics.notes);
+    let mut used = bands::in_use(name, &header, &chosen, &statistics, options, &mut notes)?;
+    let (scaling, mut gains, peak) = scale(&mut statistics, name, &header, &used, &request)?;
+    drop_dark(&statistics, name, &mut used, &mut gains, &mut notes)?;
     notes.push(scaling.rule.clone());
 
-    let all = header.rows * header.cols;
-    let mut values = Values::with_capacity(name, all - statistics.empty, used.len())?;
-    for_each_row(source, name, &header, |row, spectra| {
-        for (col, spectrum) in spectra.chunks_exact(header.bands).enumerate() {
-            // Fits: `check` counted the pixels.
-            let place = (row * header.cols + col) as u32;
-            values.push(place, spectrum, &used, &gains, |v| statistics.is_void(v), &header);
-        }
-    })?;
-    values.note(statistics.empty, all, &mut notes);
-    if values.places.is_empty() {
-        return Err(Error::Scene(format!(
-            "{name}: no valid pixel is left: of {all}, {} are no data, {} lack a value in a band in \
-             use, {} have none above zero.",
-            statistics.empty, values.partial, values.dark
-        )));
-    }
-    let bands = used
-        .iter()
-        .map(|&index| Band {
-            index,
-            wavelength: header.wavelengths.as_ref().and_then(|w| w.get(index).copied()),
-        })
-        .collect();
-    values.data.truncate(values.places.len() * values.stride);
-    let cube = Cube::from_padded(values.data, values.places.len(), used.len());
-    Ok(Scene {
+    let parts = Parts { name, header: &header, statistics: &statistics, request: &request };
+    let mut values = parts.read(source, &used, &gains, peak)?;
+    parts.tell(&values, &mut notes)?;
+    let mut bands = parts.bands(&used);
+    values.drop_hollow(&mut bands, &mut notes);
+    let positions: Option<Vec<f64>> = bands.iter().map(|b| b.wavelength).collect();
+    let numbers = || bands.iter().map(|b| b.index as f64).collect();
+    values.fill(&positions.unwrap_or_else(numbers), &mut notes);
+    let (cube, places) = values.into_cube();
+    Scene::new(SceneParts {
         name: name.to_owned(),
         rows: header.rows,
         cols: header.cols,
         bands,
         file_bands: header.bands,
-        cube,
-        pixel_index: values.places,
+        cube: Arc::new(cube),
+        places,
         georeference: header.georeference,
         scaling,
         notes,
     })
 }
 
-/// Sizes within limits, and one entry a band where there is one a band.
-fn check(name: &str, header: &Header) -> Result<()> {
-    let Header { rows, cols, bands, .. } = *header;
-    let fail = |why: String| Err(Error::Scene(format!("{name}: {why}")));
-    if rows.checked_mul(cols).is_none_or(|n| n > u32::MAX as usize) {
-        return fail(format!(
-            "{rows} rows x {cols} columns are more than the {} pixels that one fit can have; cut \
-             the scene into pieces.",
-            u32::MAX
+/// Gain and offset of every band as the file states them; nothing where it does not, or where the
+/// user states the scale.
+fn stated_gains(header: &Header, by_user: Option<f64>) -> Vec<(f64, f64)> {
+    let (None, Some((gain, offset, _))) = (by_user, &header.stated_scale) else {
+        return Vec::new();
+    };
+    let of = |list: &[f64], band: usize| *list.get(band).or(list.first()).unwrap_or(&1.0);
+    (0..header.bands).map(|b| (of(gain, b), of(offset, b))).collect()
+}
+
+/// The scaling to tell, gain and offset of each band in use, and the reflectance that the brightest
+/// pixels reach.
+#[allow(clippy::type_complexity)]
+fn scale(
+    statistics: &mut Statistics,
+    name: &str,
+    header: &Header,
+    used: &[usize],
+    request: &Request<'_>,
+) -> Result<(Scaling, Vec<(f64, f64)>, f64)> {
+    let peak = scaling::peak(&mut statistics.brightness).or_else(|| {
+        // No pixel is bright in a tenth of its bands: the brightest value of all.
+        let top = |&b: &usize| {
+            let (gain, offset) = request.stated.get(b).copied().unwrap_or((1.0, 0.0));
+            f64::from(statistics.bands[b].high.value) * gain + offset
+        };
+        Some(used.iter().map(top).fold(0.0, f64::max)).filter(|top| *top > 0.0)
+    });
+    let Some(value) = peak else {
+        return Err(Error::Scene(format!("{name}: no value is above zero.")));
+    };
+    let whole = header.largest.or(header.integer.then_some(f64::INFINITY));
+    let stated = &request.stated;
+    // A gain of 0 marks a dead band, which says nothing of the others.
+    let first = used.iter().filter_map(|&b| stated.get(b)).find(|g| g.0 != 0.0).copied();
+    let by_file = first.zip(header.stated_scale.as_ref());
+    let choice = match (request.options.scale, by_file) {
+        (Some(by), _) => Stated::ByUser(by),
+        (None, Some(((gain, offset), (.., key)))) => {
+            Stated::ByFile { gain, offset, key: key.clone() }
+        }
+        (None, None) => Stated::No,
+    };
+    let mut scaling = scaling::choose(choice, Peak { value, whole_up_to: whole });
+    let Some((gain, _)) = first else {
+        let gains = vec![(scaling.gain, scaling.offset); used.len()];
+        let peak = value * scaling.gain;
+        return Ok((scaling, gains, peak));
+    };
+    // What was chosen for the first band goes for all, on top of what is stated for each.
+    let inverse = scaling.gain == 1.0 / gain && scaling.gain != gain;
+    let top = scaling.gain / gain;
+    let of = |&b: &usize| match stated.get(b) {
+        Some((g, _)) if inverse && *g != 0.0 => (1.0 / g, 0.0),
+        Some((g, o)) => (g * top, o * top),
+        None => (1.0, 0.0),
+    };
+    let gains: Vec<_> = used.iter().map(of).collect();
+    let told = (scaling.gain, scaling.offset);
+    if gains.iter().any(|g| g.0 != 0.0 && (g.0 / told.0 - 1.0).abs() > 1e-12 || g.1 != told.1) {
+        scaling.rule += " It differs from band to band; that of the first band is given.";
+    }
+    let reached = if inverse { value / gain / gain } else { value * top };
+    Ok((scaling, gains, reached))
+}
+
+/// Leaves out bands that are nowhere above zero once scaled: they would be all zero.
+fn drop_dark(
+    statistics: &Statistics,
+    name: &str,
+    used: &mut Vec<usize>,
+    gains: &mut Vec<(f64, f64)>,
+    notes: &mut Vec<String>,
+) -> Result<()> {
+    if statistics.filled == 1 {
+        return Ok(());
+    }
+    let before = used.len();
+    let lit = |&(b, (gain, offset)): &(usize, (f64, f64))| {
+        f64::from(statistics.bands[b].high.value) * gain + offset > 0.0
+    };
+    (*used, *gains) = used.iter().copied().zip(gains.iter().copied()).filter(lit).unzip();
+    if used.is_empty() {
+        return Err(Error::Scene(format!("{name}: no reflectance is above zero.")));
+    }
+    if used.len() < before {
+        notes.push(format!(
+            "{} bands were left out because they are nowhere above zero.",
+            before - used.len()
         ));
-    }
-    if rows == 0 || cols == 0 || bands == 0 {
-        return fail(format!("{rows} rows x {cols} columns x {bands} bands are an empty scene."));
-    }
-    if bands > MOST_BANDS
-        || (rows * cols)
-            .checked_mul(bands.next_multiple_of(crate::engine::layout::BAND_GROUP))
-            .is_none()
-    {
-        return fail(format!("{bands} bands are more than the {MOST_BANDS} that are allowed."));
-    }
-    for (what, len) in [
-        ("wavelengths", header.wavelengths.as_ref().map(Vec::len)),
-        ("flags of bad bands", header.good_bands.as_ref().map(Vec::len)),
-    ] {
-        if let Some(len) = len.filter(|len| *len != bands) {
-            return fail(format!("{len} {what} are given for {bands} bands."));
-        }
-    }
-    if let Some((gain, offset, key)) = &header.stated_scale {
-        for list in [gain, offset] {
-            if (list.len() != 1 && list.len() != bands) || list.iter().any(|v| !v.is_finite()) {
-                return fail(format!("`{key}` must hold 1 or {bands} finite numbers."));
-            }
-        }
     }
     Ok(())
 }
 
+/// What the second pass works with.
+struct Parts<'a> {
+    name: &'a str,
+    header: &'a Header,
+    statistics: &'a Statistics,
+    request: &'a Request<'a>,
+}
+
+impl Parts<'_> {
+    fn read(
+        &self,
+        source: &mut dyn CubeSource,
+        used: &[usize],
+        gains: &[(f64, f64)],
+        peak: f64,
+    ) -> Result<Values> {
+        let Parts { name, header, statistics, request } = *self;
+        let mut values = Values::with_capacity(name, statistics.filled, used.len(), peak)?;
+        for_each_row(source, name, header, |row, spectra| {
+            for (col, spectrum) in spectra.chunks_exact(header.bands).enumerate() {
+                let place = row * header.cols + col;
+                let empty = || {
+                    spectrum
+                        .iter()
+                        .zip(request.good)
+                        .all(|(v, good)| !good || *v == 0.0 || statistics.voids.contain(*v))
+                };
+                if request.wants(place) && !empty() {
+                    // Fits: `check` counted the pixels.
+                    values.push(place as u32, spectrum, used, gains, &statistics.voids);
+                }
+            }
+        })?;
+        Ok(values)
+    }
+
+    /// Notes on the pixels; an error when none is left.
+    fn tell(&self, values: &Values, notes: &mut Vec<String>) -> Result<()> {
+        let Parts { name, header, statistics, .. } = *self;
+        let all = header.rows * header.cols;
+        let masked = all - statistics.empty - statistics.filled;
+        if masked > 0 {
+            notes.push(format!(
+                "{masked} of {all} pixels were left out because the mask is 0 there."
+            ));
+        }
+        values.note(statistics.empty, all, notes);
+        if values.places.is_empty() {
+            return Err(Error::Scene(format!(
+                "{name}: no valid pixel is left: of {all}, {} are no data, {} lack a value in too \
+                 many of the bands in use, {} have none above zero.",
+                statistics.empty, values.partial, values.dark
+            )));
+        }
+        Ok(())
+    }
+
+    fn bands(&self, used: &[usize]) -> Vec<Band> {
+        let of = |list: &Option<Vec<f64>>, b: usize| list.as_ref().and_then(|l| l.get(b).copied());
+        let header = self.header;
+        used.iter()
+            .map(|&index| Band {
+                index,
+                wavelength: of(&header.wavelengths, index),
+                fwhm: of(&header.fwhm, index),
+            })
+            .collect()
+    }
+}
+
 /// Hands every row to `each` as (row, its `cols * bands` values), reading blocks of rows.
-fn for_each_row(
+pub(super) fn for_each_row(
     source: &mut dyn CubeSource,
     name: &str,
     header: &Header,
@@ -160,342 +308,4 @@ fn for_each_row(
         }
     }
     Ok(())
-}
-
-/// Counts of values by size, eight to an octave: enough to find the value that one in a thousand
-/// exceeds to within an eighth.
-#[derive(Clone)]
-struct Histogram([u32; Histogram::BINS]);
-
-impl Histogram {
-    const LOWEST_EXPONENT: i32 = -20;
-    const BINS: usize = 60 * 8;
-
-    fn add(&mut self, value: f32) {
-        // The exponent and three bits of the mantissa, straight from the number's bits.
-        let origin = ((127 + Self::LOWEST_EXPONENT) * 8) as u32;
-        let bin = (value.to_bits() >> 20).saturating_sub(origin) as usize;
-        self.0[bin.min(Self::BINS - 1)] += 1;
-    }
-
-    /// The upper end of a bin.
-    fn upper(bin: usize) -> f64 {
-        let octave = (bin / 8) as i32 + Self::LOWEST_EXPONENT;
-        (1.0 + (bin % 8 + 1) as f64 / 8.0) * 2f64.powi(octave)
-    }
-}
-
-/// What is known of one band over the pixels that are not empty.
-#[derive(Clone)]
-struct BandStatistics {
-    /// Values that count: finite, not ignored.
-    count: usize,
-    min: f32,
-    max: f32,
-    /// How often each sentinel occurs.
-    sentinels: [usize; 2],
-    positive: Histogram,
-}
-
-struct Statistics {
-    bands: Vec<BandStatistics>,
-    /// Values that stand for no data.
-    ignored: Vec<f32>,
-    /// Pixels without data, and the others.
-    empty: usize,
-    filled: usize,
-}
-
-impl Statistics {
-    fn gather(source: &mut dyn CubeSource, name: &str, header: &Header) -> Result<Self> {
-        let declared = header.ignore_value.map(|v| v as f32);
-        let good = |band: usize| header.good_bands.as_ref().is_none_or(|g| g[band]);
-        let bands: Vec<usize> = (0..header.bands).filter(|b| good(*b)).collect();
-        if bands.is_empty() {
-            return Err(Error::Scene(format!(
-                "{name}: the file flags all of its {} bands as bad.",
-                header.bands
-            )));
-        }
-        let fresh = BandStatistics {
-            count: 0,
-            min: f32::INFINITY,
-            max: f32::NEG_INFINITY,
-            sentinels: [0; 2],
-            positive: Histogram([0; Histogram::BINS]),
-        };
-        let mut all = vec![fresh; header.bands];
-        let mut fills_a_pixel = [false; 2];
-        let (mut empty, mut filled) = (0, 0);
-        let sentinel = |v: f32| {
-            if declared.is_none() { SENTINELS.iter().position(|s| *s == v) } else { None }
-        };
-        for_each_row(source, name, header, |_, row| {
-            for spectrum in row.chunks_exact(header.bands) {
-                let mut seen = [false; 2];
-                let is_empty = bands.iter().all(|&b| {
-                    let v = spectrum[b];
-                    if let Some(s) = sentinel(v) {
-                        seen[s] = true;
-                        return true;
-                    }
-                    v == 0.0 || !v.is_finite() || declared == Some(v)
-                });
-                if is_empty {
-                    empty += 1;
-                    fills_a_pixel = [fills_a_pixel[0] | seen[0], fills_a_pixel[1] | seen[1]];
-                    continue;
-                }
-                filled += 1;
-                for &b in &bands {
-                    let (v, band) = (spectrum[b], &mut all[b]);
-                    if !v.is_finite() || declared == Some(v) {
-                    } else if let Some(s) = sentinel(v) {
-                        band.sentinels[s] += 1;
-                    } else {
-                        band.count += 1;
-                        band.min = band.min.min(v);
-                        band.max = band.max.max(v);
-                        if v > 0.0 {
-                            band.positive.add(v);
-                        }
-                    }
-                }
-            }
-        })?;
-        let mut ignored: Vec<f32> = declared.into_iter().collect();
-        for (s, fills) in fills_a_pixel.into_iter().enumerate() {
-            if fills {
-                ignored.push(SENTINELS[s]);
-                continue;
-            }
-            // It fills no pixel, so it is a value like any other.
-            for band in all.iter_mut().filter(|b| b.sentinels[s] > 0) {
-                band.count += band.sentinels[s];
-                band.min = band.min.min(SENTINELS[s]);
-                band.max = band.max.max(SENTINELS[s]);
-            }
-        }
-        if filled == 0 {
-            return Err(Error::Scene(format!(
-                "{name}: all {empty} pixels are no data: every band holds 0, NaN or a value that \
-                 stands for no data."
-            )));
-        }
-        Ok(Statistics { bands: all, ignored, empty, filled })
-    }
-
-    fn is_void(&self, value: f32) -> bool {
-        !value.is_finite() || self.ignored.contains(&value)
-    }
-
-    fn bands_in_use(
-        &self,
-        name: &str,
-        header: &Header,
-        notes: &mut Vec<String>,
-    ) -> Result<Vec<usize>> {
-        let (mut flagged, mut hollow, mut constant) = (0, 0, 0);
-        let mut used = Vec::new();
-        for (index, band) in self.bands.iter().enumerate() {
-            if header.good_bands.as_ref().is_some_and(|g| !g[index]) {
-                flagged += 1;
-            } else if band.count == 0 || band.count * 2 < self.filled {
-                // Kept, such a band would cost more pixels than it leaves.
-                hollow += 1;
-            } else if band.min == band.max && self.filled > 1 {
-                constant += 1;
-            } else {
-                used.push(index);
-            }
-        }
-        let told: Vec<String> = [
-            (flagged, "flagged as bad by the file"),
-            (hollow, "without a value in most valid pixels"),
-            (constant, "constant over all valid pixels"),
-        ]
-        .into_iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, why)| format!("{n} {why}"))
-        .collect();
-        if used.is_empty() {
-            return Err(Error::Scene(format!(
-                "{name}: none of the {} bands can be used: {}.",
-                header.bands,
-                told.join(", ")
-            )));
-        }
-        if !told.is_empty() {
-            notes.push(format!(
-                "{} of {} bands were left out: {}.",
-                header.bands - used.len(),
-                header.bands,
-                told.join(", ")
-            ));
-        }
-        Ok(used)
-    }
-
-    /// The scaling to tell, and gain and offset of each band in use.
-    #[allow(clippy::type_complexity)]
-    fn scaling(
-        &self,
-        name: &str,
-        header: &Header,
-        used: &[usize],
-        options: &LoadOptions,
-    ) -> Result<(Scaling, Vec<(f64, f64)>)> {
-        if let (None, Some((gain, offset, key))) = (options.scale, &header.stated_scale) {
-            let of = |list: &[f64], band: usize| if list.len() == 1 { list[0] } else { list[band] };
-            let gains: Vec<_> = used.iter().map(|&b| (of(gain, b), of(offset, b))).collect();
-            let (gain, offset) = gains[0];
-            let mut scaling = choose(Stated::ByFile { gain, offset, key: key.clone() }, 0.0, false);
-            if gains.iter().any(|g| *g != gains[0]) {
-                scaling.rule += " It differs from band to band; that of the first band is given.";
-            }
-            return Ok((scaling, gains));
-        }
-        let stated = options.scale.map_or(Stated::No, Stated::ByUser);
-        let peak = self.peak(used);
-        if peak <= 0.0 {
-            return Err(Error::Scene(format!("{name}: no value is above zero.")));
-        }
-        let scaling = choose(stated, peak, header.integer);
-        let gains = vec![(scaling.gain, scaling.offset); used.len()];
-        Ok((scaling, gains))
-    }
-
-    /// The stored value that at most one in a thousand exceeds, in the bands in use.
-    fn peak(&self, used: &[usize]) -> f64 {
-        let max = used.iter().map(|&b| self.bands[b].max).fold(f32::NEG_INFINITY, f32::max);
-        let count: usize = used.iter().map(|&b| self.bands[b].count).sum();
-        let mut above = 0;
-        for bin in (0..Histogram::BINS).rev() {
-            above += used.iter().map(|&b| self.bands[b].positive.0[bin] as usize).sum::<usize>();
-            if above > count / 1000 {
-                return Histogram::upper(bin).min(f64::from(max));
-            }
-        }
-        f64::from(max)
-    }
-
-    /// Leaves out bands that are nowhere above zero once scaled: they would be all zero.
-    fn drop_dark(
-        &self,
-        name: &str,
-        used: &mut Vec<usize>,
-        gains: &mut Vec<(f64, f64)>,
-        notes: &mut Vec<String>,
-    ) -> Result<()> {
-        if self.filled == 1 {
-            return Ok(());
-        }
-        let before = used.len();
-        let lit = |&(b, (gain, offset)): &(usize, (f64, f64))| {
-            f64::from(self.bands[b].max) * gain + offset > 0.0
-        };
-        (*used, *gains) = used.iter().copied().zip(gains.iter().copied()).filter(lit).unzip();
-        if used.is_empty() {
-            return Err(Error::Scene(format!("{name}: no reflectance is above zero.")));
-        }
-        if used.len() < before {
-            notes.push(format!(
-                "{} bands were left out because they are nowhere above zero.",
-                before - used.len()
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// The pixels that were kept, and counts of what was done.
-struct Values {
-    data: Pages<f32>,
-    places: Vec<u32>,
-    stride: usize,
-    partial: usize,
-    dark: usize,
-    negative: usize,
-    high: usize,
-}
-
-impl Values {
-    fn with_capacity(name: &str, pixels: usize, bands: usize) -> Result<Self> {
-        let stride = bands.next_multiple_of(crate::engine::layout::BAND_GROUP);
-        Ok(Values {
-            data: grow_pages(Path::new(name), pixels * stride)?,
-            places: grow(Path::new(name), pixels)?,
-            stride,
-            partial: 0,
-            dark: 0,
-            negative: 0,
-            high: 0,
-        })
-    }
-
-    /// Keeps the pixel at `place` if it is valid in all bands in use.
-    fn push(
-        &mut self,
-        place: u32,
-        spectrum: &[f32],
-        used: &[usize],
-        gains: &[(f64, f64)],
-        is_void: impl Fn(f32) -> bool,
-        header: &Header,
-    ) {
-        let empty = spectrum.iter().enumerate().all(|(b, v)| {
-            header.good_bands.as_ref().is_some_and(|g| !g[b]) || *v == 0.0 || is_void(*v)
-        });
-        if empty {
-            return;
-        }
-        let start = self.places.len() * self.stride;
-        let Some(row) = self.data.get_mut(start..start + used.len()) else {
-            // Not counted the first time: the file has changed since.
-            self.partial += 1;
-            return;
-        };
-        let (mut negative, mut high, mut lit) = (0, 0, false);
-        for ((&b, (gain, offset)), kept) in used.iter().zip(gains).zip(row) {
-            let v = (f64::from(spectrum[b]) * gain + offset) as f32;
-            if is_void(spectrum[b]) || !v.is_finite() || f64::from(v) < scaling::LOWEST {
-                self.partial += 1;
-                return;
-            }
-            negative += usize::from(v < 0.0);
-            high += usize::from(f64::from(v) > scaling::HIGHEST);
-            lit |= v > 0.0;
-            *kept = v;
-        }
-        if !lit {
-            self.dark += 1;
-            return;
-        }
-        self.places.push(place);
-        self.negative += negative;
-        self.high += high;
-    }
-
-    fn note(&self, empty: usize, all: usize, notes: &mut Vec<String>) {
-        for (count, why) in [
-            (empty, "hold no data in any band"),
-            (self.partial, "hold no valid value in a band in use"),
-            (self.dark, "have no value above zero"),
-        ] {
-            if count > 0 {
-                notes.push(format!("{count} of {all} pixels {why} and were left out."));
-            }
-        }
-        if self.negative > 0 {
-            notes.push(format!("{} values are negative and stay so, as noise.", self.negative));
-        }
-        // One in a thousand is a stray value; more says that the scale is wrong.
-        if self.high > self.places.len() * self.stride / 1000 {
-            notes.push(format!(
-                "{} values lie above a reflectance of {}; if the scale is wrong, say --scale.",
-                self.high,
-                scaling::HIGHEST
-            ));
-        }
-    }
 }

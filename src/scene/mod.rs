@@ -3,42 +3,58 @@
 //! A file is opened as a [`CubeSource`], which gives it block by block of rows; [`load`] reads it
 //! twice (statistics, then values), leaves out what cannot be used and scales to reflectance.
 
-use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+use std::sync::Arc;
 
+use crate::engine::ground::error::{Error, Result};
 pub use crate::engine::pixels::Cube;
+use crate::engine::pixels::Pixels;
 
+mod bands;
 mod georeference;
 mod grow;
 mod image;
+mod limits;
 mod load;
+mod mask;
 mod memory;
+mod no_data;
 mod scaling;
 mod source;
+mod statistics;
 mod truth;
+mod values;
+mod water;
 mod wavelengths;
+mod window;
 
 pub use georeference::{Crs, Georeference, Lookup};
 pub(crate) use grow::{grow, grow_pages};
 pub(crate) use image::layer;
 pub use image::to_image;
 pub use load::{LoadOptions, load};
+pub use mask::Mask;
 pub use memory::Memory;
-pub(crate) use scaling::{HIGHEST, Stated, choose};
+pub use no_data::NoData;
+pub(crate) use scaling::{Peak, Stated, choose, peak};
 pub use source::{CubeSource, Header};
 pub use truth::Truth;
-pub(crate) use wavelengths::to_nanometres;
+pub(crate) use wavelengths::{to_nanometres, widths_in_nanometres};
+pub use window::window;
 
 /// One band that the fit uses.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Band {
     /// Position in the file, from 0.
     pub index: usize,
     /// Centre wavelength in nanometres, where the file gives it.
     pub wavelength: Option<f64>,
+    /// Width at half of its maximum in nanometres, where the file gives it.
+    #[serde(default)]
+    pub fwhm: Option<f64>,
 }
 
 /// How stored values became reflectance: `reflectance = stored * gain + offset`.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Scaling {
     /// Factor.
     pub gain: f64,
@@ -48,24 +64,31 @@ pub struct Scaling {
     pub rule: String,
 }
 
-/// A scene ready to be fitted: valid pixels and good bands only, in reflectance.
+/// A scene ready to be fitted: valid pixels and good bands only, in reflectance. Its pixels follow each other
+/// as in the image, row by row, and it does not change.
 #[derive(Debug, Clone)]
 pub struct Scene {
-    /// A short name, for titles: the file's stem.
+    parts: SceneParts,
+}
+
+/// What a [`Scene`] is made of. N valid pixels, L bands in use.
+#[derive(Debug, Clone)]
+pub struct SceneParts {
+    /// A short name, for titles: a file's stem.
     pub name: String,
     /// Height of the image in pixels.
     pub rows: usize,
     /// Width of the image in pixels.
     pub cols: usize,
-    /// The bands in use, in the file's order. `bands.len() == cube.bands()`.
+    /// The bands in use, (L), in the file's order.
     pub bands: Vec<Band>,
-    /// Bands in the file, the ones left out included.
+    /// Bands in the file, with those that are left out.
     pub file_bands: usize,
-    /// Spectra of the valid pixels.
-    pub cube: Cube,
-    /// For each pixel of the cube its place `row * cols + col` in the image: ascending, until [`Scene::scatter`].
-    pub pixel_index: Vec<u32>,
-    /// Where the image lies on earth, where the file says so.
+    /// Spectra of the valid pixels, (N, L), row by row of the image; none where only the geometry is known.
+    pub cube: Arc<Cube>,
+    /// For each valid pixel its place `row * cols + col` in the image, (N), ascending.
+    pub places: Vec<u32>,
+    /// Where the image lies on earth, where that is known.
     pub georeference: Option<Georeference>,
     /// How values became reflectance.
     pub scaling: Scaling,
@@ -74,50 +97,186 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Puts the pixels of the cube into an order of chance, always the same, and `pixel_index` with them.
-    /// Minibatches are runs of sixteen pixels that follow each other in the cube: neighbours on the ground
-    /// are alike, and sixteen of them would say little more than one. Cost: a copy of the cube.
-    pub fn scatter(&mut self) {
-        // Fisher and Yates; Durstenfeld 1964, CACM 7.
-        let rng = &mut ChaCha8Rng::seed_from_u64(0);
-        for last in (1..self.pixel_index.len().min(self.cube.pixels())).rev() {
-            let other = rng.random_range(0..=last);
-            self.pixel_index.swap(last, other);
-            self.cube.swap(last, other);
+    /// A scene of its parts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scene`] when places do not ascend or lie outside of the image, or sizes do not agree. A cube of no
+    /// pixels stands for a scene of which only places and bands are known.
+    pub fn new(parts: SceneParts) -> Result<Self> {
+        let SceneParts { name, rows, cols, bands, cube, places, .. } = &parts;
+        let fail = |why: String| Err(Error::Scene(format!("{name}: {why}")));
+        if let Some(pair) = places.windows(2).find(|pair| pair[0] >= pair[1]) {
+            let (before, after) = (pair[0], pair[1]);
+            return fail(format!(
+                "place {after} follows place {before}; pixels must follow each other as in the image"
+            ));
         }
+        if let Some(last) =
+            places.last().filter(|last| **last as usize >= rows.saturating_mul(*cols))
+        {
+            return fail(format!(
+                "place {last} lies outside of the image of {rows} x {cols} pixels"
+            ));
+        }
+        if cube.bands() != bands.len() || (cube.pixels() != 0 && cube.pixels() != places.len()) {
+            return fail(format!(
+                "the cube has {} pixels of {} bands, and the scene {} of {}",
+                cube.pixels(),
+                cube.bands(),
+                places.len(),
+                bands.len()
+            ));
+        }
+        Ok(Scene { parts })
+    }
+
+    /// A short name, for titles.
+    pub fn name(&self) -> &str {
+        &self.parts.name
+    }
+
+    /// Height of the image in pixels.
+    pub fn rows(&self) -> usize {
+        self.parts.rows
+    }
+
+    /// Width of the image in pixels.
+    pub fn cols(&self) -> usize {
+        self.parts.cols
+    }
+
+    /// The bands in use, (L), in the file's order.
+    pub fn bands(&self) -> &[Band] {
+        &self.parts.bands
+    }
+
+    /// Bands in the file, with those that are left out.
+    pub fn file_bands(&self) -> usize {
+        self.parts.file_bands
+    }
+
+    /// Spectra of the valid pixels, (N, L), row by row of the image.
+    pub fn cube(&self) -> &Cube {
+        &self.parts.cube
+    }
+
+    /// For each valid pixel its place `row * cols + col` in the image, (N), ascending.
+    pub fn places(&self) -> &[u32] {
+        &self.parts.places
+    }
+
+    /// Where the image lies on earth, where that is known.
+    pub fn georeference(&self) -> Option<&Georeference> {
+        self.parts.georeference.as_ref()
+    }
+
+    /// How values became reflectance.
+    pub fn scaling(&self) -> &Scaling {
+        &self.parts.scaling
+    }
+
+    /// What was done to the data on the way in, one sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.parts.notes
+    }
+
+    /// The geometry alone: places and bands.
+    pub(crate) fn without_spectra(self) -> Self {
+        let cube = Arc::new(Cube::zeros(0, self.parts.bands.len()));
+        Scene { parts: SceneParts { cube, ..self.parts } }
+    }
+
+    /// All parts, to make another scene of them.
+    pub fn into_parts(self) -> SceneParts {
+        self.parts
+    }
+
+    /// The pixels of a fit: a copy of the spectra in an order of chance.
+    pub fn pixels(&self) -> Pixels {
+        Pixels::of(self.cube())
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn scattered_pixels_keep_their_places_and_are_no_neighbours() {
-        let n = 400;
-        let mut cube = Cube::zeros(n, 3);
-        (0..n).for_each(|pixel| cube.spectrum_mut(pixel).fill(pixel as f32 + 7.0));
-        let mut scene = Scene {
-            name: String::new(),
-            rows: 20,
-            cols: 25,
-            bands: Vec::new(),
-            file_bands: 3,
-            cube,
-            pixel_index: (7..).take(n).collect(),
+    /// Two rows of three pixels, of which the second has no data; two bands.
+    fn parts() -> SceneParts {
+        let band = |index| Band { index, wavelength: None, fwhm: None };
+        let mut cube = Cube::zeros(5, 2);
+        (0..5).for_each(|pixel| cube.spectrum_mut(pixel).fill(pixel as f32));
+        SceneParts {
+            name: "field".into(),
+            rows: 2,
+            cols: 3,
+            bands: vec![band(0), band(3)],
+            file_bands: 4,
+            cube: Arc::new(cube),
+            places: vec![0, 2, 3, 4, 5],
             georeference: None,
             scaling: Scaling { gain: 1.0, offset: 0.0, rule: String::new() },
             notes: Vec::new(),
-        };
-        scene.scatter();
-        let order = scene.pixel_index.clone();
-        for (pixel, &place) in order.iter().enumerate() {
-            assert_eq!(scene.cube.spectrum_padded(pixel)[..3], [place as f32; 3]);
         }
-        let unique: std::collections::BTreeSet<_> = order.iter().collect();
-        assert_eq!(unique.len(), n);
-        // In an order of chance two pairs of neighbours are expected, and 12 have a chance below 1e-5.
-        let close = order.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) == 1).count();
-        assert!(close < 12, "{close}");
+    }
+
+    /// What a scene of these parts, changed, is refused with.
+    fn refusal(change: impl FnOnce(&mut SceneParts)) -> String {
+        let mut changed = parts();
+        change(&mut changed);
+        Scene::new(changed).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_scene_has_the_parts_it_was_made_of() {
+        let scene = Scene::new(parts()).unwrap();
+        assert_eq!((scene.name(), scene.rows(), scene.cols()), ("field", 2, 3));
+        assert_eq!((scene.bands().len(), scene.file_bands()), (2, 4));
+        assert_eq!(scene.places(), [0, 2, 3, 4, 5]);
+        assert_eq!(scene.cube().spectrum(4), [4.0, 4.0]);
+        assert_eq!((scene.pixels().count(), scene.pixels().bands()), (5, 2));
+        let back = scene.into_parts();
+        assert_eq!((back.places, back.cube), (parts().places, parts().cube));
+        // Of a scene without spectra the geometry is known.
+        let geometry = SceneParts { cube: Arc::new(Cube::zeros(0, 2)), ..parts() };
+        assert_eq!(Scene::new(geometry).unwrap().places().len(), 5);
+    }
+
+    #[test]
+    fn places_that_do_not_ascend_are_refused() {
+        for (second, third) in [(3, 2), (2, 2)] {
+            let text = refusal(|parts| parts.places[1..3].copy_from_slice(&[second, third]));
+            let words = format!("place {third} follows place {second}");
+            assert!(text.contains("field: ") && text.contains(&words), "{text}");
+        }
+    }
+
+    #[test]
+    fn places_outside_of_the_image_are_refused() {
+        for outside in [6, u32::MAX] {
+            let text = refusal(|parts| parts.places[4] = outside);
+            let words = format!("place {outside} lies outside of the image of 2 x 3 pixels");
+            assert!(text.contains("field: ") && text.contains(&words), "{text}");
+        }
+        assert!(refusal(|parts| parts.rows = 0).contains("0 x 3"));
+        // More pixels than a number can count are still a size.
+        let huge = SceneParts { rows: usize::MAX, cols: usize::MAX, ..parts() };
+        assert!(Scene::new(huge).is_ok());
+    }
+
+    #[test]
+    fn sizes_that_do_not_agree_are_refused() {
+        let of_cube = |pixels, bands| {
+            move |parts: &mut SceneParts| {
+                parts.cube = Arc::new(Cube::zeros(pixels, bands));
+            }
+        };
+        for (pixels, bands) in [(4, 2), (6, 2), (5, 1), (5, 3), (0, 3), (0, 0)] {
+            let text = refusal(of_cube(pixels, bands));
+            let words = format!("{pixels} pixels of {bands} bands, and the scene 5 of 2");
+            assert!(text.contains("field: ") && text.contains(&words), "{text}");
+        }
     }
 }

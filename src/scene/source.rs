@@ -24,7 +24,7 @@ pub struct Header {
     pub bands: usize,
     /// Centre wavelengths in nanometres, one a band.
     pub wavelengths: Option<Vec<f64>>,
-    /// Full widths at half maximum in nanometres, one a band.
+    /// Widths of the bands at half of their maximum, in nanometres, one a band.
     pub fwhm: Option<Vec<f64>>,
     /// Where it lies on earth.
     pub georeference: Option<Georeference>,
@@ -37,6 +37,11 @@ pub struct Header {
     pub stated_scale: Option<(Vec<f64>, Vec<f64>, String)>,
     /// True when values are stored as integers.
     pub integer: bool,
+    /// The largest number that the stored type can hold, where values are stored as integers of 8
+    /// or 16 bits: 127, 255, 32767 or 65535.
+    pub largest: Option<f64>,
+    /// The file's format and the type of its values, for the reader: "ENVI bil, int16".
+    pub format: String,
     /// What was assumed while the file was opened, one sentence each.
     pub notes: Vec<String>,
 }

@@ -3,24 +3,16 @@
 
 pub mod calibration;
 pub mod nearest;
+mod reference;
 
 use crate::engine::ground::error::{Error, Result};
-use crate::scene::Cube;
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
-use pathfinding::{kuhn_munkres::kuhn_munkres_min, matrix::Matrix};
+use crate::scene::Scene;
+use crate::statistics::angles::assign;
+pub use crate::statistics::angles::{match_spectra, sad};
+use ndarray::{Array2, ArrayView2, Axis};
 use serde::Serialize;
 
-/// What an abundance is a share of. Both describe the same mixtures: for any h > 0,
-/// `(c_k / h_k, W_k h_k / sum_j W_j h_j)` mixes to the same spectrum up to brightness.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Convention {
-    /// Spectra in reflectance, abundances as shares of area (h = 1).
-    Reflectance,
-    /// Spectra with a peak of one, abundances as shares of peak-normalised spectra
-    /// (h_k = the largest value of c_k).
-    Peak,
-}
+pub use reference::{Reference, Scores, valid};
 
 /// An estimate against a truth.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -40,47 +32,18 @@ pub struct Score {
     pub pixels: Option<usize>,
 }
 
-/// Spectral angle between two spectra in radians, 0 to pi (Kruse et al. 1993, "The spectral image
-/// processing system (SIPS)", Remote Sensing of Environment 44).
-///
-/// An angle that does not exist, as one of the spectra is zero or not finite, counts as pi / 2. A
-/// band that only one of them has counts as zero in the other. Computed by Kahan's formula, exact
-/// near 0 where the arc cosine loses half of the digits.
-pub fn sad(a: ArrayView1<f64>, b: ArrayView1<f64>) -> f64 {
-    let (Some(a), Some(b)) = (direction(a), direction(b)) else {
-        return std::f64::consts::FRAC_PI_2;
-    };
-    let at = |v: &[f64], band: usize| v.get(band).copied().unwrap_or(0.0);
-    let (mut apart, mut along) = (0.0, 0.0);
-    for band in 0..a.len().max(b.len()) {
-        apart += (at(&a, band) - at(&b, band)).powi(2);
-        along += (at(&a, band) + at(&b, band)).powi(2);
-    }
-    2.0 * f64::atan2(apart.sqrt(), along.sqrt())
-}
-
-/// The unit vector along a spectrum, if there is one.
-fn direction(spectrum: ArrayView1<f64>) -> Option<Vec<f64>> {
-    // Divided by the peak first, so that no square over- or underflows.
-    let peak = spectrum.iter().fold(0.0_f64, |peak, v| peak.max(v.abs()));
-    if peak == 0.0 || !spectrum.iter().all(|v| v.is_finite()) {
-        return None;
-    }
-    let length = spectrum.iter().map(|v| (v / peak).powi(2)).sum::<f64>().sqrt();
-    Some(spectrum.iter().map(|v| v / peak / length).collect())
-}
-
-/// Root of the mean square over pixels and bands of what mixtures leave of a cube (N, L):
+/// Root of the mean square over valid pixels and bands of what mixtures leave of a scene (N, L):
 /// y - sum_k amount_k c_k, reflectance, for endmembers (K, L) and amounts (N, K) of any sum.
 ///
 /// # Errors
 ///
 /// [`Error::Scene`] when sizes differ.
 pub fn reconstruction_rmse(
-    cube: &Cube,
+    scene: &Scene,
     endmembers: ArrayView2<f64>,
     amounts: ArrayView2<f32>,
 ) -> Result<f64> {
+    let cube = scene.cube();
     let (k, bands) = endmembers.dim();
     if amounts.dim() != (cube.pixels(), k) || bands != cube.bands() {
         return Err(Error::Scene(format!(
@@ -98,60 +61,6 @@ pub fn reconstruction_rmse(
         squares += left.sum::<f64>();
     }
     Ok((squares / (cube.pixels() * bands).max(1) as f64).sqrt())
-}
-
-/// Pairs two sets of spectra, (K, L) each, one to one with the smallest sum of spectral angles: for
-/// each of `a` the row of `b`, and their angle in radians.
-///
-/// # Errors
-///
-/// [`Error::Scene`] when their numbers differ or there is none.
-pub fn match_spectra(a: ArrayView2<f64>, b: ArrayView2<f64>) -> Result<Vec<(usize, f64)>> {
-    let (k, other) = (a.nrows(), b.nrows());
-    if k == 0 || k != other {
-        return Err(Error::Scene(format!(
-            "{k} and {other} spectra cannot be paired; give as many of one as of the other."
-        )));
-    }
-    let angles = Array2::from_shape_fn((k, k), |(i, j)| sad(a.row(i), b.row(j)));
-    Ok(assign(&angles).into_iter().enumerate().map(|(i, j)| (j, angles[[i, j]])).collect())
-}
-
-/// Endmembers (K, L) and abundances (N, K) in another convention, from `reflectance`.
-///
-/// `Peak` divides each spectrum by its largest value h_k and gives abundances
-/// `W_k h_k / sum_j W_j h_j`. A spectrum without a positive value has no peak and stays (h_k = 1);
-/// a row that sums to zero stays. The conversion is not linear: convert posterior draws one by
-/// one where they are at hand, and take means after; means converted here are an approximation.
-///
-/// # Errors
-///
-/// [`Error::Scene`] when the numbers of endmembers differ.
-pub fn convert(
-    endmembers: ArrayView2<f64>,
-    abundances: ArrayView2<f32>,
-    convention: Convention,
-) -> Result<(Array2<f64>, Array2<f32>)> {
-    check_estimate(endmembers, abundances)?;
-    let (mut endmembers, mut abundances) = (endmembers.to_owned(), abundances.to_owned());
-    if convention == Convention::Reflectance {
-        return Ok((endmembers, abundances));
-    }
-    let mut peaks = Vec::with_capacity(endmembers.nrows());
-    for mut spectrum in endmembers.rows_mut() {
-        let peak = spectrum.iter().copied().fold(0.0, f64::max);
-        let peak = if peak > 0.0 && peak.is_finite() { peak } else { 1.0 };
-        spectrum /= peak;
-        peaks.push(peak);
-    }
-    for mut row in abundances.rows_mut() {
-        let share = |(&w, &h): (&f32, &f64)| f64::from(w) * h;
-        let total: f64 = row.iter().zip(&peaks).map(share).sum();
-        if total != 0.0 {
-            row.iter_mut().zip(&peaks).for_each(|(w, h)| *w = (f64::from(*w) * h / total) as f32);
-        }
-    }
-    Ok((endmembers, abundances))
 }
 
 /// Scores estimated endmembers (K, L) and abundances (N, K) against true endmembers (K, L), true
@@ -267,7 +176,7 @@ fn check_true_count(k: usize, truth: usize) -> Result<()> {
     if truth != k {
         return Err(Error::Scene(format!(
             "The truth has {truth} endmembers and the estimate has {k}; only equal numbers can be \
-             matched, so fit with --endmembers {truth} or give another truth."
+             matched, so fit with {truth} endmembers or give another truth."
         )));
     }
     Ok(())
@@ -317,18 +226,4 @@ fn square_errors(
         ));
     }
     Ok((sums / pixels as f64, pixels))
-}
-
-/// The column for each row of a square matrix that makes the sum of costs smallest (Kuhn 1955).
-fn assign(costs: &Array2<f64>) -> Vec<usize> {
-    // The solver wants ordered numbers: whole ones, fine enough to keep 15 digits of the largest
-    // cost and small enough that thousands of them sum without overflow.
-    let largest = costs.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
-    let whole = |cost: &f64| (cost / largest * 2_f64.powi(50)) as i64;
-    let rows = costs.rows().into_iter().map(|row| row.iter().map(whole).collect::<Vec<_>>());
-    match Matrix::from_rows(rows) {
-        Ok(weights) => kuhn_munkres_min(&weights).1,
-        // Rows of one array have one length.
-        Err(_) => (0..costs.nrows()).collect(),
-    }
 }

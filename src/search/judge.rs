@@ -1,22 +1,21 @@
 //! Short fits of many starts, side by side where there are cores for it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use ndarray::{Array2, Axis};
-use rayon::prelude::*;
 
 use super::{Event, Mode, POLISH_STEPS, PROBE_STEPS, Solution};
-use crate::engine::backend::Device;
-use crate::engine::guide::{State, medians};
-use crate::engine::layout::Params;
-use crate::engine::model::{Guide, Model};
-use crate::engine::svi::{self, Outcome, Stop};
+use crate::convention::Convention;
+use crate::engine::backend::{Device, each};
+use crate::engine::ground::clock::Instant;
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::guide::Guide;
+use crate::engine::model::{Family, Model};
+use crate::engine::pixels::Pixels;
+use crate::engine::svi::{self, Outcome, Run, Stop};
 use crate::posterior::Posterior;
-use crate::scene::Cube;
-use crate::score::{Convention, match_spectra};
-use crate::starts::Start;
+use crate::starts;
+use crate::statistics::angles::match_spectra;
 
 /// A start and the fit so far.
 pub struct Fitted {
@@ -27,8 +26,8 @@ pub struct Fitted {
     pub endmembers: Array2<f64>,
     /// Whether time ran out before the fit had its steps: it cannot be compared.
     pub cut: bool,
-    cube: Arc<Cube>,
-    fit: Option<(Params, State)>,
+    pixels: Pixels,
+    fit: Option<Guide>,
 }
 
 impl Fitted {
@@ -43,15 +42,15 @@ impl Fitted {
     }
 
     /// The guide as it stands, if it is one of `model`.
-    pub fn state(&self, model: &Model) -> Option<State> {
-        let (params, state) = self.fit.as_ref()?;
-        (params.rank == 0 && !matches!(model.guide, Guide::LowRank { .. })).then(|| state.clone())
+    pub fn guide(&self, model: &Model) -> Option<Guide> {
+        let guide = self.fit.as_ref()?;
+        let low_rank = matches!(model.family, Family::LowRank { .. });
+        (guide.params.rank == 0 && !low_rank).then(|| guide.clone())
     }
 
-    pub fn posterior(&self) -> Option<Posterior> {
-        let (params, state) = self.fit.as_ref()?;
-        let convention = Convention::Reflectance;
-        Some(Posterior::new(params, &self.cube, &state.globals, &state.locals, convention))
+    /// Its rows of pixels in the order of the cube that these pixels are of.
+    pub fn posterior(&self, of: &Pixels) -> Option<Posterior> {
+        Some(Posterior::new(self.fit.as_ref()?, of, Convention::Reflectance))
     }
 
     /// With endmembers in the order of `chosen`'s.
@@ -59,7 +58,7 @@ impl Fitted {
         let pairs = match_spectra(chosen.endmembers.view(), self.endmembers.view());
         let order: Vec<usize> =
             pairs.map(|pairs| pairs.into_iter().map(|(k, _)| k).collect()).unwrap_or_default();
-        let abundances = if whole { self.posterior() } else { None };
+        let abundances = if whole { self.posterior(&self.pixels) } else { None };
         Mode {
             row,
             endmembers: self.endmembers.select(Axis(0), &order),
@@ -73,7 +72,7 @@ pub struct Judge<'a> {
     device: &'a Device,
     model: Model,
     fit: &'a svi::Settings,
-    cube: &'a Arc<Cube>,
+    pixels: &'a Pixels,
     done: AtomicU64,
     total: u64,
     observe: &'a (dyn Fn(&Event) + Sync),
@@ -87,19 +86,19 @@ impl<'a> Judge<'a> {
         device: &'a Device,
         model: &Model,
         fit: &'a svi::Settings,
-        cube: &'a Arc<Cube>,
+        pixels: &'a Pixels,
         total: u64,
         observe: &'a (dyn Fn(&Event) + Sync),
         interrupted: &'a (dyn Fn() -> bool + Sync),
     ) -> Self {
         // What the low-rank guide adds is small beside the distance between modes.
-        let guide = match model.guide {
-            Guide::LowRank { .. } => Guide::FullRank,
+        let family = match model.family {
+            Family::LowRank { .. } => Family::FullRank,
             other => other,
         };
-        let model = Model { guide, ..model.clone() };
+        let model = Model { family, ..model.clone() };
         let (done, deadline) = (AtomicU64::new(0), None);
-        Judge { device, model, fit, cube, done, total, observe, interrupted, deadline }
+        Judge { device, model, fit, pixels, done, total, observe, interrupted, deadline }
     }
 
     /// From now on fits end at this time.
@@ -113,74 +112,87 @@ impl<'a> Judge<'a> {
     }
 
     /// Fits each start for [`PROBE_STEPS`].
-    pub fn probe(&self, starts: Vec<(String, Start)>) -> Vec<Fitted> {
-        self.each(starts, |(origin, start)| {
-            let state = svi::begin(&self.model, self.fit, self.cube, &start);
+    ///
+    /// # Errors
+    ///
+    /// What ends all fits, as a device that is lost. A fit that fails has no ELBO.
+    pub async fn probe(&self, starts: Vec<(String, Array2<f64>)>) -> Result<Vec<Fitted>> {
+        let probe = async |(origin, endmembers): (String, Array2<f64>)| {
             let mut fitted = Fitted {
                 origin,
                 probe_elbo: None,
                 elbo: None,
-                endmembers: start.endmembers,
+                endmembers,
                 cut: false,
-                cube: Arc::clone(self.cube),
+                pixels: self.pixels.clone(),
                 fit: None,
             };
-            if let Ok(state) = state {
-                fitted.probe_elbo = self.go_on(&mut fitted, state, PROBE_STEPS);
+            if (self.interrupted)() {
+                return Ok(fitted);
+            }
+            let spectra = fitted.endmembers.clone();
+            // A start that no abundances go with is one that failed.
+            if let Ok(guide) = starts::begin(&self.model, self.fit, self.pixels, spectra) {
+                fitted.probe_elbo = self.go_on(&mut fitted, guide, PROBE_STEPS).await?;
             }
             if !fitted.cut {
                 (self.observe)(&Event::Judged(fitted.solution()));
             }
-            fitted
-        })
+            Ok(fitted)
+        };
+        each(self.device, starts, probe).await
     }
 
     /// Goes on with some of them for [`POLISH_STEPS`].
-    pub fn polish(&self, table: &mut [Fitted], rows: &[usize]) {
-        let rows = table.iter_mut().enumerate().filter(|(i, _)| rows.contains(i)).collect();
-        self.each(rows, |(_, fitted): (usize, &mut Fitted)| {
-            if let Some((_, state)) = fitted.fit.clone() {
-                fitted.elbo = self.go_on(fitted, state, POLISH_STEPS);
+    ///
+    /// # Errors
+    ///
+    /// As [`Judge::probe`].
+    pub async fn polish(&self, table: &mut [Fitted], rows: &[usize]) -> Result<()> {
+        let rows = table.iter_mut().enumerate().filter(|(i, _)| rows.contains(i));
+        let polish = async |fitted: &mut Fitted| {
+            if (self.interrupted)() {
+                return Ok(());
+            }
+            if let Some(guide) = fitted.fit.clone() {
+                fitted.elbo = self.go_on(fitted, guide, POLISH_STEPS).await?;
                 if !fitted.cut {
                     (self.observe)(&Event::Judged(fitted.solution()));
                 }
             }
-        });
+            Ok(())
+        };
+        each(self.device, rows.map(|(_, fitted)| fitted).collect(), polish).await.map(|_| ())
     }
 
-    /// Side by side on the CPU, where one small minibatch does not fill the cores; in turn on a GPU.
-    fn each<T: Send, R: Send>(&self, items: Vec<T>, one: impl Fn(T) -> R + Sync + Send) -> Vec<R> {
-        if self.device.is_cpu() {
-            items.into_par_iter().with_max_len(1).map(one).collect()
-        } else {
-            items.into_iter().map(one).collect()
+    /// Fits on and gives the ELBO; none where the fit failed, or time ran out.
+    async fn go_on(&self, fitted: &mut Fitted, guide: Guide, steps: u32) -> Result<Option<f64>> {
+        let outcome = match self.fit(guide, steps).await {
+            Ok(outcome) => outcome,
+            Err(Error::Fit(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if outcome.stop == Stop::Interrupted && self.late() {
+            fitted.cut = true;
+            return Ok(None);
         }
+        let elbo = outcome.elbo();
+        fitted.endmembers = outcome.guide.medians();
+        fitted.fit = Some(outcome.guide);
+        Ok(elbo)
     }
 
-    fn go_on(&self, fitted: &mut Fitted, state: State, steps: u32) -> Option<f64> {
-        let settings = svi::Settings { steps, early_stop: false, ..self.fit.clone() };
-        let centre = state.prior_centre.clone();
+    /// So many steps from a guide, which keeps its momentum for more.
+    async fn fit(&self, guide: Guide, steps: u32) -> Result<Outcome> {
+        let settings = svi::Settings { steps, early_stop: false, warm: false, ..self.fit.clone() };
+        let mut run = Run::open(self.device, &settings, self.pixels, guide).await?;
         let mut seen = 0;
-        let mut observe = |progress: &svi::Progress| {
+        while let Some(progress) = run.advance(&|| (self.interrupted)() || self.late()).await? {
             let fresh = u64::from(progress.step - seen);
             seen = progress.step;
             let done = self.done.fetch_add(fresh, Ordering::Relaxed) + fresh;
             (self.observe)(&Event::Steps(done, self.total.max(done)));
-        };
-        let outcome =
-            svi::fit(self.device, &self.model, &settings, self.cube, state, &mut observe, &|| {
-                (self.interrupted)() || self.late()
-            })
-            .ok()?;
-        if outcome.stop == Stop::Interrupted && self.late() {
-            fitted.cut = true;
-            return None;
         }
-        let elbo = outcome.elbo();
-        fitted.endmembers = medians(&outcome.params, &outcome.globals);
-        let Outcome { params, globals, locals, visits, .. } = outcome;
-        let state = State { globals, locals, prior_centre: centre, rank_sum: Vec::new(), visits };
-        fitted.fit = Some((params, state));
-        elbo
+        run.hand_over().await
     }
 }

@@ -7,19 +7,21 @@ mod judge;
 mod moves;
 pub mod spectra_first;
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, mpsc};
 
 use ndarray::Array2;
 
 use crate::engine::backend::Device;
+use crate::engine::ground::clock::{Duration, Instant};
 use crate::engine::ground::error::{Error, Result};
-use crate::engine::guide::State;
+use crate::engine::ground::interrupt::{Interrupted, unless};
+use crate::engine::ground::setting;
+use crate::engine::guide::Guide;
 use crate::engine::model::Model;
+use crate::engine::pixels::Pixels;
 use crate::engine::svi;
-use crate::scene::Cube;
-use crate::score::match_spectra;
-use crate::starts::{Init, Start, families};
+use crate::starts::{self, Init, Proposal, each_family};
+use crate::statistics::angles::match_spectra;
 use judge::{Fitted, Judge};
 
 /// How far the search goes.
@@ -41,6 +43,9 @@ impl Default for Settings {
     }
 }
 
+/// Most starts, and moves a round: each takes memory and seconds, and beyond some dozens nothing new
+/// is found.
+pub const MOST_TRIES: usize = 10_000;
 /// Steps after which starts are compared: short, and in favour of fast starts, so that the best of
 /// several modes go on.
 pub const PROBE_STEPS: u32 = 300;
@@ -91,7 +96,7 @@ pub struct Mode {
 #[derive(Debug, Clone)]
 pub struct Found {
     /// Where the fit goes on.
-    pub state: State,
+    pub guide: Guide,
     /// Whether that is the guide of a solution as it stands, and not one around its spectra.
     pub fitted: bool,
     /// The chosen solution as a phrase.
@@ -104,6 +109,8 @@ pub struct Found {
     pub agreement: (usize, usize),
     /// Pixels that the search used.
     pub pixels: usize,
+    /// Whether it was interrupted: what it found is the best by then.
+    pub interrupted: bool,
 }
 
 /// The most steps of a search that has found `starts` starts, without a time: what it may cost.
@@ -123,58 +130,79 @@ pub enum Event {
     Judged(Solution),
 }
 
-/// Searches. `fit` gives seed, batch and draws; its steps are not used. `observe` may be called from
-/// several threads; `interrupted` ends the search with the best so far.
+/// Refuses settings that no search could have.
 ///
 /// # Errors
 ///
-/// [`Error::Option`] when there are no starts to try, [`Error::Fit`] when no fit gave a finite ELBO,
-/// and what [`crate::starts`] and [`svi::fit`] refuse.
-pub fn search(
+/// [`Error::Setting`] for no starts or too many of anything, and for a time that is none.
+pub fn check(settings: &Settings) -> Result<()> {
+    let tries = [(setting::RESTARTS, settings.starts, 1), (setting::SEARCH, settings.moves, 0)];
+    for (name, given, least) in tries {
+        if !(least..=MOST_TRIES).contains(&given) {
+            let allowed = format!("must be at least {least} and at most {MOST_TRIES}");
+            return Err(Error::setting(name, given, allowed));
+        }
+    }
+    if settings.seconds.is_some_and(|s| !(s.is_finite() && s > 0.0)) {
+        let given = settings.seconds.unwrap_or_default();
+        return Err(Error::setting(
+            setting::SEARCH,
+            format!("{given}s"),
+            "must be a time above 0 s",
+        ));
+    }
+    Ok(())
+}
+
+/// Searches. `fit` gives seed, batch and draws; its steps are not used. `observe` may be called from
+/// several threads; `interrupted` ends the search with the best so far: with the first start, where nothing
+/// was fitted yet.
+///
+/// # Errors
+///
+/// [`Error::Setting`] when there are no starts to try, [`Error::Fit`] when no fit gave a finite ELBO,
+/// [`Error::Interrupted`] when there was not even a start, and what [`crate::starts`] and [`svi::fit`] refuse.
+pub async fn search(
     device: &Device,
     model: &Model,
     fit: &svi::Settings,
     settings: &Settings,
-    cube: &Arc<Cube>,
+    pixels: &Pixels,
     observe: &(dyn Fn(&Event) + Sync),
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Found> {
-    if settings.starts == 0 {
-        return Err(Error::option("--restarts 0", "must be at least 1"));
-    }
-    if settings.seconds.is_some_and(|s| !(s.is_finite() && s > 0.0)) {
-        let given = settings.seconds.unwrap_or_default();
-        return Err(Error::option(format!("--search {given}s"), "must be a time above 0 s"));
-    }
+    check(settings)?;
     let deadline = match settings.seconds.map(Duration::try_from_secs_f64) {
         // What no clock can count is no limit.
         Some(Ok(seconds)) => Instant::now().checked_add(seconds),
         _ => None,
     };
-    let part = part_of(cube);
+    let part = pixels.part(MOST_PIXELS);
     let brightness = model.brightness.is_some();
     let k = model.endmembers;
-    let proposals = families(&part, k, &Init::FAMILIES, settings.starts, brightness, fit.seed)?;
+    svi::params(model, fit, (part.count(), part.bands()))?;
+    let proposals = starts_of(&part, k, settings.starts, brightness, fit.seed, interrupted)?;
     let total = most_steps(settings, proposals.len());
     let mut judge = Judge::new(device, model, fit, &part, total, observe, interrupted);
-    let begin = |origin: String, endmembers: &Array2<f64>| {
-        let start = Start::around(&part, endmembers.clone(), brightness, "")?;
-        Ok((origin, start))
-    };
     let starts = proposals
-        .iter()
-        .map(|p| begin(format!("{}, seed {}", p.family, p.seed), &p.endmembers))
-        .collect::<Result<Vec<(String, Start)>>>()?;
+        .into_iter()
+        .map(|p| (format!("{}, seed {}", p.family, p.seed), p.endmembers))
+        .collect();
 
-    let mut table: Vec<Fitted> = judge.probe(starts);
+    let mut table: Vec<Fitted> = judge.probe(starts).await?;
     let kept = distinct(&table, &by_elbo(&table), KEPT);
-    judge.polish(&mut table, &kept);
+    judge.polish(&mut table, &kept).await?;
     let count = table.len();
-    let mut best = by_elbo(&table).first().copied().ok_or_else(|| {
-        Error::Fit(
-            "no start gave a finite ELBO; check the scene's values and scale, or lower --learning-rate".into(),
-        )
-    })?;
+    let mut best = match by_elbo(&table).first() {
+        Some(&best) => best,
+        // Interrupted before a single step: the first start is what there is.
+        None if interrupted() && count > 0 => 0,
+        None => {
+            return Err(Error::Fit(
+                "no start gave a finite ELBO; check the scene's values and scale, or lower the learning rate".into(),
+            ));
+        }
+    };
     judge.until(deadline);
     for round in 0_usize.. {
         let over = settings.seconds.is_none() && round >= ROUNDS;
@@ -183,19 +211,22 @@ pub fn search(
         }
         // Other clusters and groups a round, where the best is still the same.
         let seed = fit.seed.wrapping_add(round as u64);
-        let moves = moves::propose(&part, &table[best], brightness, settings.moves, seed)?;
-        if moves.is_empty() {
-            break;
-        }
+        let from = &table[best];
+        let stop = || interrupted() || judge.late();
+        let moves = match moves::propose(&part, from, brightness, settings.moves, seed, &stop) {
+            Ok(moves) if !moves.is_empty() => moves,
+            Ok(_) | Err(Error::Interrupted) => break,
+            Err(error) => return Err(error),
+        };
         let starts = moves
-            .iter()
-            .map(|m| begin(format!("{}, round {}", m.what, round + 1), &m.endmembers))
-            .collect::<Result<Vec<(String, Start)>>>()?;
+            .into_iter()
+            .map(|m| (format!("{}, round {}", m.what, round + 1), m.endmembers))
+            .collect();
         let first = table.len();
-        table.extend(judge.probe(starts).into_iter().filter(|one| !one.cut));
+        table.extend(judge.probe(starts).await?.into_iter().filter(|one| !one.cut));
         let order: Vec<usize> = by_elbo(&table).into_iter().filter(|&i| i >= first).collect();
         let kept = distinct(&table, &order, MOVES_KEPT);
-        judge.polish(&mut table, &kept);
+        judge.polish(&mut table, &kept).await?;
         let gain = |i: usize| {
             let (new, old) = (table[i].elbo?, table[best].elbo?);
             (new - old > GAIN * old.abs().max(1.0)).then_some(new)
@@ -209,17 +240,30 @@ pub fn search(
             None => {}
         }
     }
-    finish(model, fit, cube, &part, table, best, count)
+    let found = finish(model, fit, pixels, &part, table, best, count)?;
+    Ok(Found { interrupted: interrupted(), ..found })
 }
 
-/// The pixels that the search looks at.
-fn part_of(cube: &Arc<Cube>) -> Arc<Cube> {
-    let every = cube.pixels().div_ceil(MOST_PIXELS).max(1);
-    if every == 1 {
-        return Arc::clone(cube);
+/// Up to `count` starts; when interrupted, those found by then.
+fn starts_of(
+    part: &Pixels,
+    k: usize,
+    count: usize,
+    brightness: bool,
+    seed: u64,
+    interrupted: Interrupted,
+) -> Result<Vec<Proposal>> {
+    let (tell, told) = mpsc::channel();
+    let cube = Arc::clone(part.cube());
+    let finding = unless(interrupted, move |stop| {
+        let mut tell = |proposal| tell.send(proposal).is_ok() && !stop();
+        each_family(&cube, k, &Init::FAMILIES, count, brightness, seed, &mut tell)
+    });
+    let found: Vec<Proposal> = told.try_iter().collect();
+    match finding {
+        Err(Error::Interrupted) if !found.is_empty() => Ok(found),
+        result => result.map(|()| found),
     }
-    let pixels: Vec<usize> = (0..cube.pixels()).step_by(every).collect();
-    Arc::new(cube.select(&pixels))
 }
 
 /// Solutions with an ELBO, those that went on before others, the best first.
@@ -250,8 +294,8 @@ fn same(a: &Fitted, b: &Fitted) -> bool {
 fn finish(
     model: &Model,
     fit: &svi::Settings,
-    cube: &Arc<Cube>,
-    part: &Arc<Cube>,
+    pixels: &Pixels,
+    part: &Pixels,
     table: Vec<Fitted>,
     best: usize,
     starts: usize,
@@ -267,7 +311,7 @@ fn finish(
         })
         .collect();
     let agreed = (0..starts).filter(|&i| same(&table[i], &table[best])).count();
-    let whole = Arc::ptr_eq(cube, part);
+    let whole = pixels.same(part);
     let polished = by_elbo(&table).into_iter().filter(|&i| table[i].elbo.is_some());
     let order: Vec<usize> = std::iter::once(best).chain(polished).collect();
     let shown = distinct(&table, &order, order.len());
@@ -279,15 +323,13 @@ fn finish(
         .map(|(i, (fitted, &mode))| Solution { mode, chosen: i == best, ..fitted.solution() })
         .collect();
     let description = format!("{} ({agreed} of {starts} starts agree)", table[best].origin);
-    let pixels = part.pixels();
+    let count = part.count();
     let chosen = &table[best];
-    let (state, fitted) = match (whole, chosen.state(model)) {
-        (true, Some(state)) => (state, chosen.elbo.is_some()),
-        _ => {
-            let brightness = model.brightness.is_some();
-            let start = Start::around(cube, chosen.endmembers.clone(), brightness, "")?;
-            (svi::begin(model, fit, cube, &start)?, false)
-        }
+    let (guide, fitted) = match (whole, chosen.guide(model)) {
+        (true, Some(guide)) => (guide, chosen.elbo.is_some()),
+        _ => (starts::begin(model, fit, pixels, chosen.endmembers.clone())?, false),
     };
-    Ok(Found { state, fitted, description, solutions, modes, agreement: (agreed, starts), pixels })
+    let agreement = (agreed, starts);
+    let (pixels, interrupted) = (count, false);
+    Ok(Found { guide, fitted, description, solutions, modes, agreement, pixels, interrupted })
 }

@@ -1,15 +1,20 @@
 //! Moves from one mode to another: an endmember gives way to a spectrum that the fit explains badly, or
 //! to the half of another one; or the two most alike become one, and its place is free.
 
+use std::sync::Arc;
+
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
 use super::judge::Fitted;
 use crate::engine::ground::error::Result;
-use crate::scene::Cube;
-use crate::score::sad;
+use crate::engine::ground::interrupt::{Interrupted, heed, unless};
+use crate::engine::pixels::{Cube, Pixels};
+use crate::posterior::Posterior;
 use crate::starts::{Candidate, cluster_candidates, misfits, residual_candidates};
-use crate::statistics::moments::{leading_eigenvectors, mean_spectrum, products, second_moment};
+use crate::statistics::angles::sad;
+use crate::statistics::moments::{mean_spectrum, products};
+use crate::statistics::principal::Spread;
 
 /// A replacement.
 pub struct Move {
@@ -28,15 +33,37 @@ const FEWEST: usize = 5;
 
 /// Up to `count` moves from a fit, those that explain the scene best with FCLS first; what one kind of
 /// replacement leaves open, as which endmember gives way, is settled in the same manner.
+///
+/// # Errors
+///
+/// [`crate::Error::Interrupted`] as soon as that is so.
 pub fn propose(
-    cube: &Cube,
+    pixels: &Pixels,
     from: &Fitted,
     brightness: bool,
     count: usize,
     seed: u64,
+    interrupted: Interrupted,
 ) -> Result<Vec<Move>> {
-    let Some(posterior) = from.posterior() else { return Ok(Vec::new()) };
-    let current = &from.endmembers;
+    let cube = Arc::clone(pixels.cube());
+    let in_order = Pixels::as_given(Arc::clone(&cube));
+    let Some(posterior) = from.posterior(&in_order) else { return Ok(Vec::new()) };
+    let current = from.endmembers.clone();
+    unless(interrupted, move |stop| {
+        moves(&cube, &posterior, &current, brightness, count, seed, stop)
+    })
+}
+
+/// The moves from a fit's spectra, (K, L), and posterior, its pixels in the cube's order.
+fn moves(
+    cube: &Cube,
+    posterior: &Posterior,
+    current: &Array2<f64>,
+    brightness: bool,
+    count: usize,
+    seed: u64,
+    stop: Interrupted,
+) -> Result<Vec<Move>> {
     let k = current.nrows();
     let named = |what: &'static str| move |candidate: Candidate| (what, candidate.spectrum);
     let candidates: Vec<(&str, Array1<f64>)> =
@@ -57,6 +84,7 @@ pub fn propose(
         };
         ways.push((0..k).map(at).collect());
     }
+    heed(stop)?;
     let shares = |at: usize| posterior.abundance_mean.column(at);
     let in_two: Vec<_> = (0..k).into_par_iter().map(|at| halves(cube, shares(at))).collect();
     for (whole, halves) in in_two.into_iter().enumerate() {
@@ -76,6 +104,7 @@ pub fn propose(
         };
         ways.push(candidates.iter().map(merge).collect());
     }
+    heed(stop)?;
     let sets: Vec<Array2<f64>> = ways.iter().flatten().map(|one| one.endmembers.clone()).collect();
     let mut left = misfits(cube, &sets, brightness, seed)?.into_iter();
     let mut moves: Vec<(f64, Move)> = ways
@@ -116,7 +145,7 @@ fn halves(cube: &Cube, share: ArrayView1<f32>) -> Option<(Array1<f64>, Array1<f6
         }
     }
     let mean = mean_spectrum(&shapes);
-    let axis = leading_eigenvectors(&second_moment(&shapes, &mean), 1);
+    let axis = Spread::new(&shapes, mean.clone()).leading(1).vectors;
     let middle = mean.dot(&axis.column(0));
     let along = products(&shapes, axis.view());
     let half = |above: bool| {

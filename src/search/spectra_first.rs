@@ -7,44 +7,46 @@
 //! about the spectra is cut off: a cut posterior (Plummer, Statistics and Computing 2015), each of its two
 //! parts by SVI (Yu, Nott and Smith, Statistical Science 2023).
 
+use std::sync::Arc;
+
 use ndarray::{ArrayView1, Zip};
 
+use crate::convention::Convention;
 use crate::engine::ground::error::Result;
 use crate::engine::ground::math::{sigmoid, softplus, softplus_inverse};
-use crate::engine::guide::{State, medians};
+use crate::engine::guide::Guide;
 use crate::engine::layout::{Params, VARIABILITY};
 use crate::engine::model::Model;
-use crate::engine::svi::{self, Outcome, Settings};
+use crate::engine::pixels::Pixels;
+use crate::engine::svi::Settings;
 use crate::posterior::Posterior;
-use crate::scene::Cube;
-use crate::score::Convention;
-use crate::starts::{Start, purest};
+use crate::starts::{self, purest};
 
 /// The guide of `model`, without brightness and with held endmembers, around the spectra of `shaded`, a fit
 /// with brightness. What it knows of the spectra and of their variability stays, but for their sizes.
 ///
 /// # Errors
 ///
-/// As [`svi::begin`].
-pub fn begin(model: &Model, settings: &Settings, cube: &Cube, shaded: &Outcome) -> Result<State> {
-    let (p, from) = (&shaded.params, &shaded.globals);
+/// As [`starts::begin`].
+pub fn begin(model: &Model, settings: &Settings, pixels: &Pixels, shaded: &Guide) -> Result<Guide> {
+    let (p, from, cube) = (&shaded.params, &shaded.globals, pixels.cube());
     // Which pixels are purest must not depend on the sizes that brightness leaves open.
-    let posterior = Posterior::new(p, cube, from, &shaded.locals, Convention::Peak);
-    let medians = medians(p, from);
+    let in_order = Pixels::as_given(Arc::clone(cube));
+    let posterior = Posterior::new(shaded, &in_order, Convention::Peak);
+    let medians = shaded.medians();
     let pure = purest(cube, &posterior.abundance_mean, &medians)?;
     let sizes: Vec<f64> =
         Zip::from(medians.rows()).and(pure.rows()).map_collect(size).into_iter().collect();
     let mut spectra = medians;
     spectra.rows_mut().into_iter().zip(&sizes).for_each(|(mut row, size)| row *= *size);
-    let start = Start::around(cube, spectra, false, "")?;
-    let mut state = svi::begin(model, settings, cube, &start)?;
-    let to = svi::params(model, settings, cube)?;
+    let mut guide = starts::begin(model, settings, pixels, spectra)?;
+    let to = guide.params;
     for (k, &size) in sizes.iter().enumerate() {
         for l in 0..cube.bands() {
-            resize(p, from, &to, &mut state.globals, (k, l), size);
+            resize(p, from, &to, &mut guide.globals, (k, l), size);
         }
     }
-    Ok(state)
+    Ok(guide)
 }
 
 /// The factor that brings a spectrum closest to the mean of its purest pixels; 1 where they are dark.

@@ -9,6 +9,7 @@ mod materials;
 mod rare;
 
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::setting;
 use crate::engine::model::Model;
 use crate::scene::Truth;
 use crate::scene::{self, LoadOptions, Memory, Scene};
@@ -118,7 +119,10 @@ impl Simulated {
     pub fn scene(&self, name: &str) -> Result<Scene> {
         let mut source = Memory::new(self.cube.clone(), Some(self.wavelengths.clone()));
         // The values are reflectance already: nothing to guess.
-        scene::load(&mut source, name, &LoadOptions { scale: Some(1.0) })
+        // Whatever a simulation holds, it is meant.
+        let options =
+            LoadOptions { scale: Some(1.0), keep_water_bands: true, ..LoadOptions::default() };
+        scene::load(&mut source, name, &options)
     }
 
     /// What is known of it.
@@ -156,7 +160,7 @@ fn generator(seed: u64, stream: Stream, offset: usize) -> ChaCha8Rng {
 ///
 /// # Errors
 ///
-/// [`Error::Option`] for the first setting outside its range.
+/// [`Error::Setting`] for the first setting outside its range.
 pub fn simulate(settings: &Settings) -> Result<Simulated> {
     settings.check()?;
     let &Settings { rows, cols, bands, endmembers: k, seed, .. } = settings;
@@ -264,53 +268,53 @@ impl Deviation {
 impl Settings {
     /// Refuses the first setting outside its range.
     fn check(&self) -> Result<()> {
-        for (flag, value) in [
-            ("--rows", self.rows),
-            ("--cols", self.cols),
-            ("--bands", self.bands),
-            ("--endmembers", self.endmembers),
+        for (name, value) in [
+            (setting::ROWS, self.rows),
+            (setting::COLS, self.cols),
+            (setting::BANDS, self.bands),
+            (setting::ENDMEMBERS, self.endmembers),
         ] {
             if value == 0 {
-                return Err(Error::option(format!("{flag} 0"), "give 1 or more."));
+                return Err(Error::setting(name, 0, "give 1 or more."));
             }
         }
         if self.endmembers > self.bands {
-            return Err(Error::option(
-                format!("--endmembers {}", self.endmembers),
+            return Err(Error::setting(
+                setting::ENDMEMBERS,
+                self.endmembers,
                 format!(
-                    "no more endmembers than bands can be told apart; give 1 to {}, or more \
-                     --bands.",
+                    "no more endmembers than bands can be told apart; give 1 to {}, or more bands.",
                     self.bands
                 ),
             ));
         }
         let values = self.rows.checked_mul(self.cols).and_then(|n| n.checked_mul(self.bands));
         if values.is_none_or(|values| values > MOST_VALUES) {
-            return Err(Error::option(
-                format!("--rows {} --cols {} --bands {}", self.rows, self.cols, self.bands),
+            return Err(Error::setting(
+                setting::SIZE,
+                format!("{} rows, {} cols, {} bands", self.rows, self.cols, self.bands),
                 format!("a scene may have at most {MOST_VALUES} values; give fewer of one."),
             ));
         }
-        for (flag, value, most) in [
-            ("--noise", self.noise_sd, 1.0),
-            ("--brightness", self.brightness_sd, 2.0),
-            ("--variability", self.variability_sd, 1.0),
+        for (name, value, most) in [
+            (setting::NOISE, self.noise_sd, 1.0),
+            (setting::BRIGHTNESS, self.brightness_sd, 2.0),
+            (setting::VARIABILITY, self.variability_sd, 1.0),
         ] {
             if !(0.0..=most).contains(&value) {
-                return Err(Error::option(
-                    format!("{flag} {value}"),
+                return Err(Error::setting(
+                    name,
+                    value,
                     format!("a standard deviation from 0 to {most} is needed."),
                 ));
             }
         }
-        for (flag, value) in
-            [("--band-correlation", self.band_correlation), ("--no-data", self.no_data_fraction)]
-        {
+        for (name, value) in [
+            (setting::BAND_CORRELATION, self.band_correlation),
+            (setting::NO_DATA, self.no_data_fraction),
+        ] {
             if !(0.0..1.0).contains(&value) {
-                return Err(Error::option(
-                    format!("{flag} {value}"),
-                    "a number from 0 to below 1 is needed.",
-                ));
+                return Err(Error::setting(name, value, "a number from 0 to below 1 is needed."));
             }
         }
         self.check_rare()
@@ -319,29 +323,33 @@ impl Settings {
     fn check_rare(&self) -> Result<()> {
         let (rare, close) = (self.rare_share, self.close_angle);
         if !(0.0..=0.2).contains(&rare) {
-            return Err(Error::option(
-                format!("--rare {rare}"),
+            return Err(Error::setting(
+                setting::RARE,
+                rare,
                 "a share of the pixels from 0 to 0.2 is needed.",
             ));
         }
         if !(0.0..std::f64::consts::FRAC_PI_2).contains(&close) {
-            return Err(Error::option(
-                format!("--close {close}"),
+            return Err(Error::setting(
+                setting::CLOSE,
+                close,
                 "an angle in radians from 0 to below 1.57 is needed.",
             ));
         }
-        for (flag, value) in [("--rare", rare), ("--close", close)] {
+        for (name, value) in [(setting::RARE, rare), (setting::CLOSE, close)] {
             if value > 0.0 && self.endmembers < 2 {
-                return Err(Error::option(
-                    format!("{flag} {value}"),
-                    "needs another endmember to be told from; give --endmembers 2 or more.",
+                return Err(Error::setting(
+                    name,
+                    value,
+                    "needs another endmember to be told from; give 2 endmembers or more.",
                 ));
             }
         }
         if rare > 0.0 && !self.pure_pixels {
-            return Err(Error::option(
-                format!("--rare {rare}"),
-                "is a share of pure pixels; leave out --no-pure-pixels.",
+            return Err(Error::setting(
+                setting::RARE,
+                rare,
+                "is a share of pure pixels; allow pure pixels, too.",
             ));
         }
         Ok(())

@@ -5,6 +5,7 @@ use rand::Rng;
 
 use super::maps::Field;
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::setting;
 use crate::score::sad;
 
 /// Turns the last of `spectra` (K, bands), K at least 2, towards the first until the angle between
@@ -13,14 +14,15 @@ use crate::score::sad;
 ///
 /// # Errors
 ///
-/// [`Error::Option`] when they are closer already.
+/// [`Error::Setting`] when they are closer already.
 pub fn close(spectra: &mut Array2<f64>, angle: f64) -> Result<()> {
     let last = spectra.nrows() - 1;
     let (first, other) = (spectra.row(0).to_owned(), spectra.row(last).to_owned());
     let between = sad(first.view(), other.view());
     if angle >= between {
-        return Err(Error::option(
-            format!("--close {angle}"),
+        return Err(Error::setting(
+            setting::CLOSE,
+            angle,
             format!(
                 "the first and the last endmember are {between:.3} rad apart at these bands; give \
                  less than that."

@@ -8,7 +8,8 @@ use super::finder::Finder;
 use super::kmeans::kmeans;
 use crate::engine::ground::error::{Error, Result};
 use crate::scene::Cube;
-use crate::statistics::moments::{leading_eigenvectors, products, second_moment};
+use crate::statistics::moments::products;
+use crate::statistics::principal::Spread;
 
 /// The share of the pixels that count as badly explained, and how many at least and at most.
 const WORST: f64 = 0.02;
@@ -48,7 +49,7 @@ pub fn cluster_candidates(cube: &Cube, k: usize, seed: u64) -> Result<Vec<Candid
 ///
 /// # Errors
 ///
-/// [`Error::Option`] when `groups` is 0, [`Error::Scene`] when a fitted spectrum has another number
+/// [`Error::Setting`] when `groups` is 0, [`Error::Scene`] when a fitted spectrum has another number
 /// of bands.
 pub fn residual_candidates(
     cube: &Cube,
@@ -57,7 +58,7 @@ pub fn residual_candidates(
     seed: u64,
 ) -> Result<Vec<Candidate>> {
     if groups == 0 {
-        return Err(Error::option("groups 0", "give 1 or more."));
+        return Err(Error::setting("groups", 0, "give 1 or more."));
     }
     let (n, bands) = (cube.pixels(), cube.bands());
     let residual = |pixel: usize| -> Option<Vec<f64>> {
@@ -86,8 +87,7 @@ pub fn residual_candidates(
         let values = residual(pixel).unwrap_or_default();
         left.spectrum_mut(to).iter_mut().zip(values).for_each(|(to, r)| *to = r as f32);
     }
-    let moment = second_moment(&left, &Array1::zeros(bands));
-    let axes = leading_eigenvectors(&moment, (groups + 2).min(bands));
+    let axes = Spread::about_zero(&left).leading(groups + 2).vectors;
     let mut points = products(&left, axes.view());
     let weights: Vec<f64> = points.rows().into_iter().map(|p| p.dot(&p)).collect();
     for (mut point, weight) in points.rows_mut().into_iter().zip(&weights) {

@@ -1,6 +1,6 @@
 //! Clusters of spectral shape, and the ones of which all others are mixtures.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 use super::candidates::Candidate;
@@ -8,7 +8,8 @@ use super::explain::Explained;
 use super::kmeans::kmeans;
 use super::sample::Sample;
 use crate::scene::Cube;
-use crate::statistics::moments::{leading_eigenvectors, products, second_moment};
+use crate::statistics::moments::products;
+use crate::statistics::principal::Spread;
 
 /// Clusters an endmember: enough for mixtures to have their own, and for a material that fills
 /// few pixels.
@@ -98,7 +99,5 @@ impl Clusters {
 /// The pixels along the leading directions of the scene, 2 K + 6 of them, (n, directions): across
 /// hundreds of bands the noise of all is larger than what tells materials apart.
 pub(super) fn directions(cube: &Cube, k: usize) -> Array2<f64> {
-    let origin = Array1::zeros(cube.bands());
-    let depth = (2 * k + 6).min(cube.bands());
-    products(cube, leading_eigenvectors(&second_moment(cube, &origin), depth).view())
+    products(cube, Spread::about_zero(cube).leading(2 * k + 6).vectors.view())
 }

@@ -7,7 +7,7 @@ use super::finder::Finder;
 use super::{Init, check_spectra};
 use crate::engine::ground::error::Result;
 use crate::scene::Cube;
-use crate::score::match_spectra;
+use crate::statistics::angles::match_spectra;
 
 /// Two sets of spectra are one start when no pair is farther apart, radians: far below what tells
 /// materials apart, far above round-off.
@@ -46,13 +46,35 @@ pub fn families(
     brightness: bool,
     seed: u64,
 ) -> Result<Vec<Proposal>> {
+    let mut found = Vec::new();
+    each_family(cube, k, inits, count, brightness, seed, &mut |proposal| {
+        found.push(proposal);
+        true
+    })?;
+    Ok(found)
+}
+
+/// Tells the starts of [`families`] one by one, as they are found, until `tell` says that it is enough.
+///
+/// # Errors
+///
+/// As [`start`](super::start).
+pub fn each_family(
+    cube: &Cube,
+    k: usize,
+    inits: &[Init],
+    count: usize,
+    brightness: bool,
+    seed: u64,
+    tell: &mut dyn FnMut(Proposal) -> bool,
+) -> Result<()> {
     let finder = Finder::new(cube, k, brightness, seed)?;
     for init in inits {
         if let Init::Spectra(spectra) = init {
             check_spectra(cube, k, spectra)?;
         }
     }
-    let mut found: Vec<Proposal> = Vec::new();
+    let mut found: Vec<Array2<f64>> = Vec::new();
     let mut fruitless = vec![0; inits.len()];
     for round in 0_usize.. {
         if found.len() >= count || fruitless.iter().all(|&tries| tries >= TRIES) {
@@ -64,17 +86,20 @@ pub fn families(
                 continue;
             }
             let endmembers = finder.spectra(init, seed, round)?;
-            if found.iter().any(|before| same(&before.endmembers, &endmembers)) {
+            if found.iter().any(|before| same(before, &endmembers)) {
                 // Given spectra are the same with every seed.
                 *fruitless = if let Init::Spectra(_) = init { TRIES } else { *fruitless + 1 };
                 continue;
             }
             *fruitless = 0;
             let misfit = finder.misfit(&endmembers)?;
-            found.push(Proposal { family: init.name(), seed, endmembers, misfit });
+            found.push(endmembers.clone());
+            if !tell(Proposal { family: init.name(), seed, endmembers, misfit }) {
+                return Ok(());
+            }
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// How badly mixtures of each of these sets of spectra, (K, L) each, fit: root of the mean square they

@@ -4,6 +4,7 @@ use ndarray::Array2;
 
 use super::finder::Finder;
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::setting;
 use crate::scene::Cube;
 
 /// The `k` rows of `library`, (spectra, L) in the bands of the cube, whose non-negative mixtures come
@@ -16,7 +17,7 @@ use crate::scene::Cube;
 ///
 /// # Errors
 ///
-/// [`Error::Option`] when the library has fewer than `k` spectra, other bands than the cube or values
+/// [`Error::Setting`] when the library has fewer than `k` spectra, other bands than the cube or values
 /// that are not finite, or when `k` is too large for the cube; [`Error::Scene`] when the cube holds
 /// values that are not finite.
 pub fn choose_from_library(
@@ -26,10 +27,10 @@ pub fn choose_from_library(
     seed: u64,
 ) -> Result<Vec<usize>> {
     let finder = Finder::new(cube, k, true, seed)?;
-    let refuse = |reason: String| Err(Error::option("--init", reason));
+    let refuse = |reason: String| Err(Error::option(setting::INIT, reason));
     if library.nrows() < k {
         return refuse(format!(
-            "it gives {} spectra, but --endmembers {k} asks for {k}; give a library of at least {k}.",
+            "it gives {} spectra, and the fit has {k} endmembers; give a library of at least {k}.",
             library.nrows()
         ));
     }

@@ -25,7 +25,7 @@ mod vca;
 
 pub use brightness::fcls_with_brightness;
 pub use candidates::{Candidate, cluster_candidates, residual_candidates};
-pub use families::{Proposal, families, misfits};
+pub use families::{Proposal, each_family, families, misfits};
 pub use fcls::fcls;
 pub use library::choose_from_library;
 pub use nfindr::nfindr;
@@ -35,6 +35,11 @@ pub use random::random;
 pub use vca::vca;
 
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::setting;
+use crate::engine::guide::Guide;
+use crate::engine::model::Model;
+use crate::engine::pixels::Pixels;
+use crate::engine::svi;
 use crate::scene::Cube;
 use finder::Finder;
 use ndarray::{Array1, Array2, Axis};
@@ -116,7 +121,7 @@ pub struct Start {
 ///
 /// # Errors
 ///
-/// [`Error::Option`] when `k` is 0 or more than L or N, or when the given spectra are not finite or
+/// [`Error::Setting`] when `k` is 0 or more than L or N, or when the given spectra are not finite or
 /// not `k` by L; [`Error::Scene`] when the cube holds a value that is not finite.
 pub fn start(cube: &Cube, k: usize, init: &Init, brightness: bool, seed: u64) -> Result<Start> {
     let endmembers = match init {
@@ -129,6 +134,26 @@ pub fn start(cube: &Cube, k: usize, init: &Init, brightness: bool, seed: u64) ->
         _ => Finder::new(cube, k, brightness, seed)?.spectra(init, seed, 0)?,
     };
     Start::around(cube, endmembers, brightness, init.phrase())
+}
+
+/// The guide around endmember spectra, (K, L), and the abundances that go with them in these pixels, for a run with
+/// these settings.
+///
+/// # Errors
+///
+/// What [`svi::params`] and [`fcls()`] refuse.
+pub fn begin(
+    model: &Model,
+    settings: &svi::Settings,
+    pixels: &Pixels,
+    endmembers: Array2<f64>,
+) -> Result<Guide> {
+    let sizes = svi::params(model, settings, (pixels.count(), pixels.bands()))?;
+    let cube = pixels.cube();
+    let start = Start::around(cube, endmembers, model.brightness.is_some(), "")?;
+    let log_brightness = start.log_brightness.as_ref().map(|g| g.view());
+    let (endmembers, abundances) = (start.endmembers.view(), start.abundances.view());
+    Ok(Guide::around(&sizes, model, cube, endmembers, abundances, log_brightness))
 }
 
 impl Start {
@@ -183,9 +208,9 @@ fn spectra_of(cube: &Cube, pixels: &[usize]) -> Array2<f64> {
 ///
 /// # Errors
 ///
-/// [`Error::Option`] when `k` is 0 or more than the bands or the pixels.
+/// [`Error::Setting`] when `k` is 0 or more than the bands or the pixels.
 pub fn check_count(cube: &Cube, k: usize) -> Result<()> {
-    let refuse = |reason: String| Err(Error::option(format!("--endmembers {k}"), reason));
+    let refuse = |reason: String| Err(Error::setting(setting::ENDMEMBERS, k, reason));
     if k == 0 {
         return refuse("a scene needs at least 1 endmember; give 1 or more.".into());
     }
@@ -221,11 +246,11 @@ fn check_finite(cube: &Cube) -> Result<()> {
 }
 
 fn check_spectra(cube: &Cube, k: usize, spectra: &Array2<f64>) -> Result<()> {
-    let refuse = |reason: String| Err(Error::option("--init", reason));
+    let refuse = |reason: String| Err(Error::option(setting::INIT, reason));
     let (rows, bands) = spectra.dim();
     if rows != k {
         return refuse(format!(
-            "it gives {rows} spectra, but --endmembers {k} asks for {k}; make the two agree."
+            "it gives {rows} spectra, and the fit has {k} endmembers; make the two agree."
         ));
     }
     if bands != cube.bands() {

@@ -8,7 +8,8 @@ use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
 use crate::scene::Cube;
-use crate::statistics::moments::{leading_eigenvectors, products, second_moment};
+use crate::statistics::moments::products;
+use crate::statistics::principal::Spread;
 
 /// Scenes with more pixels are sampled, to about this many.
 const MOST: usize = 20_000;
@@ -41,8 +42,7 @@ impl<'a> Sample<'a> {
         let mut bulk = rand::seq::index::sample(rng, n, RANDOM).into_vec();
         bulk.sort_unstable();
         let part = cube.select(&bulk);
-        let origin = Array1::zeros(cube.bands());
-        let axes = leading_eigenvectors(&second_moment(&part, &origin), k);
+        let axes = Spread::about_zero(&part).leading(k).vectors;
         let mut at = products(cube, axes.view());
 
         let mut forced = vec![false; n];

@@ -7,7 +7,8 @@
 use super::{check_count, check_finite};
 use crate::engine::ground::error::Result;
 use crate::scene::Cube;
-use crate::statistics::moments::{leading_eigenvectors, mean_spectrum, products, second_moment};
+use crate::statistics::moments::{mean_spectrum, products};
+use crate::statistics::principal::{Leading, Spread};
 use ndarray::{Array1, Array2, Axis, s};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, StandardNormal};
@@ -63,11 +64,12 @@ impl Projections {
             return Projections { k, points: Vec::new() };
         }
         let mean = mean_spectrum(cube);
-        let covariance = second_moment(cube, &mean);
-        let components = leading_eigenvectors(&covariance, k);
-        let mut points = vec![affine(cube, &mean, &components)];
-        if signal_to_noise(&mean, &covariance, &components) >= 15.0 + 10.0 * (k as f64).log10() {
-            points.push(perspective(cube, &mean, covariance, k));
+        let spread = Spread::new(cube, mean.clone());
+        let components = spread.leading(k);
+        let mut points = vec![affine(cube, &mean, &components.vectors)];
+        let ratio = signal_to_noise(&mean, spread.total(), &components);
+        if ratio >= 15.0 + 10.0 * (k as f64).log10() {
+            points.push(perspective(cube, spread.moved_to_zero(), k));
         }
         Projections { k, points }
     }
@@ -111,12 +113,12 @@ struct Points {
 }
 
 /// The paper's estimate in dB: power inside the K leading dimensions against the
-/// power outside.
-fn signal_to_noise(mean: &Array1<f64>, covariance: &Array2<f64>, components: &Array2<f64>) -> f64 {
-    let (bands, k) = components.dim();
+/// power outside; `spread` is the sum of all variances.
+fn signal_to_noise(mean: &Array1<f64>, spread: f64, components: &Leading) -> f64 {
+    let (bands, k) = components.vectors.dim();
     let mean_power = mean.dot(mean);
-    let total_power = covariance.diag().sum() + mean_power;
-    let explained: f64 = components.columns().into_iter().map(|c| c.dot(&covariance.dot(&c))).sum();
+    let total_power = spread + mean_power;
+    let explained: f64 = components.values.iter().sum();
     let signal_power = explained + mean_power;
     // The bounds keep noise-free and all-zero scenes finite.
     let least = f64::EPSILON * total_power + f64::MIN_POSITIVE;
@@ -137,12 +139,8 @@ fn affine(cube: &Cube, mean: &Array1<f64>, components: &Array2<f64>) -> Points {
 }
 
 /// K eigenvectors of the correlation matrix, each pixel divided by its length along the mean.
-fn perspective(cube: &Cube, mean: &Array1<f64>, covariance: Array2<f64>, k: usize) -> Points {
-    let mut correlation = covariance;
-    for (i, mut row) in correlation.rows_mut().into_iter().enumerate() {
-        row.scaled_add(mean[i], mean);
-    }
-    let mut at = products(cube, leading_eigenvectors(&correlation, k).view());
+fn perspective(cube: &Cube, correlation: Spread<'_>, k: usize) -> Points {
+    let mut at = products(cube, correlation.leading(k).vectors.view());
     let centre = at.sum_axis(Axis(0)) / cube.pixels() as f64;
     let along = at.dot(&centre);
     let darkest = DARK * centre.dot(&centre);

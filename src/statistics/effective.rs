@@ -6,7 +6,8 @@ use rayon::prelude::*;
 
 use crate::engine::model::EFFECTIVE_BANDS;
 use crate::scene::Cube;
-use crate::statistics::moments::{leading_eigenvectors, products, second_moment};
+use crate::statistics::moments::products;
+use crate::statistics::principal::Spread;
 
 /// Pixels that are looked at: their correlation is known to better than a hundredth.
 const ENOUGH: usize = 4096;
@@ -14,14 +15,12 @@ const ENOUGH: usize = 4096;
 /// Bands that count as independent, 1 to L, by what the `k` leading directions of the spectra leave:
 /// mixtures of K endmembers lie in K directions, whatever their brightness, so that no fit is needed.
 /// Where the residuals of a real scene hold variability within materials, which neighbouring bands
-/// share, few bands count; where they are a sensor's own noise, all. Cost: L^3 and some pixels times
-/// L^2.
+/// share, few bands count; where they are a sensor's own noise, all.
 pub fn independent_bands(cube: &Cube, k: usize) -> f64 {
     let every = cube.pixels().div_ceil(ENOUGH).max(1);
     let pixels: Vec<usize> = (0..cube.pixels()).step_by(every).collect();
     let part = cube.select(&pixels);
-    let moment = second_moment(&part, &Array1::zeros(cube.bands()));
-    let axes = leading_eigenvectors(&moment, k.min(cube.bands()));
+    let axes = Spread::about_zero(&part).leading(k).vectors;
     let along = products(&part, axes.view());
     effective_bands(&part, |n| axes.dot(&along.row(n)))
 }

@@ -74,6 +74,26 @@ pub(crate) fn products(cube: &Cube, columns: ArrayView2<f64>) -> Array2<f64> {
     at
 }
 
+/// The cube, transposed, times `rows` (N, J), (L, J).
+pub(crate) fn pixels_times(cube: &Cube, rows: ArrayView2<f64>) -> Array2<f64> {
+    let shape = (cube.bands(), rows.ncols());
+    let sums: Vec<Array2<f64>> = parts(cube.pixels())
+        .map(|range| {
+            let mut sum = Array2::zeros(shape);
+            for first in range.clone().step_by(TILE) {
+                let count = TILE.min(range.end - first);
+                let spectra = Array2::from_shape_fn((count, cube.bands()), |(row, band)| {
+                    f64::from(cube.spectrum(first + row)[band])
+                });
+                let part = rows.slice(s![first..first + count, ..]);
+                ndarray::linalg::general_mat_mul(1.0, &spectra.t(), &part, 1.0, &mut sum);
+            }
+            sum
+        })
+        .collect();
+    sums.iter().fold(Array2::zeros(shape), |total, sum| total + sum)
+}
+
 /// Eigenvalues of a symmetric matrix (L, L), the largest first, and their eigenvectors as the
 /// columns of an (L, L) matrix.
 pub(crate) fn eigen(matrix: &Array2<f64>) -> (Vec<f64>, Array2<f64>) {
@@ -87,9 +107,4 @@ pub(crate) fn eigen(matrix: &Array2<f64>) -> (Vec<f64>, Array2<f64>) {
     order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]).then(a.cmp(&b)));
     let vectors = Array2::from_shape_fn((bands, bands), |(i, j)| eigen.eigenvectors[(i, order[j])]);
     (order.iter().map(|&j| eigen.eigenvalues[j]).collect(), vectors)
-}
-
-/// Eigenvectors of the `k` largest eigenvalues of a symmetric matrix (L, L), as columns (L, k).
-pub(crate) fn leading_eigenvectors(matrix: &Array2<f64>, k: usize) -> Array2<f64> {
-    eigen(matrix).1.slice_move(s![.., ..k])
 }

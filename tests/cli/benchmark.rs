@@ -14,7 +14,7 @@ fn json(bench: &Bench, name: &str) -> Value {
 fn writes_every_pass_and_can_be_compared() {
     let bench = Bench::new();
     let ran = bench.ok(&format!("{QUICK} --out a"));
-    assert_eq!(bench.names_in("a"), ["bench.json", "bench.png"]);
+    assert_eq!(bench.names_in("a"), ["bench.json", "bench.png", "record.json"]);
     let report = json(&bench, "a/bench.json");
     let device = &report["devices"][0];
     assert_eq!(report["devices"].as_array().unwrap().len(), 1);
@@ -56,7 +56,7 @@ fn writes_every_pass_and_can_be_compared() {
     }
     std::fs::write(bench.at("b.json"), other.to_string()).unwrap();
     let ran = bench.ok("bench --compare a/bench.json b.json --out c");
-    assert_eq!(bench.names_in("c"), ["comparison.md", "comparison.png"]);
+    assert_eq!(bench.names_in("c"), ["comparison.md", "comparison.png", "record.json"]);
     let table = std::fs::read_to_string(bench.at("c/comparison.md")).unwrap();
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines.len(), 4, "{table}");

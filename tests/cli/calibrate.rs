@@ -12,7 +12,7 @@ fn read(bench: &Bench, name: &str) -> Value {
 fn writes_a_table_a_file_and_a_picture() {
     let bench = Bench::new();
     let ran = bench.ok("calibrate --out c --device cpu --steps 2 --guide mean-field --seed 3");
-    assert_eq!(bench.names_in("c"), ["calibration.json", "calibration.png"]);
+    assert_eq!(bench.names_in("c"), ["calibration.json", "calibration.png", "record.json"]);
     let json = read(&bench, "c/calibration.json");
     let rows = json["rows"].as_array().unwrap();
     // K, pure pixels, errors, effective bands: two of each.

@@ -29,6 +29,7 @@ fn the_demo_writes_every_file() {
             "abundance_mean.npy",
             "abundance_sd.npy",
             "report.json",
+            "record.json",
         ]
         .map(str::to_owned),
     );
@@ -75,7 +76,7 @@ fn the_demo_writes_every_file() {
     assert_eq!(report["scores"]["peak"]["sad"].as_array().unwrap().len(), 3);
     assert!(report["run"]["command"].as_array().unwrap().iter().any(|a| a == "demo"));
 
-    for word in ["SAD", "soil", "vegetation", "water", "all", "18 files in d"] {
+    for word in ["SAD", "soil", "vegetation", "water", "all", "19 files in d"] {
         assert!(ran.stdout.contains(word), "{word}: {}", ran.stdout);
     }
     let device = ran.stderr.lines().filter(|line| line.starts_with("device: CPU")).count();
@@ -86,7 +87,10 @@ fn the_demo_writes_every_file() {
 fn npz_and_envi_of_one_scene_give_the_same_fit_and_scores() {
     let bench = Bench::new();
     bench.ok("simulate --out s --rows 11 --cols 17 --bands 20 --no-data 0.15 --seed 3");
-    assert_eq!(bench.names_in("s"), ["scene.hdr", "scene.img", "scene.npz", "truth.npz"]);
+    assert_eq!(
+        bench.names_in("s"),
+        ["record.json", "scene.hdr", "scene.img", "scene.npz", "truth.npz"]
+    );
     let fit = |scene: &str, out: &str| {
         bench.ok(&format!(
             "fit s/{scene} -k 3 --truth s/truth.npz --out {out} --device cpu --steps 60 --brightness off"

@@ -16,10 +16,10 @@ fn rank_says_how_many_and_fit_takes_it() {
     bench.ok("simulate --out s --rows 20 --cols 21 --bands 20 --noise 0.004 -k 3");
     let ran = bench.ok("rank s/scene.npz --out r");
     assert!(ran.stdout.contains("HySime") && ran.stdout.contains("recommended: 3"), "{ran:?}");
-    assert_eq!(bench.names_in("r"), ["rank.json", "rank.png"]);
-    assert!(image::open(bench.at("r/rank.png")).unwrap().width() > 500);
+    assert_eq!(bench.names_in("r"), ["count.json", "count.png", "record.json"]);
+    assert!(image::open(bench.at("r/count.png")).unwrap().width() > 500);
     let said = json(&bench.ok("rank s/scene.npz --json").stdout);
-    let written = json(&std::fs::read_to_string(bench.at("r/rank.json")).unwrap());
+    let written = json(&std::fs::read_to_string(bench.at("r/count.json")).unwrap());
     assert_eq!(said, written);
     assert_eq!(said["recommended"], 3);
     let fits = said["evidence"].as_array().unwrap();
@@ -47,7 +47,10 @@ fn compare_writes_one_table_and_one_picture() {
     bench.ok("simulate --out s --rows 20 --cols 23 --bands 20 --noise 0.004");
     let line = "compare s/scene.npz --truth s/truth.npz -k 3 --out c --names soil,tree,lake --steps 300 --device cpu";
     let ran = bench.ok(line);
-    assert_eq!(bench.names_in("c"), ["comparison.json", "comparison.md", "comparison.png", "fit"]);
+    assert_eq!(
+        bench.names_in("c"),
+        ["comparison.json", "comparison.md", "comparison.png", "fit", "record.json"]
+    );
     let table = std::fs::read_to_string(bench.at("c/comparison.md")).unwrap();
     let record = json(&std::fs::read_to_string(bench.at("c/comparison.json")).unwrap());
     let methods = record["methods"].as_array().unwrap();
@@ -118,7 +121,7 @@ fn score_takes_results_of_any_program() {
     bench.ok("score o.npz --truth s/truth.npz --out d --names soil,tree,water");
     assert_eq!(
         bench.names_in("d"),
-        ["scores.json", "truth_soil.png", "truth_tree.png", "truth_water.png"]
+        ["record.json", "scores.json", "truth_soil.png", "truth_tree.png", "truth_water.png"]
     );
     // Of a fit with these names, in its own order, names decide.
     bench.ok("fit s/scene.npz -k 3 --out f --names a,b,c --steps 5 --device cpu");

@@ -9,6 +9,13 @@ use super::bench::{BANDS, Bench, COLS, PROGRAM, ROWS, assert_shares};
 
 #[test]
 fn an_interrupted_fit_writes_what_there_is() {
+    // Ctrl-C, what schedulers send, and what a terminal sends that is closed.
+    for signal in ["INT", "TERM", "HUP"] {
+        ends_with_results(signal);
+    }
+}
+
+fn ends_with_results(signal: &str) {
     let bench = Bench::with_scene();
     let args = "fit s/scene.npz -k 3 --truth s/truth.npz --out o --device cpu --init vca --no-early-stop \
                 --steps 10000000";
@@ -32,7 +39,7 @@ fn an_interrupted_fit_writes_what_there_is() {
         rest
     });
     // A shell has `kill` built in, also where there is no program of that name.
-    let kill = format!("kill -INT {}", child.id());
+    let kill = format!("kill -{signal} {}", child.id());
     assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
 
     // It has to finish one step and a few pictures; ten million steps take many minutes.
@@ -44,7 +51,7 @@ fn an_interrupted_fit_writes_what_there_is() {
         if Instant::now() > deadline {
             child.kill().unwrap();
             child.wait().unwrap();
-            panic!("it did not end after SIGINT");
+            panic!("it did not end after SIG{signal}");
         }
         std::thread::sleep(Duration::from_millis(20));
     };

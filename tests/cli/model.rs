@@ -94,7 +94,7 @@ fn the_low_rank_guide_is_recorded() {
     let fit = "fit s/scene.npz -k 2 --device cpu --steps 60 --guide low-rank";
     for (flags, rank) in [("", 10), (" --rank 4", 4)] {
         bench.ok(&format!("{fit} --out o --force{flags}"));
-        let guide = &bench.report("o")["settings"]["model"]["guide"];
+        let guide = &bench.report("o")["settings"]["model"]["family"];
         assert_eq!(guide["low-rank"]["rank"], rank, "{guide}");
     }
     // Two pixels of two bands have 9 latents without variability and brightness: two endmembers of two

@@ -180,7 +180,7 @@ fn help_has_a_text_for_every_flag() {
         "demo",
         "simulate",
         "score",
-        "rank",
+        "count",
         "compare",
         "calibrate",
         "devices",

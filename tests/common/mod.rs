@@ -6,13 +6,14 @@ use std::sync::Arc;
 use ndarray::{Array1, Array2};
 use unmixel::engine::ground::math::Real;
 use unmixel::engine::ground::rng::{self, Stream};
-use unmixel::engine::guide::State;
+use unmixel::engine::guide::Guide;
 use unmixel::engine::layout::{Params, ROW_GROUP, SEPARATE};
-use unmixel::engine::model::{Guide, Held, Model, Noise, ScalePrior};
+use unmixel::engine::model::{Family, Held, Model, Noise, ScalePrior};
 use unmixel::engine::passes;
 use unmixel::engine::passes::buffers::Buffers;
+use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi::{self, Settings};
-use unmixel::scene::Cube;
+use unmixel::engine::wait::block_on;
 
 /// A number in (0, 1), the same on every machine.
 pub fn uniform(seed: u64, index: u32) -> f64 {
@@ -30,7 +31,7 @@ pub struct Problem {
     pub settings: Settings,
     pub params: Params,
     pub cube: Arc<Cube>,
-    pub state: State,
+    pub guide: Guide,
     pub endmembers: Array2<f64>,
     pub abundances: Array2<f32>,
 }
@@ -57,11 +58,11 @@ impl Problem {
             }
         }
         let cube = Arc::new(cube);
-        let params = svi::params(&model, &settings, &cube).unwrap();
+        let params = svi::params(&model, &settings, (pixels, bands)).unwrap();
         let brightness = model
             .brightness
             .map(|_| Array1::from_shape_fn(pixels, |n| 0.1 * normal(3, n as u32) as f32));
-        let state = State::around(
+        let guide = Guide::around(
             &params,
             &model,
             &cube,
@@ -69,7 +70,12 @@ impl Problem {
             abundances.view(),
             brightness.as_ref().map(|b| b.view()),
         );
-        Problem { model, settings, params, cube, state, endmembers, abundances }
+        Problem { model, settings, params, cube, guide, endmembers, abundances }
+    }
+
+    /// Its pixels, in the order of everything else here.
+    pub fn pixels(&self) -> Pixels {
+        Pixels::as_given(Arc::clone(&self.cube))
     }
 
     /// The sizes of a run of every pass, what lies between them in memory.
@@ -85,10 +91,10 @@ impl Problem {
                 *to = T::of(f64::from(from));
             }
         };
-        put(&mut buffers.globals, &self.state.globals);
-        put(&mut buffers.locals, &side_by_side(&self.params, &self.state.locals));
-        put(&mut buffers.prior_centre, &self.state.prior_centre);
-        put(&mut buffers.rank_sum, &self.state.rank_sum);
+        put(&mut buffers.globals, &self.guide.globals);
+        put(&mut buffers.locals, &side_by_side(&self.params, &self.guide.locals));
+        put(&mut buffers.prior_centre, &self.guide.prior_centre);
+        put(&mut buffers.rank_sum, &self.guide.rank_sum);
         buffers
     }
 
@@ -222,7 +228,7 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
                 Model {
                     brightness: Some(0.4),
                     variability: Some(0.03),
-                    guide: Guide::FullRank,
+                    family: Family::FullRank,
                     likelihood_weight: 0.3,
                     concentration_sd: Some(0.8),
                     noise_prior: ScalePrior::log_normal(-3.0, 1.0),
@@ -239,7 +245,7 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
                 Model {
                     brightness: Some(0.4),
                     variability: Some(0.03),
-                    guide: Guide::LowRank { rank: 5 },
+                    family: Family::LowRank { rank: 5 },
                     likelihood_weight: 0.3,
                     concentration_sd: Some(0.8),
                     ..base(3)
@@ -254,7 +260,7 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
             Problem::new(
                 Model {
                     variability: Some(0.03),
-                    guide: Guide::LowRank { rank: 3 },
+                    family: Family::LowRank { rank: 3 },
                     held: Held::SpectraAndVariability,
                     ..base(3)
                 },
@@ -275,7 +281,7 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
         (
             "low rank, K = 1, one draw",
             Problem::new(
-                Model { guide: Guide::LowRank { rank: 1 }, ..base(1) },
+                Model { family: Family::LowRank { rank: 1 }, ..base(1) },
                 settings.clone(),
                 71,
                 5,
@@ -284,7 +290,7 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
         (
             "low rank, whole scene, covariance",
             Problem::new(
-                Model { noise: Noise::Covariance, guide: Guide::LowRank { rank: 9 }, ..base(3) },
+                Model { noise: Noise::Covariance, family: Family::LowRank { rank: 9 }, ..base(3) },
                 Settings { batch_size: 40, ..settings.clone() },
                 40,
                 5,
@@ -305,7 +311,7 @@ pub fn adapter() -> Option<unmixel::engine::backend::gpu::Adapter> {
         eprintln!("SKIPPED, UNMIXEL_GPU=skip: no shader ran in this test");
         return None;
     }
-    let adapter = unmixel::engine::backend::gpu::adapters().into_iter().next();
+    let adapter = block_on(unmixel::engine::backend::gpu::adapters()).into_iter().next();
     match &adapter {
         Some(adapter) => {
             eprintln!("shaders on {} ({})", adapter.info().name, adapter.info().driver)

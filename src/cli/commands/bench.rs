@@ -9,12 +9,13 @@ use comfy_table::{ContentArrangement, Table, presets};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 use unmixel::bench::{self, Case, DeviceReport, Host, Options, PassReport, Report, SCENES};
 use unmixel::engine::backend::{Choice, device};
+use unmixel::engine::wait::block_on;
 use unmixel::figures::{BenchBar, BenchGroup, bench_png};
 use unmixel::results::OutputFolder;
 use unmixel::{Error, Result};
 
 use crate::cli::args::BenchArgs;
-use crate::cli::{Done, print, tables};
+use crate::cli::{Done, commit, print, tables};
 
 const UNIT: &str = "pixel-steps/s (bars, a scale of powers of ten)";
 
@@ -38,7 +39,7 @@ pub fn run(args: &BenchArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let folder = OutputFolder::prepare(&args.out, args.force)?;
     let stop = || interrupted.load(Ordering::Relaxed);
     let (mut report, whole) =
-        bench::run(&devices, host(), &options, &mut |line| tell!("{line}"), &stop)?;
+        block_on(bench::run(&devices, host(), &options, &mut |line| tell!("{line}"), &stop))?;
     report.ended_unix = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|t| t.as_secs());
     let report = report;
 
@@ -49,6 +50,7 @@ pub fn run(args: &BenchArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let column = report.devices.iter().map(|device| (device.device.name.clone(), device));
     let png = bench_png(&report.host.cpu, UNIT, &groups(&column.collect::<Vec<_>>()))?;
     folder.write("bench.png", |to| to.write_all(&png))?;
+    commit(&folder, "bench")?;
     for device in &report.devices {
         print_device(device)?;
     }
@@ -206,6 +208,8 @@ fn compare(args: &BenchArgs) -> Result<Done> {
     folder.write("comparison.md", |to| writeln!(to, "{table}"))?;
     let png = bench_png("unmixel bench", UNIT, &groups(&columns))?;
     folder.write("comparison.png", |to| to.write_all(&png))?;
+    args.compare.iter().for_each(|path| folder.protect(path));
+    commit(&folder, "bench --compare")?;
     print(&format!("comparison.md, comparison.png in {}", folder.path().display()))?;
     Ok(Done::Whole)
 }

@@ -4,28 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
-use ndarray::{Array2, Array3, Axis};
-use unmixel::engine::backend::device::Device;
 use unmixel::engine::backend::{Choice, device};
-use unmixel::engine::model::{BRIGHTNESS_SD, Model, VARIABILITY_SCALE};
-use unmixel::engine::svi::{self, Outcome, Settings, Stop};
+use unmixel::engine::pixels::Pixels;
 use unmixel::figures::{CalibrationCurve, CalibrationPanel, calibration_png};
-use unmixel::posterior::Posterior;
 use unmixel::posterior::nested::Nested;
 use unmixel::results::OutputFolder;
-use unmixel::scene::Cube;
-use unmixel::score::calibration::{self, Ranks, Truth, coverage};
-use unmixel::score::{Convention, convert, score};
-use unmixel::search;
+use unmixel::score::Reference;
+use unmixel::score::calibration::{self, Known, Places, coverage};
 use unmixel::simulate::{self, Maps, simulate};
-use unmixel::starts::{self, Init};
-use unmixel::statistics::effective::default_bands;
-use unmixel::{Error, Result};
+use unmixel::{Device, EffectiveBands, Error, Result, Unmixing};
 
 use crate::cli::args::{CalibrateArgs, GuideArg};
-use crate::cli::run::guide_of;
-use crate::cli::search::WORTH_A_SEARCH;
-use crate::cli::{Done, print, tables};
+use crate::cli::{Done, commit, options, print, tables};
 
 /// Probabilities of the central intervals in the table.
 const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
@@ -98,20 +88,13 @@ impl Case {
         }
     }
 
-    /// The model as `unmixel fit` has it, but for what the case says.
-    fn model(&self, guide_arg: GuideArg, cube: &Cube) -> Model {
-        let all = cube.bands() as f64;
-        let counted = match self.default_bands {
-            true => default_bands(cube, self.endmembers).0,
-            false => all,
+    /// What `unmixel fit` does, but for what the case says.
+    fn unmixing(&self, guide: GuideArg, seed: u64) -> Unmixing {
+        let bands = match self.default_bands {
+            true => EffectiveBands::default(),
+            false => EffectiveBands::All,
         };
-        Model {
-            brightness: Some(BRIGHTNESS_SD),
-            variability: Some(VARIABILITY_SCALE),
-            likelihood_weight: counted / all,
-            guide: guide_of(guide_arg),
-            ..Model::new(self.endmembers)
-        }
+        options::family(Unmixing::new(self.endmembers), guide).effective_bands(bands).seed(seed)
     }
 }
 
@@ -121,12 +104,12 @@ struct Fit {
     steps: usize,
     mean_sad: f64,
     rmse: f64,
-    ranks: Ranks,
-    /// Those of the nested posterior.
-    nested: Ranks,
+    places: Places,
+    /// Under the nested posterior.
+    nested: Places,
     /// Its steps, in posterior sds.
     nested_steps: Vec<f64>,
-    /// Ranks of abundances of at least [`LARGE`].
+    /// Places of abundances of at least [`LARGE`].
     large: Vec<f64>,
 }
 
@@ -152,9 +135,9 @@ impl Row {
         counted.flat_map(|fit| of(fit).iter().copied()).collect()
     }
 
-    fn cells(&self, ranks: &[f64]) -> Vec<String> {
+    fn cells(&self, places: &[f64]) -> Vec<String> {
         let share =
-            |level| coverage(ranks, level).map_or("-".into(), |s| format!("{:.0}", 100.0 * s));
+            |level| coverage(places, level).map_or("-".into(), |s| format!("{:.0}", 100.0 * s));
         LEVELS.into_iter().map(share).collect()
     }
 
@@ -168,8 +151,8 @@ impl Row {
 
     fn json(&self) -> serde_json::Value {
         let of = |matched| {
-            let abundances = self.pooled(|fit| &fit.ranks.abundances, matched);
-            let endmembers = self.pooled(|fit| &fit.ranks.endmembers, matched);
+            let abundances = self.pooled(|fit| &fit.places.abundances, matched);
+            let endmembers = self.pooled(|fit| &fit.places.endmembers, matched);
             let nested_abundances = self.pooled(|fit| &fit.nested.abundances, matched);
             let nested_endmembers = self.pooled(|fit| &fit.nested.endmembers, matched);
             let large = self.pooled(|fit| &fit.large, matched);
@@ -191,8 +174,8 @@ impl Row {
                     "mean_sad": fit.mean_sad,
                     "abundance_rmse": fit.rmse,
                     "other_mode": fit.is_other_mode(),
-                    "abundances_in_90": coverage(&fit.ranks.abundances, 0.9),
-                    "endmembers_in_90": coverage(&fit.ranks.endmembers, 0.9),
+                    "abundances_in_90": coverage(&fit.places.abundances, 0.9),
+                    "endmembers_in_90": coverage(&fit.places.endmembers, 0.9),
                     "nested_steps": fit.nested_steps,
                     "nested_abundances_in_90": coverage(&fit.nested.abundances, 0.9),
                     "nested_endmembers_in_90": coverage(&fit.nested.endmembers, 0.9),
@@ -211,9 +194,9 @@ impl Row {
     }
 }
 
-fn curve(ranks: &[f64]) -> Curve {
+fn curve(places: &[f64]) -> Curve {
     let levels = (1..=CURVE).map(|i| i as f64 / (CURVE + 1) as f64);
-    levels.filter_map(|level| Some((level, coverage(ranks, level)?))).collect()
+    levels.filter_map(|level| Some((level, coverage(places, level)?))).collect()
 }
 
 /// Simulates, fits, counts, writes.
@@ -224,10 +207,9 @@ pub fn run(args: &CalibrateArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> 
             format!("give 1 to {MOST_SCENES} scenes a setting"),
         ));
     }
-    let settings = Settings { steps: args.steps, ..Settings::default() };
     let cases = Case::all();
-    svi::check(&Model::new(cases[0].endmembers), &settings)?;
-    let device = device::choose(&args.device.parse::<Choice>()?)?;
+    cases[0].unmixing(GuideArg::FullRank, 0).steps(args.steps).check()?;
+    let device = Arc::new(device::choose(&args.device.parse::<Choice>()?)?);
     let folder = OutputFolder::prepare(&args.out, args.force)?;
     tell!("device: {} ({})", device.info.name, device.info.reason);
     let guides = match args.guide.is_empty() {
@@ -244,7 +226,7 @@ pub fn run(args: &CalibrateArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> 
             let mut row = Row { case: *case, guide, fits: Vec::new() };
             for scene in 0..args.scenes {
                 let seed = args.seed.wrapping_mul(MOST_SCENES).wrapping_add(scene);
-                match fit(case, guide_arg, seed, &device, &settings, interrupted)? {
+                match fit(case, guide_arg, seed, &device, args.steps, interrupted)? {
                     Some(fit) => row.fits.push(fit),
                     None => break 'all,
                 }
@@ -254,15 +236,16 @@ pub fn run(args: &CalibrateArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> 
                 rows.len() + 1,
                 case.name(),
                 row.guide,
-                row.cells(&row.pooled(|fit| &fit.ranks.abundances, false))[2],
-                row.cells(&row.pooled(|fit| &fit.ranks.endmembers, false))[2],
+                row.cells(&row.pooled(|fit| &fit.places.abundances, false))[2],
+                row.cells(&row.pooled(|fit| &fit.places.endmembers, false))[2],
                 row.cells(&row.pooled(|fit| &fit.nested.abundances, false))[2],
                 row.cells(&row.pooled(|fit| &fit.nested.endmembers, false))[2],
             );
             rows.push(row);
         }
     }
-    write(args, &folder, &settings, &cases, &rows)?;
+    write(args, &folder, &cases, &rows)?;
+    commit(&folder, "calibrate")?;
     print(&table(&rows).to_string())?;
     print(&format!("calibration.json, calibration.png in {}", folder.path().display()))?;
     Ok(if rows.len() < total { Done::Interrupted } else { Done::Whole })
@@ -271,80 +254,54 @@ pub fn run(args: &CalibrateArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> 
 /// Fits one scene as `unmixel fit` would; none when interrupted.
 fn fit(
     case: &Case,
-    guide_arg: GuideArg,
+    guide: GuideArg,
     seed: u64,
-    device: &Device,
-    settings: &Settings,
+    device: &Arc<Device>,
+    steps: u32,
     interrupted: &Arc<AtomicBool>,
 ) -> Result<Option<Fit>> {
     let simulated = simulate(&case.scene(seed))?;
-    let mut scene = simulated.scene("simulated")?;
-    scene.scatter();
-    let order: Vec<usize> = scene.pixel_index.iter().map(|&pixel| pixel as usize).collect();
-    let cube = Arc::new(scene.cube);
-    let model = case.model(guide_arg, &cube);
-    let settings = Settings { seed, ..settings.clone() };
-    let stop = || interrupted.load(Ordering::Relaxed);
-    let (state, warm) = match settings.steps < WORTH_A_SEARCH {
-        true => {
-            let start = starts::start(&cube, case.endmembers, &Init::Vca, true, seed)?;
-            (svi::begin(&model, &settings, &cube, &start)?, false)
-        }
-        false => {
-            let budget = search::Settings::default();
-            let found = search::search(device, &model, &settings, &budget, &cube, &|_| (), &stop)?;
-            (found.state, found.fitted)
-        }
+    let scene = simulated.scene("simulated")?;
+    let flag = Arc::clone(interrupted);
+    let stop = move || flag.load(Ordering::Relaxed);
+    let unmixing = case.unmixing(guide, seed).steps(steps).device(Arc::clone(device));
+    let fit = match unmixing.stop_when(stop.clone()).fit(&scene) {
+        Ok(fit) if fit.record().interrupted => return Ok(None),
+        Err(Error::Interrupted) => return Ok(None),
+        other => other?,
     };
-    let settings = Settings { warm, ..settings };
-    let outcome = svi::fit(device, &model, &settings, &cube, state, &mut |_| (), &stop)?;
-    if outcome.stop == Stop::Interrupted {
-        return Ok(None);
-    }
     // With brightness the data do not tell the scale of a spectrum: all in relation to peaks.
-    let convention = Convention::Peak;
-    let (true_c, true_w) =
-        (simulated.endmembers.view(), flat(&simulated.abundances).select(Axis(0), &order));
-    let (true_c, true_w) = convert(true_c, true_w.view(), convention)?;
-    let posterior =
-        Posterior::new(&outcome.params, &cube, &outcome.globals, &outcome.locals, convention);
-    let score = score(
-        posterior.endmember_mean.view(),
-        posterior.abundance_mean.view(),
-        Some(true_c.view()),
-        Some(true_w.view()),
-    )?;
-    let truth = Truth {
-        convention,
+    let reference = Reference::new(&scene, &simulated.truth());
+    let score = fit.score(&reference)?.peak;
+    let known = reference.in_convention(fit.convention())?;
+    let (Some(true_c), Some(true_w)) = (known.endmembers, known.abundances) else {
+        return Err(Error::Scene("a simulated scene has a truth".into()));
+    };
+    let known = Known {
+        convention: fit.convention(),
         endmembers: true_c.view(),
         abundances: true_w.view(),
         matching: &score.matching,
     };
-    let ranks = calibration::ranks(&outcome, &truth)?;
-    let Outcome { params, globals, locals, prior_centre, .. } = &outcome;
-    let nested = Nested::new(params, &cube, globals, locals, prior_centre, &stop)?;
-    let Some(nested) = nested else { return Ok(None) };
+    // A fit's guide follows the scene's pixels.
+    let pixels = Pixels::as_given(scene.cube().clone());
+    let places = calibration::places(fit.guide(), &pixels, &known)?;
+    let Some(nested) = Nested::new(fit.guide(), &pixels, &stop)? else { return Ok(None) };
     Ok(Some(Fit {
         seed,
-        steps: outcome.trace.len(),
+        steps: fit.record().trace.len(),
         mean_sad: score.mean_sad.unwrap_or(f64::NAN),
         rmse: score.abundance_rmse.unwrap_or(f64::NAN),
         large: true_w
             .iter()
-            .zip(&ranks.abundances)
+            .zip(&places.abundances)
             .filter(|(w, _)| **w >= LARGE)
-            .map(|(_, rank)| *rank)
+            .map(|(_, place)| *place)
             .collect(),
-        nested: calibration::nested_ranks(&nested, &truth)?,
+        nested: calibration::nested_places(&nested, &known)?,
         nested_steps: nested.steps,
-        ranks,
+        places,
     }))
-}
-
-/// Maps (rows, cols, K) as a list of pixels (N, K).
-fn flat(maps: &Array3<f32>) -> Array2<f32> {
-    let (rows, cols, k) = maps.dim();
-    Array2::from_shape_fn((rows * cols, k), |(n, i)| maps[[n / cols, n % cols, i]])
 }
 
 fn table(rows: &[Row]) -> comfy_table::Table {
@@ -363,9 +320,9 @@ fn table(rows: &[Row]) -> comfy_table::Table {
         table.add_row([
             row.case.name(),
             row.guide.clone(),
-            row.cells(&row.pooled(|fit| &fit.ranks.abundances, false)).join("  "),
+            row.cells(&row.pooled(|fit| &fit.places.abundances, false)).join("  "),
             row.cells(&row.pooled(|fit| &fit.large, false)).join("  "),
-            row.cells(&row.pooled(|fit| &fit.ranks.endmembers, false)).join("  "),
+            row.cells(&row.pooled(|fit| &fit.places.endmembers, false)).join("  "),
             row.cells(&row.pooled(|fit| &fit.nested.abundances, false)).join("  "),
             row.cells(&row.pooled(|fit| &fit.nested.endmembers, false)).join("  "),
             format!("{:.3}", row.mean(|fit| fit.rmse)),
@@ -375,18 +332,12 @@ fn table(rows: &[Row]) -> comfy_table::Table {
     table
 }
 
-fn write(
-    args: &CalibrateArgs,
-    folder: &OutputFolder,
-    settings: &Settings,
-    cases: &[Case],
-    rows: &[Row],
-) -> Result<()> {
+fn write(args: &CalibrateArgs, folder: &OutputFolder, cases: &[Case], rows: &[Row]) -> Result<()> {
     let json = serde_json::json!({
         "unmixel": env!("CARGO_PKG_VERSION"),
         "scenes": args.scenes,
         "seed": args.seed,
-        "svi": settings,
+        "steps": args.steps,
         "draws": calibration::DRAWS,
         "other_mode_from_mean_sad": OTHER_MODE,
         "large_abundances_from": LARGE,
@@ -403,8 +354,8 @@ fn write(
                 .map(|row| CalibrationCurve {
                     name: row.guide.clone(),
                     nested: curve(&row.pooled(|fit| &fit.nested.abundances, false)),
-                    abundances: curve(&row.pooled(|fit| &fit.ranks.abundances, false)),
-                    endmembers: curve(&row.pooled(|fit| &fit.ranks.endmembers, false)),
+                    abundances: curve(&row.pooled(|fit| &fit.places.abundances, false)),
+                    endmembers: curve(&row.pooled(|fit| &fit.places.endmembers, false)),
                 })
                 .collect(),
         })

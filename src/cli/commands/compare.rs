@@ -6,20 +6,20 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use ndarray::{Array2, Array3, Axis};
+use unmixel::convention::{Convention, convert};
 use unmixel::figures::{Labels, map_grid_png};
-use unmixel::io::library;
 use unmixel::results::OutputFolder;
 use unmixel::scene::to_image;
 use unmixel::scene::{Cube, Scene};
-use unmixel::score::{Convention, convert, reconstruction_rmse};
+use unmixel::score::reconstruction_rmse;
 use unmixel::starts::{check_count, fcls, nfindr, nnls, vca};
-use unmixel::{Error, Result};
+use unmixel::{Fit, Result, Unmixing};
 
 use super::fit;
 use crate::cli::args::CompareArgs;
-use crate::cli::reference::{Reference, Scores, valid};
-use crate::cli::run::{Job, check_names, convention, run as run_job};
-use crate::cli::{Done, print, scene, tables};
+use crate::cli::run::{self, Job, check_names};
+use crate::cli::{Done, commit, options, print, scene, tables};
+use unmixel::score::{Reference, Scores};
 
 /// What one method found, in one convention.
 struct Found {
@@ -45,43 +45,49 @@ struct Line {
 pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let (k, seed) = (args.endmembers, args.run.seed);
     check_names(&args.names, k)?;
-    let reported = convention(&args.run)?;
+    options::settings(&args.run, Unmixing::new(k))?.check()?;
     let scene = scene::read(&args.scene, &args.layout)?;
-    check_count(&scene.cube, k)?;
+    check_count(scene.cube(), k)?;
     let truth = fit::read_truth(&args.truth, &scene, k)?;
     let reference = Reference::new(&scene, &truth);
     let given = if args.names.is_empty() { truth.names.clone() } else { Some(args.names.clone()) };
     let names = Labels::new(&given.unwrap_or_default(), k).shown;
     let folder = OutputFolder::prepare(&args.run.out, args.run.force)?;
+    folder.protect(&args.scene);
+    folder.protect(&args.truth);
 
-    let cube = &scene.cube;
     let mut found = vec![
-        baseline("VCA + FCLS", cube, || vca(cube, k, seed), fcls)?,
-        baseline("N-FINDR + FCLS", cube, || nfindr(cube, k, seed), fcls)?,
-        baseline("VCA + NNLS", cube, || vca(cube, k, seed), nnls)?,
+        baseline("VCA + FCLS", &scene, |cube| vca(cube, k, seed), fcls)?,
+        baseline("N-FINDR + FCLS", &scene, |cube| nfindr(cube, k, seed), fcls)?,
+        baseline("VCA + NNLS", &scene, |cube| vca(cube, k, seed), nnls)?,
     ];
-    let results = OutputFolder::prepare(folder.path().join("fit"), args.run.force)?;
     let job = Job {
-        scene,
         path: args.scene.display().to_string(),
-        endmembers: k,
-        init: None,
-        names: Vec::new(),
-        truth: None,
+        names: names.clone(),
+        truth: Some(truth),
         seconds: Vec::new(),
+        notes: Vec::new(),
+        scene,
     };
-    let (done, scene) = run_job(&args.run, job, &results, interrupted)?;
-    found.push(fitted(&results, &scene, reported)?);
+    let started = run::now();
+    let wanted = run::Wanted::new(&args.run, &job.scene)?;
+    let (fit, scored) = run::fit(&args.run, Unmixing::new(k), &job, interrupted)?;
+    let inner = folder.inner("fit")?;
+    run::write(&fit, scored.as_ref(), &names, &job, (&wanted, started), &inner)?;
+    commit(&inner, "fit")?;
+    let scene = &job.scene;
+    found.push(fitted(&fit, scene)?);
 
+    let reported = fit.convention();
     let mut rows = Vec::new();
     if let Some(maps) = reference.in_convention(reported)?.abundances {
-        rows.push(("truth".to_owned(), to_image(&scene, maps.view())?));
+        rows.push(("truth".to_owned(), to_image(scene, maps.view())?));
     }
     let mut lines = Vec::new();
     for one in &found {
         let (c, w) = (one.endmembers.view(), one.abundances.view());
         let scores = reference.scores(c, w, one.convention)?;
-        rows.push((one.method.to_owned(), maps(&scene, one, reported, &scores)?));
+        rows.push((one.method.to_owned(), maps(scene, one, reported, &scores)?));
         lines.push(Line {
             method: one.method,
             scores,
@@ -89,7 +95,7 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
             seconds: one.seconds,
         });
     }
-    let title = format!("{}: mean abundances, {}", scene.name, word(reported));
+    let title = format!("{}: mean abundances, {}", scene.name(), word(reported));
     let png = map_grid_png(&rows, &names, &title)?;
     folder.write("comparison.png", |to| to.write_all(&png))?;
     let cells = cells(&names, &lines);
@@ -102,31 +108,33 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         serde_json::to_writer_pretty(&mut *to, &record)?;
         to.write_all(b"\n")
     })?;
+    commit(&folder, "compare")?;
     let header: Vec<&str> = cells[0].iter().map(String::as_str).collect();
     let mut table = tables::table(&header);
     cells[1..].iter().for_each(|row| {
         table.add_row(row);
     });
     print(&table.to_string())?;
-    Ok(done)
+    Ok(if fit.record().interrupted { Done::Interrupted } else { Done::Whole })
 }
 
 /// A method that takes pixels as endmembers and inverts the scene with them.
 fn baseline(
     method: &'static str,
-    cube: &Cube,
-    pixels: impl Fn() -> Result<Vec<usize>>,
+    scene: &Scene,
+    pixels: impl Fn(&Cube) -> Result<Vec<usize>>,
     invert: impl Fn(&Cube, &Array2<f64>) -> Result<Array2<f32>>,
 ) -> Result<Found> {
     tell!("{method}");
     let begin = Instant::now();
-    let pixels = pixels()?;
+    let cube = scene.cube();
+    let pixels = pixels(cube)?;
     let endmembers = Array2::from_shape_fn((pixels.len(), cube.bands()), |(k, l)| {
         f64::from(cube.spectrum(pixels[k])[l])
     });
     let amounts = invert(cube, &endmembers)?;
     let seconds = begin.elapsed().as_secs_f64();
-    let reconstruction = reconstruction_rmse(cube, endmembers.view(), amounts.view())?;
+    let reconstruction = reconstruction_rmse(scene, endmembers.view(), amounts.view())?;
     // Amounts without a sum are shares times brightness.
     let mut abundances = amounts;
     for mut row in abundances.rows_mut() {
@@ -141,36 +149,23 @@ fn baseline(
     Ok(Found { method, convention, endmembers, abundances, reconstruction, seconds })
 }
 
-/// The fit, from the files that it wrote.
-fn fitted(results: &OutputFolder, scene: &Scene, convention: Convention) -> Result<Found> {
-    let at = |name: &str| results.path().join(name);
-    let endmembers = library::read(at("endmembers.csv"))?.for_scene(scene)?;
-    let path = at("abundance_mean.npy");
-    let maps: Array3<f32> =
-        ndarray_npy::read_npy(&path).map_err(|error| Error::file(&path, error.to_string()))?;
-    let abundances = valid(scene, &maps);
-    let path = at("report.json");
-    let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
-    let report: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| Error::file(&path, error.to_string()))?;
-    let stages = report["run"]["seconds"].as_object();
-    let seconds = stages.map_or(0.0, |stages| {
-        let own = stages.iter().filter(|(stage, _)| *stage != "pictures and tables");
-        own.filter_map(|(_, seconds)| seconds.as_f64()).sum()
-    });
+/// The fit as a method of the table.
+fn fitted(fit: &Fit, scene: &Scene) -> Result<Found> {
+    let posterior = fit.posterior();
+    let (endmembers, abundances) =
+        (posterior.endmember_mean.clone(), posterior.abundance_mean.clone());
     let mut amounts = abundances.clone();
-    if !report["settings"]["model"]["brightness"].is_null() {
-        // The brightness that brings each mixture closest; the fit's own is a mean over its guide.
-        for (n, mut row) in amounts.rows_mut().into_iter().enumerate() {
-            let mix = row.mapv(f64::from).dot(&endmembers);
-            let along: f64 =
-                mix.iter().zip(scene.cube.spectrum(n)).map(|(m, &y)| m * f64::from(y)).sum();
-            let square = mix.dot(&mix);
-            row *= if square > 0.0 { (along / square) as f32 } else { 0.0 };
-        }
+    if let Some(brightness) = &posterior.brightness {
+        amounts.outer_iter_mut().zip(brightness).for_each(|(mut row, &bright)| row *= bright);
     }
-    let reconstruction = reconstruction_rmse(&scene.cube, endmembers.view(), amounts.view())?;
-    Ok(Found { method: "unmixel fit", convention, endmembers, abundances, reconstruction, seconds })
+    Ok(Found {
+        method: "unmixel fit",
+        convention: fit.convention(),
+        reconstruction: reconstruction_rmse(scene, endmembers.view(), amounts.view())?,
+        endmembers,
+        abundances,
+        seconds: fit.record().seconds.iter().map(|(_, seconds)| seconds).sum(),
+    })
 }
 
 /// Maps in the convention of the fit, in the truth's order.

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use unmixel::Result;
 use unmixel::results::OutputFolder;
 use unmixel::simulate::{self, simulate};
+use unmixel::{Result, Unmixing};
 
-use crate::cli::Done;
 use crate::cli::args::DemoArgs;
 use crate::cli::run::{Job, run as run_job};
+use crate::cli::{Done, options};
 
 /// Simulates, fits, scores, writes.
 pub fn run(args: &DemoArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
+    options::settings(&args.run, Unmixing::new(3))?.check()?;
     let folder = OutputFolder::prepare(&args.run.out, args.run.force)?;
     let begin = Instant::now();
     // Not square: a transposed map would show.
@@ -38,14 +39,7 @@ pub fn run(args: &DemoArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         names.join(", ")
     );
     let seconds = vec![("simulate".to_owned(), begin.elapsed().as_secs_f64())];
-    let job = Job {
-        scene,
-        path: "simulated".into(),
-        endmembers: k,
-        init: None,
-        names,
-        truth: Some(truth),
-        seconds,
-    };
-    run_job(&args.run, job, &folder, interrupted).map(|(done, _)| done)
+    let (path, notes) = ("simulated".into(), Vec::new());
+    let job = Job { scene, path, names, truth: Some(truth), seconds, notes };
+    run_job(&args.run, Unmixing::new(k), job, &folder, interrupted)
 }

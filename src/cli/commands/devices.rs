@@ -54,12 +54,15 @@ fn all(auto: &DeviceInfo) -> Vec<Listed> {
     let cpu = device::cpu("").info;
     let cpu = Listed { chosen_by_auto: auto.backend == "cpu", info: cpu, limits: Vec::new() };
     #[cfg(feature = "gpu")]
-    let gpus = unmixel::engine::backend::gpu::adapters().into_iter().map(|adapter| {
-        let info = adapter.info().clone();
-        let limits = adapter.limits().into_iter().map(|limit| (limit.name, limit.value)).collect();
-        let chosen_by_auto = info.name == auto.name && info.backend == auto.backend;
-        Listed { chosen_by_auto, info, limits }
-    });
+    let gpus = unmixel::engine::wait::block_on(unmixel::engine::backend::gpu::adapters())
+        .into_iter()
+        .map(|adapter| {
+            let info = adapter.info().clone();
+            let limits =
+                adapter.limits().into_iter().map(|limit| (limit.name, limit.value)).collect();
+            let chosen_by_auto = info.name == auto.name && info.backend == auto.backend;
+            Listed { chosen_by_auto, info, limits }
+        });
     #[cfg(not(feature = "gpu"))]
     let gpus = std::iter::empty();
     std::iter::once(cpu).chain(gpus).collect()

@@ -1,20 +1,21 @@
 //! `unmixel score`.
 
+use std::sync::Arc;
+
 use ndarray::{Array2, Array3};
-use ndarray_npy::ReadNpyExt;
+use unmixel::convention::{Convention, convert};
 use unmixel::figures::{Labels, side_by_side_png};
 use unmixel::io::estimate::{self, Estimate};
 use unmixel::io::{library, truth};
-use unmixel::results::OutputFolder;
+use unmixel::results::{OutputFolder, check};
 use unmixel::scene::to_image;
-use unmixel::scene::{Band, Cube, Scaling, Scene};
-use unmixel::score::{Convention, convert};
+use unmixel::scene::{Band, Cube, Scaling, Scene, SceneParts};
 use unmixel::{Error, Result};
 
 use crate::cli::args::{ConventionArg, ScoreArgs};
-use crate::cli::reference::{Reference, Scores, valid};
 use crate::cli::run::check_names;
-use crate::cli::{Done, print, tables};
+use crate::cli::{Done, commit, print, tables};
+use unmixel::score::{Reference, Scores, valid};
 
 /// The part of a report that scoring needs.
 #[derive(serde::Deserialize)]
@@ -31,8 +32,37 @@ struct RecordedSettings {
 #[derive(serde::Deserialize)]
 struct RecordedScene {
     name: String,
+    rows: usize,
+    cols: usize,
     file_bands: usize,
     bands_used: Vec<usize>,
+    pixels_used: usize,
+}
+
+impl Record {
+    /// Its convention, where everything in it can be, or why it cannot.
+    fn check(&self) -> Result<Convention, String> {
+        let RecordedScene { file_bands, bands_used, .. } = &self.scene;
+        if bands_used.is_empty() {
+            return Err("lists no band in `bands_used`".into());
+        }
+        if let Some(band) = bands_used.iter().find(|band| !(1..=*file_bands).contains(*band)) {
+            return Err(format!("lists the band {band} of {file_bands} in `bands_used`"));
+        }
+        if let Some(pair) = bands_used.windows(2).find(|pair| pair[0] >= pair[1]) {
+            return Err(format!(
+                "lists the bands {} and {} in `bands_used` twice or in another order than the file's",
+                pair[0], pair[1]
+            ));
+        }
+        match self.settings.convention.as_str() {
+            "peak" => Ok(Convention::Peak),
+            "reflectance" => Ok(Convention::Reflectance),
+            other => {
+                Err(format!("states the convention `{other}`; there are peak and reflectance"))
+            }
+        }
+    }
 }
 
 /// Results in the geometry of their scene.
@@ -85,7 +115,11 @@ pub fn run(args: &ScoreArgs) -> Result<Done> {
     };
     if let Some(path) = &args.out {
         let folder = OutputFolder::prepare(path, args.force)?;
+        folder.protect(&args.results);
+        folder.protect(&args.truth);
+        args.endmembers.iter().for_each(|path| folder.protect(path));
         write(&folder, &results, &reference, &scores, &names)?;
+        commit(&folder, "score")?;
     }
     if args.json {
         print(&format!("{:#}", serde_json::json!(scores)))?;
@@ -155,28 +189,49 @@ fn of_folder(args: &ScoreArgs) -> Result<Results> {
             ));
         }
     }
-    let at = |name: &str| args.results.join(name);
+    let folder = &args.results;
+    check(folder, &["report.json", "abundance_mean.npy", "endmembers.csv"])?;
+    let at = |name: &str| folder.join(name);
     let path = at("report.json");
     let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
-    let record: Record = serde_json::from_str(&text)
-        .map_err(|e| Error::file(&path, format!("is not a report that unmixel wrote: {e}")))?;
-    let path = at("abundance_mean.npy");
-    let file = std::fs::File::open(&path).map_err(|e| Error::io(&path, e))?;
-    let maps = Array3::<f32>::read_npy(std::io::BufReader::new(file)).map_err(|e| {
-        Error::file(&path, format!("is not an array of (rows, columns, endmembers) float32: {e}"))
-    })?;
-    let bands = record.scene.bands_used.iter().map(|&band| band.saturating_sub(1)).collect();
-    let size = (maps.dim().0, maps.dim().1);
-    let scene = geometry(record.scene.name, size, bands, record.scene.file_bands, Some(&maps));
-    let spectra = library::read(at("endmembers.csv"))?;
+    let wrong =
+        |why: String| Error::file(&path, format!("is not a report that unmixel wrote: it {why}."));
+    let record: Record = serde_json::from_str(&text).map_err(|e| wrong(format!("says {e}")))?;
+    let convention = record.check().map_err(wrong)?;
+    let maps_at = at("abundance_mean.npy");
+    let maps = estimate::read(&maps_at, None, None)?.abundances;
+    let maps = maps.ok_or_else(|| Error::file(&maps_at, "holds no abundances."))?;
+    let RecordedScene { name, rows, cols, file_bands, bands_used, pixels_used } = record.scene;
+    let (height, width, count) = maps.dim();
+    if (height, width) != (rows, cols) {
+        return Err(Error::file(
+            &maps_at,
+            format!("is {height} x {width} pixels, and report.json states {rows} x {cols}."),
+        ));
+    }
+    let bands = bands_used.iter().map(|&band| band - 1).collect();
+    let scene = geometry(name, (rows, cols), bands, file_bands, Some(&maps))?;
+    let found = scene.places().len();
+    if found != pixels_used || found == 0 {
+        return Err(Error::file(
+            &maps_at,
+            format!("has abundances in {found} pixels, and report.json states {pixels_used}."),
+        ));
+    }
+    let spectra_at = at("endmembers.csv");
+    let spectra = library::read(&spectra_at)?;
+    let endmembers = spectra.for_scene(&scene)?;
+    if endmembers.nrows() != count {
+        return Err(Error::file(
+            &spectra_at,
+            format!("holds {} spectra for {count} maps of abundances.", endmembers.nrows()),
+        ));
+    }
     Ok(Results {
-        endmembers: Some(spectra.for_scene(&scene)?),
+        endmembers: Some(endmembers),
         names: spectra.names.unwrap_or_default(),
         maps: Some(maps),
-        convention: match record.settings.convention.as_str() {
-            "peak" => Convention::Peak,
-            _ => Convention::Reflectance,
-        },
+        convention,
         scene,
     })
 }
@@ -214,7 +269,7 @@ fn of_file(args: &ScoreArgs) -> Result<Results> {
     let size = maps.as_ref().map_or((0, 0), |maps| (maps.dim().0, maps.dim().1));
     let name = args.results.display().to_string();
     Ok(Results {
-        scene: geometry(name, size, (0..bands).collect(), bands, maps.as_ref()),
+        scene: geometry(name, size, (0..bands).collect(), bands, maps.as_ref())?,
         names: names.unwrap_or_default(),
         endmembers,
         maps,
@@ -232,7 +287,7 @@ fn geometry(
     bands: Vec<usize>,
     file_bands: usize,
     maps: Option<&Array3<f32>>,
-) -> Scene {
+) -> Result<Scene> {
     let mut valid = Vec::new();
     if let Some(maps) = maps {
         for (place, pixel) in maps.rows().into_iter().enumerate() {
@@ -241,16 +296,19 @@ fn geometry(
             }
         }
     }
-    Scene {
+    Scene::new(SceneParts {
         name,
         rows,
         cols,
         file_bands,
-        cube: Cube::zeros(0, bands.len()),
-        bands: bands.into_iter().map(|index| Band { index, wavelength: None }).collect(),
-        pixel_index: valid,
+        cube: Arc::new(Cube::zeros(0, bands.len())),
+        bands: bands
+            .into_iter()
+            .map(|index| Band { index, wavelength: None, fwhm: None })
+            .collect(),
+        places: valid,
         georeference: None,
         scaling: Scaling { gain: 1.0, offset: 0.0, rule: String::new() },
         notes: Vec::new(),
-    }
+    })
 }

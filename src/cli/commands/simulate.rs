@@ -6,7 +6,7 @@ use unmixel::results::OutputFolder;
 use unmixel::simulate::{Maps, Settings, simulate};
 
 use crate::cli::args::{MapsArg, SimulateArgs};
-use crate::cli::{Done, print};
+use crate::cli::{Done, commit, print};
 
 /// What stands for no data in the ENVI file; NPZ has NaN.
 const NO_DATA: f32 = -9999.0;
@@ -34,11 +34,12 @@ pub fn run(args: &SimulateArgs) -> Result<Done> {
     };
     let simulated = simulate(&settings)?;
     let folder = OutputFolder::prepare(&args.out, args.force)?;
-    let at = |name: &str| folder.path().join(name);
-    write_npz(at("scene.npz"), simulated.cube.view(), Some(&simulated.wavelengths))?;
-    write_truth(at("truth.npz"), simulated.endmembers.view(), simulated.abundances.view())?;
+    let at = |name: &str| folder.staged(name);
+    write_npz(at("scene.npz")?, simulated.cube.view(), Some(&simulated.wavelengths))?;
+    write_truth(at("truth.npz")?, simulated.endmembers.view(), simulated.abundances.view())?;
     let filled = simulated.cube.mapv(|y| if y.is_nan() { NO_DATA } else { y });
-    write_envi(at("scene.img"), filled.view(), Some(&simulated.wavelengths), Some(NO_DATA))?;
+    write_envi(at("scene.img")?, filled.view(), Some(&simulated.wavelengths), Some(NO_DATA))?;
+    commit(&folder, "simulate")?;
     print(&format!(
         "scene.npz, scene.img with scene.hdr, truth.npz ({}) in {}",
         simulated.names.join(", "),

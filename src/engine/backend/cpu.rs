@@ -1,12 +1,11 @@
 //! The passes on the CPU, all cores.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::{Backend, Block, Laps};
-use crate::engine::ground::error::Result;
+use super::{Block, Laps};
+use crate::engine::ground::clock::Instant;
 use crate::engine::ground::lanes::{row_by_row, side_by_side};
-use crate::engine::guide::State;
+use crate::engine::guide::Guide;
 use crate::engine::layout::Params;
 use crate::engine::passes::buffers::Buffers;
 use crate::engine::passes::{self, Twin};
@@ -21,12 +20,17 @@ pub struct Cpu {
 
 impl Cpu {
     /// Takes a run's state; the cube is shared, not copied.
-    pub fn new(params: &Params, cube: Arc<Cube>, state: State) -> Self {
+    pub fn new(params: &Params, cube: Arc<Cube>, guide: Guide) -> Self {
         let mut buffers = Buffers::new(params, cube);
-        put(&mut buffers.globals, &state.globals);
-        side_by_side(&state.locals, params.local_stride as usize, &mut buffers.locals);
-        put(&mut buffers.prior_centre, &state.prior_centre);
-        put(&mut buffers.rank_sum, &state.rank_sum);
+        put(&mut buffers.globals, &guide.globals);
+        side_by_side(&guide.locals, params.local_stride as usize, &mut buffers.locals);
+        put(&mut buffers.prior_centre, &guide.prior_centre);
+        put(&mut buffers.rank_sum, &guide.rank_sum);
+        if let Some(momentum) = &guide.momentum {
+            let columns = 2 * params.local_stride as usize;
+            put(&mut buffers.global_moments, &momentum.globals);
+            side_by_side(&momentum.locals, columns, &mut buffers.local_moments);
+        }
         Cpu { buffers, passes: passes::step(params), sizes: *params }
     }
 }
@@ -36,8 +40,9 @@ fn put(buffer: &mut [f32], values: &[f32]) {
     buffer[..values.len()].copy_from_slice(values);
 }
 
-impl Backend for Cpu {
-    fn run(&mut self, steps: &[Params], interrupted: &(dyn Fn() -> bool + Sync)) -> Result<Block> {
+impl Cpu {
+    /// As [`super::Backend::run`].
+    pub fn run(&mut self, steps: &[Params], interrupted: &(dyn Fn() -> bool + Sync)) -> Block {
         // Within the pool, so that passes are not handed over to it one by one: each time the calling
         // thread would sleep and be woken again.
         let done = rayon::scope(|_| {
@@ -55,10 +60,11 @@ impl Backend for Cpu {
         });
         let elbo =
             steps[..done].iter().map(|p| self.buffers.trace[p.trace_slot as usize]).collect();
-        Ok(Block { elbo, skipped: self.buffers.status[1] })
+        Block { elbo, skipped: self.buffers.status[1] }
     }
 
-    fn profile(&mut self, steps: &[Params]) -> Result<Option<Laps>> {
+    /// As [`super::Backend::profile`].
+    pub fn profile(&mut self, steps: &[Params]) -> Laps {
         let mut laps: Laps = self.passes.iter().map(|(pass, _)| (pass.name, 0.0)).collect();
         rayon::scope(|_| {
             for params in steps {
@@ -76,11 +82,24 @@ impl Backend for Cpu {
             steps.iter().all(|p| pass.is_none_or(|(pass, _)| (pass.grid)(p).is_empty()))
         };
         laps.retain(|(name, _)| !idle(*name));
-        Ok(Some(laps))
+        laps
     }
 
-    fn guide(&mut self) -> Result<(Vec<f32>, Vec<f32>)> {
+    /// As [`super::Backend::guide`].
+    pub fn guide(&self) -> (Vec<f32>, Vec<f32>) {
         let (columns, pixels) = (self.sizes.local_stride as usize, self.sizes.pixels as usize);
-        Ok((self.buffers.globals.clone(), row_by_row(&self.buffers.locals, columns, pixels)))
+        (self.buffers.globals.clone(), row_by_row(&self.buffers.locals, columns, pixels))
+    }
+
+    /// As [`super::Backend::moments`].
+    pub fn moments(&self) -> (Vec<f32>, Vec<f32>) {
+        let (columns, pixels) = (2 * self.sizes.local_stride as usize, self.sizes.pixels as usize);
+        let globals = self.buffers.global_moments[..2 * self.sizes.global_stride()].to_vec();
+        (globals, row_by_row(&self.buffers.local_moments, columns, pixels))
+    }
+
+    /// As [`super::Backend::rank_sum`].
+    pub fn rank_sum(&self) -> Vec<f32> {
+        self.buffers.rank_sum[..(self.sizes.rank as usize).pow(2)].to_vec()
     }
 }

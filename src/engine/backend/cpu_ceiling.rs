@@ -1,12 +1,12 @@
 //! What this processor reaches: a copy and fused multiply-adds, in its widest vectors, on all threads.
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::Ceilings;
+use crate::engine::ground::clock::Instant;
 
 /// Time of one measurement: long beside waking the threads.
 const SECONDS: f64 = 0.02;

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::setting;
 
 /// What the user asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +25,7 @@ impl FromStr for Choice {
         Ok(match text.to_ascii_lowercase().as_str() {
             "" => {
                 return Err(Error::option(
-                    "--device",
+                    setting::DEVICE,
                     "empty; give auto, cpu, gpu or a part of a name that `unmixel devices` lists",
                 ));
             }
@@ -60,6 +61,21 @@ pub struct Device {
 }
 
 impl Device {
+    /// The CPU.
+    pub fn cpu() -> Self {
+        cpu("asked for")
+    }
+
+    /// A hardware GPU if there is one, else the CPU.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] where drivers fail.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn auto() -> Result<Self> {
+        choose(&Choice::Auto)
+    }
+
     /// Whether it is the CPU backend.
     pub fn is_cpu(&self) -> bool {
         matches!(self.place, Place::Cpu)
@@ -73,24 +89,44 @@ pub(crate) enum Place {
     Gpu(Box<super::gpu::Adapter>),
 }
 
-/// Chooses the device. Errors name what there is.
+/// Chooses the device; blocks until drivers have answered.
+///
+/// # Errors
+///
+/// As [`choose_async`].
+#[cfg(not(target_arch = "wasm32"))]
 pub fn choose(choice: &Choice) -> Result<Device> {
+    crate::engine::wait::block_on(choose_async(choice))
+}
+
+/// Chooses the device.
+///
+/// # Errors
+///
+/// [`Error::Setting`] where no device answers to the choice; the message names what there is.
+pub async fn choose_async(choice: &Choice) -> Result<Device> {
     match choice {
         Choice::Cpu => Ok(cpu("asked for")),
         #[cfg(feature = "gpu")]
-        _ => choose_gpu(choice),
+        _ => choose_gpu(choice).await,
         #[cfg(not(feature = "gpu"))]
         Choice::Auto => Ok(cpu("this program was built without GPU support")),
         #[cfg(not(feature = "gpu"))]
-        _ => Err(Error::Device("--device: this program was built without GPU support; use --device cpu, or build with the feature gpu".into())),
+        _ => Err(Error::Device("this program was built without GPU support; use the CPU, or build with the feature gpu".into())),
     }
 }
 
-/// Every device there is: the CPU, then all adapters.
+/// Every device there is: the CPU, then all adapters. Blocks until drivers have answered.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn all() -> Vec<Device> {
+    crate::engine::wait::block_on(all_async())
+}
+
+/// Every device there is: the CPU, then all adapters.
+pub async fn all_async() -> Vec<Device> {
     let cpu = std::iter::once(cpu("every device"));
     #[cfg(feature = "gpu")]
-    let gpus = super::gpu::adapters().into_iter().map(|adapter| {
+    let gpus = super::gpu::adapters().await.into_iter().map(|adapter| {
         let info = DeviceInfo { reason: "every device".into(), ..adapter.info().clone() };
         Device { info, place: Place::Gpu(Box::new(adapter)) }
     });
@@ -112,8 +148,8 @@ pub fn cpu(reason: &str) -> Device {
 }
 
 #[cfg(feature = "gpu")]
-fn choose_gpu(choice: &Choice) -> Result<Device> {
-    let adapters = super::gpu::adapters();
+async fn choose_gpu(choice: &Choice) -> Result<Device> {
+    let adapters = super::gpu::adapters().await;
     let hardware = |info: &DeviceInfo| info.kind == "hardware";
     let found = match choice {
         Choice::Named(name) => {
@@ -140,12 +176,12 @@ fn choose_gpu(choice: &Choice) -> Result<Device> {
         (Choice::Named(_) | Choice::Cpu, Some(_)) => "asked for by name",
         (Choice::Gpu, Some(_)) => "asked for a GPU",
         (Choice::Gpu, None) => {
-            return Err(Error::Device("--device gpu: no adapter was found; install a Vulkan, Metal or DX12 driver, or use --device cpu".into()));
+            let why = "no GPU was found; install a Vulkan, Metal or DX12 driver, or use the CPU";
+            return Err(Error::setting(setting::DEVICE, "gpu", why));
         }
         (Choice::Named(name), None) => {
-            return Err(Error::Device(format!(
-                "--device {name}: no such device; there is cpu, and {listed}"
-            )));
+            let why = format!("there is no such device; there is cpu, and {listed}");
+            return Err(Error::setting(setting::DEVICE, name, why));
         }
         (Choice::Cpu, None) => return Ok(cpu("asked for")),
     };

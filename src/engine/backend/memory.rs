@@ -11,7 +11,7 @@ fn needed(params: &Params) -> u64 {
 }
 
 /// Bytes that programs may still take; known on Linux only.
-fn available() -> Option<u64> {
+pub(crate) fn available() -> Option<u64> {
     let info = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -27,7 +27,7 @@ fn check_against(params: &Params, available: Option<u64>) -> Result<()> {
     let needed = needed(params);
     match available {
         Some(available) if needed > available => Err(Error::Scene(format!(
-            "the fit needs {} MiB of memory beside the scene, and {} MiB are free; use a smaller --batch-size, fewer --particles, or less of --noise covariance, --guide low-rank and --variability on",
+            "the fit needs {} MiB of memory beside the scene, and {} MiB are free; use a smaller batch size, fewer particles, or do without a noise covariance, the low-rank guide or variability",
             needed.div_ceil(1 << 20),
             available >> 20
         ))),
@@ -51,6 +51,6 @@ mod tests {
         check_against(&params, None).unwrap();
         let text = check_against(&params, Some(bytes - 1)).unwrap_err().to_string();
         let size = format!("{} MiB", bytes.div_ceil(1 << 20));
-        assert!(text.contains(&size) && text.contains("--noise covariance"), "{text}");
+        assert!(text.contains(&size) && text.contains("noise covariance"), "{text}");
     }
 }

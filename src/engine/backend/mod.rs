@@ -4,32 +4,104 @@
 use std::sync::Arc;
 
 use crate::engine::ground::error::Result;
-use crate::engine::guide::State;
+use crate::engine::guide::Guide;
 use crate::engine::layout::Params;
-use crate::engine::pixels::Cube;
+use crate::engine::pixels::Pixels;
 
 pub mod cpu;
 mod cpu_ceiling;
 pub mod device;
+mod each;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 mod memory;
 
 pub use device::{Choice, Device, DeviceInfo};
+pub use each::each;
+pub(crate) use memory::available as available_memory;
 
 /// A run's state on a device.
-pub trait Backend: Send {
+pub enum Backend {
+    /// On the CPU: its async functions never wait.
+    Cpu(Box<cpu::Cpu>),
+    /// On a GPU.
+    #[cfg(feature = "gpu")]
+    Gpu(Box<gpu::Gpu>),
+}
+
+impl Backend {
     /// Does `steps` in order; none but the last of a run may be left out. Asks `interrupted` now and
     /// then and stops early when it says so. At most [`crate::engine::layout::TRACE_LEN`] steps a call.
-    fn run(&mut self, steps: &[Params], interrupted: &(dyn Fn() -> bool + Sync)) -> Result<Block>;
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::DeviceLost`] when the device fails.
+    pub async fn run(
+        &mut self,
+        steps: &[Params],
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Block> {
+        match self {
+            Backend::Cpu(cpu) => Ok(cpu.run(steps, interrupted)),
+            #[cfg(feature = "gpu")]
+            Backend::Gpu(gpu) => gpu.run(steps, interrupted).await,
+        }
+    }
 
     /// Does `steps` with a clock around every pass: the seconds that each took of a step on average,
     /// in order, passes without work left out. None where the device has no clock of its own. Slower
     /// than [`Backend::run`], since passes wait for each other.
-    fn profile(&mut self, steps: &[Params]) -> Result<Option<Laps>>;
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::DeviceLost`] when the device fails.
+    pub async fn profile(&mut self, steps: &[Params]) -> Result<Option<Laps>> {
+        match self {
+            Backend::Cpu(cpu) => Ok(Some(cpu.profile(steps))),
+            #[cfg(feature = "gpu")]
+            Backend::Gpu(gpu) => gpu.profile(steps).await,
+        }
+    }
 
-    /// The guide as it stands: scene latents, pixel latents.
-    fn guide(&mut self) -> Result<(Vec<f32>, Vec<f32>)>;
+    /// The guide as it stands: scene latents (global_stride), pixel latents (N, local_stride).
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::DeviceLost`] when the device fails.
+    pub async fn guide(&self) -> Result<(Vec<f32>, Vec<f32>)> {
+        match self {
+            Backend::Cpu(cpu) => Ok(cpu.guide()),
+            #[cfg(feature = "gpu")]
+            Backend::Gpu(gpu) => gpu.guide().await,
+        }
+    }
+
+    /// The optimiser's two moments of every parameter of the guide: (2, global_stride), and for pixels
+    /// (N, 2, local_stride).
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::DeviceLost`] when the device fails.
+    pub async fn moments(&self) -> Result<(Vec<f32>, Vec<f32>)> {
+        match self {
+            Backend::Cpu(cpu) => Ok(cpu.moments()),
+            #[cfg(feature = "gpu")]
+            Backend::Gpu(gpu) => gpu.moments().await,
+        }
+    }
+
+    /// The running sum over pixels of products of loadings, (rank, rank); empty where the guide has none.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::DeviceLost`] when the device fails.
+    pub async fn rank_sum(&self) -> Result<Vec<f32>> {
+        match self {
+            Backend::Cpu(cpu) => Ok(cpu.rank_sum()),
+            #[cfg(feature = "gpu")]
+            Backend::Gpu(gpu) => gpu.rank_sum().await,
+        }
+    }
 }
 
 /// The vectors that the CPU backend uses here.
@@ -51,11 +123,11 @@ pub struct Ceilings {
 
 /// Measures what a device reaches, with the whole of it. `sizes` are bytes that a copy touches, half
 /// of them read and half written: what fits a cache is copied faster. Takes about half a second each.
-pub fn ceilings(device: &device::Device, sizes: &[usize]) -> Result<Ceilings> {
+pub async fn ceilings(device: &device::Device, sizes: &[usize]) -> Result<Ceilings> {
     match &device.place {
         device::Place::Cpu => Ok(cpu_ceiling::measure(sizes)),
         #[cfg(feature = "gpu")]
-        device::Place::Gpu(adapter) => gpu::ceilings(adapter, sizes),
+        device::Place::Gpu(adapter) => gpu::ceilings(adapter, sizes).await,
     }
 }
 
@@ -96,15 +168,19 @@ pub fn sizes(device: &device::Device, params: Params) -> Params {
 }
 
 /// Puts a run on the chosen device.
-pub fn open(
+pub async fn open(
     device: &device::Device,
     params: &Params,
-    cube: Arc<Cube>,
-    state: State,
-) -> Result<Box<dyn Backend>> {
+    pixels: &Pixels,
+    guide: Guide,
+) -> Result<Backend> {
+    let cube = Arc::clone(pixels.cube());
     match &device.place {
-        device::Place::Cpu => Ok(Box::new(cpu::Cpu::new(params, cube, state))),
+        device::Place::Cpu => Ok(Backend::Cpu(Box::new(cpu::Cpu::new(params, cube, guide)))),
         #[cfg(feature = "gpu")]
-        device::Place::Gpu(adapter) => Ok(Box::new(gpu::Gpu::new(adapter, params, cube, state)?)),
+        device::Place::Gpu(adapter) => {
+            let gpu = gpu::Gpu::new(adapter, params, cube, guide).await?;
+            Ok(Backend::Gpu(Box::new(gpu)))
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! The one error type of the library. Every message is a sentence that names the file or the
-//! flag, the value found, and what is allowed.
+//! setting, the value found, and what is allowed. Settings have the names of [`super::setting`]; how a program
+//! calls them, as by flags, is its own affair.
 
+use std::borrow::Cow;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 /// What can go wrong, sorted by who can mend it.
@@ -15,11 +18,13 @@ pub enum Error {
         /// What was found, what is allowed, what to do.
         reason: String,
     },
-    /// An option or an argument holds a value that cannot be used.
-    #[error("{option}: {reason}")]
-    Option {
-        /// The option as a user writes it, such as `--endmembers 5`.
-        option: String,
+    /// A setting has a value that cannot be used.
+    #[error("{setting}{}: {reason}", value.as_ref().map(|v| format!(" {v}")).unwrap_or_default())]
+    Setting {
+        /// Its name, one of [`super::setting::ALL`] where the engine, the starts or the search refuse it.
+        setting: Cow<'static, str>,
+        /// The value found, where there is one to tell.
+        value: Option<String>,
         /// What is allowed, what to do.
         reason: String,
     },
@@ -40,6 +45,12 @@ pub enum Error {
     /// The device failed or was lost while it worked.
     #[error("{0}")]
     DeviceLost(String),
+    /// A checkpoint that no run can go on from: it is damaged, or of another scene.
+    #[error("{0}")]
+    Checkpoint(String),
+    /// Someone ended the work before there was anything to report.
+    #[error("it was interrupted before there was anything to report")]
+    Interrupted,
     /// The fit could not be carried out, although its input was sound.
     #[error("{0}")]
     Fit(String),
@@ -54,9 +65,19 @@ impl Error {
         Error::File { path: path.as_ref().to_owned(), reason: reason.into() }
     }
 
-    /// An option whose value cannot be used.
-    pub fn option(option: impl Into<String>, reason: impl Into<String>) -> Self {
-        Error::Option { option: option.into(), reason: reason.into() }
+    /// A setting whose value cannot be used.
+    pub fn setting(
+        setting: impl Into<Cow<'static, str>>,
+        value: impl Display,
+        reason: impl Into<String>,
+    ) -> Self {
+        let value = Some(value.to_string());
+        Error::Setting { setting: setting.into(), value, reason: reason.into() }
+    }
+
+    /// A setting that cannot be used, whose value is no news or part of its name.
+    pub fn option(setting: impl Into<Cow<'static, str>>, reason: impl Into<String>) -> Self {
+        Error::Setting { setting: setting.into(), value: None, reason: reason.into() }
     }
 
     /// A failed read or write of `path`.
@@ -67,12 +88,15 @@ impl Error {
     /// True when the caller can mend it by giving other input (exit code 2 of the program), false
     /// when the work itself failed (exit code 1).
     pub fn is_bad_input(&self) -> bool {
-        use std::io::ErrorKind::{OutOfMemory, QuotaExceeded, StorageFull};
+        use std::io::ErrorKind::{
+            BrokenPipe, FileTooLarge, OutOfMemory, QuotaExceeded, StorageFull, WriteZero,
+        };
         match self {
-            Error::DeviceLost(_) | Error::Fit(_) => false,
-            Error::Io { source, .. } => {
-                !matches!(source.kind(), StorageFull | QuotaExceeded | OutOfMemory)
-            }
+            Error::DeviceLost(_) | Error::Fit(_) | Error::Interrupted => false,
+            Error::Io { source, .. } => !matches!(
+                source.kind(),
+                StorageFull | QuotaExceeded | OutOfMemory | FileTooLarge | WriteZero | BrokenPipe
+            ),
             _ => true,
         }
     }

@@ -1,7 +1,10 @@
-//! What everything stands on: errors, mathematics, random numbers, vectors, pages of memory.
+//! What everything stands on: errors, time, mathematics, random numbers, vectors, pages of memory.
 
+pub mod clock;
 pub mod error;
+pub mod interrupt;
 pub(crate) mod lanes;
 pub mod math;
 pub mod pages;
 pub mod rng;
+pub mod setting;

@@ -5,6 +5,7 @@ pub mod transform;
 use ndarray::{Array2, ArrayView1, ArrayView2};
 
 use self::transform::{add_products, loading_share};
+use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::math::{softplus, softplus_inverse};
 use crate::engine::ground::rng::{self, Stream};
 use crate::engine::layout::padding::padded;
@@ -12,12 +13,17 @@ use crate::engine::layout::{CONCENTRATION, COVARIANCE, Params, VARIABILITY};
 use crate::engine::model::{Held, Model};
 use crate::engine::pixels::Cube;
 
-/// Guide parameters and optimiser moments at the start of a run, as in [`crate::engine::layout::Buf`].
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct State {
-    /// Guide of the scene latents, (global_stride).
+/// A variational posterior of one scene and its pixels, and the model that it is of. N pixels, in the order of
+/// the [`crate::engine::pixels::Pixels`] that it was made for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Guide {
+    /// What it approximates the posterior of.
+    pub model: Model,
+    /// Sizes, and hyperparameters as passes take them.
+    pub params: Params,
+    /// Scene latents, (global_stride), as [`crate::engine::layout::Buf::Globals`] lays them out.
     pub globals: Vec<f32>,
-    /// Guide of the pixel latents, (N, local_stride).
+    /// Pixel latents, (N, local_stride).
     pub locals: Vec<f32>,
     /// Centre of the endmembers' prior, (K, stride).
     pub prior_centre: Vec<f32>,
@@ -25,6 +31,19 @@ pub struct State {
     pub rank_sum: Vec<f32>,
     /// Gradients that a pixel has seen so far, mean over pixels: its rate falls with them.
     pub visits: f64,
+    /// What the optimiser remembers of its way here; none: a run from here begins at rest.
+    pub momentum: Option<Momentum>,
+}
+
+/// The moments of Adam (Kingma and Ba, ICLR 2015): running means of gradients and of their squares.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Momentum {
+    /// Gradients that they are of; the moments of scene latents are corrected for their beginning at zero.
+    pub steps: u32,
+    /// Of scene latents, (2, global_stride).
+    pub globals: Vec<f32>,
+    /// Of pixel latents, (N, 2, local_stride).
+    pub locals: Vec<f32>,
 }
 
 /// Least endmember value and abundance at the start: the transforms have no slope at zero.
@@ -47,7 +66,7 @@ const LOG_SCALE_BRIGHTNESS: f32 = -3.0;
 /// Root mean square of the loadings of a latent at the start, in units of its scale.
 const LOADING: f32 = 0.1;
 
-impl State {
+impl Guide {
     /// The guide around a start: endmembers (K, L), abundances (N, K) on the simplex, and log
     /// brightness (N), where the model has it.
     pub fn around(
@@ -111,7 +130,88 @@ impl State {
             }
         }
         let rank_sum = start_loadings(params, &mut globals, &mut locals);
-        State { globals, locals, prior_centre, rank_sum, visits: 0.0 }
+        Guide {
+            model: model.clone(),
+            params: *params,
+            globals,
+            locals,
+            prior_centre,
+            rank_sum,
+            visits: 0.0,
+            momentum: None,
+        }
+    }
+
+    /// Refuses arrays of other sizes than a run on these pixels has.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Fit`] for the first such array.
+    pub(crate) fn check(&self, sizes: &Params) -> Result<()> {
+        let locals = (sizes.pixels as usize).saturating_mul(sizes.local_stride as usize);
+        let moments = self.momentum.as_ref();
+        let of_moments = |values: fn(&Momentum) -> &Vec<f32>, len: usize| {
+            moments.map_or((2 * len, 2 * len), |m| (values(m).len(), 2 * len))
+        };
+        let all = [
+            ("globals", (self.globals.len(), sizes.global_stride())),
+            ("locals", (self.locals.len(), locals)),
+            ("prior_centre", (self.prior_centre.len(), sizes.k() * sizes.stride())),
+            ("rank_sum", (self.rank_sum.len(), (sizes.rank as usize).pow(2))),
+            ("global_moments", of_moments(|m| &m.globals, sizes.global_stride())),
+            ("local_moments", of_moments(|m| &m.locals, locals)),
+        ];
+        match all.into_iter().find(|(_, (has, needs))| has != needs) {
+            None => Ok(()),
+            Some((name, (has, needs))) => Err(Error::Fit(format!(
+                "the guide's {name} has {has} values, and {} pixels with {} bands and {} endmembers need {needs}",
+                sizes.pixels, sizes.bands, sizes.endmembers
+            ))),
+        }
+    }
+
+    /// One of these sizes without any values.
+    pub(crate) fn empty(model: Model, params: Params) -> Self {
+        let (globals, locals) = (Vec::new(), Vec::new());
+        let (prior_centre, rank_sum) = (Vec::new(), Vec::new());
+        Guide {
+            model,
+            params,
+            globals,
+            locals,
+            prior_centre,
+            rank_sum,
+            visits: 0.0,
+            momentum: None,
+        }
+    }
+
+    /// Number of endmembers, K.
+    pub fn k(&self) -> usize {
+        self.params.k()
+    }
+
+    /// Loc and standard deviation of scene latent j: `m` and `e^lambda sqrt(1 + |v|^2)` (equation 26).
+    pub fn marginal(&self, j: usize) -> (f64, f64) {
+        let (g, rank) = (self.params.globals as usize, self.params.rank as usize);
+        let loadings = &self.globals[2 * g + j * rank..][..rank];
+        let shared: f64 = loadings.iter().map(|&v| f64::from(v).powi(2)).sum();
+        let (loc, log_scale) = (f64::from(self.globals[j]), f64::from(self.globals[g + j]));
+        (loc, log_scale.exp() * (1.0 + shared).sqrt())
+    }
+
+    /// The medians of the spectra, (K, L), in reflectance: softplus is monotone.
+    pub fn medians(&self) -> Array2<f64> {
+        let p = &self.params;
+        Array2::from_shape_fn((p.k(), p.bands as usize), |(k, l)| {
+            softplus(f64::from(self.globals[k * p.stride() + l]))
+        })
+    }
+
+    /// The pixel latents of one pixel, (local_stride).
+    pub fn pixel(&self, n: usize) -> &[f32] {
+        let stride = self.params.local_stride as usize;
+        &self.locals[n * stride..][..stride]
     }
 }
 
@@ -144,15 +244,6 @@ fn start_loadings(params: &Params, globals: &mut [f32], locals: &mut [f32]) -> V
         add_products(&mut sum, &exact, rank);
     }
     sum.into_iter().map(|s| s as f32).collect()
-}
-
-/// Loc and standard deviation of scene latent j under a guide as [`crate::engine::layout::Buf::Globals`] lays
-/// it out: `m` and `e^lambda sqrt(1 + |v|^2)` (equation 26).
-pub fn marginal(params: &Params, globals: &[f32], j: usize) -> (f64, f64) {
-    let (g, rank) = (params.globals as usize, params.rank as usize);
-    let loadings = &globals[2 * g + j * rank..][..rank];
-    let shared: f64 = loadings.iter().map(|&v| f64::from(v).powi(2)).sum();
-    (f64::from(globals[j]), f64::from(globals[g + j]).exp() * (1.0 + shared).sqrt())
 }
 
 /// Scene latents without those that only fill up.
@@ -232,13 +323,6 @@ pub fn elbo_constant(params: &Params, model: &Model, prior_centre: &[f32]) -> f6
         + regressions
         + entropy_of(scene_latents(params) as f64)
         + entropy_of(n * f64::from(params.latents))
-}
-
-/// The medians of the spectra under a guide, (K, L), in reflectance: softplus is monotone.
-pub fn medians(params: &Params, globals: &[f32]) -> Array2<f64> {
-    Array2::from_shape_fn((params.k(), params.bands as usize), |(k, l)| {
-        softplus(f64::from(globals[k * params.stride() + l]))
-    })
 }
 
 /// The standard normal's distribution function for `x >= 0` (the prior's centre is never

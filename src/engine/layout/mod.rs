@@ -13,7 +13,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::rng;
-use crate::engine::model::{Guide, Held, Model, Noise};
+use crate::engine::model::{Family, Held, Model, Noise};
 pub use buf::Buf;
 pub use flags::*;
 pub use limits::{BAND_GROUP, MOST_CONSTANTS, MOST_PARTICLES, ROW_GROUP, TRACE_LEN};
@@ -148,14 +148,23 @@ impl Params {
         let noises = if model.noise == Noise::Isotropic { 1 } else { 4 * quads };
         let covariance = model.noise == Noise::Covariance;
         let latents = model.pixel_latents();
-        let rank = model.guide.rank();
-        let full_rank = model.guide != Guide::MeanField;
-        let off_diagonal = if full_rank { latents * latents.saturating_sub(1) / 2 } else { 0 };
-        let globals = 4 * quads * k * (1 + usize::from(variability))
-            + noises
-            + (k - 1)
-            + usize::from(model.concentration_sd.is_some())
-            + if covariance { (4 * quads).saturating_mul(4 * quads) } else { 0 };
+        let rank = model.family.rank();
+        let full_rank = model.family != Family::MeanField;
+        let off_diagonal =
+            if full_rank { latents.saturating_mul(latents.saturating_sub(1)) / 2 } else { 0 };
+        // Numbers of any size come in: what overflows is too large below.
+        let globals = [
+            (4 * quads).saturating_mul(k).saturating_mul(1 + usize::from(variability)),
+            noises,
+            k - 1,
+            usize::from(model.concentration_sd.is_some()),
+            if covariance { (4 * quads).saturating_mul(4 * quads) } else { 0 },
+        ]
+        .into_iter()
+        .fold(0, usize::saturating_add);
+        let guide = [2 * latents.min(usize::MAX / 2), off_diagonal, latents.saturating_mul(rank)]
+            .into_iter()
+            .fold(0, usize::saturating_add);
         let batch = minibatch::rounded(batch, pixels);
         let groups = int(pixels.div_ceil(ROW_GROUP), "the number of pixels")?;
         let [seed_low, seed_high] = rng::key(seed);
@@ -167,7 +176,7 @@ impl Params {
             batch: int(batch, "the minibatch")?,
             particles: int(particles, "the number of particles")?,
             latents: int(latents, "the number of endmembers")?,
-            local_stride: int(2 * latents + off_diagonal + latents * rank, "the guide")?,
+            local_stride: int(guide, "the guide")?,
             globals: int(globals, "endmembers times bands")?,
             rank: int(rank, "the rank")?,
             noises: int(noises, "the number of bands")?,

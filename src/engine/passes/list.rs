@@ -2,7 +2,13 @@
 //! shader and the comparison of the two backends come from.
 
 use super::pass::{Pass, Twin};
-use super::*;
+use super::{
+    change_rank, elbo, factor_rank, gradient_abundances, gradient_bands, gradient_covariance,
+    gradient_globals, gradient_mean, gradient_pixels, gradient_rank_globals, gradient_rank_pixels,
+    likelihood, likelihood_covariance, mix, residuals, sample_globals, sample_pixels, sample_rank,
+    spectra, spectra_bands, spectra_rows, sum_chunks, sum_pixels, sum_rank, update_globals,
+    update_pixels, update_rank,
+};
 use crate::engine::ground::math::Real;
 use crate::engine::layout::limits::{MOST_CONSTANTS, MOST_TRIPS};
 use crate::engine::layout::{Buf, Params, SEPARATE};

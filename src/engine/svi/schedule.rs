@@ -1,10 +1,15 @@
 //! The learning rate over a run, and the rule that ends it.
 
+use crate::engine::layout::Params;
+use crate::engine::svi::settings::Settings;
+
 /// Full rate, then a cosine down to zero. The descent begins when the ELBO stands still, or early
 /// enough to end at the ceiling: a run that stops at full rate leaves the noise of its last steps in
 /// the answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
+    /// Share of the full rate at which it begins.
+    full: f64,
     descent_from: u32,
     descent: u32,
     fired: Option<u32>,
@@ -16,17 +21,29 @@ const DESCENT: u32 = 1500;
 const DESCENT_EPOCHS: u32 = 80;
 
 impl Schedule {
+    /// The schedule that settings ask for.
+    pub fn of(settings: &Settings, sizes: &Params) -> Self {
+        match settings.warm {
+            true => Schedule::descent(settings.steps, sizes.batches()),
+            false => Schedule::new(settings.steps),
+        }
+    }
+
     /// A run of at most `ceiling` steps.
     pub fn new(ceiling: u32) -> Self {
         let descent = DESCENT.min(ceiling.div_ceil(2));
-        Schedule { descent_from: ceiling - descent, descent, fired: None }
+        Schedule { full: 1.0, descent_from: ceiling - descent, descent, fired: None }
     }
 
     /// A run of at most `ceiling` steps from a guide that has been fitted before: the descent alone, long
     /// enough for pixels, which see one gradient in an epoch of `epoch` steps.
     pub fn descent(ceiling: u32, epoch: u32) -> Self {
-        let descent = DESCENT.max(DESCENT_EPOCHS.saturating_mul(epoch)).min(ceiling);
-        Schedule { descent_from: 0, descent, fired: None }
+        let x =
+            |name: &str, d: f64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
+        let descent = (x("X_STEPS", 1500.0) as u32)
+            .max((x("X_EPOCHS", 80.0) as u32).saturating_mul(epoch))
+            .min(ceiling);
+        Schedule { full: x("X_SHARE", 1.0), descent_from: 0, descent, fired: None }
     }
 
     /// Steps of the run, as far as known.
@@ -49,7 +66,7 @@ impl Schedule {
     pub fn rate(&self, step: u32) -> f64 {
         let into =
             f64::from(step.saturating_sub(self.descent_from)) / f64::from(self.descent.max(1));
-        0.5 * (1.0 + (std::f64::consts::PI * into.min(1.0)).cos())
+        self.full * 0.5 * (1.0 + (std::f64::consts::PI * into.min(1.0)).cos())
     }
 }
 

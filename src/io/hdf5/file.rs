@@ -14,7 +14,7 @@ use hdf5_reader::{
 
 use super::lzf;
 use crate::engine::ground::error::{Error, Result};
-use crate::io::numbers::Kind;
+use crate::io::numbers::{Kind, Numbers};
 
 /// What one allocation may exceed the size of the file by.
 const BUDGET: usize = 64 << 20;
@@ -229,6 +229,7 @@ impl Hdf5 {
             Kind::I64 => arm!(i64),
             Kind::F32 => arm!(f32),
             Kind::F64 => arm!(f64),
+            Kind::F16 => return Err(half(&self.path)),
         })
     }
 
@@ -271,6 +272,7 @@ impl Hdf5 {
                 Kind::I64 => arm!(i64),
                 Kind::F32 => arm!(f32),
                 Kind::F64 => arm!(f64),
+                Kind::F16 => return Err(half(&self.path)),
             }
         }
         Ok(())
@@ -389,7 +391,13 @@ fn kind(datatype: &Datatype) -> Option<(Kind, ByteOrder)> {
 }
 
 fn decode(bytes: &[u8], kind: Kind, big_endian: bool) -> Vec<f64> {
-    crate::io::numbers::Numbers::owned(bytes.to_vec(), kind, big_endian).to_f64()
+    // Numbers in memory are always there.
+    Numbers::owned(bytes.to_vec(), kind, big_endian).to_f64().unwrap_or_default()
+}
+
+/// `kind` lists no array of 16-bit floats, so this is not met.
+fn half(path: &Path) -> Error {
+    Error::file(path, "holds 16-bit floats, which are not read from HDF5; store them in 32 bits.")
 }
 
 pub(super) fn broken(path: &Path, error: &Broken) -> Error {

@@ -3,13 +3,11 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
-
-use memmap2::Mmap;
 
 use super::file::{Array, Hdf5};
 use crate::engine::ground::error::{Error, Result};
 use crate::io::arrays::{Arrays, NamedArray};
+use crate::io::bytes::FileBytes;
 use crate::io::numbers::{Kind, Numbers};
 
 /// Arrays up to this size are held in memory; larger ones are unpacked once into a temporary file,
@@ -26,7 +24,8 @@ pub(crate) fn is_mat73(start: &[u8]) -> bool {
 /// The variables of a MATLAB 7.3 file, as those of older files are.
 pub(crate) fn read(path: &Path) -> Result<Arrays> {
     let file = Hdf5::open(path, 0)?;
-    let mut found = Arrays { path: path.to_owned(), arrays: Vec::new(), others: Vec::new() };
+    let mut found =
+        Arrays { path: path.to_owned(), arrays: Vec::new(), others: Vec::new(), matlab: true };
     for array in &file.arrays {
         let place = array.place.trim_start_matches('/');
         // `#refs#` and `#subsystem#` are what cells and objects are made of; members of a structure
@@ -75,13 +74,12 @@ fn numbers(file: &Hdf5, array: &Array) -> Result<Numbers> {
     }
     let mut spool: File = tempfile::tempfile().map_err(fail)?;
     file.each_block(array, WINDOW, |block| spool.write_all(block).map_err(fail))?;
-    in_file(&file.path, &spool, bytes, array.kind)
+    in_file(&file.path, spool, bytes, array.kind)
 }
 
 /// Numbers in a file of this program's own, in this machine's byte order.
-fn in_file(path: &Path, spool: &File, bytes: usize, kind: Kind) -> Result<Numbers> {
-    // SAFETY: the file has no name, so nobody else can shorten or change it; the map is only read.
-    let map = unsafe { Mmap::map(spool) }.map_err(|e| Error::io(path, e))?;
-    let numbers = Numbers::mapped(&Arc::new(map), 0..bytes, kind, cfg!(target_endian = "big"));
+fn in_file(path: &Path, spool: File, bytes: usize, kind: Kind) -> Result<Numbers> {
+    let file = FileBytes::own(path, spool)?;
+    let numbers = Numbers::in_file(&file, 0..bytes as u64, kind, cfg!(target_endian = "big"));
     numbers.ok_or_else(|| Error::file(path, "yields fewer values than its size asks for."))
 }

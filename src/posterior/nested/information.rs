@@ -225,17 +225,17 @@ impl Moments {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::engine::layout::Params;
+    use crate::engine::guide::Guide;
     use crate::engine::model::Model;
-    use crate::scene::Cube;
+    use crate::engine::pixels::Cube;
+    use crate::posterior::nested::pixels::tests::flat;
 
     const SD: f64 = 0.1;
     const PIXELS: usize = 200;
 
     /// Two endmembers of three bands; abundances from near 0 to near 1.
-    fn problem(brightness: Option<f64>) -> (Params, Cube, Vec<f64>) {
+    fn problem(brightness: Option<f64>) -> (Guide, Cube, Vec<f64>) {
         let model = Model { concentration: 1.0, noise_floor: 0.0, brightness, ..Model::new(2) };
-        let params = Params::new(&model, PIXELS, 3, PIXELS, 1, 7).unwrap();
         let c = vec![0.6, 0.2, 0.4, 0.3, 0.5, 0.1];
         let mut cube = Cube::zeros(PIXELS, 3);
         for n in 0..PIXELS {
@@ -247,7 +247,7 @@ mod tests {
                 cube.spectrum_mut(n)[l] = (mix + noise) as f32;
             }
         }
-        (params, cube, c)
+        (flat(&model, PIXELS, 3), cube, c)
     }
 
     /// Log density of all spectra given c, amounts summed out on a grid of logit and log brightness.
@@ -281,11 +281,10 @@ mod tests {
 
     /// Slope and curvature, with noise of `sd`, and the same by central differences.
     fn compare(sd: f64, brightness: Option<f64>) -> (Pairs, Pairs) {
-        let (params, cube, c) = problem(brightness);
-        let mut globals = vec![0.0; params.global_stride()];
-        globals[params.noise_at()..][..params.noises as usize].fill(sd.ln() as f32);
-        let locals = vec![0.0; PIXELS * params.local_stride as usize];
-        let pixels = Pixels::new(&params, &cube, &globals, &locals);
+        let (mut guide, cube, c) = problem(brightness);
+        let (noise, count) = (guide.params.noise_at(), guide.params.noises as usize);
+        guide.globals[noise..][..count].fill(sd.ln() as f32);
+        let pixels = Pixels::new(&guide, &cube);
         let sums = sums(&pixels, &c, &|| false).unwrap();
         let moved = |a: usize, b: usize, to: (f64, f64)| {
             let mut c = c.clone();
@@ -327,10 +326,8 @@ mod tests {
 
     #[test]
     fn interrupted_sums_are_none() {
-        let (params, cube, c) = problem(None);
-        let globals = vec![0.0; params.global_stride()];
-        let locals = vec![0.0; PIXELS * params.local_stride as usize];
-        let pixels = Pixels::new(&params, &cube, &globals, &locals);
+        let (guide, cube, c) = problem(None);
+        let pixels = Pixels::new(&guide, &cube);
         assert!(sums(&pixels, &c, &|| true).is_none());
     }
 }

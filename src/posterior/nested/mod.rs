@@ -10,10 +10,13 @@ use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 use ndarray::Array2;
 
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::interrupt::unless;
 use crate::engine::ground::math::{sigmoid, softplus};
 use crate::engine::ground::rng::{self, Stream};
+use crate::engine::ground::setting;
+use crate::engine::guide::Guide;
 use crate::engine::layout::{BRIGHTNESS, COVARIANCE, HELD, Params};
-use crate::scene::Cube;
+use crate::engine::pixels::Pixels as FitPixels;
 pub use pixels::Drawn;
 use pixels::Pixels;
 
@@ -37,6 +40,7 @@ pub const BLOCK: usize = 64;
 /// The posterior of a scene's spectra, normal in u = softplus^-1(c), and what pixels need of the rest.
 #[derive(Debug)]
 pub struct Nested<'a> {
+    of: &'a FitPixels,
     pixels: Pixels<'a>,
     /// u, (K L).
     centre: Vec<f64>,
@@ -45,6 +49,35 @@ pub struct Nested<'a> {
     /// Length of each of Newton's steps, in posterior sds, root mean square over the values. The last one
     /// was not taken.
     pub steps: Vec<f64>,
+}
+
+/// The posterior of a scene's spectra on its own: normal in u = softplus^-1(c).
+#[derive(Debug, Clone, PartialEq)]
+pub struct SceneNormal {
+    /// Mean of u, (K L).
+    pub(crate) centre: Vec<f64>,
+    /// Lower Cholesky factor of the inverse covariance, (K L, K L).
+    pub(crate) factor: DMatrix<f64>,
+}
+
+impl SceneNormal {
+    /// As the guide has it: independent values.
+    ///
+    /// # Errors
+    ///
+    /// What [`check`] refuses.
+    pub fn of_guide(guide: &Guide) -> Result<Self> {
+        check(&guide.params)?;
+        let p = &guide.params;
+        let at = |a: usize| (a / p.bands as usize) * p.stride() + a % p.bands as usize;
+        let size = p.k() * p.bands as usize;
+        let (centre, precision): (Vec<f64>, Vec<f64>) = (0..size)
+            .map(|a| guide.marginal(at(a)))
+            .map(|(loc, scale)| (loc, 1.0 / scale.max(f64::MIN_POSITIVE)))
+            .unzip();
+        let factor = DMatrix::from_diagonal(&DVector::from_vec(precision));
+        Ok(SceneNormal { centre, factor })
+    }
 }
 
 /// What the pixels' likelihoods need of draws of the spectra.
@@ -61,12 +94,12 @@ pub struct Scenes {
 ///
 /// # Errors
 ///
-/// [`Error::Option`] with covariance noise, and with more than [`MOST_VALUES`] spectrum values.
+/// [`Error::Setting`] with covariance noise, and with more than [`MOST_VALUES`] spectrum values.
 pub fn check(params: &Params) -> Result<()> {
-    let refuse = |why: String| Err(Error::option("--posterior nested", why));
+    let refuse = |why: String| Err(Error::setting(setting::POSTERIOR, "nested", why));
     if params.has(COVARIANCE) {
         return refuse(
-            "does not go with --noise covariance: its pixels need bands that stand for themselves"
+            "does not go with a noise covariance: its pixels need bands that stand for themselves"
                 .into(),
         );
     }
@@ -74,7 +107,7 @@ pub fn check(params: &Params) -> Result<()> {
     if values > MOST_VALUES {
         return refuse(format!(
             "takes at most {MOST_VALUES} values of endmembers; {} endmembers of {} bands have {values}; use \
-             --posterior guide, or fewer bands",
+             the guide's posterior, or fewer bands",
             params.k(),
             params.bands
         ));
@@ -83,8 +116,7 @@ pub fn check(params: &Params) -> Result<()> {
 }
 
 impl<'a> Nested<'a> {
-    /// Of a fit with scene latents `globals` and pixel latents `locals`, laid out as in
-    /// [`crate::engine::layout::Buf`], and the centre of the endmembers' prior (K, stride). Noise, variability and
+    /// Of the guide of these pixels. Noise, variability and
     /// the Dirichlet stay at the guide's locs. Newton's method takes the spectra to the mode of their own
     /// posterior; each step costs 128 draws a pixel. None when `interrupted`.
     ///
@@ -92,29 +124,26 @@ impl<'a> Nested<'a> {
     ///
     /// What [`check`] refuses; [`Error::Fit`] when the fit is not finite.
     pub fn new(
-        params: &'a Params,
-        cube: &'a Cube,
-        globals: &[f32],
-        locals: &'a [f32],
-        prior_centre: &[f32],
+        guide: &'a Guide,
+        of: &'a FitPixels,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Self>> {
-        check(params)?;
-        let p = params;
-        let pixels = Pixels::new(p, cube, globals, locals);
+        let (p, globals) = (&guide.params, &guide.globals);
+        check(p)?;
+        let pixels = Pixels::new(guide, of.cube());
         let values = |from: &[f32]| -> Vec<f64> {
             let row = |k: usize| from[k * p.stride()..][..p.bands as usize].iter();
             (0..p.k()).flat_map(row).map(|&x| f64::from(x)).collect()
         };
-        let (mut centre, prior) = (values(globals), values(prior_centre));
-        let guide = centre.clone();
+        let (mut centre, prior) = (values(globals), values(&guide.prior_centre));
+        let begin = centre.clone();
         if p.has(HELD) {
             let scales = values(&globals[p.globals as usize..]);
             let precision =
                 DVector::from_iterator(scales.len(), scales.iter().map(|s| (-2.0 * s).exp()));
             let factor = Cholesky::new(DMatrix::from_diagonal(&precision));
             return match factor {
-                Some(factor) => Ok(Some(Nested { pixels, centre, factor, steps: vec![0.0] })),
+                Some(factor) => Ok(Some(Nested { of, pixels, centre, factor, steps: vec![0.0] })),
                 None => Err(Error::Fit("the guide of the endmembers is not finite".into())),
             };
         }
@@ -127,12 +156,12 @@ impl<'a> Nested<'a> {
             let length = (step.dot(&slope).max(0.0) / centre.len() as f64).sqrt();
             steps.push(length);
             let lost = steps.len() > MOST_STEPS;
-            if length < SMALL || (lost && centre == guide) {
-                return Ok(Some(Nested { pixels, centre, factor, steps }));
+            if length < SMALL || (lost && centre == begin) {
+                return Ok(Some(Nested { of, pixels, centre, factor, steps }));
             }
             if lost {
                 // Where steps led nowhere the guide's own spectra are the better centre.
-                centre.copy_from_slice(&guide);
+                centre.copy_from_slice(&begin);
                 continue;
             }
             let bounded = |step: &f64| step.clamp(-LONGEST, LONGEST);
@@ -140,12 +169,40 @@ impl<'a> Nested<'a> {
         }
     }
 
+    /// Of pixels whose scene is known: the guide's latents of the scene but for its spectra, which are `scene`'s.
+    ///
+    /// # Errors
+    ///
+    /// What [`check`] refuses, and [`Error::Fit`] where sizes do not agree.
+    pub fn given(guide: &'a Guide, of: &'a FitPixels, scene: &SceneNormal) -> Result<Self> {
+        check(&guide.params)?;
+        let size = guide.k() * guide.params.bands as usize;
+        if scene.centre.len() != size || scene.factor.shape() != (size, size) {
+            return Err(Error::Fit(format!(
+                "the posterior of the spectra has {} values, and the guide {size}",
+                scene.centre.len()
+            )));
+        }
+        let factor = Cholesky::pack_dirty(scene.factor.clone());
+        let pixels = Pixels::new(guide, of.cube());
+        Ok(Nested { of, pixels, centre: scene.centre.clone(), factor, steps: vec![0.0] })
+    }
+
+    /// The posterior of the spectra.
+    pub fn scene(&self) -> SceneNormal {
+        SceneNormal { centre: self.centre.clone(), factor: self.factor.l() }
+    }
+
     pub(crate) fn params(&self) -> &'a Params {
         self.pixels.params
     }
 
-    pub(crate) fn cube(&self) -> &'a Cube {
-        self.pixels.cube
+    pub(crate) fn guide(&self) -> &'a Guide {
+        self.pixels.guide
+    }
+
+    pub(crate) fn pixels(&self) -> &'a FitPixels {
+        self.of
     }
 
     /// False where Newton's method did not come to rest: the centre is then the guide's, and the last
@@ -270,15 +327,18 @@ fn newton(
     hold_sizes(pixels, &c, &rise, &mut slope, &mut curvature);
     if slope.iter().chain(curvature.iter()).any(|x| !x.is_finite()) {
         return Err(Error::Fit(
-            "the fit is not finite, so pixels cannot be integrated out; use --posterior guide"
+            "the fit is not finite, so pixels cannot be integrated out; use the guide's posterior"
                 .into(),
         ));
     }
     let mut ridge = 0.0;
     loop {
         let held = &curvature + DMatrix::identity(u.len(), u.len()) * ridge;
-        if let Some(factor) = Cholesky::new(held) {
-            return Ok(Some((slope, factor)));
+        match unless(interrupted, move |_| Ok(Cholesky::new(held))) {
+            Ok(Some(factor)) => return Ok(Some((slope, factor))),
+            Ok(None) => {}
+            Err(Error::Interrupted) => return Ok(None),
+            Err(error) => return Err(error),
         }
         ridge = if ridge == 0.0 { 1.0 } else { 4.0 * ridge };
     }

@@ -1,8 +1,9 @@
 //! The posterior of one pixel given the scene, by weighted draws.
 
 use crate::engine::ground::rng::{self, Stream};
+use crate::engine::guide::Guide;
 use crate::engine::layout::{BRIGHTNESS, CONCENTRATION, Params, VARIABILITY};
-use crate::scene::Cube;
+use crate::engine::pixels::Cube;
 
 use super::power_normal::PowerNormal;
 
@@ -14,8 +15,8 @@ const RIDGE: f64 = 1.0;
 #[derive(Debug)]
 pub(super) struct Pixels<'a> {
     pub(super) params: &'a Params,
+    pub(super) guide: &'a Guide,
     pub(super) cube: &'a Cube,
-    locals: &'a [f32],
     /// Noise variance of each band, (L).
     noise: Vec<f64>,
     /// Variance of each endmember between pixels, rows of L; none without variability.
@@ -36,13 +37,8 @@ pub struct Drawn {
 }
 
 impl<'a> Pixels<'a> {
-    pub(super) fn new(
-        params: &'a Params,
-        cube: &'a Cube,
-        globals: &[f32],
-        locals: &'a [f32],
-    ) -> Self {
-        let p = params;
+    pub(super) fn new(guide: &'a Guide, cube: &'a Cube) -> Self {
+        let (p, globals) = (&guide.params, &guide.globals);
         let (k, bands) = (p.k(), p.bands as usize);
         let at = |j: usize| f64::from(globals[j]);
         let variance = |j: usize| (2.0 * at(j)).exp();
@@ -57,9 +53,9 @@ impl<'a> Pixels<'a> {
         let noise = |l: usize| variance(p.noise_at() + if p.noises == 1 { 0 } else { l });
         let own = |k: usize, l: usize| variance(p.variability_at() + k * p.stride() + l);
         Pixels {
-            params,
+            params: p,
+            guide,
             cube,
-            locals,
             noise: (0..bands).map(|l| f64::from(p.noise_floor) + noise(l)).collect(),
             variability: match p.has(VARIABILITY) {
                 true => (0..k).map(|k| (0..bands).map(|l| own(k, l)).collect()).collect(),
@@ -73,7 +69,7 @@ impl<'a> Pixels<'a> {
     /// Amounts at the guide's locs, (K).
     pub(super) fn expected(&self, pixel: usize) -> Vec<f64> {
         let (p, k) = (self.params, self.params.k());
-        let guide = &self.locals[pixel * p.local_stride as usize..];
+        let guide = self.guide.pixel(pixel);
         let mut w: Vec<f64> = guide[..k - 1].iter().map(|&z| f64::from(z)).collect();
         w.push(0.0);
         softmax(&mut w);
@@ -247,9 +243,19 @@ pub(super) mod tests {
     use super::*;
     use crate::engine::model::Model;
 
-    /// Eight pixels of two bands without data, for likelihoods that are given.
-    pub(in crate::posterior::nested) fn params(model: &Model) -> Params {
-        Params::new(model, 8, 2, 8, 1, 7).unwrap()
+    /// A guide of so many pixels and bands whose latents are all zero.
+    pub(in crate::posterior::nested) fn flat(model: &Model, pixels: usize, bands: usize) -> Guide {
+        let params = Params::new(model, pixels, bands, pixels, 1, 7).unwrap();
+        Guide {
+            model: model.clone(),
+            params,
+            globals: vec![0.0; params.global_stride()],
+            locals: vec![0.0; pixels * params.local_stride as usize],
+            prior_centre: vec![0.0; params.k() * params.stride()],
+            rank_sum: Vec::new(),
+            visits: 0.0,
+            momentum: None,
+        }
     }
 
     /// Mean of each amount and the share of the first below 0.05, by draws and by summing the density over
@@ -261,11 +267,9 @@ pub(super) mod tests {
             brightness: brightness.then_some(0.5),
             ..Model::new(k)
         };
-        let params = params(&model);
-        let cube = Cube::zeros(8, 2);
-        let globals = vec![0.0; params.global_stride()];
-        let locals = vec![0.0; 8 * params.local_stride as usize];
-        let pixels = Pixels::new(&params, &cube, &globals, &locals);
+        // Eight pixels of two bands without data: the likelihood is given.
+        let (guide, cube) = (flat(&model, 8, 2), Cube::zeros(8, 2));
+        let pixels = Pixels::new(&guide, &cube);
         let expected = pixels.expected(3);
         let mut drawn = Drawn::default();
         pixels.draw(3, (0, 20_000), (linear, square), &expected, &mut drawn);
@@ -329,10 +333,8 @@ pub(super) mod tests {
         for (linear, square) in [(0.0, 0.0), (f64::NAN, 1.0), (1e200, 1e300)] {
             for brightness in [true, false] {
                 let model = Model { brightness: brightness.then_some(1.0), ..Model::new(3) };
-                let params = params(&model);
-                let (cube, globals) = (Cube::zeros(8, 2), vec![0.0; params.global_stride()]);
-                let locals = vec![0.0; 8 * params.local_stride as usize];
-                let pixels = Pixels::new(&params, &cube, &globals, &locals);
+                let (guide, cube) = (flat(&model, 8, 2), Cube::zeros(8, 2));
+                let pixels = Pixels::new(&guide, &cube);
                 let mut drawn = Drawn::default();
                 let form = ([linear; 3], [square; 9]);
                 pixels.draw(0, (0, 20), (&form.0, &form.1), &pixels.expected(0), &mut drawn);
@@ -346,10 +348,9 @@ pub(super) mod tests {
     #[test]
     fn one_endmember_fills_its_pixels() {
         for brightness in [None, Some(1.0)] {
-            let params = params(&Model { brightness, ..Model::new(1) });
-            let (cube, globals) = (Cube::zeros(8, 2), vec![0.0; params.global_stride()]);
-            let locals = vec![0.0; 8 * params.local_stride as usize];
-            let pixels = Pixels::new(&params, &cube, &globals, &locals);
+            let model = Model { brightness, ..Model::new(1) };
+            let (guide, cube) = (flat(&model, 8, 2), Cube::zeros(8, 2));
+            let pixels = Pixels::new(&guide, &cube);
             let mut drawn = Drawn::default();
             // A likelihood with mean 0.8 and sd 0.1.
             pixels.draw(0, (0, 2000), (&[80.0], &[100.0]), &[1.0], &mut drawn);

@@ -11,6 +11,8 @@ use crate::engine::layout::{Buf, Params};
 #[derive(Debug)]
 pub struct Adapter {
     adapter: wgpu::Adapter,
+    /// Browsers forget a device whose instance has gone.
+    _instance: wgpu::Instance,
     info: DeviceInfo,
     /// The device that the last run was on.
     opened: Mutex<Option<Arc<Opened>>>,
@@ -29,14 +31,15 @@ pub struct Limit {
 }
 
 /// All adapters of all interfaces compiled in: hardware first, discrete before integrated.
-pub fn adapters() -> Vec<Adapter> {
+pub async fn adapters() -> Vec<Adapter> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends: wgpu::Backends::PRIMARY.with_env(),
         flags: wgpu::InstanceFlags::empty().with_env(),
         ..wgpu::InstanceDescriptor::new_without_display_handle()
     });
-    let found = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    let mut found: Vec<Adapter> = found.into_iter().map(Adapter::new).collect();
+    let found = instance.enumerate_adapters(wgpu::Backends::all()).await;
+    let new = |adapter| Adapter::new(adapter, instance.clone());
+    let mut found: Vec<Adapter> = found.into_iter().map(new).collect();
     let rank = |adapter: &Adapter| match adapter.adapter.get_info().device_type {
         wgpu::DeviceType::DiscreteGpu => 0,
         wgpu::DeviceType::IntegratedGpu => 1,
@@ -49,7 +52,7 @@ pub fn adapters() -> Vec<Adapter> {
 }
 
 impl Adapter {
-    fn new(adapter: wgpu::Adapter) -> Self {
+    fn new(adapter: wgpu::Adapter, instance: wgpu::Instance) -> Self {
         let info = adapter.get_info();
         let software = info.device_type == wgpu::DeviceType::Cpu;
         let driver = [info.driver.as_str(), info.driver_info.as_str()].join(" ").trim().to_owned();
@@ -60,7 +63,7 @@ impl Adapter {
             driver,
             reason: String::new(),
         };
-        Adapter { adapter, info, opened: Mutex::default() }
+        Adapter { adapter, _instance: instance, info, opened: Mutex::default() }
     }
 
     /// What it is.
@@ -105,7 +108,7 @@ impl Adapter {
             return Ok(());
         }
         Err(Error::Device(format!(
-            "{}: the largest buffer of this fit takes {} MiB and the device allows {} MiB; use --device cpu, a smaller --batch-size or a part of the scene",
+            "{}: the largest buffer of this fit takes {} MiB and the device allows {} MiB; use the CPU, a smaller batch size or a part of the scene",
             self.info.name,
             largest.div_ceil(1 << 20),
             allowed >> 20
@@ -118,26 +121,24 @@ impl Adapter {
     }
 
     /// The device for a run: that of the run before, where it serves.
-    pub(super) fn open(&self, params: &Params) -> Result<Arc<Opened>> {
+    pub(super) async fn open(&self, params: &Params) -> Result<Arc<Opened>> {
         self.check(params)?;
         let largest = largest(params);
         // Poisoned by a panic elsewhere: what it holds is whole.
-        let mut last = self.opened.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        match &*last {
-            Some(opened) if opened.serves(largest) => Ok(Arc::clone(opened)),
-            _ => {
-                let (device, queue) = self.open_for(largest)?;
-                let opened = Arc::new(Opened::new(device, queue, largest));
-                *last = Some(Arc::clone(&opened));
-                Ok(opened)
-            }
+        let last = || self.opened.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(opened) = last().as_ref().filter(|opened| opened.serves(largest)) {
+            return Ok(Arc::clone(opened));
         }
+        // Two runs that begin at once may each open a device: both serve.
+        let opened = Arc::new(self.open_for(largest).await?);
+        *last() = Some(Arc::clone(&opened));
+        Ok(opened)
     }
 
     /// Opens the device with the limits every WebGPU device has; only the sizes of buffers are
     /// raised, and only to `largest` bytes, which the device must allow. Clocks that it has are
     /// switched on: [`super::profile`] is the only one to read them.
-    pub(super) fn open_for(&self, largest: u64) -> Result<(wgpu::Device, wgpu::Queue)> {
+    pub(super) async fn open_for(&self, largest: u64) -> Result<Opened> {
         let mut limits = wgpu::Limits::default();
         limits.max_storage_buffer_binding_size =
             limits.max_storage_buffer_binding_size.max(largest);
@@ -150,9 +151,12 @@ impl Adapter {
             memory_hints: wgpu::MemoryHints::Performance,
             trace: wgpu::Trace::Off,
         };
-        pollster::block_on(self.adapter.request_device(&descriptor)).map_err(|e| {
+        let refused = |e: String| {
             Error::Device(format!("{}: the device could not be opened: {e}", self.info.name))
-        })
+        };
+        let opening = self.adapter.request_device(&descriptor).await;
+        let (device, queue) = opening.map_err(|e| refused(e.to_string()))?;
+        Opened::new(device, queue, largest).map_err(refused)
     }
 }
 

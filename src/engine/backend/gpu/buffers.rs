@@ -1,8 +1,8 @@
 //! The engine's buffers on the device, and moving words there and back.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
+use super::opened::Opened;
 use crate::engine::layout::{Buf, MOST_CONSTANTS, Params};
 
 /// One storage buffer for each [`Buf`].
@@ -48,37 +48,22 @@ impl DeviceBuffers {
     }
 
     /// Writes the first words, piece by piece.
-    pub fn write(
-        &self,
-        device: &wgpu::Device,
-        queue: &wgpu::Queue,
-        buf: Buf,
-        words: &[u32],
-        patience: Duration,
-    ) -> Result<(), String> {
+    pub async fn write(&self, opened: &Opened, buf: Buf, words: &[u32]) -> Result<(), String> {
+        let Opened { queue, waiter, .. } = opened;
         for (i, piece) in words.chunks(TRANSFER_WORDS).enumerate() {
             queue.write_buffer(
                 self.get(buf),
                 (4 * i * TRANSFER_WORDS) as u64,
                 bytemuck::cast_slice(piece),
             );
-            let index = queue.submit([]);
-            let wait =
-                wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(patience) };
-            device.poll(wait).map_err(|e| e.to_string())?;
+            waiter.done(queue, queue.submit([])).await?;
         }
         Ok(())
     }
 
     /// Reads the first words, piece by piece.
-    pub fn read(
-        &self,
-        device: &wgpu::Device,
-        queue: &wgpu::Queue,
-        buf: Buf,
-        len: usize,
-        patience: Duration,
-    ) -> Result<Vec<u32>, String> {
+    pub async fn read(&self, opened: &Opened, buf: Buf, len: usize) -> Result<Vec<u32>, String> {
+        let Opened { device, queue, waiter, .. } = opened;
         let mut words = Vec::with_capacity(len);
         let staging = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("staging"),
@@ -97,11 +82,7 @@ impl DeviceBuffers {
                 Some(size),
             );
             let index = queue.submit([encoder.finish()]);
-            staging.map_async(wgpu::MapMode::Read, ..size, |_| ());
-            let wait =
-                wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(patience) };
-            device.poll(wait).map_err(|e| e.to_string())?;
-            let mapped = staging.get_mapped_range(..size).map_err(|e| e.to_string())?;
+            let mapped = waiter.read(queue, index, &staging, size).await?;
             words.extend(bytemuck::pod_collect_to_vec::<u8, u32>(&mapped));
             drop(mapped);
             staging.unmap();

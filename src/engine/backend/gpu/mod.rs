@@ -6,21 +6,22 @@ mod ceiling;
 mod opened;
 mod pipelines;
 mod profile;
+mod waiter;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 pub use adapter::{Adapter, Limit, adapters};
 use buffers::DeviceBuffers;
 pub(super) use ceiling::measure as ceilings;
-use opened::{Failure, Opened};
+use opened::Opened;
 use pipelines::Pipeline;
 
-use super::{Backend, Block, Laps};
+use super::{Block, Laps};
+use crate::engine::ground::clock::Instant;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::lanes::{row_by_row, side_by_side};
-use crate::engine::guide::State;
+use crate::engine::guide::Guide;
 use crate::engine::layout::limits::{GROUPS_X, WORKGROUP};
 use crate::engine::layout::{Buf, Params, TRACE_LEN};
 use crate::engine::passes::{self, Grid, Pass};
@@ -28,15 +29,13 @@ use crate::engine::pixels::Cube;
 
 /// A run on a GPU.
 pub struct Gpu {
-    device: wgpu::Device,
-    queue: wgpu::Queue,
+    opened: Arc<Opened>,
     pipelines: Vec<Pipeline>,
     buffers: DeviceBuffers,
     params: wgpu::Buffer,
     sizes: Params,
     /// Steps a submit, adapted so that one takes about [`SUBMIT_SECONDS`].
     steps_a_submit: usize,
-    failed: Arc<Failure>,
 }
 
 /// Systems reset a device whose work takes 2 s (Windows TDR); a twentieth of it keeps screens alive.
@@ -47,25 +46,28 @@ const FIRST_STEPS: usize = 4;
 const MOST_STEPS: usize = 128;
 /// Bytes from one step's parameters to the next: WebGPU's alignment of dynamic offsets.
 const PARAMS_STRIDE: usize = 256;
-/// A device that says nothing for so long is lost.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Gpu {
     /// Compiles the passes and uploads the run.
-    pub fn new(adapter: &Adapter, params: &Params, cube: Arc<Cube>, state: State) -> Result<Self> {
+    pub async fn new(
+        adapter: &Adapter,
+        params: &Params,
+        cube: Arc<Cube>,
+        guide: Guide,
+    ) -> Result<Self> {
         let passes = match adapter.is_software() {
             true => passes::step_on_software(params),
             false => passes::step(params).into_iter().map(|(pass, _)| pass).collect(),
         };
-        Gpu::with_passes(adapter, params, cube, state, &passes)
+        Gpu::with_passes(adapter, params, cube, guide, &passes).await
     }
 
     /// As [`Gpu::new`], with a list of passes of one's own: tests run them one at a time.
-    pub fn with_passes(
+    pub async fn with_passes(
         adapter: &Adapter,
         params: &Params,
         cube: Arc<Cube>,
-        state: State,
+        guide: Guide,
         passes: &[&'static Pass],
     ) -> Result<Self> {
         // A software driver would give wrong sums and no error.
@@ -73,15 +75,14 @@ impl Gpu {
             && let Some(pass) = passes::too_long(params, passes)
         {
             return Err(Error::Device(format!(
-                "{}: the loops of {} are longer than this software driver takes; use --device cpu, a smaller --batch-size or fewer --particles",
+                "{}: the loops of {} are longer than this software driver takes; use the CPU, a smaller batch size or fewer particles",
                 adapter.info().name,
                 pass.name
             )));
         }
-        let opened = adapter.open(params)?;
-        let Opened { device, queue, failed, .. } = &*opened;
-        let (device, queue, failed) = (device.clone(), queue.clone(), Arc::clone(failed));
-        let buffers = DeviceBuffers::new(&device, params);
+        let opened = adapter.open(params).await?;
+        let device = &opened.device;
+        let buffers = DeviceBuffers::new(device, params);
         let uniform = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("params"),
             size: (PARAMS_STRIDE * MOST_STEPS) as u64,
@@ -92,49 +93,48 @@ impl Gpu {
             .iter()
             .map(|pass| {
                 let compiled = opened.compiled(pass, params);
-                Pipeline::new(&device, pass, compiled, &buffers, &uniform)
+                Pipeline::new(device, pass, compiled, &buffers, &uniform)
             })
             .collect();
         let gpu = Gpu {
-            device,
-            queue,
+            opened: Arc::clone(&opened),
             pipelines,
             buffers,
             params: uniform,
             sizes: *params,
             steps_a_submit: FIRST_STEPS,
-            failed,
         };
         gpu.check()?;
         let columns = params.local_stride as usize;
         let mut locals = vec![0.0; params.len(Buf::Locals)];
-        side_by_side(&state.locals, columns, &mut locals);
+        side_by_side(&guide.locals, columns, &mut locals);
         for (buf, values) in [
             (Buf::Cube, cube.padded()),
-            (Buf::Globals, &state.globals),
+            (Buf::Globals, &guide.globals),
             (Buf::Locals, &locals),
-            (Buf::PriorCentre, &state.prior_centre),
-            (Buf::RankSum, &state.rank_sum),
+            (Buf::PriorCentre, &guide.prior_centre),
+            (Buf::RankSum, &guide.rank_sum),
         ] {
-            gpu.upload(buf, bytemuck::cast_slice(values))?;
+            gpu.upload(buf, bytemuck::cast_slice(values)).await?;
+        }
+        if let Some(momentum) = &guide.momentum {
+            let mut moments = vec![0.0; params.len(Buf::LocalMoments)];
+            side_by_side(&momentum.locals, 2 * columns, &mut moments);
+            gpu.upload(Buf::GlobalMoments, bytemuck::cast_slice(&momentum.globals)).await?;
+            gpu.upload(Buf::LocalMoments, bytemuck::cast_slice(&moments)).await?;
         }
         Ok(gpu)
     }
 
     /// Writes the first words of a buffer.
-    pub fn upload(&self, buf: Buf, words: &[u32]) -> Result<()> {
-        self.buffers
-            .write(&self.device, &self.queue, buf, words, PATIENCE)
-            .map_err(|e| self.lost(&e))?;
+    pub async fn upload(&self, buf: Buf, words: &[u32]) -> Result<()> {
+        self.buffers.write(&self.opened, buf, words).await.map_err(|e| self.lost(&e))?;
         self.check()
     }
 
     /// Reads the first `len` words of a buffer.
-    pub fn download(&self, buf: Buf, len: usize) -> Result<Vec<u32>> {
-        let words = self
-            .buffers
-            .read(&self.device, &self.queue, buf, len, PATIENCE)
-            .map_err(|e| self.lost(&e))?;
+    pub async fn download(&self, buf: Buf, len: usize) -> Result<Vec<u32>> {
+        let words = self.buffers.read(&self.opened, buf, len).await.map_err(|e| self.lost(&e))?;
         self.check()?;
         Ok(words)
     }
@@ -145,13 +145,14 @@ impl Gpu {
         for (bytes, params) in uniform.chunks_exact_mut(PARAMS_STRIDE).zip(steps) {
             bytes[..size_of::<Params>()].copy_from_slice(bytemuck::bytes_of(params));
         }
-        self.queue.write_buffer(&self.params, 0, &uniform);
+        self.opened.queue.write_buffer(&self.params, 0, &uniform);
     }
 
     /// Queues all passes of the given steps as one submit and waits for it.
-    fn submit(&self, steps: &[Params]) -> Result<()> {
+    async fn submit(&self, steps: &[Params]) -> Result<()> {
         self.set_params(steps);
-        let mut encoder = self.device.create_command_encoder(&Default::default());
+        let Opened { device, queue, waiter, .. } = &*self.opened;
+        let mut encoder = device.create_command_encoder(&Default::default());
         {
             let mut compute = encoder.begin_compute_pass(&Default::default());
             for (i, params) in steps.iter().enumerate() {
@@ -163,14 +164,12 @@ impl Gpu {
                 }
             }
         }
-        let index = self.queue.submit([encoder.finish()]);
-        let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(PATIENCE) };
-        self.device.poll(wait).map_err(|e| self.lost(&e.to_string()))?;
+        waiter.done(queue, queue.submit([encoder.finish()])).await.map_err(|e| self.lost(&e))?;
         self.check()
     }
 
     fn check(&self) -> Result<()> {
-        if self.failed.happened.load(Ordering::Acquire) {
+        if self.opened.failed.happened.load(Ordering::Acquire) {
             Err(self.lost("it reported an error"))
         } else {
             Ok(())
@@ -178,10 +177,10 @@ impl Gpu {
     }
 
     fn lost(&self, what: &str) -> Error {
-        let said = self.failed.message.lock().map(|m| m.clone()).unwrap_or_default();
+        let said = self.opened.failed.message.lock().map(|m| m.clone()).unwrap_or_default();
         let said = if said.is_empty() { what.to_owned() } else { said };
         Error::DeviceLost(format!(
-            "the device failed: {said}; try a smaller --batch-size, or --device cpu"
+            "the device failed: {said}; try a smaller batch size, or the CPU"
         ))
     }
 }
@@ -197,13 +196,18 @@ fn groups(grid: Grid) -> Option<(u32, u32)> {
     (count > 0).then(|| (count.min(u64::from(GROUPS_X)) as u32, rows as u32))
 }
 
-impl Backend for Gpu {
-    fn run(&mut self, steps: &[Params], interrupted: &(dyn Fn() -> bool + Sync)) -> Result<Block> {
+impl Gpu {
+    /// As [`super::Backend::run`].
+    pub async fn run(
+        &mut self,
+        steps: &[Params],
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Block> {
         let mut done = 0;
         while done < steps.len() && !interrupted() {
             let count = self.steps_a_submit.min(steps.len() - done);
             let start = Instant::now();
-            self.submit(&steps[done..done + count])?;
+            self.submit(&steps[done..done + count]).await?;
             let seconds = start.elapsed().as_secs_f64();
             done += count;
             // Only full submits tell; at most double, since the first ones pay for compilation.
@@ -212,24 +216,46 @@ impl Backend for Gpu {
                 self.steps_a_submit = fitting.clamp(1, (2 * count).min(MOST_STEPS));
             }
         }
-        let trace = self.download(Buf::Trace, TRACE_LEN as usize)?;
-        let status = self.download(Buf::Status, 2)?;
+        let trace = self.download(Buf::Trace, TRACE_LEN as usize).await?;
+        let status = self.download(Buf::Status, 2).await?;
         let elbo =
             steps[..done].iter().map(|p| f32::from_bits(trace[p.trace_slot as usize])).collect();
         Ok(Block { elbo, skipped: status[1] })
     }
 
-    fn profile(&mut self, steps: &[Params]) -> Result<Option<Laps>> {
-        profile::profile(self, steps)
+    /// As [`super::Backend::profile`].
+    pub async fn profile(&mut self, steps: &[Params]) -> Result<Option<Laps>> {
+        profile::profile(self, steps).await
     }
 
-    fn guide(&mut self) -> Result<(Vec<f32>, Vec<f32>)> {
-        let read = |buf| {
-            self.download(buf, self.buffers.len(buf))
-                .map(|words| bytemuck::cast_slice(&words).to_vec())
-        };
-        let locals: Vec<f32> = read(Buf::Locals)?;
-        let (columns, pixels) = (self.sizes.local_stride as usize, self.sizes.pixels as usize);
-        Ok((read(Buf::Globals)?, row_by_row(&locals, columns, pixels)))
+    /// As [`super::Backend::guide`].
+    pub async fn guide(&self) -> Result<(Vec<f32>, Vec<f32>)> {
+        let columns = self.sizes.local_stride as usize;
+        Ok((self.floats(Buf::Globals).await?, self.rows(Buf::Locals, columns).await?))
+    }
+
+    /// As [`super::Backend::moments`].
+    pub async fn moments(&self) -> Result<(Vec<f32>, Vec<f32>)> {
+        let columns = 2 * self.sizes.local_stride as usize;
+        let mut globals = self.floats(Buf::GlobalMoments).await?;
+        globals.truncate(2 * self.sizes.global_stride());
+        Ok((globals, self.rows(Buf::LocalMoments, columns).await?))
+    }
+
+    /// As [`super::Backend::rank_sum`].
+    pub async fn rank_sum(&self) -> Result<Vec<f32>> {
+        let mut sum = self.floats(Buf::RankSum).await?;
+        sum.truncate((self.sizes.rank as usize).pow(2));
+        Ok(sum)
+    }
+
+    async fn floats(&self, buf: Buf) -> Result<Vec<f32>> {
+        let words = self.download(buf, self.buffers.len(buf)).await?;
+        Ok(bytemuck::cast_vec(words))
+    }
+
+    /// A buffer with so many columns for each pixel, (N, columns).
+    async fn rows(&self, buf: Buf, columns: usize) -> Result<Vec<f32>> {
+        Ok(row_by_row(&self.floats(buf).await?, columns, self.sizes.pixels as usize))
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::pipelines::{Compiled, Constants};
+use super::waiter::Waiter;
 use crate::engine::layout::Params;
 use crate::engine::passes::Pass;
 
@@ -15,6 +16,8 @@ pub struct Opened {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     pub failed: Arc<Failure>,
+    /// Tells when the queue has done what it was given.
+    pub waiter: Waiter,
     /// Bytes of the largest buffer that it was opened for.
     largest: u64,
     /// By shader and its constants.
@@ -29,10 +32,11 @@ pub struct Failure {
 }
 
 impl Opened {
-    pub fn new(device: wgpu::Device, queue: wgpu::Queue, largest: u64) -> Self {
+    pub fn new(device: wgpu::Device, queue: wgpu::Queue, largest: u64) -> Result<Self, String> {
         let failed = Arc::new(Failure::default());
         watch(&device, &failed);
-        Opened { device, queue, failed, largest, compiled: Mutex::default() }
+        let waiter = Waiter::new(&device)?;
+        Ok(Opened { device, queue, failed, waiter, largest, compiled: Mutex::default() })
     }
 
     /// Whether another run can have it: one that failed stays so, and limits are fixed at opening.
@@ -53,7 +57,7 @@ impl Opened {
 }
 
 /// wgpu's default is to panic on errors that no call returns.
-pub fn watch(device: &wgpu::Device, failed: &Arc<Failure>) {
+fn watch(device: &wgpu::Device, failed: &Arc<Failure>) {
     let note = |failed: &Failure, text: String| {
         if let Ok(mut message) = failed.message.lock()
             && message.is_empty()
@@ -82,7 +86,7 @@ mod tests {
     #[test]
     fn a_pass_is_compiled_once_for_each_set_of_its_constants() {
         let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
-        let opened = Opened::new(device, queue, 100);
+        let opened = Opened::new(device, queue, 100).unwrap();
         for (endmembers, variability) in [(3, None), (3, None), (4, None), (4, Some(0.02))] {
             let model = Model { variability, ..Model::new(endmembers) };
             let params = Params::new(&model, 9, 5, 9, 1, 0).unwrap();
@@ -97,7 +101,7 @@ mod tests {
     #[test]
     fn a_device_that_failed_or_is_too_small_is_not_shared() {
         let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
-        let opened = Opened::new(device, queue, 100);
+        let opened = Opened::new(device, queue, 100).unwrap();
         assert!(opened.serves(100) && !opened.serves(101));
         opened.failed.happened.store(true, Ordering::Release);
         assert!(!opened.serves(1));

@@ -160,7 +160,7 @@ mod tests {
             let compiled = Compiled::new(&device, pass, Constants::new(pass, &params));
             Pipeline::new(&device, pass, compiled, &buffers, &uniform);
         }
-        pollster::block_on(scope.pop()).map(|error| error.to_string())
+        crate::engine::wait::block_on(scope.pop()).map(|error| error.to_string())
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The time of each pass, by the device's own clock. Every pass is a compute pass of its own here, with
 //! a time stamp before and after it; in a fit all passes of many steps are one.
 
-use super::{Gpu, MOST_STEPS, PARAMS_STRIDE, PATIENCE, groups};
+use super::{Gpu, MOST_STEPS, PARAMS_STRIDE, groups};
 use crate::engine::backend::Laps;
 use crate::engine::ground::error::Result;
 use crate::engine::layout::Params;
@@ -10,14 +10,14 @@ use crate::engine::layout::Params;
 const MOST_STAMPS: usize = wgpu::QUERY_SET_MAX_QUERIES as usize;
 
 /// Seconds a step of each pass that has work; none where the device has no clock.
-pub fn profile(gpu: &Gpu, steps: &[Params]) -> Result<Option<Laps>> {
-    if !gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+pub async fn profile(gpu: &Gpu, steps: &[Params]) -> Result<Option<Laps>> {
+    if !gpu.opened.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
         return Ok(None);
     }
     let together = (MOST_STAMPS / (2 * gpu.pipelines.len()).max(1)).clamp(1, MOST_STEPS);
     let mut laps: Laps = Vec::new();
     for steps_now in steps.chunks(together) {
-        for (name, seconds) in block(gpu, steps_now)? {
+        for (name, seconds) in block(gpu, steps_now).await? {
             let seconds = seconds / steps.len() as f64;
             match laps.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, sum)) => *sum += seconds,
@@ -29,7 +29,7 @@ pub fn profile(gpu: &Gpu, steps: &[Params]) -> Result<Option<Laps>> {
 }
 
 /// Each pass of each step with its seconds, one submit.
-fn block(gpu: &Gpu, steps: &[Params]) -> Result<Laps> {
+async fn block(gpu: &Gpu, steps: &[Params]) -> Result<Laps> {
     let work: Vec<_> = (0..)
         .zip(steps)
         .flat_map(|(i, params)| gpu.pipelines.iter().map(move |pipeline| (i, params, pipeline)))
@@ -39,13 +39,13 @@ fn block(gpu: &Gpu, steps: &[Params]) -> Result<Laps> {
     if count == 0 {
         return Ok(Vec::new());
     }
-    let stamps = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
+    let stamps = gpu.opened.device.create_query_set(&wgpu::QuerySetDescriptor {
         label: Some("time stamps"),
         ty: wgpu::QueryType::Timestamp,
         count,
     });
     let buffer = |label, usage| {
-        gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        gpu.opened.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
             size: 8 * u64::from(count),
             usage,
@@ -58,7 +58,7 @@ fn block(gpu: &Gpu, steps: &[Params]) -> Result<Laps> {
         buffer("stamps on the host", wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
 
     gpu.set_params(steps);
-    let mut encoder = gpu.device.create_command_encoder(&Default::default());
+    let mut encoder = gpu.opened.device.create_command_encoder(&Default::default());
     for (at, (i, pipeline, (x, y))) in (0..).zip(&work) {
         let mut compute = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
             label: Some(pipeline.name),
@@ -74,14 +74,13 @@ fn block(gpu: &Gpu, steps: &[Params]) -> Result<Laps> {
     }
     encoder.resolve_query_set(&stamps, 0..count, &resolved, 0);
     encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, Some(8 * u64::from(count)));
-    let index = gpu.queue.submit([encoder.finish()]);
-    staging.map_async(wgpu::MapMode::Read, .., |_| ());
-    let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(PATIENCE) };
-    gpu.device.poll(wait).map_err(|e| gpu.lost(&e.to_string()))?;
+    let index = gpu.opened.queue.submit([encoder.finish()]);
+    let bytes = 8 * u64::from(count);
+    let reading = gpu.opened.waiter.read(&gpu.opened.queue, index, &staging, bytes).await;
+    let mapped = reading.map_err(|e| gpu.lost(&e))?;
     gpu.check()?;
-    let mapped = staging.get_mapped_range(..).map_err(|e| gpu.lost(&e.to_string()))?;
     let ticks = bytemuck::pod_collect_to_vec::<u8, u64>(&mapped);
-    let second = 1e-9 * f64::from(gpu.queue.get_timestamp_period());
+    let second = 1e-9 * f64::from(gpu.opened.queue.get_timestamp_period());
     let lap = |(stamps, (_, pipeline, _)): (&[u64], &(usize, &super::Pipeline, _))| {
         // A clock may jump back when the device sleeps.
         (pipeline.name, stamps[1].saturating_sub(stamps[0]) as f64 * second)

@@ -1,11 +1,10 @@
 //! What a GPU reaches: a copy kernel and one of fused multiply-adds, by the host's clock over submits
 //! that are long beside the way there and back.
 
-use std::time::Instant;
-
-use super::opened::{Failure, watch};
-use super::{Adapter, GROUPS_X, PATIENCE};
+use super::opened::Opened;
+use super::{Adapter, GROUPS_X};
 use crate::engine::backend::Ceilings;
+use crate::engine::ground::clock::Instant;
 use crate::engine::ground::error::{Error, Result};
 
 const COPY: &str = include_str!("copy.wgsl");
@@ -27,31 +26,29 @@ const WORKGROUP: u32 = 64;
 
 /// Opens the device for itself and measures. `sizes` are the bytes that a copy reads and writes, cut to
 /// what the device allows a buffer.
-pub fn measure(adapter: &Adapter, sizes: &[usize]) -> Result<Ceilings> {
+pub async fn measure(adapter: &Adapter, sizes: &[usize]) -> Result<Ceilings> {
     let allowed = adapter.largest_buffer();
     // Whole vec4s, at least those that the arithmetic kernel reads.
     let half = |bytes: usize| (bytes as u64 / 2).clamp(1 << 12, allowed) / 16 * 16;
     let fma_bytes = 16 * u64::from(FMA_INVOCATIONS).min(allowed / 16);
     let largest = sizes.iter().map(|&bytes| half(bytes)).fold(fma_bytes, u64::max);
-    let (device, queue) = adapter.open_for(largest)?;
-    let failed = std::sync::Arc::new(Failure::default());
-    watch(&device, &failed);
-    let kernels = Kernels::new(&device, queue, largest);
+    let kernels = Kernels::new(adapter.open_for(largest).await?, largest);
+    let failed = &kernels.opened.failed;
     let mut ceilings = Ceilings::default();
     for &bytes in sizes {
         let vectors = (half(bytes) / 16) as u32;
-        let rate = kernels.rate(&kernels.copy, [vectors, 0], vectors)?;
+        let rate = kernels.rate(&kernels.copy, [vectors, 0], vectors).await?;
         ceilings.copy.push(32.0 * f64::from(vectors) * rate);
     }
     let vectors = (fma_bytes / 16) as u32;
     let mut rounds = FMA_ROUNDS.0;
-    kernels.seconds(&kernels.fma, [vectors, rounds], FMA_INVOCATIONS, 1)?;
+    kernels.seconds(&kernels.fma, [vectors, rounds], FMA_INVOCATIONS, 1).await?;
     while rounds < FMA_ROUNDS.1
-        && kernels.seconds(&kernels.fma, [vectors, rounds], FMA_INVOCATIONS, 1)? < SECONDS
+        && kernels.seconds(&kernels.fma, [vectors, rounds], FMA_INVOCATIONS, 1).await? < SECONDS
     {
         rounds *= 2;
     }
-    let rate = kernels.rate(&kernels.fma, [vectors, rounds], FMA_INVOCATIONS)?;
+    let rate = kernels.rate(&kernels.fma, [vectors, rounds], FMA_INVOCATIONS).await?;
     ceilings.fma =
         f64::from(FMA_INVOCATIONS) * f64::from(rounds) * f64::from(FMA_OPERATIONS) * rate;
     if failed.happened.load(std::sync::atomic::Ordering::Acquire) {
@@ -65,15 +62,15 @@ pub fn measure(adapter: &Adapter, sizes: &[usize]) -> Result<Ceilings> {
 type Kernel = (wgpu::ComputePipeline, wgpu::BindGroup);
 
 struct Kernels {
-    device: wgpu::Device,
-    queue: wgpu::Queue,
+    opened: Opened,
     size: wgpu::Buffer,
     copy: Kernel,
     fma: Kernel,
 }
 
 impl Kernels {
-    fn new(device: &wgpu::Device, queue: wgpu::Queue, largest: u64) -> Self {
+    fn new(opened: Opened, largest: u64) -> Self {
+        let Opened { device, queue, .. } = &opened;
         let buffer = |label, size, usage| {
             device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some(label),
@@ -109,22 +106,23 @@ impl Kernels {
             (pipeline, bind_group)
         };
         let (copy, fma) = (kernel("copy", COPY), kernel("fma", FMA));
-        Kernels { device: device.clone(), queue, copy, fma, size }
+        Kernels { opened, copy, fma, size }
     }
 
     /// Seconds of so many dispatches, each of so many invocations.
-    fn seconds(
+    async fn seconds(
         &self,
         kernel: &Kernel,
         size: [u32; 2],
         invocations: u32,
         dispatches: u32,
     ) -> Result<f64> {
+        let Opened { device, queue, waiter, .. } = &self.opened;
         let words = [size[0], size[1], 0, 0];
-        self.queue.write_buffer(&self.size, 0, bytemuck::cast_slice(&words));
+        queue.write_buffer(&self.size, 0, bytemuck::cast_slice(&words));
         let groups = invocations.div_ceil(WORKGROUP);
         let (x, y) = (groups.min(GROUPS_X), groups.div_ceil(GROUPS_X));
-        let mut encoder = self.device.create_command_encoder(&Default::default());
+        let mut encoder = device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             pass.set_pipeline(&kernel.0);
@@ -134,24 +132,23 @@ impl Kernels {
             }
         }
         let begin = Instant::now();
-        let index = self.queue.submit([encoder.finish()]);
-        let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(PATIENCE) };
-        self.device.poll(wait).map_err(|e| Error::DeviceLost(e.to_string()))?;
+        waiter.done(queue, queue.submit([encoder.finish()])).await.map_err(Error::DeviceLost)?;
         Ok(begin.elapsed().as_secs_f64().max(1e-9))
     }
 
     /// Dispatches a second, the median.
-    fn rate(&self, kernel: &Kernel, size: [u32; 2], invocations: u32) -> Result<f64> {
+    async fn rate(&self, kernel: &Kernel, size: [u32; 2], invocations: u32) -> Result<f64> {
         let timed = |dispatches: u32| self.seconds(kernel, size, invocations, dispatches);
         // The first one pays for what drivers do late.
-        timed(1)?;
+        timed(1).await?;
         let mut dispatches = 1;
-        while timed(dispatches)? < SECONDS && dispatches < MOST_DISPATCHES {
+        while timed(dispatches).await? < SECONDS && dispatches < MOST_DISPATCHES {
             dispatches *= 2;
         }
-        let rates: Result<Vec<f64>> =
-            (0..REPEATS).map(|_| Ok(f64::from(dispatches) / timed(dispatches)?)).collect();
-        let mut rates = rates?;
+        let mut rates = Vec::new();
+        for _ in 0..REPEATS {
+            rates.push(f64::from(dispatches) / timed(dispatches).await?);
+        }
         rates.sort_unstable_by(f64::total_cmp);
         Ok(rates[REPEATS / 2])
     }
@@ -160,12 +157,13 @@ impl Kernels {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::wait::block_on;
 
     #[test]
     fn both_kernels_are_valid() {
         let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        Kernels::new(&device, queue, 4096);
-        assert_eq!(pollster::block_on(scope.pop()).map(|error| error.to_string()), None);
+        Kernels::new(Opened::new(device.clone(), queue, 4096).unwrap(), 4096);
+        assert_eq!(block_on(scope.pop()).map(|error| error.to_string()), None);
     }
 }

@@ -1,13 +1,33 @@
 //! The number of endmembers, on scenes where it is known.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use unmixel::count::{Evidence, MOST_PIXELS, Rank, evidence, rank};
+use unmixel::Unmixing;
+use unmixel::count::{Count, Evidence, MOST_PIXELS, count, evidence};
 use unmixel::engine::backend::{Choice, device};
-use unmixel::scene::Cube;
+use unmixel::engine::wait::block_on;
+use unmixel::scene::{Band, Cube, Scaling, Scene, SceneParts};
 use unmixel::simulate::{Settings, simulate};
 
-fn of(settings: &Settings) -> Rank {
-    rank(&simulate(settings).unwrap().scene("rank").unwrap().cube).unwrap()
+fn of(settings: &Settings) -> Count {
+    count(&simulate(settings).unwrap().scene("count").unwrap()).unwrap()
+}
+
+/// One row of the image, of these spectra.
+fn row(cube: Cube) -> Scene {
+    let (pixels, bands) = (cube.pixels(), cube.bands());
+    let parts = SceneParts {
+        name: "row".into(),
+        rows: 1,
+        cols: pixels,
+        bands: (0..bands).map(|index| Band { index, wavelength: None, fwhm: None }).collect(),
+        file_bands: bands,
+        cube: cube.into(),
+        places: (0..pixels as u32).collect(),
+        georeference: None,
+        scaling: Scaling { gain: 1.0, offset: 0.0, rule: String::new() },
+        notes: Vec::new(),
+    };
+    Scene::new(parts).unwrap()
 }
 
 fn settings(k: usize, seed: u64) -> Settings {
@@ -23,8 +43,8 @@ fn settings(k: usize, seed: u64) -> Settings {
 }
 
 /// What a method of this name says.
-fn said(rank: &Rank, name: &str) -> usize {
-    rank.estimates.iter().find(|e| e.method.contains(name)).unwrap().endmembers
+fn said(count: &Count, name: &str) -> usize {
+    count.estimates.iter().find(|e| e.method.contains(name)).unwrap().endmembers
 }
 
 #[test]
@@ -85,24 +105,26 @@ fn odd_scenes_have_a_defined_answer() {
 
     let mut one_band = Cube::zeros(50, 1);
     (0..50).for_each(|n| one_band.spectrum_mut(n)[0] = 0.1 + 0.01 * n as f32);
-    assert_eq!(rank(&one_band).unwrap().recommended, 1);
+    assert_eq!(count(&row(one_band)).unwrap().recommended, 1);
     for constant in [0.0, 0.3] {
         let mut cube = Cube::zeros(30, 5);
         (0..30).for_each(|n| cube.spectrum_mut(n).fill(constant));
-        let found = rank(&cube).unwrap();
+        let found = count(&row(cube)).unwrap();
         assert_eq!(found.recommended, 1, "{found:?}");
         assert!(found.noise_sd.iter().all(|v| v.is_finite()));
     }
-    let few = rank(&Cube::zeros(6, 5)).unwrap_err().to_string();
+    let few = count(&row(Cube::zeros(6, 5))).unwrap_err().to_string();
     assert!(few.contains("6 valid pixels and 5 bands") && few.contains("7 pixels"), "{few}");
-    assert!(rank(&Cube::zeros(0, 0)).is_err());
+    assert!(count(&row(Cube::zeros(0, 0))).is_err());
     let mut holed = Cube::zeros(30, 5);
     holed.spectrum_mut(3)[2] = f32::NAN;
-    assert!(rank(&holed).is_err());
+    assert!(count(&row(holed)).is_err());
 }
 
 fn fits(cube: &Cube, interrupted: &(dyn Fn() -> bool + Sync)) -> Vec<Evidence> {
-    evidence(&device::choose(&Choice::Cpu).unwrap(), cube, 0, &|_| (), interrupted).unwrap()
+    let cpu = device::choose(&Choice::Cpu).unwrap();
+    let model = |k| Unmixing::auto().model(k).map(|(model, _)| model);
+    block_on(evidence(&cpu, &model, cube, 0, &|_| (), interrupted)).unwrap()
 }
 
 #[test]
@@ -117,9 +139,9 @@ fn short_fits_find_the_number_in_shade_variability_and_noise_that_bands_share() 
             noise_sd: 0.01,
             ..settings(k, seed)
         };
-        let cube = simulate(&settings).unwrap().scene("rank").unwrap().cube;
-        let moments = rank(&cube).unwrap();
-        let found = moments.clone().with_evidence(fits(&cube, &|| false));
+        let scene = simulate(&settings).unwrap().scene("count").unwrap();
+        let moments = count(&scene).unwrap();
+        let found = moments.clone().with_evidence(fits(scene.cube(), &|| false));
         assert_eq!(found.recommended, k, "{:?}", found.evidence);
         // Three in a row without a gain, after the best, and no more than the pair they came in.
         assert!((k + 3..=k + 4).contains(&found.evidence.len()), "{:?}", found.evidence);
@@ -141,8 +163,8 @@ fn odd_scenes_have_evidence_or_none() {
         assert_eq!(numbers, (1..=bands.min(pixels)).collect::<Vec<_>>());
         assert!(found.iter().all(|one| one.elbo.is_some()), "{found:?}");
     }
-    let cube = simulate(&settings(3, 0)).unwrap().scene("rank").unwrap().cube;
-    assert_eq!(fits(&cube, &|| true), []);
-    let moments = rank(&cube).unwrap();
+    let scene = simulate(&settings(3, 0)).unwrap().scene("count").unwrap();
+    assert_eq!(fits(scene.cube(), &|| true), []);
+    let moments = count(&scene).unwrap();
     assert_eq!(moments.clone().with_evidence(Vec::new()), moments, "no fits change nothing");
 }

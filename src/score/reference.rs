@@ -1,12 +1,14 @@
 //! An estimate against a truth, in both conventions: what `fit` and `score` share.
 
+use crate::convention::{Convention, convert};
+use crate::engine::ground::error::Result;
+use crate::scene::Scene;
+use crate::scene::Truth;
+use crate::score::{Score, score_matched};
 use ndarray::{Array2, Array3, ArrayView2, Axis};
-use unmixel::Result;
-use unmixel::scene::Scene;
-use unmixel::scene::Truth;
-use unmixel::score::{Convention, Score, convert, score_matched};
 
 /// The part of a truth that a scene's valid pixels and used bands can be compared with.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Reference {
     /// Spectra, (K, L).
     pub endmembers: Option<Array2<f64>>,
@@ -15,10 +17,11 @@ pub struct Reference {
 }
 
 /// Scores in the conventions that can be told from the estimate.
-#[derive(serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Scores {
-    /// None for an estimate relative to peaks: these have lost the scale of the spectra.
+    /// In shares of area; none for an estimate relative to peaks: these have lost the scale of the spectra.
     pub reflectance: Option<Score>,
+    /// In shares of peak-normalised spectra.
     pub peak: Score,
 }
 
@@ -32,7 +35,7 @@ impl Scores {
 impl Reference {
     /// The truth at the scene's pixels and bands.
     pub fn new(scene: &Scene, truth: &Truth) -> Self {
-        let used: Vec<usize> = scene.bands.iter().map(|band| band.index).collect();
+        let used: Vec<usize> = scene.bands().iter().map(|band| band.index).collect();
         Reference {
             endmembers: truth.endmembers.as_ref().map(|all| all.select(Axis(1), &used)),
             abundances: truth.abundances.as_ref().map(|maps| valid(scene, maps)),
@@ -94,8 +97,8 @@ impl Reference {
 /// The rows of a map (rows, cols, K) that belong to the scene's valid pixels, (N, K).
 pub fn valid(scene: &Scene, maps: &Array3<f32>) -> Array2<f32> {
     let (_, cols, k) = maps.dim();
-    Array2::from_shape_fn((scene.pixel_index.len(), k), |(n, i)| {
-        let at = scene.pixel_index[n] as usize;
+    Array2::from_shape_fn((scene.places().len(), k), |(n, i)| {
+        let at = scene.places()[n] as usize;
         maps[[at / cols, at % cols, i]]
     })
 }

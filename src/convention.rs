@@ -1,0 +1,62 @@
+//! What abundances are shares of.
+
+use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::ground::error::{Error, Result};
+
+/// What an abundance is a share of. Both describe the same mixtures: for any h > 0,
+/// `(c_k / h_k, W_k h_k / sum_j W_j h_j)` mixes to the same spectrum up to brightness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Convention {
+    /// Spectra in reflectance, abundances as shares of area (h = 1).
+    Reflectance,
+    /// Spectra with a peak of one, abundances as shares of peak-normalised spectra
+    /// (h_k = the largest value of c_k).
+    Peak,
+}
+
+/// Endmembers (K, L) and abundances (N, K) in another convention, from `reflectance`.
+///
+/// `Peak` divides each spectrum by its largest value h_k and gives abundances
+/// `W_k h_k / sum_j W_j h_j`. A spectrum without a positive value has no peak and stays (h_k = 1);
+/// a row that sums to zero stays. The conversion is not linear: convert posterior draws one by
+/// one where they are at hand, and take means after; means converted here are an approximation.
+///
+/// # Errors
+///
+/// [`Error::Scene`] when the numbers of endmembers differ.
+pub fn convert(
+    endmembers: ArrayView2<f64>,
+    abundances: ArrayView2<f32>,
+    convention: Convention,
+) -> Result<(Array2<f64>, Array2<f32>)> {
+    if endmembers.nrows() == 0 || endmembers.nrows() != abundances.ncols() {
+        return Err(Error::Scene(format!(
+            "The estimate has {} endmember spectra and {} abundances a pixel; it needs at least 1 of \
+             each, and as many of one as of the other.",
+            endmembers.nrows(),
+            abundances.ncols()
+        )));
+    }
+    let (mut endmembers, mut abundances) = (endmembers.to_owned(), abundances.to_owned());
+    if convention == Convention::Reflectance {
+        return Ok((endmembers, abundances));
+    }
+    let mut peaks = Vec::with_capacity(endmembers.nrows());
+    for mut spectrum in endmembers.rows_mut() {
+        let peak = spectrum.iter().copied().fold(0.0, f64::max);
+        let peak = if peak > 0.0 && peak.is_finite() { peak } else { 1.0 };
+        spectrum /= peak;
+        peaks.push(peak);
+    }
+    for mut row in abundances.rows_mut() {
+        let share = |(&w, &h): (&f32, &f64)| f64::from(w) * h;
+        let total: f64 = row.iter().zip(&peaks).map(share).sum();
+        if total != 0.0 {
+            row.iter_mut().zip(&peaks).for_each(|(w, h)| *w = (f64::from(*w) * h / total) as f32);
+        }
+    }
+    Ok((endmembers, abundances))
+}

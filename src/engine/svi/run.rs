@@ -1,0 +1,427 @@
+//! A run as a state machine: opened, then advanced block by block by whoever holds it, ended when that one
+//! likes. It emits progress, never prints, and never blocks.
+
+use crate::engine::backend::{self, Backend, device::Device};
+use crate::engine::ground::clock::{Duration, Instant};
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::guide::{self, Guide, Momentum};
+use crate::engine::layout::Params;
+use crate::engine::model::Model;
+use crate::engine::pixels::Pixels;
+use crate::engine::svi::checkpoint::{Checkpoint, Head};
+use crate::engine::svi::schedule::{Plateau, Schedule};
+use crate::engine::svi::settings::{Before, Settings, at_step, params, visits};
+
+/// Steps between two looks at the ELBO.
+pub(crate) const BLOCK: u32 = 50;
+
+/// How far a run is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// Steps done.
+    pub step: u32,
+    /// Steps the run takes at most, as far as known now.
+    pub ceiling: u32,
+    /// Median ELBO a pixel over the last steps, nats.
+    pub elbo: f64,
+    /// Steps that were not finite, so far.
+    pub skipped: u32,
+    /// Time since the first step.
+    pub elapsed: Duration,
+    /// The number of steps left times the time one has taken.
+    pub left: Duration,
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "reason")]
+pub enum Stop {
+    /// The ELBO stood still; the learning rate was then brought down to zero.
+    Converged {
+        /// Step at which the rule fired.
+        fired_at: u32,
+    },
+    /// The start had been fitted, and the rate was brought down to zero.
+    Warm,
+    /// The ceiling was reached first.
+    Ceiling,
+    /// Someone asked to stop.
+    Interrupted,
+}
+
+impl Stop {
+    /// The step at which the stopping rule fired, where it did.
+    pub fn fired_at(&self) -> Option<u32> {
+        match self {
+            Stop::Converged { fired_at } => Some(*fired_at),
+            _ => None,
+        }
+    }
+
+    /// The reason as a sentence.
+    pub fn sentence(&self) -> String {
+        match self {
+            Stop::Converged { fired_at } => {
+                format!("the ELBO stood still at step {fired_at} ({})", Plateau::RULE)
+            }
+            Stop::Warm => {
+                "the rate came down to zero, from a start that the search had fitted".into()
+            }
+            Stop::Ceiling => "the ceiling of steps was reached".into(),
+            Stop::Interrupted => "it was interrupted".into(),
+        }
+    }
+}
+
+/// What a run leaves behind.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The fitted guide.
+    pub guide: Guide,
+    /// ELBO a pixel of every step, nats, all constants included.
+    pub trace: Vec<f64>,
+    /// Why it ended.
+    pub stop: Stop,
+    /// Steps that were not finite and changed nothing.
+    pub skipped: u32,
+    /// Time of the upload and compilation, then of the steps.
+    pub seconds: (f64, f64),
+}
+
+impl Progress {
+    /// ELBO, speed and skipped steps as one phrase.
+    pub fn summary(&self) -> String {
+        let speed = f64::from(self.step) / self.elapsed.as_secs_f64().max(1e-9);
+        let skipped = match self.skipped {
+            0 => String::new(),
+            skipped => format!("  {skipped} skipped"),
+        };
+        format!("ELBO {:.3} a pixel  {speed:.0} steps/s{skipped}", self.elbo)
+    }
+}
+
+impl Outcome {
+    /// Median ELBO a pixel over the last steps, nats; none when no step was finite.
+    pub fn elbo(&self) -> Option<f64> {
+        median_of_last(&self.trace)
+    }
+}
+
+/// One run of a guide's model on some pixels, on one device.
+///
+/// ```no_run
+/// # use unmixel::engine::{guide::Guide, pixels::Pixels};
+/// # use unmixel::engine::{backend::Device, svi::{Run, Settings}};
+/// # async fn drive(device: Device, pixels: Pixels, start: Guide) -> unmixel::Result<()> {
+/// let mut run = Run::open(&device, &Settings::default(), &pixels, start).await?;
+/// while let Some(progress) = run.advance(&|| false).await? {
+///     eprintln!("step {}: {:.2} nats a pixel", progress.step, progress.elbo);
+/// }
+/// let outcome = run.finish().await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Run {
+    backend: Backend,
+    settings: Settings,
+    model: Model,
+    sizes: Params,
+    prior_centre: Vec<f32>,
+    /// What the device leaves out of every ELBO.
+    constant: f64,
+    pixels: Pixels,
+    before: Before,
+    schedule: Schedule,
+    plateau: Plateau,
+    /// ELBO of each step as the device gives it.
+    elbo: Vec<f32>,
+    /// Steps that were not finite: before the device was opened, and since.
+    skipped: (u32, u32),
+    opened: f64,
+    stepped: Duration,
+    fingerprint: Option<u64>,
+}
+
+impl Run {
+    /// Puts a run on a device, from where the guide is.
+    ///
+    /// # Errors
+    ///
+    /// What [`params`] refuses, and [`Error::Device`] where the device has no room or cannot be opened.
+    pub async fn open(
+        device: &Device,
+        settings: &Settings,
+        pixels: &Pixels,
+        guide: Guide,
+    ) -> Result<Run> {
+        let sizes = params(&guide.model, settings, (pixels.count(), pixels.bands()))?;
+        let sizes = backend::sizes(device, sizes);
+        guide.check(&sizes)?;
+        let constant = guide::elbo_constant(&sizes, &guide.model, &guide.prior_centre);
+        let (model, prior_centre) = (guide.model.clone(), guide.prior_centre.clone());
+        let gradients = guide.momentum.as_ref().map_or(0, |momentum| momentum.steps);
+        let before = Before { visits: guide.visits, gradients };
+        let guide = if std::env::var("X_MOM").is_ok_and(|v| v == "0") {
+            Guide { momentum: None, ..guide }
+        } else {
+            guide
+        };
+        let begin = Instant::now();
+        let backend = backend::open(device, &sizes, pixels, guide).await?;
+        Ok(Run {
+            backend,
+            settings: settings.clone(),
+            model,
+            sizes,
+            prior_centre,
+            constant,
+            pixels: pixels.clone(),
+            before,
+            schedule: Schedule::of(settings, &sizes),
+            plateau: Plateau::default(),
+            elbo: Vec::new(),
+            skipped: (0, 0),
+            opened: begin.elapsed().as_secs_f64(),
+            stepped: Duration::ZERO,
+            fingerprint: None,
+        })
+    }
+
+    /// Goes on where a checkpoint was taken. On a device of the same kind, every further step gives the bytes
+    /// that the first run would have given.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] where it is damaged or of other pixels; otherwise as [`Run::open`].
+    pub async fn resume(device: &Device, pixels: &Pixels, checkpoint: Checkpoint) -> Result<Run> {
+        let fingerprint = checkpoint.check(pixels)?;
+        let (head, elbo, guide) = checkpoint.into_guide()?;
+        let mut run = Run::open(device, &head.settings, pixels, guide).await?;
+        run.before = Before { visits: head.visits, gradients: head.gradients };
+        run.skipped.0 = head.skipped;
+        run.stepped = Duration::try_from_secs_f64(head.seconds).unwrap_or_default();
+        run.fingerprint = Some(fingerprint);
+        // The schedule and the stopping rule stand where these ELBOs bring them.
+        run.elbo = elbo;
+        let steps = run.steps();
+        (BLOCK..=steps).step_by(BLOCK as usize).for_each(|step| run.look(step));
+        if steps > run.schedule.last() {
+            return Err(Error::Checkpoint(format!(
+                "the checkpoint has {steps} steps, and its settings end the run at step {}; it is damaged",
+                run.schedule.last()
+            )));
+        }
+        Ok(run)
+    }
+
+    /// Steps done.
+    pub fn steps(&self) -> u32 {
+        self.elbo.len() as u32
+    }
+
+    /// The settings that it was opened with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Does a block of steps. `interrupted` is asked between steps and ends the block early. None when the
+    /// run has ended, or as long as `interrupted` says so.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceLost`] when the device fails.
+    pub async fn advance(
+        &mut self,
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Progress>> {
+        let step = self.steps();
+        if step >= self.schedule.last() || interrupted() {
+            return Ok(None);
+        }
+        // The rest of a block that was ended early: looks at the ELBO come at the same steps then.
+        let first = step - step % BLOCK;
+        let of_step = |step| {
+            let rate = self.schedule.rate(step);
+            at_step(&self.sizes, &self.settings, self.before, step, step - first, rate)
+        };
+        let steps: Vec<Params> =
+            (step..(first + BLOCK).min(self.schedule.last())).map(of_step).collect();
+        let begin = Instant::now();
+        let block = self.backend.run(&steps, interrupted).await?;
+        self.stepped += begin.elapsed();
+        if block.elbo.is_empty() {
+            return Ok(None);
+        }
+        self.skipped.1 = block.skipped;
+        self.elbo.extend(&block.elbo);
+        if block.elbo.len() == steps.len() {
+            self.look(self.steps());
+        }
+        Ok(Some(self.progress(first as usize)))
+    }
+
+    /// The stopping rule, after so many steps at the end of a block.
+    fn look(&mut self, steps: u32) {
+        let rule_is_on = self.settings.early_stop && !self.settings.warm;
+        if !rule_is_on || self.schedule.cooling_since().is_some() {
+            return;
+        }
+        let first = (steps - 1) / BLOCK * BLOCK;
+        let elbo = self.median(first as usize, steps as usize).unwrap_or(f64::NEG_INFINITY);
+        if self.plateau.push(elbo) {
+            self.schedule.cool_from(steps);
+        }
+    }
+
+    /// Median ELBO a pixel of some steps, nats; none when none is finite.
+    fn median(&self, first: usize, last: usize) -> Option<f64> {
+        let of_block: Vec<f64> =
+            self.elbo[first..last].iter().map(|&elbo| self.a_pixel(elbo)).collect();
+        median_finite(&of_block)
+    }
+
+    fn a_pixel(&self, elbo: f32) -> f64 {
+        (f64::from(elbo) + self.constant) / f64::from(self.sizes.pixels)
+    }
+
+    fn progress(&self, first: usize) -> Progress {
+        let (step, ceiling) = (self.steps(), self.schedule.last());
+        let a_step = self.stepped.as_secs_f64() / f64::from(step.max(1));
+        let left = a_step * f64::from(ceiling - step);
+        Progress {
+            step,
+            ceiling,
+            elbo: self.median(first, self.elbo.len()).unwrap_or(f64::NEG_INFINITY),
+            skipped: self.skipped.0.saturating_add(self.skipped.1),
+            elapsed: self.stepped,
+            left: Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX),
+        }
+    }
+
+    /// All that it takes to go on from here later, on this device or another one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceLost`] when the device fails.
+    pub async fn checkpoint(&mut self) -> Result<Checkpoint> {
+        let (globals, locals) = self.backend.guide().await?;
+        let (global_moments, local_moments) = self.backend.moments().await?;
+        let pixels = &self.pixels;
+        let fingerprint = *self.fingerprint.get_or_insert_with(|| pixels.fingerprint());
+        Ok(Checkpoint {
+            head: Head {
+                version: Checkpoint::VERSION,
+                model: self.model.clone(),
+                settings: self.settings.clone(),
+                pixels: self.pixels.count(),
+                bands: self.pixels.bands(),
+                fingerprint,
+                visits: self.before.visits,
+                gradients: self.before.gradients,
+                skipped: self.skipped.0.saturating_add(self.skipped.1),
+                seconds: self.stepped.as_secs_f64(),
+            },
+            elbo: self.elbo.clone(),
+            globals,
+            locals,
+            prior_centre: self.prior_centre.clone(),
+            rank_sum: self.backend.rank_sum().await?,
+            global_moments,
+            local_moments,
+        })
+    }
+
+    /// Ends the run, with what there is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Fit`] where none of the last steps gave a finite ELBO, [`Error::DeviceLost`] when the device
+    /// fails.
+    pub async fn finish(self) -> Result<Outcome> {
+        self.end(false).await
+    }
+
+    /// Ends the run as [`Run::finish`] does, with a guide that keeps its [`Momentum`], so that another run can
+    /// go on from it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::finish`].
+    pub async fn hand_over(self) -> Result<Outcome> {
+        self.end(true).await
+    }
+
+    async fn end(self, keeps_momentum: bool) -> Result<Outcome> {
+        let steps = self.elbo.len();
+        let last = steps.saturating_sub(BLOCK as usize);
+        if steps > 0 && self.median(last, steps).is_none() {
+            return Err(Error::Fit(format!(
+                "none of the last {} steps gave a finite ELBO; check the scene's values and scale, or lower the learning rate",
+                steps - last
+            )));
+        }
+        let (globals, locals) = self.backend.guide().await?;
+        let rank_sum = self.backend.rank_sum().await?;
+        let momentum = match keeps_momentum {
+            true => {
+                let (globals, locals) = self.backend.moments().await?;
+                let steps = self.before.gradients.saturating_add(self.steps());
+                Some(Momentum { steps, globals, locals })
+            }
+            false => None,
+        };
+        let trace = self.elbo.iter().map(|&elbo| self.a_pixel(elbo)).collect();
+        let stop = match self.schedule.cooling_since() {
+            _ if self.steps() < self.schedule.last() => Stop::Interrupted,
+            Some(fired_at) => Stop::Converged { fired_at },
+            None if self.settings.warm => Stop::Warm,
+            None => Stop::Ceiling,
+        };
+        let guide = Guide {
+            visits: self.before.visits + visits(&self.sizes, self.steps()),
+            model: self.model,
+            params: self.sizes,
+            globals,
+            locals,
+            prior_centre: self.prior_centre,
+            rank_sum,
+            momentum,
+        };
+        let seconds = (self.opened, self.stepped.as_secs_f64());
+        let skipped = self.skipped.0.saturating_add(self.skipped.1);
+        Ok(Outcome { guide, trace, stop, skipped, seconds })
+    }
+}
+
+/// Fits a guide's model to pixels, from where the guide is, to the end. `observe` is told after every block of
+/// steps; `interrupted` is asked much more often and ends the run, with what there is.
+///
+/// # Errors
+///
+/// As [`Run::open`], [`Run::advance`] and [`Run::finish`].
+pub async fn fit(
+    device: &Device,
+    settings: &Settings,
+    pixels: &Pixels,
+    start: Guide,
+    observe: &mut dyn FnMut(&Progress),
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Result<Outcome> {
+    let mut run = Run::open(device, settings, pixels, start).await?;
+    while let Some(progress) = run.advance(interrupted).await? {
+        observe(&progress);
+    }
+    run.finish().await
+}
+
+/// The median ELBO of the last block of steps; none where none is finite.
+pub fn median_of_last(trace: &[f64]) -> Option<f64> {
+    median_finite(&trace[trace.len().saturating_sub(BLOCK as usize)..])
+}
+
+/// The median, not the mean: a draw from the tail of a narrow guide can cost hundreds of nats.
+fn median_finite(values: &[f64]) -> Option<f64> {
+    let mut finite: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
+    finite.sort_unstable_by(f64::total_cmp);
+    finite.get(finite.len() / 2).copied()
+}

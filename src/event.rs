@@ -1,0 +1,187 @@
+//! What a fit says while it is under way.
+
+use std::fmt;
+
+use crate::count::Evidence;
+use crate::engine::backend::DeviceInfo;
+use crate::engine::svi::{Progress, Stop};
+use crate::search;
+
+/// Something that happened. Its `Display` is one line for people; a program matches on it instead.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The number of endmembers is looked for.
+    Counting,
+    /// Short fits with one number of endmembers are done.
+    Counted(Evidence),
+    /// The device was chosen.
+    Device(DeviceInfo),
+    /// The device, which nobody asked for by name, cannot do the work; it begins again on the CPU.
+    DeviceGivenUp {
+        /// Its name.
+        name: String,
+        /// What happened.
+        reason: String,
+    },
+    /// How many bands count as independent evidence.
+    EffectiveBands {
+        /// That number.
+        counted: f64,
+        /// Bands in use, L.
+        bands: usize,
+        /// How it is known, as a phrase.
+        reason: &'static str,
+    },
+    /// Of more spectra than endmembers these were taken, counted from 0.
+    Library {
+        /// The spectra, in the order of the endmembers.
+        chosen: Vec<usize>,
+        /// How many there were.
+        of: usize,
+    },
+    /// The search begins.
+    Searching(search::Settings),
+    /// How far the search is.
+    Search(search::Event),
+    /// The search looked at a part of the pixels.
+    SearchedPart {
+        /// Pixels of the search.
+        pixels: usize,
+        /// Pixels of the scene.
+        of: usize,
+    },
+    /// Where the fit begins, as a phrase.
+    Start(String),
+    /// A block of steps is done.
+    Progress(Progress),
+    /// The steps of a fit are over.
+    Fitted {
+        /// Steps done.
+        steps: u32,
+        /// Steps that it might have taken.
+        ceiling: u32,
+        /// Time of the steps, seconds.
+        seconds: f64,
+        /// Median ELBO a pixel of the last steps, nats; none where none was finite.
+        elbo: Option<f64>,
+        /// Why it ended.
+        stop: Stop,
+        /// Steps that were not finite and changed nothing.
+        skipped: u32,
+    },
+    /// Spectra of a fit with brightness are held while the rest is fitted without.
+    SpectraHeld,
+    /// The nested posterior begins.
+    Nesting,
+    /// The nested posterior has its spectra.
+    Nested {
+        /// Newton's steps that were taken.
+        steps: usize,
+        /// Length of all of them, posterior sds.
+        moved: f64,
+        /// False where they did not come to rest: the spectra then stay at the guide's.
+        settled: bool,
+        /// Draws of each pixel.
+        draws: u32,
+    },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Counting => write!(
+                f,
+                "count: short fits with 1, 2, 3, ... endmembers, until three in a row are worse"
+            ),
+            Event::Counted(Evidence { endmembers, elbo: Some(elbo) }) => {
+                write!(f, "  {endmembers} endmembers: ELBO {elbo:.2}")
+            }
+            Event::Counted(Evidence { endmembers, elbo: None }) => {
+                write!(f, "  {endmembers} endmembers: failed")
+            }
+            Event::Device(info) => {
+                let name = [&*info.name, &info.driver].join(" ");
+                write!(f, "device: {} ({})", name.trim_end(), info.reason)
+            }
+            Event::DeviceGivenUp { name, reason } => {
+                write!(f, "{name} cannot go on ({reason}); the CPU does it from the beginning")
+            }
+            Event::EffectiveBands { counted, bands, reason } => {
+                write!(f, "effective bands: {counted:.1} of {bands} ({reason})")
+            }
+            Event::Library { chosen, of } => {
+                let numbers: Vec<String> =
+                    chosen.iter().map(|i| format!("number {}", i + 1)).collect();
+                write!(f, "library: {} of {of} spectra", numbers.join(", "))
+            }
+            Event::Searching(settings) => searching(f, settings),
+            Event::Search(search::Event::Steps(done, total)) => {
+                write!(f, "search: step {done} of {total}")
+            }
+            Event::Search(search::Event::Judged(one)) => match (one.elbo, one.probe_elbo) {
+                (Some(elbo), _) => write!(f, "  {}: ELBO {elbo:.3}, gone on", one.origin),
+                (None, Some(elbo)) => write!(f, "  {}: ELBO {elbo:.3}", one.origin),
+                (None, None) => write!(f, "  {}: failed", one.origin),
+            },
+            Event::SearchedPart { pixels, of } => write!(f, "search: on {pixels} of {of} pixels"),
+            Event::Start(how) => write!(f, "start: {how}"),
+            Event::Progress(progress) => write!(
+                f,
+                "step {}/{}  {}  {:.1} s left",
+                progress.step,
+                progress.ceiling,
+                progress.summary(),
+                progress.left.as_secs_f64()
+            ),
+            Event::Fitted { steps, ceiling, seconds, elbo, stop, skipped } => {
+                let elbo = elbo.map_or("none".to_owned(), |elbo| format!("{elbo:.3}"));
+                write!(
+                    f,
+                    "fit: {steps} of {ceiling} steps in {seconds:.2} s, ELBO {elbo} nats a pixel; {}",
+                    stop.sentence()
+                )?;
+                match skipped {
+                    0 => Ok(()),
+                    _ => write!(f, "; {skipped} steps were not finite and changed nothing"),
+                }
+            }
+            Event::SpectraHeld => write!(
+                f,
+                "spectra: from that fit, with brightness, as bright as their purest pixels; held while \
+                 the rest is fitted without"
+            ),
+            Event::Nesting => write!(
+                f,
+                "nested posterior: spectra with the pixels integrated out, some steps over all pixels"
+            ),
+            Event::Nested { steps, moved, settled, draws } => {
+                let rest = match settled {
+                    true => "",
+                    false => "; they did not come to rest, so they stay at the guide's",
+                };
+                write!(
+                    f,
+                    "nested posterior: spectra moved in {steps} steps by {moved:.2} posterior sds in \
+                     all{rest}; {draws} draws of each pixel"
+                )
+            }
+        }
+    }
+}
+
+fn searching(f: &mut fmt::Formatter<'_>, settings: &search::Settings) -> fmt::Result {
+    let end = match settings.seconds {
+        Some(seconds) => format!("for {seconds} s"),
+        None => format!("at most {} steps", search::most_steps(settings, settings.starts)),
+    };
+    write!(
+        f,
+        "search: up to {} starts, {} steps each; {} go on for {} more; up to {} moves a round; {end}",
+        settings.starts,
+        search::PROBE_STEPS,
+        search::KEPT,
+        search::POLISH_STEPS,
+        settings.moves,
+    )
+}

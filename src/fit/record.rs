@@ -1,0 +1,50 @@
+//! How a result came about.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::backend::DeviceInfo;
+use crate::engine::model::Model;
+use crate::engine::svi::{Settings, Stop, median_of_last};
+use crate::settings::{PosteriorKind, Spectra};
+
+/// Settings as used, and what happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The model, with the weight of its likelihood.
+    pub model: Model,
+    /// How it was fitted, the seed included.
+    pub svi: Settings,
+    /// How spectra were found.
+    pub spectra: Spectra,
+    /// Which posterior is reported.
+    pub posterior: PosteriorKind,
+    /// Bands that counted as independent evidence, 1 to L.
+    pub effective_bands: f64,
+    /// Where the fit began, as a phrase.
+    pub start: String,
+    /// What computed.
+    pub device: DeviceInfo,
+    /// ELBO a pixel of every step, nats, all constants included.
+    pub trace: Vec<f64>,
+    /// Why it ended.
+    pub stop: Stop,
+    /// Steps that were not finite and changed nothing.
+    pub skipped: u32,
+    /// Whether it was stopped before it was done.
+    pub interrupted: bool,
+    /// ELBO a pixel of the fit that found the spectra first, nats; none where there was none.
+    pub elbo_with_brightness: Option<f64>,
+    /// Of more spectra than endmembers those that the fit began from, counted from 0; none where all were taken.
+    pub library: Option<Vec<usize>>,
+    /// For each endmember, in the order that they have now, its number in the guide, counted from 0, (K).
+    pub order: Vec<usize>,
+    /// Seconds that the stages took, in order.
+    pub seconds: Vec<(String, f64)>,
+}
+
+impl Record {
+    /// Median ELBO a pixel over the last steps, nats; none when no step was finite.
+    pub fn elbo(&self) -> Option<f64> {
+        median_of_last(&self.trace)
+    }
+}

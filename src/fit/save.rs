@@ -1,0 +1,231 @@
+//! A fit as a file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+use super::{Fit, Record};
+use crate::convention::Convention;
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::guide::Guide;
+use crate::engine::svi;
+use crate::posterior::Posterior;
+use crate::posterior::nested::SceneNormal;
+use crate::scene::{Band, Cube, Georeference, Lookup, Scaling, Scene, SceneParts};
+use crate::store::Store;
+
+/// What the file is called inside.
+const KIND: &str = "fit";
+
+/// All of a fit that is no large array.
+#[derive(Serialize, Deserialize)]
+struct Meta {
+    name: String,
+    rows: usize,
+    cols: usize,
+    file_bands: usize,
+    bands: Vec<Band>,
+    scaling: Scaling,
+    notes: Vec<String>,
+    georeference: Option<Georeference>,
+    /// Height and width of the grid whose cells `lookup` has.
+    grid: Option<(usize, usize)>,
+    convention: Convention,
+    concentration: f64,
+    mean_abundance: Vec<f64>,
+    noise_sd: Vec<f64>,
+    visits: f64,
+    record: Record,
+}
+
+impl Fit {
+    /// Writes the fit to a file, whole or not at all: all of it but the table of its search.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]; an earlier file of that name then stays as it was.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.store()?.write(path.as_ref())
+    }
+
+    /// Reads a fit that [`Fit::save`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], and [`Error::File`] where it is another kind of file, cut off or damaged.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let store = Store::read(path, KIND)?;
+        Self::from_store(store).map_err(|why| Error::file(path, why))
+    }
+
+    /// The fit as the bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Fit`] where a record cannot be written as JSON.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        Ok(self.store()?.to_bytes())
+    }
+
+    /// A fit from the bytes that [`Fit::to_bytes`] gave.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Fit`] where they are something else, cut off or damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let store = Store::from_bytes(bytes, KIND).map_err(Error::Fit)?;
+        Self::from_store(store).map_err(Error::Fit)
+    }
+
+    fn store(&self) -> Result<Store> {
+        let (scene, p) = (&self.scene, &self.posterior);
+        let lookup = scene.georeference().and_then(|place| place.lookup.as_ref());
+        let mut store = Store::new(
+            KIND,
+            &Meta {
+                name: scene.name().to_owned(),
+                rows: scene.rows(),
+                cols: scene.cols(),
+                file_bands: scene.file_bands(),
+                bands: scene.bands().to_vec(),
+                scaling: scene.scaling().clone(),
+                notes: scene.notes().to_vec(),
+                georeference: scene.georeference().cloned(),
+                grid: lookup.map(|lookup| (lookup.rows, lookup.cols)),
+                convention: p.convention,
+                concentration: p.concentration,
+                mean_abundance: p.mean_abundance.clone(),
+                noise_sd: p.noise_sd.clone(),
+                visits: self.guide.visits,
+                record: self.record.clone(),
+            },
+        )?;
+        store.put_u32("places", scene.places());
+        if let Some(lookup) = lookup {
+            store.put_u32("lookup", &lookup.pixels);
+        }
+        for (name, values) in [
+            ("globals", &self.guide.globals),
+            ("locals", &self.guide.locals),
+            ("prior_centre", &self.guide.prior_centre),
+            ("residual", &p.residual),
+        ] {
+            store.put_f32(name, values);
+        }
+        let flat32 = |values: &Array2<f32>| values.iter().copied().collect::<Vec<f32>>();
+        let flat = |values: &Array2<f64>| values.iter().copied().collect::<Vec<f64>>();
+        store.put_f32("abundance_mean", &flat32(&p.abundance_mean));
+        store.put_f32("abundance_sd", &flat32(&p.abundance_sd));
+        if let Some(brightness) = &p.brightness {
+            store.put_f32("brightness", &brightness.to_vec());
+        }
+        for (name, values) in [
+            ("endmember_mean", Some(&p.endmember_mean)),
+            ("endmember_sd", Some(&p.endmember_sd)),
+            ("endmember_q05", Some(&p.endmember_q05)),
+            ("endmember_q95", Some(&p.endmember_q95)),
+            ("variability", p.variability.as_ref()),
+            ("noise_correlation", p.noise_correlation.as_ref()),
+        ] {
+            if let Some(values) = values {
+                store.put_f64(name, &flat(values));
+            }
+        }
+        if let Some(normal) = &self.scene_normal {
+            store.put_f64("scene_centre", &normal.centre);
+            store.put_f64("scene_factor", normal.factor.as_slice());
+        }
+        Ok(store)
+    }
+
+    fn from_store(mut store: Store) -> Result<Self, String> {
+        let meta: Meta = store.meta()?;
+        let missing = |name: &str| format!("has no `{name}` of the size that its scene asks for");
+        let record = meta.record;
+        let (n, l) = (store.take_u32("places").ok_or_else(|| missing("places"))?, meta.bands.len());
+        let (places, n) = (n.clone(), n.len());
+        let k = record.model.endmembers;
+        let mut georeference = meta.georeference;
+        if let (Some(place), Some((rows, cols))) = (&mut georeference, meta.grid) {
+            let fits = |pixels: &Vec<u32>| rows.checked_mul(cols) == Some(pixels.len());
+            let pixels = store.take_u32("lookup").filter(fits).ok_or_else(|| missing("lookup"))?;
+            place.lookup = Some(Arc::new(Lookup { rows, cols, pixels }));
+        }
+        let mut f32s = |name: &str, len: usize| {
+            store.take_f32(name).filter(|v| v.len() == len).ok_or_else(|| missing(name))
+        };
+        let say = |error: Error| error.to_string();
+        let params = svi::params(&record.model, &record.svi, (n, l)).map_err(say)?;
+        let guide = Guide {
+            globals: f32s("globals", params.global_stride())?,
+            locals: f32s("locals", n * params.local_stride as usize)?,
+            prior_centre: f32s("prior_centre", k * params.stride())?,
+            visits: meta.visits,
+            ..Guide::empty(record.model.clone(), params)
+        };
+        let table = |values: Vec<f32>| {
+            Array2::from_shape_vec((n, k), values).map_err(|error| error.to_string())
+        };
+        let abundance_mean = table(f32s("abundance_mean", n * k)?)?;
+        let abundance_sd = table(f32s("abundance_sd", n * k)?)?;
+        let residual = f32s("residual", n)?;
+        let brightness = match record.model.brightness {
+            Some(_) => Some(f32s("brightness", n)?.into()),
+            None => None,
+        };
+        let mut f64s = |name: &str, shape: (usize, usize)| {
+            let values = store.take_f64(name).ok_or_else(|| missing(name))?;
+            Array2::from_shape_vec(shape, values).map_err(|_| missing(name))
+        };
+        let posterior = Posterior {
+            convention: meta.convention,
+            abundance_mean,
+            abundance_sd,
+            brightness,
+            endmember_mean: f64s("endmember_mean", (k, l))?,
+            endmember_sd: f64s("endmember_sd", (k, l))?,
+            endmember_q05: f64s("endmember_q05", (k, l))?,
+            endmember_q95: f64s("endmember_q95", (k, l))?,
+            variability: match record.model.variability {
+                Some(_) => Some(f64s("variability", (k, l))?),
+                None => None,
+            },
+            noise_sd: meta.noise_sd,
+            noise_correlation: f64s("noise_correlation", (l, l)).ok(),
+            concentration: meta.concentration,
+            mean_abundance: meta.mean_abundance,
+            residual,
+        };
+        let centre = f64s("scene_centre", (1, k * l)).ok();
+        let factor = f64s("scene_factor", (k * l, k * l)).ok();
+        let scene_normal = centre.zip(factor).map(|(centre, factor)| SceneNormal {
+            centre: centre.into_iter().collect(),
+            // Column by column, as it was written.
+            factor: nalgebra::DMatrix::from_iterator(k * l, k * l, factor),
+        });
+        let sound = posterior.noise_sd.len() == l
+            && posterior.mean_abundance.len() == k
+            && record.order.len() == k
+            && (0..k).all(|i| record.order.contains(&i));
+        if !sound {
+            return Err("does not agree with itself about the number of bands or endmembers".into());
+        }
+        let scene = Scene::new(SceneParts {
+            name: meta.name,
+            rows: meta.rows,
+            cols: meta.cols,
+            cube: Arc::new(Cube::zeros(0, l)),
+            bands: meta.bands,
+            file_bands: meta.file_bands,
+            places,
+            georeference,
+            scaling: meta.scaling,
+            notes: meta.notes,
+        })
+        .map_err(say)?;
+        Ok(Fit { scene, guide, posterior, record, scene_normal, found: None })
+    }
+}

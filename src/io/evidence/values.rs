@@ -1,0 +1,126 @@
+//! What the values of an array say of it, from a few thousand of them.
+
+use super::Candidate;
+
+/// Places looked at along the axes other than the one in question. Few, since each may be a read from a
+/// slow disk.
+const PROBES: usize = 96;
+/// Profiles of shorter axes say nothing.
+const SHORTEST: usize = 8;
+
+/// Indices that are spread over an array, with the axis `along` at 0.
+fn spread(shape: &[usize], along: usize, probes: usize) -> Vec<Vec<usize>> {
+    let others: usize =
+        shape.iter().enumerate().filter(|(i, _)| *i != along).map(|(_, n)| *n).product();
+    let count = others.min(probes);
+    (0..count)
+        .map(|i| {
+            // A step that has nothing to do with the lengths of the axes.
+            let mut flat = if others <= probes {
+                i
+            } else {
+                ((i as u128 * 0x9E37_79B9_7F4A_7C15) % others as u128) as usize
+            };
+            let mut index = vec![0; shape.len()];
+            for (axis, n) in shape.iter().enumerate().filter(|(axis, _)| *axis != along) {
+                index[axis] = flat % n;
+                flat /= n;
+            }
+            index
+        })
+        .collect()
+}
+
+/// True when the values are abundances: from 0 to 1, and along `axis` they sum to one.
+pub(super) fn sum_to_one(candidate: &Candidate<'_>, axis: usize) -> bool {
+    let (Some(at), Some(&length)) = (candidate.at, candidate.shape.get(axis)) else { return false };
+    // Longer ones are spectra, and reading them would take long.
+    if !(2..=64).contains(&length) {
+        return false;
+    }
+    let (mut seen, mut sums) = (0, 0);
+    for mut index in spread(&candidate.shape, axis, PROBES) {
+        let mut sum = 0.0;
+        for k in 0..length {
+            index[axis] = k;
+            let Some(v) = at(&index).filter(|v| v.is_finite()) else { continue };
+            if !(-1e-3..=1.001).contains(&v) {
+                return false;
+            }
+            sum += v;
+        }
+        if sum != 0.0 {
+            seen += 1;
+            // Stored as f32, or rounded to three digits.
+            sums += usize::from((sum - 1.0_f64).abs() < 5e-3);
+        }
+    }
+    seen >= 4 && sums * 100 >= seen * 98
+}
+
+/// True when the values are few different whole numbers, as classes are.
+pub(super) fn few_whole_numbers(candidate: &Candidate<'_>) -> bool {
+    let Some(at) = candidate.at else { return false };
+    let mut seen = std::collections::BTreeSet::new();
+    let mut count = 0;
+    for axis in 0..candidate.shape.len() {
+        for mut index in spread(&candidate.shape, axis, PROBES) {
+            if let Some(n) = candidate.shape.get(axis) {
+                index[axis] = n / 2;
+            }
+            let Some(v) = at(&index) else { continue };
+            if v.fract() != 0.0 || !(-1.0..=255.0).contains(&v) {
+                return false;
+            }
+            count += 1;
+            seen.insert(v as i64);
+        }
+    }
+    count >= 16 && seen.len() <= 32 && seen.len() * 4 <= count
+}
+
+/// The axis along which the mean over all others varies most, by far: that of the bands, since a
+/// spectrum keeps its shape over a scene, and rows and columns have none. `None` where no axis
+/// stands out or one is too short to tell.
+pub(super) fn spectral_axis(candidate: &Candidate<'_>) -> Option<usize> {
+    let at = candidate.at?;
+    let shape = &candidate.shape;
+    if shape.iter().any(|n| *n > 1 && *n < SHORTEST) {
+        return None;
+    }
+    let mut shares = Vec::new();
+    for axis in (0..shape.len()).filter(|&axis| shape[axis] > 1) {
+        // At most 32 places along the axis: enough for the shape of its profile.
+        let places: Vec<usize> = {
+            let n = shape[axis].min(32);
+            (0..n).map(|i| i * (shape[axis] - 1) / (n - 1)).collect()
+        };
+        let mut sums = vec![(0.0, 0usize); places.len()];
+        let (mut all, mut squares, mut count) = (0.0, 0.0, 0usize);
+        for mut index in spread(shape, axis, PROBES / 4) {
+            for (sum, &place) in sums.iter_mut().zip(&places) {
+                index[axis] = place;
+                let Some(v) = at(&index).filter(|v| v.is_finite() && v.abs() < 1e30) else {
+                    continue;
+                };
+                *sum = (sum.0 + v, sum.1 + 1);
+                all += v;
+                squares += v * v;
+                count += 1;
+            }
+        }
+        let mean = all / count as f64;
+        let variance = squares / count as f64 - mean * mean;
+        let of =
+            |(sum, n): &(f64, usize)| if *n > 0 { (sum / *n as f64 - mean).powi(2) } else { 0.0 };
+        let share = sums.iter().map(of).sum::<f64>() / sums.len() as f64 / variance;
+        // What chance alone gives the means of so few values.
+        let chance = (sums.len() as f64 / count as f64).min(1.0);
+        shares.push((axis, (share - chance).max(0.0)));
+    }
+    shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+    match shares[..] {
+        [(axis, first), (_, second), ..] if first >= 0.1 && first >= 3.0 * second => Some(axis),
+        _ => None,
+    }
+}

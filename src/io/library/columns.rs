@@ -1,0 +1,134 @@
+//! What the columns of a table with a row a band hold.
+
+use crate::io::evidence::normalised;
+use crate::scene::to_nanometres;
+
+/// Beginnings of the names that columns of wavelengths have, in lower case without marks.
+const BEGINNINGS: [&str; 5] = ["wavelength", "wavelen", "bandcent", "centerwave", "centrewave"];
+const NAMES: [&str; 16] = [
+    "wl",
+    "wls",
+    "wvl",
+    "wvls",
+    "wave",
+    "waves",
+    "lambda",
+    "lam",
+    "nm",
+    "um",
+    "wlnm",
+    "wvlnm",
+    "micrometers",
+    "nanometers",
+    "microns",
+    "wlum",
+];
+/// Columns that count rows.
+const COUNTERS: [&str; 7] = ["band", "bands", "index", "channel", "", "bandnumber", "number"];
+/// Ends of the names of columns that hold no spectrum but how sure one is.
+const DOUBTS: [&str; 9] = [
+    "sd",
+    "std",
+    "stdev",
+    "stddev",
+    "stdevs",
+    "error",
+    "uncertainty",
+    "sigma",
+    "standarddeviation",
+];
+
+/// What the columns hold.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Columns {
+    pub(super) wavelength: Option<usize>,
+    /// The unit that the wavelengths' name ends in.
+    pub(super) unit: Option<&'static str>,
+    /// Place and name of each spectrum.
+    pub(super) spectra: Vec<(usize, String)>,
+}
+
+/// Tells columns apart by their names and, for the wavelengths, by their values: `values(i)` are
+/// those of column `i`, `None` where it holds text.
+pub(super) fn tell(header: &[String], values: &dyn Fn(usize) -> Option<Vec<f64>>) -> Columns {
+    let names: Vec<String> = header.iter().map(|h| normalised(h)).collect();
+    let named = |name: &String| {
+        NAMES.contains(&name.as_str()) || BEGINNINGS.iter().any(|b| name.starts_with(b))
+    };
+    // The Greek letter is no ASCII, and so not in what is normalised.
+    let greek = |h: &String| h.trim().starts_with('\u{3bb}');
+    let wavelength = names
+        .iter()
+        .position(named)
+        .or_else(|| header.iter().position(greek))
+        .or_else(|| (0..header.len()).find(|&i| values(i).is_some_and(|v| rises(&v))));
+    let unit = wavelength.and_then(|at| names.get(at)).and_then(|name| match () {
+        () if name.ends_with("nm") || name.contains("nanom") => Some("nm"),
+        () if name.ends_with("um") || name.contains("microm") || name.contains("micron") => {
+            Some("um")
+        }
+        () => None,
+    });
+    let means: Vec<(usize, String)> = header
+        .iter()
+        .enumerate()
+        .filter_map(|(i, h)| Some((i, h.strip_suffix("_mean")?.to_owned())))
+        .collect();
+    if !means.is_empty() {
+        return Columns { wavelength, unit, spectra: means };
+    }
+    let doubtful = |name: &String| {
+        DOUBTS.contains(&name.as_str()) || DOUBTS.iter().any(|d| d.len() > 2 && name.ends_with(d))
+    };
+    let is_spectrum = |i: usize| {
+        let name = &names[i];
+        // An unnamed column may hold a spectrum where it does not count the rows.
+        let counts = COUNTERS.contains(&name.as_str()) && values(i).is_none_or(|v| whole_steps(&v));
+        Some(i) != wavelength && !counts && !named(name) && !doubtful(name)
+    };
+    let spectra =
+        (0..header.len()).filter(|&i| is_spectrum(i)).map(|i| (i, header[i].clone())).collect();
+    Columns { wavelength, unit, spectra }
+}
+
+/// True for values that rise (or fall) all along over a range that spectrometers have.
+pub(super) fn rises(values: &[f64]) -> bool {
+    let one_way = values.windows(2).all(|w| w[0] < w[1]) || values.windows(2).all(|w| w[0] > w[1]);
+    if values.len() < 3 || !one_way || whole_steps(values) && values.iter().any(|v| *v < 200.0) {
+        return false;
+    }
+    let Ok((nm, _)) = to_nanometres(values, None) else { return false };
+    let low = nm.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = nm.iter().copied().fold(0.0, f64::max);
+    low >= 200.0 && high <= 20_000.0 && high - low >= 50.0
+}
+
+/// True for values that go up by one.
+fn whole_steps(values: &[f64]) -> bool {
+    values.windows(2).all(|w| w[1] - w[0] == 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(header: &[&str], columns: &[&[f64]]) -> (Option<usize>, Vec<usize>) {
+        let header: Vec<String> = header.iter().map(|s| (*s).to_owned()).collect();
+        let values = |i: usize| columns.get(i).map(|c| c.to_vec());
+        let columns = tell(&header, &values);
+        (columns.wavelength, columns.spectra.into_iter().map(|s| s.0).collect())
+    }
+
+    #[test]
+    fn wavelengths_under_every_name_and_under_none() {
+        let (nm, a, b) = (&[460.0, 550.0, 700.0][..], &[0.1, 0.3, 0.2][..], &[0.1, 0.2, 0.4][..]);
+        for name in ["wl", "nm", "Lambda", "WVL", "wave", "Wavelength (nm)", "\u{3bb}", "foo", "x"]
+        {
+            assert_eq!(told(&[name, "a", "b"], &[nm, a, b]), (Some(0), vec![1, 2]), "{name}");
+        }
+        assert_eq!(told(&["a", "wl", "sd"], &[a, nm, b]), (Some(1), vec![0]));
+        assert_eq!(told(&["band", "a", "b"], &[&[1.0, 2.0, 3.0], a, b]), (None, vec![1, 2]));
+        // A spectrum may rise, but not through the wavelengths of spectrometers.
+        assert_eq!(told(&["a", "b"], &[b, b]), (None, vec![0, 1]));
+    }
+}

@@ -1,0 +1,327 @@
+//! The hidden folder in which results are made before they appear: where it is, who holds it, and
+//! what an earlier run that was killed has left in it.
+//!
+//! It lies beside the folder of results as `.NAME.unmixel`, or in it as `.unmixel` where that
+//! folder cannot be exchanged for another (a mount point, or a folder that somebody works in). In
+//! it are
+//!
+//! - `lock`, held by the process that writes; the system lets go of it when the process ends,
+//!   however it does;
+//! - `new`, results in the making: worth nothing;
+//! - `swap`, complete results on their way to be exchanged with the folder, or what was there
+//!   before: see [`swap`](super::swap);
+//! - `commit`, complete results that are being moved into the folder file by file: whoever finds
+//!   it goes on.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::{disk, swap};
+use crate::engine::ground::error::{Error, Result};
+
+const INSIDE: &str = ".unmixel";
+const LOCK: &str = "lock";
+/// What the lock says of a run that was given leave to write over results.
+const FORCED: &str = "forced";
+
+/// A staging folder that this process holds.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) folder: PathBuf,
+    /// Where the results are to appear: an absolute path without links.
+    pub(super) target: PathBuf,
+    /// Whether it lies in `target`.
+    pub(super) inside: bool,
+    /// Whether a run that was killed had found `target` empty: what is on record there is its own.
+    pub(super) left_by_unforced: bool,
+    lock: Option<File>,
+}
+
+/// How an attempt to take a staging folder ended.
+enum Taken {
+    Held(File),
+    /// The process that holds it, as far as it is known.
+    ByAnother(String),
+}
+
+fn beside(target: &Path) -> Option<PathBuf> {
+    let mut name = OsString::from(".");
+    name.push(target.file_name()?);
+    name.push(INSIDE);
+    Some(target.parent()?.join(name))
+}
+
+/// Both places, the preferred one first.
+fn places(target: &Path) -> Vec<(PathBuf, bool)> {
+    let outside = beside(target).map(|path| (path, false));
+    let inside = (target.join(INSIDE), true);
+    match outside {
+        Some(outside) if may_exchange(target) => vec![outside, inside],
+        Some(outside) => vec![inside, outside],
+        None => vec![inside],
+    }
+}
+
+/// False for a folder that somebody sits in, or on which something is mounted.
+fn may_exchange(target: &Path) -> bool {
+    if !target.exists() {
+        return true;
+    }
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    let device = |path: &Path| disk::identity(path).map(|(device, _)| device);
+    !here.is_ok_and(|here| here.starts_with(target))
+        && target.parent().and_then(device) == device(target)
+}
+
+/// Names in a folder of results that are this program's own workings: its staging folder, and the
+/// temporary files that earlier versions left when they were killed.
+pub(super) fn is_working(name: &std::ffi::OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name == INSIDE || (name.starts_with(".unmixel-") && name.ends_with(".part"))
+}
+
+impl Stage {
+    /// Takes the staging folder of `target`, an absolute path whose parent exists, after putting in
+    /// order what a killed run left.
+    pub(super) fn take(target: &Path, forced: bool) -> Result<Stage> {
+        let mut left_by_unforced = false;
+        for (folder, _) in places(target) {
+            left_by_unforced |= put_in_order(&folder, target)?;
+        }
+        let mut refused = None;
+        for (folder, inside) in places(target) {
+            if inside && !target.is_dir() {
+                continue;
+            }
+            match Stage::take_at(&folder, target, inside, forced) {
+                Ok(mut stage) => {
+                    stage.left_by_unforced = left_by_unforced;
+                    return Ok(stage);
+                }
+                // The first reason is about the place that was wanted.
+                Err(error @ Error::Io { .. }) => {
+                    refused.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refused.unwrap_or_else(|| Error::file(target, "no folder can be made there.")))
+    }
+
+    fn take_at(folder: &Path, target: &Path, inside: bool, forced: bool) -> Result<Stage> {
+        let fail = |error| Error::io(target, error);
+        let lock = match acquire(folder).map_err(fail)? {
+            Taken::Held(lock) => lock,
+            Taken::ByAnother(who) => return Err(busy(target, &who)),
+        };
+        let stage = Stage {
+            folder: folder.to_owned(),
+            target: target.to_owned(),
+            inside,
+            left_by_unforced: false,
+            lock: Some(lock),
+        };
+        stage.sign(forced).map_err(fail)?;
+        disk::create_folder(&stage.new_folder()).map_err(fail)?;
+        if target.is_dir() {
+            // Whether files can come into the folder from here shows only in the attempt.
+            let (from, to) = (folder.join("probe"), target.join(".unmixel-probe.part"));
+            let probe = || -> io::Result<()> {
+                disk::create(&from)?;
+                disk::rename(&from, &to)?;
+                disk::remove_file(&to)
+            };
+            let tried = probe();
+            if tried.is_err() {
+                let _ = fs::remove_file(&from);
+            }
+            tried.map_err(fail)?;
+        }
+        Ok(stage)
+    }
+
+    /// Says in the lock who holds it and whether it may write over results.
+    fn sign(&self, forced: bool) -> io::Result<()> {
+        let Some(mut file) = self.lock.as_ref() else { return Ok(()) };
+        file.set_len(0)?;
+        let leave = if forced { FORCED } else { "" };
+        writeln!(file, "process {}\n{leave}", std::process::id())
+    }
+
+    /// Where files are written.
+    pub(super) fn new_folder(&self) -> PathBuf {
+        self.folder.join("new")
+    }
+}
+
+impl Stage {
+    /// Removes the staging folder and lets others come.
+    pub(super) fn release(&mut self) {
+        if self.lock.is_none() {
+            return;
+        }
+        // What cannot be removed now is recognised by the next run.
+        let _ = clear(&self.folder, &self.target);
+        let _ = disk::remove_file(&self.folder.join(LOCK));
+        self.lock = None;
+        let _ = disk::remove_folder(&self.folder);
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// Puts the folder of results at `path` in order where a run was killed while it moved files in.
+pub(super) fn settle(path: &Path) -> Result<()> {
+    let Ok(target) = path.canonicalize() else { return Ok(()) };
+    for (folder, _) in places(&target) {
+        if !folder.join("commit").is_dir() {
+            continue;
+        }
+        let fail = |error| Error::io(&folder, error);
+        match acquire(&folder).map_err(fail)? {
+            Taken::ByAnother(who) => return Err(busy(&target, &who)),
+            // The lock stays: it tells the next run that what is there was never seen to its end.
+            Taken::Held(_lock) => clear(&folder, &target).map_err(fail)?,
+        }
+    }
+    Ok(())
+}
+
+/// Finishes or removes what a killed run left in a staging folder, and the folder; whether that
+/// run was one that might not write over results.
+fn put_in_order(folder: &Path, target: &Path) -> Result<bool> {
+    if !disk::is_folder(folder) {
+        return Ok(false);
+    }
+    let names = disk::names(folder).map_err(|error| Error::io(folder, error))?;
+    if !names.is_empty() && !names.iter().any(|name| name == LOCK) {
+        return Err(Error::file(
+            folder,
+            "has the name of unmixel's working folder, and is something else; move it away, or \
+             name another folder for the results.",
+        ));
+    }
+    let fail = |error| Error::io(folder, error);
+    match acquire(folder).map_err(fail)? {
+        Taken::ByAnother(who) => Err(busy(target, &who)),
+        Taken::Held(mut lock) => {
+            let mut text = String::new();
+            // Empty where the run was killed before it signed: it wrote nothing then.
+            let _ = (&mut lock).take(1 << 10).read_to_string(&mut text);
+            let forced = text.lines().any(|line| line == FORCED);
+            clear(folder, target).map_err(fail)?;
+            disk::remove_file(&folder.join(LOCK)).map_err(fail)?;
+            drop(lock);
+            match disk::remove_folder(folder) {
+                // Another process has come in between: it finds the folder in order.
+                Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(fail(error)),
+                _ => Ok(!forced),
+            }
+        }
+    }
+}
+
+/// Ends what is in a staging folder: complete results go where they belong, all else goes away.
+fn clear(folder: &Path, target: &Path) -> io::Result<()> {
+    if folder.join("commit").is_dir() {
+        swap::move_in(folder, target)?;
+    }
+    if folder.join("swap").is_dir() {
+        swap::retire(&folder.join("swap"), target)?;
+    }
+    remove_all(&folder.join("new"))?;
+    for name in ["probe", swap::PLAN] {
+        match disk::remove_file(&folder.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Removes results in the making: files, and folders of files.
+fn remove_all(folder: &Path) -> io::Result<()> {
+    if !disk::is_folder(folder) {
+        return Ok(());
+    }
+    for name in disk::names(folder)? {
+        let path = folder.join(name);
+        if disk::is_folder(&path) { remove_all(&path)? } else { disk::remove_file(&path)? }
+    }
+    disk::remove_folder(folder)
+}
+
+/// Locks a staging folder, which is made where it is missing.
+fn acquire(folder: &Path) -> io::Result<Taken> {
+    // A process that ends removes folder and lock: then it is tried again.
+    let mut last = None;
+    for _ in 0..100 {
+        match disk::create_folder(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let path = folder.join(LOCK);
+        let opened =
+            File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = match opened {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                last = Some(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                let _ = (&mut file).take(1 << 10).read_to_string(&mut text);
+                let who = text.lines().next().unwrap_or_default().to_owned();
+                return Ok(Taken::ByAnother(who));
+            }
+            // A file system without locks: nobody can be kept out there.
+            Err(fs::TryLockError::Error(error)) if is_unsupported(&error) => {}
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
+        if is_at(&file, &path) {
+            return Ok(Taken::Held(file));
+        }
+    }
+    Err(last.unwrap_or_else(|| io::Error::other("the folder's lock does not stay in place")))
+}
+
+fn is_unsupported(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
+}
+
+/// Whether the open file still has that name.
+fn is_at(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let found = file.metadata().map(|found| (found.dev(), found.ino())).ok();
+        found.is_some() && found == disk::identity(path)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        path.exists()
+    }
+}
+
+fn busy(target: &Path, who: &str) -> Error {
+    let who = if who.is_empty() { String::new() } else { format!(" ({who})") };
+    Error::file(
+        target,
+        format!(
+            "another unmixel{who} is writing its results there; wait until it has ended, or name \
+             another folder."
+        ),
+    )
+}

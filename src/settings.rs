@@ -1,0 +1,73 @@
+//! Values of settings that are more than a number or a switch.
+
+use serde::{Deserialize, Serialize};
+
+/// How many endmembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endmembers {
+    /// So many, K >= 1.
+    Count(usize),
+    /// As many as short fits find evidence for ([`crate::count`]).
+    Auto,
+}
+
+/// Total concentration of the abundances' Dirichlet (equation 2).
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Concentration {
+    /// 0.2 K: few materials in each pixel.
+    #[default]
+    Sparse,
+    /// This one, > 0; K is flat.
+    Given(f64),
+    /// Learned, around 0.2 K.
+    Learned,
+}
+
+/// How many bands count as independent evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum EffectiveBands {
+    /// From how residuals of adjacent bands correlate, at least 16; all bands with a noise covariance, which answers
+    /// the question itself.
+    #[default]
+    AtLeast16,
+    /// From how residuals of adjacent bands correlate.
+    Auto,
+    /// All.
+    All,
+    /// So many, >= 1.
+    Count(f64),
+}
+
+/// How spectra are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Spectra {
+    /// With all else.
+    Joint,
+    /// First, by a fit with brightness; then held while abundances are fitted without
+    /// ([`crate::search::spectra_first`]).
+    First,
+    /// Those that the fit begins from, held as they are.
+    Given,
+}
+
+/// Which posterior is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PosteriorKind {
+    /// The guide as fitted. Fast; its intervals are too narrow.
+    #[default]
+    Guide,
+    /// Spectra with the pixels integrated out, and pixels by weighted draws given the spectra
+    /// ([`crate::posterior::nested`]).
+    Nested,
+}
+
+/// How long a search goes on after its starts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum SearchBudget {
+    /// So many moves a round; 0: none.
+    Moves(usize),
+    /// Rounds of moves until the search has taken so many seconds, > 0. What it finds then depends on the machine.
+    Seconds(f64),
+}

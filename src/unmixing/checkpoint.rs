@@ -1,0 +1,161 @@
+//! A fit at rest, in memory and as a file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Unmixing;
+use super::plan::Plan;
+use super::run::{Laps, Run};
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::svi;
+use crate::engine::wait::block_on;
+use crate::event::Event;
+use crate::scene::Scene;
+use crate::store::Store;
+
+/// What the file is called inside.
+const KIND: &str = "checkpoint";
+
+/// All that it takes to go on with a fit later, in another process or on another device, from [`Run::checkpoint`].
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    pub(super) meta: Meta,
+    pub(super) run: svi::Checkpoint,
+}
+
+/// All of a checkpoint that is no array.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Meta {
+    pub head: svi::Head,
+    /// Whether the run is the one that finds the spectra first.
+    pub is_first: bool,
+    pub endmembers: usize,
+    pub effective_bands: f64,
+    pub description: String,
+    pub library: Option<Vec<usize>>,
+    pub elbo_with_brightness: Option<f64>,
+    pub seconds: Vec<(String, f64)>,
+}
+
+impl Checkpoint {
+    /// Writes it to a file, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]; an earlier file of that name then stays as it was.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.store()?.write(path.as_ref())
+    }
+
+    /// Reads one that [`Checkpoint::save`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], and [`Error::File`] where it is another kind of file, cut off or damaged.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        Self::from_store(Store::read(path, KIND)?).map_err(|why| Error::file(path, why))
+    }
+
+    fn store(&self) -> Result<Store> {
+        let mut store = Store::new(KIND, &self.meta)?;
+        self.run.arrays().into_iter().for_each(|(name, values)| store.put_f32(name, values));
+        Ok(store)
+    }
+
+    fn from_store(mut store: Store) -> Result<Self, String> {
+        let meta: Meta = store.meta()?;
+        let run = svi::Checkpoint::from_parts(meta.head.clone(), |name| {
+            store.take_f32(name).ok_or_else(|| Error::Fit(format!("has no `{name}`")))
+        });
+        Ok(Checkpoint { meta, run: run.map_err(|error| error.to_string())? })
+    }
+}
+
+impl Run {
+    /// All that it takes to go on from here later ([`Unmixing::resume`]) to the same result, but for the table of the
+    /// search.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceLost`] when the device fails, [`Error::Fit`] for a run that failed before.
+    pub fn checkpoint(&mut self) -> Result<Checkpoint> {
+        block_on(self.checkpoint_async())
+    }
+
+    /// [`Run::checkpoint`] for programs that must not block.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::checkpoint`].
+    pub async fn checkpoint_async(&mut self) -> Result<Checkpoint> {
+        let Some(stage) = &mut self.stage else {
+            return Err(Error::Fit("a run that failed has nothing to go on with".into()));
+        };
+        let run = stage.checkpoint().await?;
+        let meta = Meta {
+            head: run.head.clone(),
+            is_first: self.is_first,
+            endmembers: self.plan.model.endmembers,
+            effective_bands: self.bands,
+            description: self.description.clone(),
+            library: self.library.clone(),
+            elbo_with_brightness: self.elbo_with_brightness,
+            seconds: self.laps.seconds.clone(),
+        };
+        Ok(Checkpoint { meta, run })
+    }
+}
+
+impl Unmixing {
+    /// The run that a checkpoint left, on the scene that it began with. Settings must be those of that run; device, seed
+    /// of time and listeners may be others. On one device it ends with the bytes of a run that was never stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] where scene or settings are not those of the run, and what devices refuse.
+    pub fn resume(&self, scene: &Scene, checkpoint: Checkpoint) -> Result<Run> {
+        block_on(self.resume_async(scene, checkpoint))
+    }
+
+    /// [`Unmixing::resume`] for programs that must not block.
+    ///
+    /// # Errors
+    ///
+    /// As [`Unmixing::resume`].
+    pub async fn resume_async(&self, scene: &Scene, checkpoint: Checkpoint) -> Result<Run> {
+        let Checkpoint { meta, run } = checkpoint;
+        let mut plan = Plan::new(self, meta.endmembers)?;
+        let pixels = scene.pixels();
+        plan.weigh(meta.effective_bands / pixels.bands() as f64);
+        let expected = if meta.is_first { plan.first.as_ref() } else { Some(&plan.model) };
+        // Whether the start had been fitted is no setting.
+        let settings = svi::Settings { warm: run.head.settings.warm, ..plan.svi.clone() };
+        if expected != Some(&run.head.model) || settings != run.head.settings {
+            return Err(Error::Checkpoint(
+                "the checkpoint is of a run with other settings; give those that it began with"
+                    .into(),
+            ));
+        }
+        let device = self.open().await?;
+        self.tell(&Event::Device(device.info.clone()));
+        let stage = svi::Run::resume(&device, &pixels, run).await?;
+        Ok(Run {
+            of: self.clone(),
+            plan,
+            scene: scene.clone(),
+            pixels,
+            device: Arc::clone(&device),
+            stage: Some(stage),
+            is_first: meta.is_first,
+            elbo_with_brightness: meta.elbo_with_brightness,
+            found: None,
+            library: meta.library,
+            description: meta.description,
+            bands: meta.effective_bands,
+            laps: Laps::after(meta.seconds),
+        })
+    }
+}

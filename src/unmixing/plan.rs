@@ -1,0 +1,178 @@
+//! From settings to what the engine is told: every default and every rule, once.
+
+use super::Unmixing;
+use crate::convention::Convention;
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::setting;
+use crate::engine::layout::Params;
+use crate::engine::model::{BRIGHTNESS_SD, Family, Held, Model, Noise, VARIABILITY_SCALE};
+use crate::engine::pixels::Pixels;
+use crate::engine::svi;
+use crate::posterior::nested;
+use crate::search;
+use crate::settings::{Concentration, EffectiveBands, PosteriorKind, SearchBudget, Spectra};
+use crate::starts::Init;
+use crate::statistics::effective::{default_bands, independent_bands};
+
+/// Prior sd of the log concentration, where it is learned.
+const CONCENTRATION_SD: f64 = 1.0;
+
+/// Steps below which a search would cost far more than the fit.
+pub const WORTH_A_SEARCH: u32 = 1000;
+
+/// What a fit of K endmembers does.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    /// The model of the fit that is reported; the weight of its likelihood comes with the scene.
+    pub model: Model,
+    /// The model of the fit that finds the spectra first, where there is one.
+    pub first: Option<Model>,
+    pub svi: svi::Settings,
+    pub convention: Convention,
+    pub spectra: Spectra,
+    pub posterior: PosteriorKind,
+    /// The one start; none: a search finds it.
+    pub init: Option<Init>,
+    pub search: search::Settings,
+}
+
+impl Plan {
+    /// # Errors
+    ///
+    /// [`Error::Setting`] for settings that do not go together or lie outside of their range.
+    pub fn new(of: &Unmixing, endmembers: usize) -> Result<Self> {
+        let init = of.init.clone().or_else(|| of.is_quick().then_some(Init::Vca));
+        let spectra = spectra(of, init.as_ref())?;
+        let held = match spectra {
+            Spectra::Joint => Held::Nothing,
+            Spectra::First => Held::SpectraAndVariability,
+            Spectra::Given => Held::Spectra,
+        };
+        let model = Model { held, ..model(of, endmembers) };
+        svi::check(&model, &of.svi)?;
+        search::check(&of.search_settings())?;
+        // Spectra that come first, come from a fit with brightness.
+        let first = (spectra == Spectra::First).then(|| Model {
+            brightness: Some(BRIGHTNESS_SD),
+            held: Held::Nothing,
+            ..model.clone()
+        });
+        Ok(Plan {
+            first,
+            model,
+            spectra,
+            init,
+            svi: of.svi.clone(),
+            convention: convention(of)?,
+            posterior: of.posterior,
+            search: of.search_settings(),
+        })
+    }
+
+    /// The model that the search and the first steps have.
+    pub fn searched(&self) -> &Model {
+        self.first.as_ref().unwrap_or(&self.model)
+    }
+
+    /// Sizes of the largest run, with everything checked against so many pixels and bands.
+    pub fn sizes(&self, size: (usize, usize)) -> Result<Params> {
+        if self.posterior == PosteriorKind::Nested {
+            nested::check(&svi::params(&self.model, &self.svi, size)?)?;
+        }
+        svi::params(self.searched(), &self.svi, size)
+    }
+
+    /// Sets the weight of the likelihood.
+    pub fn weigh(&mut self, weight: f64) {
+        self.model.likelihood_weight = weight;
+        if let Some(first) = &mut self.first {
+            first.likelihood_weight = weight;
+        }
+    }
+}
+
+/// The convention that was asked for, or the one that a fit with or without brightness can tell.
+fn convention(of: &Unmixing) -> Result<Convention> {
+    match (of.convention, of.brightness) {
+        (Some(Convention::Peak), false) => Err(Error::setting(
+            setting::CONVENTION,
+            "peak",
+            "needs brightness: shares of peak-normalised spectra leave the brightness of a pixel open",
+        )),
+        (Some(Convention::Reflectance), _) | (None, false) => Ok(Convention::Reflectance),
+        (Some(Convention::Peak) | None, true) => Ok(Convention::Peak),
+    }
+}
+
+fn model(of: &Unmixing, endmembers: usize) -> Model {
+    let default = Model::new(endmembers);
+    // A pixel's own variances and shared covariances have no product form together.
+    let variability = of.variability.unwrap_or(of.noise != Noise::Covariance);
+    Model {
+        noise: of.noise,
+        concentration: match of.concentration {
+            Concentration::Given(alpha) => alpha,
+            Concentration::Sparse | Concentration::Learned => default.concentration,
+        },
+        concentration_sd: (of.concentration == Concentration::Learned).then_some(CONCENTRATION_SD),
+        brightness: of.brightness.then_some(BRIGHTNESS_SD),
+        variability: variability.then_some(VARIABILITY_SCALE),
+        family: of.family,
+        ..default
+    }
+}
+
+/// How spectra are found: without brightness they come first where a search finds them.
+fn spectra(of: &Unmixing, init: Option<&Init>) -> Result<Spectra> {
+    let given = matches!(init, Some(Init::Spectra(_)));
+    match (of.spectra, of.brightness) {
+        (Some(Spectra::First), true) => Err(Error::setting(
+            setting::SPECTRA,
+            "first",
+            "needs brightness off: it takes spectra from a fit with brightness to abundances without",
+        )),
+        (Some(Spectra::Given), _) if !given => Err(Error::option(
+            "spectra given",
+            "needs spectra to begin from; give them as the start",
+        )),
+        (Some(asked), _) => Ok(asked),
+        (None, false) if init.is_none() => Ok(Spectra::First),
+        (None, _) => Ok(Spectra::Joint),
+    }
+}
+
+/// How many bands count as independent evidence, and how that is known.
+pub(super) fn effective_bands(of: &Unmixing, pixels: &Pixels, k: usize) -> (f64, &'static str) {
+    let all = pixels.bands() as f64;
+    match of.effective_bands {
+        EffectiveBands::AtLeast16 if of.noise == Noise::Covariance => {
+            (all, "all: the covariance says how they err together")
+        }
+        EffectiveBands::AtLeast16 => default_bands(pixels.cube(), k),
+        EffectiveBands::Count(count) => (count.min(all), "as asked"),
+        EffectiveBands::All => (all, "all, as asked"),
+        EffectiveBands::Auto => {
+            (independent_bands(pixels.cube(), k), "from how residuals of adjacent bands correlate")
+        }
+    }
+}
+
+impl Unmixing {
+    /// Whether a fit is so short that nobody wants a search who does not say so.
+    fn is_quick(&self) -> bool {
+        self.svi.steps < WORTH_A_SEARCH && self.restarts.is_none() && self.budget.is_none()
+    }
+
+    fn search_settings(&self) -> search::Settings {
+        let default = search::Settings::default();
+        let (moves, seconds) = match self.budget {
+            Some(SearchBudget::Moves(moves)) => (moves, None),
+            Some(SearchBudget::Seconds(seconds)) => (default.moves, Some(seconds)),
+            None => (default.moves, None),
+        };
+        search::Settings { starts: self.restarts.unwrap_or(default.starts), moves, seconds }
+    }
+}
+
+/// The low-rank family with as many directions as docs/model.md has evidence for.
+pub(super) const LOW_RANK: Family = Family::LowRank { rank: 10 };

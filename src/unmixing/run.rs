@@ -1,0 +1,301 @@
+//! A fit that its caller drives, block by block.
+
+use std::sync::Arc;
+
+use super::plan::{Plan, effective_bands};
+use super::{Unmixing, chosen};
+use crate::engine::backend::{self, Device};
+use crate::engine::ground::clock::Instant;
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::interrupt::{Interrupted, unless};
+use crate::engine::guide::Guide;
+use crate::engine::pixels::Pixels;
+use crate::engine::svi::{self, Outcome, Progress, Stop};
+use crate::engine::wait::block_on;
+use crate::event::Event;
+use crate::fit::{Fit, Record};
+use crate::posterior::Posterior;
+use crate::posterior::nested::{self, Nested, SceneNormal};
+use crate::scene::Scene;
+use crate::search::{self, Found, spectra_first};
+use crate::settings::PosteriorKind;
+use crate::starts;
+
+/// A fit under way, from [`Unmixing::start`].
+///
+/// ```
+/// use unmixel::{Device, Unmixing, simulate};
+///
+/// # fn main() -> unmixel::Result<()> {
+/// let settings = simulate::Settings { rows: 12, cols: 15, bands: 20, ..Default::default() };
+/// let scene = simulate::simulate(&settings)?.scene("example")?;
+/// let mut run = Unmixing::new(3).steps(400).device(Device::cpu()).start(&scene)?;
+/// while let Some(progress) = run.advance()? {
+///     if progress.step >= 100 {
+///         break;
+///     }
+/// }
+/// let fit = run.finish()?;
+/// assert_eq!(fit.record().trace.len(), 100);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Run {
+    pub(super) of: Unmixing,
+    pub(super) plan: Plan,
+    pub(super) scene: Scene,
+    pub(super) pixels: Pixels,
+    pub(super) device: Arc<Device>,
+    /// The run of the engine; none between two of them.
+    pub(super) stage: Option<svi::Run>,
+    /// Whether the stage is the fit that finds the spectra first.
+    pub(super) is_first: bool,
+    /// ELBO a pixel of the fit that found the spectra first, nats.
+    pub(super) elbo_with_brightness: Option<f64>,
+    pub(super) found: Option<Found>,
+    pub(super) library: Option<Vec<usize>>,
+    pub(super) description: String,
+    pub(super) bands: f64,
+    pub(super) laps: Laps,
+}
+
+/// Seconds that stages took, in order.
+#[derive(Debug)]
+pub(super) struct Laps {
+    since: Instant,
+    pub(super) seconds: Vec<(String, f64)>,
+}
+
+impl Laps {
+    /// Stages that go on from earlier ones.
+    pub(super) fn after(seconds: Vec<(String, f64)>) -> Self {
+        Laps { since: Instant::now(), seconds }
+    }
+
+    fn lap(&mut self, stage: &str) {
+        self.seconds.push((stage.to_owned(), self.since.elapsed().as_secs_f64()));
+        self.since = Instant::now();
+    }
+}
+
+impl Run {
+    pub(super) async fn start(of: &Unmixing, scene: &Scene, endmembers: usize) -> Result<Self> {
+        // Before sizes are computed from it: they would not hold just any number.
+        starts::check_count(scene.cube(), endmembers)?;
+        let mut plan = Plan::new(of, endmembers)?;
+        let mut laps = Laps::after(Vec::new());
+        let sizes = plan.sizes((scene.cube().pixels(), scene.cube().bands()))?;
+        let device = of.open().await?;
+        backend::check_memory(&device, &sizes)?;
+        of.tell(&Event::Device(device.info.clone()));
+        let pixels = scene.pixels();
+        let mut library = None;
+        let stop = || of.is_interrupted();
+        let start = match plan.init.take() {
+            None => None,
+            Some(init) => {
+                let (shared, seed) = (scene.clone(), of.svi.seed);
+                let (init, taken) =
+                    unless(&stop, move |_| chosen(init, &shared, endmembers, seed))?;
+                if let Some((chosen, count)) = taken {
+                    of.tell(&Event::Library { chosen: chosen.clone(), of: count });
+                    library = Some(chosen);
+                }
+                let bright = plan.searched().brightness.is_some();
+                let cube = Arc::clone(pixels.cube());
+                let start =
+                    move |_: Interrupted| starts::start(&cube, endmembers, &init, bright, seed);
+                Some(unless(&stop, start)?)
+            }
+        };
+        laps.lap("start");
+        let shared = (of.clone(), pixels.clone());
+        let (bands, reason) = unless(&stop, move |_| {
+            let (of, pixels) = shared;
+            Ok(effective_bands(&of, &pixels, endmembers))
+        })?;
+        of.tell(&Event::EffectiveBands { counted: bands, bands: pixels.bands(), reason });
+        plan.weigh(bands / pixels.bands() as f64);
+        laps.lap("effective bands");
+        let (guide, description, found) = match start {
+            Some(start) => {
+                let (model, endmembers) = (plan.searched(), start.endmembers);
+                let guide = starts::begin(model, &plan.svi, &pixels, endmembers)?;
+                (guide, start.description, None)
+            }
+            None => {
+                let found = search(of, &plan, &device, &pixels).await?;
+                (found.guide.clone(), found.description.clone(), Some(found))
+            }
+        };
+        of.tell(&Event::Start(description.clone()));
+        laps.lap("search");
+        // Who asks for all steps gets them, from the full rate.
+        let warm = plan.svi.early_stop && found.as_ref().is_some_and(|found| found.fitted);
+        let settings = svi::Settings { warm, ..plan.svi.clone() };
+        let stage = svi::Run::open(&device, &settings, &pixels, guide).await?;
+        laps.lap("open device");
+        Ok(Run {
+            of: of.clone(),
+            is_first: plan.first.is_some(),
+            plan,
+            scene: scene.clone(),
+            pixels,
+            device,
+            stage: Some(stage),
+            elbo_with_brightness: None,
+            found,
+            library,
+            description,
+            bands,
+            laps,
+        })
+    }
+
+    /// Does the next block of steps; none once the fit has ended, by its rule, its ceiling or an interrupt.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::DeviceLost`] when the device fails, [`crate::Error::Fit`] when no step is finite.
+    pub fn advance(&mut self) -> Result<Option<Progress>> {
+        block_on(self.advance_async())
+    }
+
+    /// [`Run::advance`] for programs that must not block.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::advance`].
+    pub async fn advance_async(&mut self) -> Result<Option<Progress>> {
+        loop {
+            let of = &self.of;
+            let Some(stage) = &mut self.stage else { return Ok(None) };
+            if let Some(progress) = stage.advance(&|| of.is_interrupted()).await? {
+                self.of.tell(&Event::Progress(progress.clone()));
+                return Ok(Some(progress));
+            }
+            if !self.is_first || self.of.is_interrupted() {
+                return Ok(None);
+            }
+            self.hold_spectra().await?;
+        }
+    }
+
+    /// Goes on from the fit with brightness to the one without.
+    async fn hold_spectra(&mut self) -> Result<()> {
+        let shaded = self.end_stage().await?;
+        self.tell_fitted(&shaded);
+        self.of.tell(&Event::SpectraHeld);
+        self.elbo_with_brightness = shaded.elbo();
+        let settings = svi::Settings { warm: false, ..self.plan.svi.clone() };
+        let guide = spectra_first::begin(&self.plan.model, &settings, &self.pixels, &shaded.guide)?;
+        let stage = svi::Run::open(&self.device, &settings, &self.pixels, guide).await?;
+        self.stage = Some(stage);
+        self.is_first = false;
+        self.laps.lap("spectra");
+        Ok(())
+    }
+
+    async fn end_stage(&mut self) -> Result<Outcome> {
+        match self.stage.take() {
+            Some(stage) => stage.finish().await,
+            None => Err(Error::Fit("a run that failed has nothing to go on with".into())),
+        }
+    }
+
+    fn tell_fitted(&self, outcome: &Outcome) {
+        self.of.tell(&Event::Fitted {
+            steps: outcome.trace.len() as u32,
+            ceiling: self.plan.svi.steps,
+            seconds: outcome.seconds.1,
+            elbo: outcome.elbo(),
+            stop: outcome.stop,
+            skipped: outcome.skipped,
+        });
+    }
+
+    /// Ends the fit where it is and gives its result.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::DeviceLost`] when the device fails, [`crate::Error::Fit`] when there is nothing finite.
+    pub fn finish(self) -> Result<Fit> {
+        block_on(self.finish_async())
+    }
+
+    /// [`Run::finish`] for programs that must not block.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::finish`].
+    pub async fn finish_async(mut self) -> Result<Fit> {
+        if self.is_first {
+            // Stopped before its spectra were held: the rest begins from them as they are.
+            self.hold_spectra().await?;
+        }
+        let outcome = self.end_stage().await?;
+        self.tell_fitted(&outcome);
+        self.laps.lap("steps");
+        let nested = match self.plan.posterior {
+            PosteriorKind::Guide => None,
+            PosteriorKind::Nested => self.nested(&outcome.guide)?,
+        };
+        let (nested, normal) = nested.unzip();
+        let posterior_kind =
+            if nested.is_some() { PosteriorKind::Nested } else { PosteriorKind::Guide };
+        let interrupted =
+            outcome.stop == Stop::Interrupted || posterior_kind != self.plan.posterior;
+        // An interrupted run reports what there is.
+        let posterior = nested
+            .unwrap_or_else(|| Posterior::new(&outcome.guide, &self.pixels, self.plan.convention));
+        self.laps.lap("posterior");
+        let record = Record {
+            model: self.plan.model,
+            svi: self.plan.svi,
+            spectra: self.plan.spectra,
+            posterior: posterior_kind,
+            effective_bands: self.bands,
+            start: self.description,
+            device: self.device.info.clone(),
+            trace: outcome.trace,
+            stop: outcome.stop,
+            skipped: outcome.skipped,
+            interrupted,
+            elbo_with_brightness: self.elbo_with_brightness,
+            library: self.library,
+            order: (0..outcome.guide.k()).collect(),
+            seconds: self.laps.seconds,
+        };
+        let fit = Fit::new(self.scene, outcome.guide, &self.pixels, posterior, record, self.found);
+        Ok(fit.with_scene_normal(normal))
+    }
+
+    /// The nested posterior of a fit; none when interrupted.
+    fn nested(&self, guide: &Guide) -> Result<Option<(Posterior, SceneNormal)>> {
+        let stop = || self.of.is_interrupted();
+        self.of.tell(&Event::Nesting);
+        let Some(nested) = Nested::new(guide, &self.pixels, &stop)? else { return Ok(None) };
+        let taken = &nested.steps[..nested.steps.len() - 1];
+        self.of.tell(&Event::Nested {
+            steps: taken.len(),
+            moved: taken.iter().sum(),
+            settled: nested.settled(),
+            draws: nested::SCENES * nested::PER_SCENE,
+        });
+        let posterior = Posterior::nested(&nested, self.plan.convention, &stop);
+        Ok(posterior.map(|posterior| (posterior, nested.scene())))
+    }
+}
+
+async fn search(of: &Unmixing, plan: &Plan, device: &Device, pixels: &Pixels) -> Result<Found> {
+    of.tell(&Event::Searching(plan.search.clone()));
+    let observe = |event: &search::Event| of.tell(&Event::Search(event.clone()));
+    let stop = || of.is_interrupted();
+    let (model, settings) = (plan.searched(), &plan.svi);
+    let found =
+        search::search(device, model, settings, &plan.search, pixels, &observe, &stop).await?;
+    if found.pixels < pixels.count() {
+        of.tell(&Event::SearchedPart { pixels: found.pixels, of: pixels.count() });
+    }
+    Ok(found)
+}
