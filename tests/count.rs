@@ -23,6 +23,7 @@ fn row(cube: Cube) -> Scene {
         file_bands: bands,
         cube: cube.into(),
         places: (0..pixels as u32).collect(),
+        georeference: None,
         scaling: Scaling { gain: 1.0, offset: 0.0, rule: String::new() },
         notes: Vec::new(),
     };

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use unmixel::results::Format;
 
 pub use super::layout::LayoutArgs;
 pub use super::values::{Concentration, EffectiveBands, Endmembers, SearchArg};
@@ -56,8 +57,9 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "Files:
-  MATLAB v4 and v5, NPY and NPZ (3-D arrays, or bands x pixels with their rows and columns),
-  ENVI (give the header or the data). What was taken of the file, and why, is told.
+  MATLAB v4 to v7.3, NPY and NPZ (3-D arrays, or bands x pixels with their rows and columns),
+  ENVI (give the header or the data), GeoTIFF and BigTIFF, HDF5 and NetCDF-4 (EMIT L2A, PRISMA,
+  NEON, or any array). What was taken of the file, and why, is told.
 
 Writes to the folder:
   abundance_NAME.png        mean abundance of each endmember, on a fixed scale from 0 to 1
@@ -66,13 +68,16 @@ Writes to the folder:
   endmembers.png, .csv      spectra with 90 % intervals
   residual.png, elbo.png    what the fit leaves, and how it went
   abundance_mean.npy, abundance_sd.npy    (rows, columns, endmembers), float32
+  abundance_mean.tif, abundance_sd.tif, residual.tif, brightness.tif
+                            GeoTIFF, where the scene has a place on earth or --format geotiff
+  *.img, *.sli with *.hdr   with --format envi; unmixing.nc with --format netcdf
   report.json               settings, seed, device, ELBO, times, scores
   truth_NAME.png            with --truth: truth, estimate and difference
 
 Ctrl-C ends the fit and writes what there is (exit code 130).
 Exit code 2: bad input; 1: a failure.")]
 pub struct FitArgs {
-    /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
+    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5 or NetCDF-4
     pub scene: PathBuf,
     /// Number of endmembers K, at most the bands and the pixels in use; or auto, as `unmixel count`
     /// says
@@ -104,6 +109,13 @@ pub struct RunArgs {
     /// Write into a folder that has files in it
     #[arg(long)]
     pub force: bool,
+    /// Spectra of known materials (.csv, ENVI library, .mat, .npz): each endmember is told the nearest
+    #[arg(long, value_name = "FILE")]
+    pub library: Option<PathBuf>,
+    /// What the results are written as [default: png,npy; and geotiff where the scene has a place on
+    /// earth]; the table of endmembers and the report are always written
+    #[arg(long, value_enum, value_name = "A,B,...", value_delimiter = ',')]
+    pub format: Vec<FormatArg>,
     /// auto (a hardware GPU if there is one, else the CPU), cpu, gpu, or part of a device's name
     #[arg(long, default_value = "auto")]
     pub device: String,
@@ -190,6 +202,27 @@ pub struct RunArgs {
     /// learn [default: 0.2 K]
     #[arg(long, value_name = "ALPHA|learn", allow_negative_numbers = true)]
     pub concentration: Option<Concentration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    Png,
+    Npy,
+    Envi,
+    Geotiff,
+    Netcdf,
+}
+
+impl From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Png => Format::Png,
+            FormatArg::Npy => Format::Npy,
+            FormatArg::Envi => Format::Envi,
+            FormatArg::Geotiff => Format::GeoTiff,
+            FormatArg::Netcdf => Format::NetCdf,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -356,7 +389,7 @@ pub struct CalibrateArgs {
 #[derive(Debug, Args)]
 #[command(after_long_help = "Writes count.json and count.png to --out, where that is given.")]
 pub struct CountArgs {
-    /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
+    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5 or NetCDF-4
     pub scene: PathBuf,
     /// Folder for count.json and count.png
     #[arg(short, long, value_name = "FOLDER")]
@@ -387,7 +420,7 @@ Writes to the folder:
   fit/                              all results of the fit"
 )]
 pub struct CompareArgs {
-    /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
+    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5 or NetCDF-4
     pub scene: PathBuf,
     /// Number of endmembers K: that of the truth
     #[arg(short = 'k', long, value_name = "K", allow_negative_numbers = true)]

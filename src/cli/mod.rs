@@ -17,6 +17,7 @@ mod args;
 mod commands;
 mod flags;
 mod layout;
+mod materials;
 mod options;
 mod progress;
 mod run;

@@ -56,6 +56,9 @@ fn open_fields(fields: &Fields, data_path: &Path) -> Result<Strided> {
     header.good_bands = fields.good_bands(bands, notes);
     header.stated_scale = fields.scale(bands, notes);
     let order = fields.order()?;
+    let (place, note) = super::envi_place::read(|key| fields.get(key));
+    header.georeference = place;
+    notes.extend(note);
     header.format = format!("ENVI {}", order.name());
     let numbers = fields.numbers(data_path, [header.rows, header.cols, bands], notes)?;
     if numbers.kind().size() == 1 && matches!(bands, 3 | 4) && header.wavelengths.is_none() {

@@ -148,7 +148,6 @@ pub(crate) use decode;
 
 impl Numbers {
     /// Numbers in memory, for readers that unpack by themselves.
-    #[allow(dead_code, reason = "readers that come with other formats use it")]
     pub(crate) fn owned(bytes: Vec<u8>, kind: Kind, big_endian: bool) -> Self {
         Numbers { bytes: Bytes::Owned(Arc::new(bytes)), kind, big_endian }
     }

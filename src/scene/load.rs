@@ -119,6 +119,7 @@ pub fn load(source: &mut dyn CubeSource, name: &str, options: &LoadOptions) -> R
         file_bands: header.bands,
         cube: Arc::new(cube),
         places,
+        georeference: header.georeference,
         scaling,
         notes,
     })

@@ -10,6 +10,7 @@ pub use crate::engine::pixels::Cube;
 use crate::engine::pixels::Pixels;
 
 mod bands;
+mod georeference;
 mod grow;
 mod image;
 mod limits;
@@ -26,6 +27,7 @@ mod water;
 mod wavelengths;
 mod window;
 
+pub use georeference::{Crs, Georeference, Lookup};
 pub(crate) use grow::{grow, grow_pages};
 pub(crate) use image::layer;
 pub use image::to_image;
@@ -87,6 +89,8 @@ pub struct SceneParts {
     pub cube: Arc<Cube>,
     /// For each valid pixel its place `row * cols + col` in the image, (N), ascending.
     pub places: Vec<u32>,
+    /// Where the image lies on earth, where that is known.
+    pub georeference: Option<Georeference>,
     /// How values became reflectance.
     pub scaling: Scaling,
     /// What was done to the data on the way in, one sentence each, for the screen and the report.
@@ -164,6 +168,11 @@ impl Scene {
         &self.parts.places
     }
 
+    /// Where the image lies on earth, where that is known.
+    pub fn georeference(&self) -> Option<&Georeference> {
+        self.parts.georeference.as_ref()
+    }
+
     /// How values became reflectance.
     pub fn scaling(&self) -> &Scaling {
         &self.parts.scaling
@@ -209,6 +218,7 @@ mod tests {
             file_bands: 4,
             cube: Arc::new(cube),
             places: vec![0, 2, 3, 4, 5],
+            georeference: None,
             scaling: Scaling { gain: 1.0, offset: 0.0, rule: String::new() },
             notes: Vec::new(),
         }

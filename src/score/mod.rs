@@ -2,6 +2,7 @@
 //! of endmembers that both need.
 
 pub mod calibration;
+pub mod nearest;
 mod reference;
 
 use crate::engine::ground::error::{Error, Result};

@@ -310,6 +310,7 @@ fn geometry(
             .map(|index| Band { index, wavelength: None, fwhm: None })
             .collect(),
         places: valid,
+        georeference: None,
         scaling: Scaling { gain: 1.0, offset: 0.0, rule: String::new() },
         notes: Vec::new(),
     })
