@@ -17,6 +17,13 @@ pub enum Event {
     Counted(Evidence),
     /// The device was chosen.
     Device(DeviceInfo),
+    /// The device, which nobody asked for by name, cannot do the work; it begins again on the CPU.
+    DeviceGivenUp {
+        /// Its name.
+        name: String,
+        /// What happened.
+        reason: String,
+    },
     /// How many bands count as independent evidence.
     EffectiveBands {
         /// That number.
@@ -96,6 +103,9 @@ impl fmt::Display for Event {
             Event::Device(info) => {
                 let name = [&*info.name, &info.driver].join(" ");
                 write!(f, "device: {} ({})", name.trim_end(), info.reason)
+            }
+            Event::DeviceGivenUp { name, reason } => {
+                write!(f, "{name} cannot go on ({reason}); the CPU does it from the beginning")
             }
             Event::EffectiveBands { counted, bands, reason } => {
                 write!(f, "effective bands: {counted:.1} of {bands} ({reason})")

@@ -1,6 +1,7 @@
 //! The number of endmembers, on scenes where it is known.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use unmixel::Unmixing;
 use unmixel::count::{Count, Evidence, MOST_PIXELS, count, evidence};
 use unmixel::engine::backend::{Choice, device};
 use unmixel::engine::wait::block_on;
@@ -121,7 +122,8 @@ fn odd_scenes_have_a_defined_answer() {
 
 fn fits(cube: &Cube, interrupted: &(dyn Fn() -> bool + Sync)) -> Vec<Evidence> {
     let cpu = device::choose(&Choice::Cpu).unwrap();
-    block_on(evidence(&cpu, cube, 0, &|_| (), interrupted)).unwrap()
+    let model = |k| Unmixing::auto().model(k).map(|(model, _)| model);
+    block_on(evidence(&cpu, &model, cube, 0, &|_| (), interrupted)).unwrap()
 }
 
 #[test]

@@ -129,6 +129,27 @@ fn the_running_sum_is_that_of_all_pixels() {
     assert!(apart(&rank_sum(&problem.params, &locals), &found) < 1e-5);
 }
 
+/// What a run leaves another one can begin with: the sum of its own pixels is in it.
+#[test]
+fn a_fitted_guide_has_the_sum_of_its_pixels() {
+    let problem = problem(Family::LowRank { rank: 6 });
+    let (cpu, settings) =
+        (device::cpu("a test"), Settings { steps: 60, ..problem.settings.clone() });
+    let fit = |guide: Guide| {
+        let run = svi::fit(&cpu, &settings, &problem.pixels(), guide, &mut |_| (), &|| false);
+        block_on(run).unwrap().guide
+    };
+    let first = fit(problem.guide.clone());
+    let second = fit(first.clone());
+    assert!(second.visits > 1.9 * first.visits, "{} {}", first.visits, second.visits);
+    for guide in [&first, &second] {
+        let sum = rank_sum(&guide.params, &side_by_side(&guide.params, &guide.locals));
+        // 120 steps at the most, a rounding each: as above.
+        assert!(apart(&sum, &guide.rank_sum) < 1e-5, "{}", apart(&sum, &guide.rank_sum));
+        assert!(apart(&sum, &problem.guide.rank_sum) > 1e-3, "the sum went nowhere");
+    }
+}
+
 /// The highest rank: the inverse times the matrix, and the shader, whose memory it fills.
 #[test]
 fn the_largest_matrix_is_inverted() {

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use ndarray::ArrayView1;
 use unmixel::Error;
 use unmixel::engine::backend::{Choice, Device, device};
 use unmixel::engine::model::{Family, Model};
@@ -48,6 +49,15 @@ fn run(pixels: &Pixels, k: usize, settings: &Settings, observe: &(dyn Fn(&Event)
     block_on(search::search(&cpu(), &model(k), &fit, settings, pixels, observe, &|| false)).unwrap()
 }
 
+fn correlation(a: ArrayView1<f32>, b: ArrayView1<f32>) -> f64 {
+    let centred = |x: ArrayView1<f32>| {
+        let x = x.mapv(f64::from);
+        &x - x.mean().unwrap()
+    };
+    let (a, b) = (centred(a), centred(b));
+    a.dot(&b) / (a.dot(&a) * b.dot(&b)).sqrt()
+}
+
 #[test]
 fn it_finds_what_single_starts_miss_and_keeps_its_word_on_cost() {
     let simulation = hard();
@@ -84,7 +94,16 @@ fn it_finds_what_single_starts_miss_and_keeps_its_word_on_cost() {
         assert!(best.elbo.unwrap() > row.elbo.unwrap() - 0.003 * row.elbo.unwrap().abs());
     }
     assert!(found.agreement.0 >= 1 && found.agreement.1 == 5);
-    assert_eq!(found.modes[0].abundances.as_ref().unwrap().dim(), (scene.places().len(), 4));
+    let abundances = found.modes[0].abundances.as_ref().unwrap();
+    assert_eq!(abundances.dim(), (scene.places().len(), 4));
+    // Maps follow the scene, not the search's order of its pixels, in which they would say nothing.
+    let truth = simulation.abundances.to_shape((1600, 4)).unwrap();
+    let pairs =
+        match_spectra(simulation.endmembers.view(), found.modes[0].endmembers.view()).unwrap();
+    for (k, &(at, _)) in pairs.iter().enumerate() {
+        let found = correlation(truth.column(k), abundances.column(at));
+        assert!(found > 0.8, "endmember {k}: {found}");
+    }
     assert!(found.fitted, "the guide goes on as it stands");
 }
 

@@ -16,9 +16,10 @@ use crate::engine::ground::clock::Instant;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::setting;
 use crate::engine::layout::{Params, TRACE_LEN};
-use crate::engine::model::{BRIGHTNESS_SD, EFFECTIVE_BANDS, Family, Model, VARIABILITY_SCALE};
+use crate::engine::model::{EFFECTIVE_BANDS, Model};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::{self, Before, Settings};
+use crate::unmixing::Unmixing;
 use cost::Cost;
 use scenes::Start;
 
@@ -49,19 +50,14 @@ const COPY_BYTES: (usize, usize) = (1 << 20, 256 << 20);
 /// The models that are timed: mean-field and one draw with nothing else, and what `unmixel fit` does.
 const MODELS: [&str; 2] = ["plain", "default"];
 
-fn model_of(name: &str, scene: &Standard) -> (Model, usize) {
+fn model_of(name: &str, scene: &Standard) -> Result<(Model, usize)> {
     let plain = Model::new(scene.endmembers);
     if name == "plain" {
-        return (plain, 1);
+        return Ok((plain, 1));
     }
-    let model = Model {
-        brightness: Some(BRIGHTNESS_SD),
-        variability: Some(VARIABILITY_SCALE),
-        likelihood_weight: (EFFECTIVE_BANDS / scene.bands as f64).min(1.0),
-        family: Family::FullRank,
-        ..plain
-    };
-    (model, 2)
+    let (model, settings) = Unmixing::new(scene.endmembers).model(scene.endmembers)?;
+    let likelihood_weight = (EFFECTIVE_BANDS / scene.bands as f64).min(1.0);
+    Ok((Model { likelihood_weight, ..model }, settings.particles))
 }
 
 /// Measures every scene with every model on every device. `tell` hears how far it is; where
@@ -109,7 +105,7 @@ pub async fn run(
         };
         let copy_at = copies.iter().position(|&bytes| bytes == copy_bytes(scene));
         for name in MODELS {
-            let (model, particles) = model_of(name, scene);
+            let (model, particles) = model_of(name, scene)?;
             for ((device, ceilings), out) in devices.iter().zip(&reached).zip(&mut report.devices) {
                 if out.failure.is_some() {
                     continue;
@@ -291,7 +287,7 @@ mod tests {
     fn every_pass_of_the_standard_models_has_a_cost() {
         for scene in &SCENES {
             for name in MODELS {
-                let (model, particles) = model_of(name, scene);
+                let (model, particles) = model_of(name, scene).unwrap();
                 let sizes =
                     Params::new(&model, scene.pixels, scene.bands, scene.batch, particles, 0)
                         .unwrap();

@@ -34,7 +34,8 @@ pub enum Command {
     /// Score the results of a fit against a truth
     Score(ScoreArgs),
     /// Estimate how many endmembers a scene has
-    Rank(RankArgs),
+    #[command(visible_alias = "rank")]
+    Count(CountArgs),
     /// Compare a fit with the usual methods on a scene whose truth is known
     Compare(CompareArgs),
     /// Simulate scenes, fit them, and report how many truths lie inside posterior intervals
@@ -66,7 +67,7 @@ Ctrl-C ends the fit and writes what there is (exit code 130). Exit code 2: bad i
 pub struct FitArgs {
     /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
     pub scene: PathBuf,
-    /// Number of endmembers K, at most the bands and the pixels in use; or auto, as `unmixel rank` says
+    /// Number of endmembers K, at most the bands and the pixels in use; or auto, as `unmixel count` says
     #[arg(short = 'k', long, value_name = "K|auto", allow_negative_numbers = true)]
     pub endmembers: Endmembers,
     #[command(flatten)]
@@ -324,11 +325,11 @@ pub struct CalibrateArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_long_help = "Writes rank.json and rank.png to --out, where that is given.")]
-pub struct RankArgs {
+#[command(after_long_help = "Writes count.json and count.png to --out, where that is given.")]
+pub struct CountArgs {
     /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
     pub scene: PathBuf,
-    /// Folder for rank.json and rank.png
+    /// Folder for count.json and count.png
     #[arg(short, long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
     /// Write into a folder that has files in it

@@ -15,6 +15,7 @@ macro_rules! tell {
 
 mod args;
 mod commands;
+mod flags;
 mod layout;
 mod options;
 mod progress;
@@ -35,7 +36,7 @@ use unmixel::Result;
 
 use args::{Arguments, Command};
 use commands::{
-    bench, calibrate, compare, completions, demo, devices, fit, info, rank, score, simulate,
+    bench, calibrate, compare, completions, count, demo, devices, fit, info, score, simulate,
 };
 
 /// Exit code for input that cannot be used.
@@ -65,7 +66,7 @@ pub fn main() -> ExitCode {
         Command::Simulate(args) => simulate::run(&args),
         Command::Calibrate(args) => calibrate::run(&args, &interruption()),
         Command::Score(args) => score::run(&args),
-        Command::Rank(args) => rank::run(&args, &interruption()),
+        Command::Count(args) => count::run(&args, &interruption()),
         Command::Compare(args) => compare::run(&args, &interruption()),
         Command::Bench(args) => bench::run(&args, &interruption()),
         Command::Devices(args) => devices::run(&args),
@@ -75,11 +76,14 @@ pub fn main() -> ExitCode {
         Ok(Done::Whole) => ExitCode::SUCCESS,
         Ok(Done::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(error) if interrupted() => {
-            complain(&format!("interrupted before there was a result to write: {error}"));
+            complain(&format!(
+                "interrupted before there was a result to write: {}",
+                flags::sentence(&error)
+            ));
             ExitCode::from(INTERRUPTED)
         }
         Err(error) => {
-            complain(&error.to_string());
+            complain(&flags::sentence(&error));
             if error.is_bad_input() { ExitCode::from(BAD_INPUT) } else { ExitCode::FAILURE }
         }
     }

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use unmixel::engine::backend::{Choice, device};
 use unmixel::engine::model::Family;
 use unmixel::{
     Concentration, Convention, EffectiveBands, Error, Noise, PosteriorKind, Result, SearchBudget,
@@ -21,11 +20,10 @@ pub fn unmixing(
     unmixing: Unmixing,
     interrupted: &Arc<AtomicBool>,
 ) -> Result<Unmixing> {
-    let device = device::choose(&args.device.parse::<Choice>()?)?;
     let display = Mutex::new(Display::new());
     let stop = Arc::clone(interrupted);
     Ok(settings(args, unmixing)?
-        .device(device)
+        .on(args.device.parse()?)
         .stop_when(move || stop.load(Ordering::Relaxed))
         .on_event(move |event| {
             if let Ok(mut display) = display.lock() {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::engine::backend::{Device, each};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::{Interrupted, unless};
-use crate::engine::model::{BRIGHTNESS_SD, Family, Model, VARIABILITY_SCALE};
+use crate::engine::model::Model;
 use crate::engine::pixels::Pixels;
 use crate::engine::svi;
 use crate::scene::Cube;
@@ -42,6 +42,9 @@ pub const MOST: usize = 30;
 /// count fewer bands.
 const DIRECTIONS: usize = 10;
 
+/// The model of so many endmembers; the weight of its likelihood is the evidence's own.
+pub type ModelOf<'a> = &'a (dyn Fn(usize) -> Result<Model> + Sync);
+
 /// Fits with 1, 2, 3, ... endmembers until three numbers in a row are worse than the best. `observe` is
 /// told each number; `interrupted` ends with what there is.
 ///
@@ -50,6 +53,7 @@ const DIRECTIONS: usize = 10;
 /// As [`crate::starts`], and what devices refuse; a fit that fails is no error.
 pub async fn evidence(
     device: &Device,
+    model: ModelOf<'_>,
     cube: &Cube,
     seed: u64,
     observe: &(dyn Fn(&Evidence) + Sync),
@@ -74,7 +78,8 @@ pub async fn evidence(
             break;
         }
         let of = async |(k, starts): (usize, Vec<Proposal>)| -> Result<Evidence> {
-            let elbo = best_of(device, &part, starts, k, weight, seed, interrupted).await?;
+            let model = Model { likelihood_weight: weight, ..model(k)? };
+            let elbo = best_of(device, &part, starts, &model, seed, interrupted).await?;
             Ok(Evidence { endmembers: k, elbo })
         };
         let mut numbers = Vec::new();
@@ -115,21 +120,13 @@ async fn best_of(
     device: &Device,
     pixels: &Pixels,
     starts: Vec<Proposal>,
-    k: usize,
-    likelihood_weight: f64,
+    model: &Model,
     seed: u64,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<f64>> {
-    let model = Model {
-        brightness: Some(BRIGHTNESS_SD),
-        variability: Some(VARIABILITY_SCALE),
-        family: Family::FullRank,
-        likelihood_weight,
-        ..Model::new(k)
-    };
     let settings = svi::Settings { steps: STEPS, early_stop: false, seed, ..Default::default() };
     let fit = async |endmembers| -> Result<Option<f64>> {
-        let guide = starts::begin(&model, &settings, pixels, endmembers)?;
+        let guide = starts::begin(model, &settings, pixels, endmembers)?;
         let fit = svi::fit(device, &settings, pixels, guide, &mut |_| (), interrupted).await?;
         Ok(fit.elbo())
     };

@@ -1,6 +1,7 @@
 //! From a scene to a fit: settings, with every default and every rule, and the run that they give.
 
 mod checkpoint;
+mod fallback;
 mod plan;
 mod run;
 
@@ -15,7 +16,7 @@ use crate::count::{self, Count};
 use crate::engine::backend::{Choice, Device, device};
 use crate::engine::ground::error::Result;
 use crate::engine::ground::interrupt::unless;
-use crate::engine::model::{Family, Noise};
+use crate::engine::model::{Family, Model, Noise};
 use crate::engine::svi;
 use crate::engine::wait::block_on;
 use crate::event::Event;
@@ -59,9 +60,16 @@ pub struct Unmixing {
     budget: Option<SearchBudget>,
     convention: Option<Convention>,
     svi: svi::Settings,
-    device: Option<Arc<Device>>,
+    device: Wanted,
     listener: Option<Listener>,
     interrupted: Option<Asked>,
+}
+
+/// The device of a fit.
+#[derive(Debug, Clone)]
+enum Wanted {
+    Choice(Choice),
+    This(Arc<Device>),
 }
 
 impl Unmixing {
@@ -82,7 +90,7 @@ impl Unmixing {
             budget: None,
             convention: None,
             svi: svi::Settings::default(),
-            device: None,
+            device: Wanted::Choice(Choice::Auto),
             listener: None,
             interrupted: None,
         }
@@ -197,9 +205,15 @@ impl Unmixing {
         self
     }
 
-    /// Where the fit runs. Default: a hardware GPU if there is one, else the CPU.
+    /// Runs the fit on this device and no other.
     pub fn device(self, device: impl Into<Arc<Device>>) -> Self {
-        Unmixing { device: Some(device.into()), ..self }
+        Unmixing { device: Wanted::This(device.into()), ..self }
+    }
+
+    /// Where the fit runs. Default: [`Choice::Auto`], a hardware GPU if there is one, else the CPU; a GPU that is then
+    /// too small for the scene, or is lost while it works, is told, and the fit begins again on the CPU.
+    pub fn on(self, choice: Choice) -> Self {
+        Unmixing { device: Wanted::Choice(choice), ..self }
     }
 
     /// Is told what happens, from any thread.
@@ -210,6 +224,17 @@ impl Unmixing {
     /// Is asked many times a second, from any thread, whether to stop. A fit that is stopped gives what there is.
     pub fn stop_when(self, interrupted: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Unmixing { interrupted: Some(Arc::new(interrupted)), ..self }
+    }
+
+    /// The model and the settings that the engine is given for K endmembers; all bands count in it, as how many
+    /// do depends on the scene.
+    ///
+    /// # Errors
+    ///
+    /// As [`Unmixing::check`].
+    pub fn model(&self, endmembers: usize) -> Result<(Model, svi::Settings)> {
+        let plan = plan::Plan::new(self, endmembers)?;
+        Ok((plan.model, plan.svi))
     }
 
     /// Refuses settings that no scene could be fitted with, before one is read.
@@ -242,6 +267,15 @@ impl Unmixing {
     ///
     /// As [`Unmixing::fit`].
     pub async fn fit_async(&self, scene: &Scene) -> Result<Fit> {
+        if !matches!(self.device, Wanted::Choice(Choice::Auto)) {
+            return self.fit_once(scene).await;
+        }
+        let tell = |event: &Event| self.tell(event);
+        let work = async |device: Arc<Device>| self.clone().device(device).fit_once(scene).await;
+        fallback::or_on_cpu(self.open().await?, &tell, work).await
+    }
+
+    async fn fit_once(&self, scene: &Scene) -> Result<Fit> {
         let mut run = self.start_async(scene).await?;
         while run.advance_async().await?.is_some() {}
         run.finish_async().await
@@ -285,15 +319,19 @@ impl Unmixing {
         let device = self.open().await?;
         self.tell(&Event::Counting);
         let told = |one: &count::Evidence| self.tell(&Event::Counted(one.clone()));
-        let cube = scene.cube();
-        let found = count::evidence(&device, cube, self.svi.seed, &told, &stop).await?;
+        // Without a search spectra do not come first, and brightness tells shade from materials.
+        let counted =
+            self.clone().brightness(true).spectra(Spectra::Joint).family(Family::FullRank);
+        let model = |k| counted.model(k).map(|(model, _)| model);
+        let (cube, seed) = (scene.cube(), self.svi.seed);
+        let found = count::evidence(&device, &model, cube, seed, &told, &stop).await?;
         Ok(moments.with_evidence(found))
     }
 
     async fn open(&self) -> Result<Arc<Device>> {
         match &self.device {
-            Some(device) => Ok(Arc::clone(device)),
-            None => Ok(Arc::new(device::choose_async(&Choice::Auto).await?)),
+            Wanted::This(device) => Ok(Arc::clone(device)),
+            Wanted::Choice(choice) => Ok(Arc::new(device::choose_async(choice).await?)),
         }
     }
 

@@ -16,10 +16,10 @@ fn rank_says_how_many_and_fit_takes_it() {
     bench.ok("simulate --out s --rows 20 --cols 21 --bands 20 --noise 0.004 -k 3");
     let ran = bench.ok("rank s/scene.npz --out r");
     assert!(ran.stdout.contains("HySime") && ran.stdout.contains("recommended: 3"), "{ran:?}");
-    assert_eq!(bench.names_in("r"), ["rank.json", "rank.png", "record.json"]);
-    assert!(image::open(bench.at("r/rank.png")).unwrap().width() > 500);
+    assert_eq!(bench.names_in("r"), ["count.json", "count.png", "record.json"]);
+    assert!(image::open(bench.at("r/count.png")).unwrap().width() > 500);
     let said = json(&bench.ok("rank s/scene.npz --json").stdout);
-    let written = json(&std::fs::read_to_string(bench.at("r/rank.json")).unwrap());
+    let written = json(&std::fs::read_to_string(bench.at("r/count.json")).unwrap());
     assert_eq!(said, written);
     assert_eq!(said["recommended"], 3);
     let fits = said["evidence"].as_array().unwrap();

@@ -12,14 +12,12 @@ pub mod cpu;
 mod cpu_ceiling;
 pub mod device;
 mod each;
-mod fallback;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 mod memory;
 
 pub use device::{Choice, Device, DeviceInfo};
 pub use each::each;
-pub use fallback::on_device;
 pub(crate) use memory::available as available_memory;
 
 /// A run's state on a device.

@@ -1,4 +1,4 @@
-//! `unmixel rank`.
+//! `unmixel count`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,11 +8,11 @@ use unmixel::figures::count_png;
 use unmixel::results::OutputFolder;
 use unmixel::{Result, Unmixing};
 
-use crate::cli::args::RankArgs;
+use crate::cli::args::CountArgs;
 use crate::cli::{Done, commit, print, scene, tables};
 
 /// Estimates the number of endmembers.
-pub fn run(args: &RankArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
+pub fn run(args: &CountArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let scene = scene::read(&args.scene, &args.layout)?;
     let device = device::choose(&args.device.parse::<Choice>()?)?;
     let stop = Arc::clone(interrupted);
@@ -26,12 +26,12 @@ pub fn run(args: &RankArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         let folder = OutputFolder::prepare(path, args.force)?;
         folder.protect(&args.scene);
         let png = count_png(&found, &format!("{}: how many endmembers", scene.name()))?;
-        folder.write("rank.png", |to| to.write_all(&png))?;
-        folder.write("rank.json", |to| {
+        folder.write("count.png", |to| to.write_all(&png))?;
+        folder.write("count.json", |to| {
             serde_json::to_writer_pretty(&mut *to, &found)?;
             to.write_all(b"\n")
         })?;
-        commit(&folder, "rank")?;
+        commit(&folder, "count")?;
     }
     let done = if interrupted.load(Ordering::Relaxed) { Done::Interrupted } else { Done::Whole };
     if args.json {
