@@ -109,11 +109,12 @@ pub struct RunArgs {
     /// Write into a folder that has files in it
     #[arg(long)]
     pub force: bool,
-    /// Spectra of known materials (.csv, ENVI library, .mat, .npz): each endmember is told the nearest
+    /// Spectra of known materials (.csv, ENVI library, .mat, .npz): each endmember is told the
+    /// nearest
     #[arg(long, value_name = "FILE")]
     pub library: Option<PathBuf>,
-    /// What the results are written as [default: png,npy; and geotiff where the scene has a place on
-    /// earth]; the table of endmembers and the report are always written
+    /// What the results are written as [default: png,npy; and geotiff where the scene has a place
+    /// on earth]; the table of endmembers and the report are always written
     #[arg(long, value_enum, value_name = "A,B,...", value_delimiter = ',')]
     pub format: Vec<FormatArg>,
     /// auto (a hardware GPU if there is one, else the CPU), cpu, gpu, or part of a device's name

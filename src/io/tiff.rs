@@ -181,7 +181,8 @@ fn describe(path: &Path, ifd: &Ifd, layout: &RasterLayout, header: &mut Header) 
     if header.wavelengths.is_none() && (palette || (rgb && layout.bytes_per_sample == 1)) {
         return Err(Error::file(
             path,
-            "is a picture (its colours are red, green and blue), not a scene of many bands; name the \
+            "is a picture (its colours are red, green and blue), not a scene of many bands; name \
+             the \
              file that holds the spectra.",
         ));
     }

@@ -7,10 +7,10 @@ use crate::scene::Band;
 use crate::score::nearest::Nearest;
 
 /// Writes one line a band in use: `band` (its number in the file, from 1), `wavelength_nm` (empty
-/// when unknown), then for each name `NAME_mean`, `NAME_sd`, `NAME_q05`, `NAME_q95`
-/// and, where the model has it, `NAME_variability` (sd between pixels), in the posterior's unit.
-/// Values that are not finite are left empty. Where `nearest` says of each endmember which materials
-/// it is like, a last column `NAME_nearest` for each has the nearest on every line.
+/// when unknown), then for each name `NAME_mean`, `NAME_sd`, `NAME_q05`, `NAME_q95` and, where the
+/// model has it, `NAME_variability` (sd between pixels), in the posterior's unit. Values that are
+/// not finite are left empty. Where `nearest` says of each endmember which materials it is like, a
+/// last column `NAME_nearest` for each has the nearest on every line.
 ///
 /// # Errors
 /// What the writer returns.

@@ -31,9 +31,9 @@ impl Lookup {
 
 /// The coordinates of a raster's pixels.
 ///
-/// `transform` takes the corners of pixels to the CRS, in GDAL's order: the corner of column `c` and
-/// row `r` lies at `x = t[0] + c t[1] + r t[2]`, `y = t[3] + c t[4] + r t[5]`. Rotated and mirrored
-/// rasters are as good as others.
+/// `transform` takes the corners of pixels to the CRS, in GDAL's order: the corner of column `c`
+/// and row `r` lies at `x = t[0] + c t[1] + r t[2]`, `y = t[3] + c t[4] + r t[5]`. Rotated and
+/// mirrored rasters are as good as others.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Georeference {
     /// What the coordinates mean.

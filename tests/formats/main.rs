@@ -1,5 +1,5 @@
-//! One cube through every format, written by the libraries that people use, and the results opened by
-//! GDAL.
+//! One cube through every format, written by the libraries that people use, and the results opened
+//! by GDAL.
 //!
 //! `UNMIXEL_PYTHON=auto|require|skip`: `auto` runs where Python has the libraries of
 //! `tests/formats/requirements.txt`, and says so where it has not.

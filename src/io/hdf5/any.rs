@@ -145,7 +145,8 @@ fn orient(file: &Hdf5, array: &Array, long: [usize; 3]) -> Result<([usize; 3], S
             return Err(Error::file(
                 &file.path,
                 format!(
-                    "`{}` does not say which of its axes is bands: none is named so, and no wavelengths are as \
+                    "`{}` does not say which of its axes is bands: none is named so, and no \
+                     wavelengths are as \
                      long as one axis alone; write it with dimension names (xarray, netCDF4) or wavelengths.",
                     array.place
                 ),

@@ -40,7 +40,8 @@ impl Cube {
                 return Err(Error::file(
                     path,
                     format!(
-                        "`{}` is {r} x {c} pixels with {b} bands, and {rows} x {cols} pixels with {} were expected.",
+                        "`{}` is {r} x {c} pixels with {b} bands, and {rows} x {cols} pixels with \
+                         {} were expected.",
                         part.array.place,
                         part.bands.len()
                     ),

@@ -61,7 +61,9 @@ fn place(file: &Hdf5, header: &mut Header) -> Result<()> {
     let (x, y) = (file.array("location/glt_x"), file.array("location/glt_y"));
     let (Some(x), Some(y)) = (x, y) else {
         header.notes.push(
-            "The file has no lookup to its map grid (location/glt_x); results have no place on earth.".into(),
+            "The file has no lookup to its map grid (location/glt_x); results have no place on \
+             earth."
+                .into(),
         );
         return Ok(());
     };

@@ -69,8 +69,8 @@ pub(super) struct Array {
 }
 
 impl Hdf5 {
-    /// Opens a file and lists its arrays; `row_axis` of a chunked array is read forwards, so `cache`
-    /// bytes of decoded chunks are kept.
+    /// Opens a file and lists its arrays; `row_axis` of a chunked array is read forwards, so
+    /// `cache` bytes of decoded chunks are kept.
     pub(super) fn open(path: &Path, cache: usize) -> Result<Self> {
         let size = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
         let budget = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(BUDGET);
@@ -408,7 +408,8 @@ pub(super) fn broken(path: &Path, error: &Broken) -> Error {
         Broken::UnsupportedFilter(what) => Error::file(
             path,
             format!(
-                "is compressed in a way that is not read ({what}); store it with gzip (`h5repack -f GZIP=4`)."
+                "is compressed in a way that is not read ({what}); store it with gzip (`h5repack \
+                 -f GZIP=4`)."
             ),
         ),
         _ => Error::file(

@@ -70,7 +70,8 @@ pub(super) fn open(file: &Hdf5) -> Result<Option<Cube>> {
     }
     if doubled > 0 {
         header.notes.push(format!(
-            "{doubled} bands of the first spectrometer from {overlap:.0} nm on were left out: the second sees \
+            "{doubled} bands of the first spectrometer from {overlap:.0} nm on were left out: the \
+             second sees \
              these wavelengths with less noise."
         ));
     }
@@ -124,7 +125,8 @@ fn spectrometer(file: &Hdf5, cube: &str, name: &str) -> Result<Option<Spectromet
 }
 
 /// The place of a product on a map grid (L2D). The corners that the file gives are centres of
-/// pixels; a file in which they divide into pixels of a whole number of metres as edges is taken so.
+/// pixels; a file in which they divide into pixels of a whole number of metres as edges is taken
+/// so.
 fn place(file: &Hdf5, (rows, cols): (usize, usize), header: &mut Header) {
     let number = |name: &str| {
         file.root_numbers(name).and_then(|v| v.first().copied()).filter(|v| v.is_finite())

@@ -30,7 +30,8 @@ pub fn write_envi_maps(
         }
     }
     let mut header = format!(
-        "ENVI\ndescription = {{{}}}\nsamples = {cols}\nlines = {rows}\nbands = {bands}\nheader offset \
+        "ENVI\ndescription = {{{}}}\nsamples = {cols}\nlines = {rows}\nbands = {bands}\nheader \
+         offset \
          = 0\nfile type = ENVI Standard\ndata type = 4\ninterleave = bsq\nbyte order = 0\ndata ignore \
          value = {NO_DATA}\ndata units = {{{}}}\nhistory = {{{}}}\n",
         plain(raster.title),
@@ -71,7 +72,8 @@ pub fn write_envi_spectra(spectra: &Spectra<'_>, to: &mut dyn Write) -> io::Resu
         to.write_all(&value.to_le_bytes())?;
     }
     let mut header = format!(
-        "ENVI\ndescription = {{{}}}\nsamples = {bands}\nlines = {count}\nbands = 1\nheader offset = \
+        "ENVI\ndescription = {{{}}}\nsamples = {bands}\nlines = {count}\nbands = 1\nheader offset \
+         = \
          0\nfile type = ENVI Spectral Library\ndata type = 5\ninterleave = bsq\nbyte order = \
          0\nspectra names = {{{}}}\n",
         plain(spectra.title),

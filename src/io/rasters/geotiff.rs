@@ -21,8 +21,8 @@ const TILE: usize = 256;
 const MOST_CLASSIC: u64 = u32::MAX as u64;
 const ORDER: ByteOrder = ByteOrder::LittleEndian;
 
-/// Writes a GeoTIFF: float32, a plane a band, NaN for no data, band names and unit as GDAL has them.
-/// It is a BigTIFF where it has to be, and laid out as a cloud-optimised GeoTIFF.
+/// Writes a GeoTIFF: float32, a plane a band, NaN for no data, band names and unit as GDAL has
+/// them. It is a BigTIFF where it has to be, and laid out as a cloud-optimised GeoTIFF.
 ///
 /// # Errors
 /// What the writer returns, or an error that says what is too large for a TIFF.

@@ -37,8 +37,8 @@ pub struct About<'a> {
     pub history: &'a str,
 }
 
-/// Maps on the grid that the place speaks of: those of a scene in the geometry of its sensor are put
-/// there by its lookup, NaN beside the scene; others are copied as they are.
+/// Maps on the grid that the place speaks of: those of a scene in the geometry of its sensor are
+/// put there by its lookup, NaN beside the scene; others are copied as they are.
 fn on_grid(values: ArrayView3<'_, f32>, place: Option<&Georeference>) -> Array3<f32> {
     let Some(lookup) = place.and_then(|place| place.lookup.as_ref()) else {
         return values.to_owned();

@@ -1,5 +1,5 @@
-//! The classic format of NetCDF, versions 2 (64-bit offsets) and 5 (64-bit sizes, where one variable
-//! needs more than 4 GB), as the NetCDF file format specification of Unidata has it.
+//! The classic format of NetCDF, versions 2 (64-bit offsets) and 5 (64-bit sizes, where one
+//! variable needs more than 4 GB), as the NetCDF file format specification of Unidata has it.
 //!
 //! A small writer rather than a library: the format is a header and then the values, every program
 //! that reads NetCDF reads it, and the pure Rust writers of HDF5 are young.
