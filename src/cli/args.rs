@@ -358,8 +358,8 @@ pub enum MapsArg {
 #[command(after_long_help = "Simulates scenes of 20 x 25 pixels and 64 bands with brightness and \
         variability, K = 3 and 5, with
 and without pure pixels, with errors of the bands independent and correlated; fits each with all
-bands and with the default number of effective bands, with every guide; and counts the true abundances and
-endmember values inside central 50, 80, 90 and 95 % intervals,
+bands and with the default number of effective bands, with every guide; and counts the true
+abundances and endmember values inside central 50, 80, 90 and 95 % intervals,
 of the guide and of the nested posterior.
 Writes calibration.json and
 calibration.png to the folder.")]

@@ -314,7 +314,9 @@ mod tests {
             from_text(&ESRI.replace("UNIT[\"Meter\",1.0]", "UNIT[\"Foot\",0.3048]")).unwrap().epsg,
             None
         );
-        let geographic = "GEOGCS[\"GCS_WGS_1984\",DATUM[\"D_WGS_1984\",SPHEROID[\"WGS_1984\",6378137,298.257]],PRIMEM[\"Greenwich\",0],UNIT[\"Degree\",0.01745]]";
+        let geographic = "GEOGCS[\"GCS_WGS_1984\",DATUM[\"D_WGS_1984\",\
+                          SPHEROID[\"WGS_1984\",6378137,298.257]],\
+                          PRIMEM[\"Greenwich\",0],UNIT[\"Degree\",0.01745]]";
         assert_eq!(from_text(geographic).unwrap().epsg, Some(4326));
     }
 

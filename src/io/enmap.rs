@@ -95,9 +95,11 @@ mod tests {
     #[test]
     fn bands_of_a_metadata_file() {
         let text = "<level_X><specific><bandCharacterisation>\
-            <bandID number=\"1\"><wavelengthCenterOfBand>418.4</wavelengthCenterOfBand><FWHMOfBand>6.9</FWHMOfBand>\
+            <bandID number=\"1\"><wavelengthCenterOfBand>418.4</wavelengthCenterOfBand>\
+             <FWHMOfBand>6.9</FWHMOfBand>\
             <GainOfBand>0.0001</GainOfBand><OffsetOfBand>0</OffsetOfBand></bandID>\
-            <bandID number=\"2\"><wavelengthCenterOfBand>423.8</wavelengthCenterOfBand><FWHMOfBand>6.6</FWHMOfBand>\
+            <bandID number=\"2\"><wavelengthCenterOfBand>423.8</wavelengthCenterOfBand>\
+             <FWHMOfBand>6.6</FWHMOfBand>\
             <GainOfBand>0.0001</GainOfBand><OffsetOfBand>0</OffsetOfBand></bandID>\
             </bandCharacterisation></specific></level_X>";
         let mut header = Header { bands: 2, ..Header::default() };

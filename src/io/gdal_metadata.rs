@@ -199,12 +199,14 @@ mod tests {
     #[test]
     fn items_of_the_enmap_box() {
         let xml = r#"<GDALMetadata>
-            <Item name="wavelength" sample="0">0.41824</Item><Item name="wavelength" sample="1">2.4</Item>
+            <Item name="wavelength" sample="0">0.41824</Item>
+            <Item name="wavelength" sample="1">2.4</Item>
             <Item name="wavelength_units" sample="0">Micrometers</Item>
             <Item name="fwhm" sample="0">0.007</Item><Item name="fwhm" sample="1">0.01</Item>
             <Item name="bbl" sample="1">0</Item>
             <Item name="SCALE" sample="0" role="scale">0.0001</Item>
-            <Item name="OFFSET" sample="1" role="offset">0.5</Item></GDALMetadata>"#;
+            <Item name="OFFSET" sample="1" role="offset">0.5</Item>
+            </GDALMetadata>"#;
         let header = header(xml, 2);
         assert_eq!(header.wavelengths, Some(vec![418.24, 2400.0]));
         assert_eq!(header.fwhm, Some(vec![7.0, 10.0]));
@@ -215,16 +217,22 @@ mod tests {
 
     #[test]
     fn the_imagery_domain_and_lists_and_names() {
-        let xml = r#"<GDALMetadata><Item name="CENTRAL_WAVELENGTH_UM" sample="0" domain="IMAGERY">0.5</Item>
-            <Item name="FWHM_UM" sample="0" domain="IMAGERY">0.01</Item></GDALMetadata>"#;
+        let xml = r#"<GDALMetadata>
+            <Item name="CENTRAL_WAVELENGTH_UM" sample="0" domain="IMAGERY">0.5</Item>
+            <Item name="FWHM_UM" sample="0" domain="IMAGERY">0.01</Item>
+            </GDALMetadata>"#;
         assert_eq!(header(xml, 1).wavelengths, Some(vec![500.0]));
         assert_eq!(header(xml, 1).fwhm, Some(vec![10.0]));
         // A band without one: no wavelengths rather than wrong ones.
         assert_eq!(header(xml, 2).wavelengths, None);
-        let list = r#"<GDALMetadata><Item name="wavelength" domain="ENVI">{500, 600.5}</Item></GDALMetadata>"#;
+        let list = r#"<GDALMetadata>
+            <Item name="wavelength" domain="ENVI">{500, 600.5}</Item>
+            </GDALMetadata>"#;
         assert_eq!(header(list, 2).wavelengths, Some(vec![500.0, 600.5]));
-        let names = r#"<GDALMetadata><Item name="DESCRIPTION" sample="0" role="description">band 1 (418.24 Nanometers)</Item>
-            <Item name="DESCRIPTION" sample="1" role="description">band 2 (423.9 Nanometers)</Item></GDALMetadata>"#;
+        let names = r#"<GDALMetadata>
+            <Item name="DESCRIPTION" sample="0" role="description">band 1 (418.24 Nanometers)</Item>
+            <Item name="DESCRIPTION" sample="1" role="description">band 2 (423.9 Nanometers)</Item>
+            </GDALMetadata>"#;
         assert_eq!(header(names, 2).wavelengths, Some(vec![418.24, 423.9]));
     }
 
@@ -232,7 +240,8 @@ mod tests {
     fn damaged_text_is_an_error_and_odd_entries_are_none() {
         assert!(Metadata::parse("<GDALMetadata><Item>").is_err());
         let odd = r#"<GDALMetadata><Item name="wavelength" sample="7">5</Item><Item/>
-            <Item name="SCALE" sample="0" role="scale">nan</Item></GDALMetadata>"#;
+            <Item name="SCALE" sample="0" role="scale">nan</Item>
+            </GDALMetadata>"#;
         let header = header(odd, 2);
         assert!(header.wavelengths.is_none() && header.stated_scale.is_none());
         assert_eq!(header.notes.len(), 1);

@@ -151,7 +151,8 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let own = "PROJCS[\"my lambert\",GEOGCS[\"g\",DATUM[\"d\",SPHEROID[\"s\",6378137,298.2]],\
-                   PRIMEM[\"Greenwich\",0],UNIT[\"degree\",0.0174]],PROJECTION[\"Lambert_Azimuthal_Equal_Area\"],\
+                   PRIMEM[\"Greenwich\",0],UNIT[\"degree\",0.0174]],\
+                   PROJECTION[\"Lambert_Azimuthal_Equal_Area\"],\
                    UNIT[\"metre\",1]]";
         for crs in [
             crs::from_epsg(32633),

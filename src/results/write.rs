@@ -86,29 +86,7 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
 
     let mut jobs: Vec<Job<'_>> = Vec::new();
     let (mean, sd, residual, labels) = (&mean, &sd, &residual, &labels);
-    // One scale for all of them, so that they can be compared.
-    let sd_range = auto_range(sd.iter().copied());
-    for (k, file) in labels.files.iter().enumerate() {
-        let (name, title) = (&labels.shown[k], scene.name());
-        jobs.push(Job::picture(format!("abundance_{file}.png"), move || {
-            let text = MapText {
-                title: &format!("{name}: abundance"),
-                note: &format!("{title}, posterior mean"),
-                label: "abundance",
-            };
-            map_png(&layer(mean.view(), k), &text, (0.0, 1.0), Colormap::Viridis)
-        }));
-        jobs.push(Job::picture(format!("abundance_{file}_sd.png"), move || {
-            let text = MapText {
-                title: &format!("{name}: uncertainty of abundance"),
-                note: &format!(
-                    "{title}, posterior standard deviation; one scale for all endmembers"
-                ),
-                label: "standard deviation",
-            };
-            map_png(&layer(sd.view(), k), &text, sd_range, Colormap::Magma)
-        }));
-    }
+    jobs.extend(abundance_maps(scene.name(), labels, mean, sd));
     jobs.push(Job::picture("composite.png", move || {
         composite_png(mean, &labels.shown, &format!("{}: all abundances", scene.name()))
     }));
@@ -191,6 +169,40 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
     let maps = Maps { names: &labels.shown, mean, sd, residual, brightness };
     files.extend(rasters::write(folder, results, &maps)?);
     Ok(files)
+}
+
+/// The maps of each endmember: mean and standard deviation.
+fn abundance_maps<'a>(
+    title: &'a str,
+    labels: &'a Labels,
+    mean: &'a Array3<f32>,
+    sd: &'a Array3<f32>,
+) -> Vec<Job<'a>> {
+    let mut jobs = Vec::new();
+    // One scale for all of them, so that they can be compared.
+    let sd_range = auto_range(sd.iter().copied());
+    for (k, file) in labels.files.iter().enumerate() {
+        let name = &labels.shown[k];
+        jobs.push(Job::picture(format!("abundance_{file}.png"), move || {
+            let text = MapText {
+                title: &format!("{name}: abundance"),
+                note: &format!("{title}, posterior mean"),
+                label: "abundance",
+            };
+            map_png(&layer(mean.view(), k), &text, (0.0, 1.0), Colormap::Viridis)
+        }));
+        jobs.push(Job::picture(format!("abundance_{file}_sd.png"), move || {
+            let text = MapText {
+                title: &format!("{name}: uncertainty of abundance"),
+                note: &format!(
+                    "{title}, posterior standard deviation; one scale for all endmembers"
+                ),
+                label: "standard deviation",
+            };
+            map_png(&layer(sd.view(), k), &text, sd_range, Colormap::Magma)
+        }));
+    }
+    jobs
 }
 
 /// Writes a file of the name given to the folder.

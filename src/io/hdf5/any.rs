@@ -146,8 +146,8 @@ fn orient(file: &Hdf5, array: &Array, long: [usize; 3]) -> Result<([usize; 3], S
                 &file.path,
                 format!(
                     "`{}` does not say which of its axes is bands: none is named so, and no \
-                     wavelengths are as \
-                     long as one axis alone; write it with dimension names (xarray, netCDF4) or wavelengths.",
+                     wavelengths are as long as one axis alone; write it with dimension names \
+                     (xarray, netCDF4) or wavelengths.",
                     array.place
                 ),
             ));

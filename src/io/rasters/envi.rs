@@ -30,10 +30,10 @@ pub fn write_envi_maps(
         }
     }
     let mut header = format!(
-        "ENVI\ndescription = {{{}}}\nsamples = {cols}\nlines = {rows}\nbands = {bands}\nheader \
-         offset \
-         = 0\nfile type = ENVI Standard\ndata type = 4\ninterleave = bsq\nbyte order = 0\ndata ignore \
-         value = {NO_DATA}\ndata units = {{{}}}\nhistory = {{{}}}\n",
+        "ENVI\ndescription = {{{}}}\nsamples = {cols}\nlines = {rows}\nbands = {bands}\n\
+         header offset = 0\nfile type = ENVI Standard\ndata type = 4\ninterleave = bsq\n\
+         byte order = 0\ndata ignore value = {NO_DATA}\ndata units = {{{}}}\n\
+         history = {{{}}}\n",
         plain(raster.title),
         plain(raster.unit),
         plain(about.history)
