@@ -22,25 +22,23 @@
 //! # }
 //! ```
 
-pub mod bench;
-pub mod convention;
-pub mod count;
+// What only readers of files need is not in use without them.
+#![cfg_attr(not(all(feature = "figures", feature = "formats")), allow(dead_code, unused_imports))]
+
 pub mod engine;
-pub mod event;
-pub mod figures;
-pub mod fit;
-pub mod io;
-pub mod posterior;
-pub mod results;
+pub mod rooms;
 pub mod scene;
-pub mod score;
-pub mod search;
-pub mod settings;
 pub mod simulate;
-pub mod starts;
-pub mod statistics;
 mod store;
-pub mod unmixing;
+
+// Within the crate every room stands at the top.
+#[cfg(feature = "figures")]
+use rooms::figures;
+#[cfg(feature = "formats")]
+use rooms::io;
+use rooms::{
+    convention, count, event, fit, posterior, score, search, settings, starts, statistics, unmixing,
+};
 
 pub use convention::Convention;
 pub use engine::backend::Device;

@@ -5,11 +5,11 @@ mod common;
 
 use common::{Problem, normal};
 use ndarray::Array2;
-use unmixel::convention::{Convention, convert};
 use unmixel::engine::ground::math::softplus;
 use unmixel::engine::model::{Family, Model};
 use unmixel::engine::svi::Settings;
-use unmixel::score::calibration::{Known, coverage, place, places};
+use unmixel::rooms::convention::{Convention, convert};
+use unmixel::rooms::score::calibration::{Known, coverage, place, places};
 
 const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
 

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use unmixel::Unmixing;
-use unmixel::count::{Count, Evidence, MOST_PIXELS, count, evidence};
 use unmixel::engine::backend::{Choice, device};
 use unmixel::engine::wait::block_on;
+use unmixel::rooms::count::{Count, Evidence, MOST_PIXELS, count, evidence};
 use unmixel::scene::{Band, Cube, Scaling, Scene, SceneParts};
 use unmixel::simulate::{Settings, simulate};
 

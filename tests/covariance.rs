@@ -14,7 +14,7 @@ use unmixel::engine::model::{Model, Noise};
 use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi::{self, Outcome, Settings};
 use unmixel::engine::wait::block_on;
-use unmixel::posterior::covariance::NoiseCovariance;
+use unmixel::rooms::posterior::covariance::NoiseCovariance;
 
 const PIXELS: usize = 4000;
 const BANDS: usize = 12;

@@ -3,13 +3,13 @@
 
 use ndarray::{Array2, Axis, array, concatenate};
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
-use unmixel::scene::Cube;
-use unmixel::score::{match_spectra, sad};
-use unmixel::simulate::{Settings, Simulated, simulate};
-use unmixel::starts::{
+use unmixel::rooms::score::{match_spectra, sad};
+use unmixel::rooms::starts::{
     Init, Proposal, choose_from_library, cluster_candidates, families, fcls_with_brightness,
     nfindr, residual_candidates, start,
 };
+use unmixel::scene::Cube;
+use unmixel::simulate::{Settings, Simulated, simulate};
 
 fn cube_of(spectra: &Array2<f64>) -> Cube {
     let mut cube = Cube::zeros(spectra.nrows(), spectra.ncols());

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use rand::rngs::ChaCha8Rng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
-use unmixel::io::{write_envi, write_npz, write_truth};
-use unmixel::results::OutputFolder;
+use unmixel::rooms::io::{write_envi, write_npz, write_truth};
+use unmixel::rooms::results::OutputFolder;
 use unmixel::simulate::{Settings, simulate};
 
 /// A reader that takes longer for a few kilobytes hangs.
@@ -44,7 +44,7 @@ fn seeds(reader: &str) -> Vec<Vec<u8>> {
     };
     match reader {
         "npy" => vec![
-            npy(&|out| unmixel::results::write_npy(&made.cube, out).unwrap()),
+            npy(&|out| unmixel::rooms::results::write_npy(&made.cube, out).unwrap()),
             npy(&|out| {
                 use ndarray_npy::WriteNpyExt;
                 made.cube.mapv(|y| (1e4 * y) as i16).reversed_axes().write_npy(out).unwrap();
@@ -229,13 +229,13 @@ fn seeds_are_what_the_readers_take() {
         for seed in seeds(reader) {
             let path = folder.path().join(name);
             std::fs::write(&path, seed).unwrap();
-            unmixel::io::open(&path, &Default::default()).unwrap();
+            unmixel::rooms::io::open(&path, &Default::default()).unwrap();
         }
     }
     for seed in seeds("csv") {
         let path = folder.path().join("a.csv");
         std::fs::write(&path, seed).unwrap();
-        unmixel::io::library::read(&path).unwrap();
+        unmixel::rooms::io::library::read(&path).unwrap();
     }
 }
 

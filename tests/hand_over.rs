@@ -7,7 +7,7 @@ use unmixel::engine::model::{BRIGHTNESS_SD, Family, Model, VARIABILITY_SCALE};
 use unmixel::engine::pixels::Pixels;
 use unmixel::engine::svi::{self, Run};
 use unmixel::engine::wait::block_on;
-use unmixel::search;
+use unmixel::rooms::search;
 use unmixel::simulate::{Settings, simulate};
 
 /// ELBO of each block of a run from a guide, nats a pixel.

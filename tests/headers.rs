@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use ndarray::Array3;
-use unmixel::io::{self, OpenOptions};
+use unmixel::rooms::io::{self, OpenOptions};
 use unmixel::scene::{self, Header, LoadOptions, Scene};
 
 const ROWS: usize = 6;

@@ -173,7 +173,8 @@ fn imports(sources: &BTreeMap<String, String>) -> Edges {
 
 fn library() -> BTreeMap<String, String> {
     let own = |name: &String| {
-        !name.starts_with("src/cli/") && !["src/lib.rs", "src/main.rs"].contains(&name.as_str())
+        !name.starts_with("src/cli/")
+            && !["src/lib.rs", "src/main.rs", "src/rooms.rs"].contains(&name.as_str())
     };
     files(&["src"], &[".rs"])
         .into_iter()
@@ -378,7 +379,33 @@ fn functions_are_short() {
 }
 
 /// Names at the top of the crate: modules, and what is re-exported there.
-const TOP: &[&str] = &[];
+const TOP: [&str; 25] = [
+    "Checkpoint",
+    "Concentration",
+    "Convention",
+    "Device",
+    "EffectiveBands",
+    "Error",
+    "Event",
+    "Family",
+    "Fit",
+    "Init",
+    "Noise",
+    "Posterior",
+    "PosteriorKind",
+    "Progress",
+    "Result",
+    "Run",
+    "Scene",
+    "SearchBudget",
+    "Spectra",
+    "Truth",
+    "Unmixing",
+    "engine",
+    "rooms",
+    "scene",
+    "simulate",
+];
 
 #[test]
 fn the_top_of_the_crate_is_what_is_listed() {
@@ -389,7 +416,9 @@ fn the_top_of_the_crate_is_what_is_listed() {
             names.push(module.trim_end_matches(';').to_owned());
         }
     }
-    for path in paths(&text) {
+    // What is imported for the crate alone is not shown.
+    let shown: Vec<&str> = text.split(';').filter(|item| item.contains("pub use ")).collect();
+    for path in paths(&format!("{};", shown.join(";"))) {
         names.push(path.rsplit("::").next().unwrap().to_owned());
     }
     names.sort();

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use ndarray::Array3;
-use unmixel::io;
+use unmixel::rooms::io;
 
 const ROWS: usize = 20;
 const COLS: usize = 30;

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use ndarray::Array3;
-use unmixel::io::library;
+use unmixel::rooms::io::library;
 use unmixel::scene::{self, CubeSource, Header, LoadOptions, Scene};
 
 const BANDS: usize = 12;

@@ -22,7 +22,7 @@ use unmixel::engine::passes;
 use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi::{self, Settings};
 use unmixel::engine::wait::block_on;
-use unmixel::posterior::Posterior;
+use unmixel::rooms::posterior::Posterior;
 
 fn problem(family: Family) -> Problem {
     let model = Model { brightness: Some(0.4), family, concentration: 2.1, ..Model::new(3) };

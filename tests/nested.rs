@@ -5,7 +5,6 @@ mod common;
 
 use common::Problem;
 use ndarray::{Array2, Axis};
-use unmixel::convention::{Convention, convert};
 use unmixel::engine::backend::{Choice, device};
 use unmixel::engine::ground::math::softplus;
 use unmixel::engine::guide::Guide;
@@ -14,12 +13,13 @@ use unmixel::engine::model::{Family, Model, Noise};
 use unmixel::engine::pixels::Pixels;
 use unmixel::engine::svi::{self, Settings};
 use unmixel::engine::wait::block_on;
-use unmixel::posterior::Posterior;
-use unmixel::posterior::nested::{self, Nested};
-use unmixel::score::calibration::{Known, coverage, nested_places, places};
-use unmixel::score::score;
+use unmixel::rooms::convention::{Convention, convert};
+use unmixel::rooms::posterior::Posterior;
+use unmixel::rooms::posterior::nested::{self, Nested};
+use unmixel::rooms::score::calibration::{Known, coverage, nested_places, places};
+use unmixel::rooms::score::score;
+use unmixel::rooms::starts::{self, Init};
 use unmixel::simulate::{Maps, Settings as Scene, simulate};
-use unmixel::starts::{self, Init};
 
 fn of<'a>(problem: &'a Problem, pixels: &'a Pixels) -> unmixel::Result<Option<Nested<'a>>> {
     Nested::new(&problem.guide, pixels, &|| false)

@@ -11,11 +11,11 @@ use unmixel::engine::guide::Guide;
 use unmixel::engine::model::Model;
 use unmixel::engine::pixels::Pixels;
 use unmixel::engine::svi::Settings;
-use unmixel::posterior::Posterior;
-use unmixel::posterior::draws::Draws;
-use unmixel::posterior::nested::Nested;
-use unmixel::score::calibration::{Known, nested_places, places};
-use unmixel::starts;
+use unmixel::rooms::posterior::Posterior;
+use unmixel::rooms::posterior::draws::Draws;
+use unmixel::rooms::posterior::nested::Nested;
+use unmixel::rooms::score::calibration::{Known, nested_places, places};
+use unmixel::rooms::starts;
 
 const PIXELS: usize = 90;
 

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use image::RgbImage;
 use ndarray::{Array1, Array2, Array3, array};
 use unmixel::Convention;
-use unmixel::figures::{
+use unmixel::rooms::figures::{
     Colormap, Labels, MapText, NO_DATA, SpectraFigure, Trace, auto_range, composite_png,
     endmember_color, map_png, side_by_side_png, spectra_png, trace_png,
 };
-use unmixel::posterior::Posterior;
-use unmixel::results::{
+use unmixel::rooms::posterior::Posterior;
+use unmixel::rooms::results::{
     DeviceReport, ElboReport, OutputFolder, Report, Results, RunReport, SceneReport, Stages,
     TruthView, write_all,
 };
@@ -109,7 +109,7 @@ fn scene(endmembers: usize) -> (Scene, Posterior) {
 
 fn results<'a>(scene: &'a Scene, posterior: &'a Posterior, names: &'a [String]) -> Results<'a> {
     let trace = &[(1, -900.0), (2, 10.0), (3, 12.0)];
-    let formats = &[unmixel::results::Format::Png, unmixel::results::Format::Npy];
+    let formats = &[unmixel::rooms::results::Format::Png, unmixel::rooms::results::Format::Npy];
     Results {
         scene,
         formats,
@@ -649,9 +649,9 @@ fn what_is_read_from_a_result_is_what_was_written() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("out");
     put(&path, false, "fit", &[("a.npy", "1"), ("report.json", "{}")]);
-    unmixel::results::check(&path, &["a.npy", "report.json"]).unwrap();
+    unmixel::rooms::results::check(&path, &["a.npy", "report.json"]).unwrap();
     let refused = |name: &str, says: &str| {
-        let error = unmixel::results::check(&path, &[name]).unwrap_err();
+        let error = unmixel::rooms::results::check(&path, &[name]).unwrap_err();
         assert!(error.is_bad_input() && error.to_string().contains(says), "{error}");
     };
     refused("b.npy", "not on record");
@@ -720,7 +720,7 @@ fn a_full_disk_is_an_error_that_names_the_file() {
     let (scene, posterior) = scene(1);
     let full = Path::new("/dev/full");
     let Ok(mut device) = fs::OpenOptions::new().write(true).open(full) else { return };
-    let error = unmixel::results::write_endmembers(
+    let error = unmixel::rooms::results::write_endmembers(
         scene.bands(),
         &names(&["a"]),
         &posterior,
@@ -729,7 +729,7 @@ fn a_full_disk_is_an_error_that_names_the_file() {
     );
     assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
     let image = to_image(&scene, posterior.abundance_mean.view()).unwrap();
-    assert!(unmixel::results::write_npy(&image, &mut device).is_err());
+    assert!(unmixel::rooms::results::write_npy(&image, &mut device).is_err());
     assert!(device.flush().is_ok());
 }
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use common::{normal, uniform};
 use ndarray::{Array2, s};
-use unmixel::convention::Convention;
 use unmixel::engine::backend::device;
 use unmixel::engine::ground::math::ln_gamma;
 use unmixel::engine::guide::Guide;
@@ -15,10 +14,11 @@ use unmixel::engine::model::{Model, Noise};
 use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi::{self, Outcome, Settings, Stop};
 use unmixel::engine::wait::block_on;
-use unmixel::posterior::Posterior;
-use unmixel::score::score;
+use unmixel::rooms::convention::Convention;
+use unmixel::rooms::posterior::Posterior;
+use unmixel::rooms::score::score;
+use unmixel::rooms::starts::{self, Init};
 use unmixel::simulate::{self, simulate};
-use unmixel::starts::{self, Init};
 
 /// Fits a cube, as it lies, from these endmembers and abundances.
 fn fit(

@@ -5,13 +5,14 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+use unmixel::Error;
 use unmixel::engine::backend::{Device, device};
 use unmixel::engine::guide::Guide;
 use unmixel::engine::model::{Family, Held, Model, Noise};
 use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi::{Checkpoint, Head, Outcome, Run, Settings, Stop};
 use unmixel::engine::wait::block_on;
-use unmixel::{Error, starts};
+use unmixel::rooms::starts;
 
 /// A scene whose last group of pixels is not full, and whose bands are padded.
 fn pixels(seed: u64) -> Pixels {

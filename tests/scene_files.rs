@@ -17,8 +17,8 @@ use mat5::Var;
 use ndarray::{Array, Array2, Array3, ShapeBuilder};
 use proptest::prelude::*;
 use unmixel::Error;
-use unmixel::io::OpenOptions;
-use unmixel::io::{self, library, truth};
+use unmixel::rooms::io::OpenOptions;
+use unmixel::rooms::io::{self, library, truth};
 use unmixel::scene::{self, CubeSource, LoadOptions, Scene};
 
 const ROWS: usize = 3;

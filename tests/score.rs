@@ -4,8 +4,8 @@ use ndarray::{Array1, Array2, array, s};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
-use unmixel::convention::{Convention, convert};
-use unmixel::score::{sad, score};
+use unmixel::rooms::convention::{Convention, convert};
+use unmixel::rooms::score::{sad, score};
 
 fn angle(a: &[f64], b: &[f64]) -> f64 {
     sad(Array1::from(a.to_vec()).view(), Array1::from(b.to_vec()).view())

@@ -10,8 +10,8 @@ use unmixel::engine::model::{Family, Model};
 use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi;
 use unmixel::engine::wait::block_on;
-use unmixel::score::match_spectra;
-use unmixel::search::{self, Event, Found, Settings};
+use unmixel::rooms::score::match_spectra;
+use unmixel::rooms::search::{self, Event, Found, Settings};
 use unmixel::simulate::{self, Simulated, simulate};
 
 fn cpu() -> Device {
@@ -83,7 +83,8 @@ fn it_finds_what_single_starts_miss_and_keeps_its_word_on_cost() {
     let chosen = worst(&found.modes[0].endmembers);
     assert!(chosen < 0.06, "{chosen}: {:#?}", found.solutions);
     let start =
-        unmixel::starts::start(scene.cube(), 4, &unmixel::starts::Init::Vca, true, 0).unwrap();
+        unmixel::rooms::starts::start(scene.cube(), 4, &unmixel::rooms::starts::Init::Vca, true, 0)
+            .unwrap();
     assert!(worst(&start.endmembers) > 0.06, "too easy: VCA alone finds it");
 
     let rows = &found.solutions;

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Axis, s};
 use proptest::prelude::*;
-use unmixel::score::sad;
+use unmixel::rooms::score::sad;
 use unmixel::simulate::{Maps, Settings, Simulated, simulate};
 
 /// No noise, no shade: the mixture alone.

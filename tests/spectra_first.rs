@@ -8,10 +8,10 @@ use unmixel::engine::layout::Params;
 use unmixel::engine::model::{Family, Held, Model};
 use unmixel::engine::svi;
 use unmixel::engine::wait::block_on;
-use unmixel::score::match_spectra;
-use unmixel::search::spectra_first;
+use unmixel::rooms::score::match_spectra;
+use unmixel::rooms::search::spectra_first;
+use unmixel::rooms::starts::{self, Init, purest, start};
 use unmixel::simulate::{self, Simulated, simulate};
-use unmixel::starts::{self, Init, purest, start};
 
 fn cpu() -> Device {
     device::choose(&Choice::Cpu).unwrap()

@@ -5,10 +5,10 @@ use ndarray::{Array2, array, s};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use std::collections::HashSet;
+use unmixel::rooms::score::score;
+use unmixel::rooms::starts::{Init, fcls, nfindr, nnls, purest, random, start, vca};
 use unmixel::scene::Cube;
-use unmixel::score::score;
 use unmixel::simulate::{Settings, simulate};
-use unmixel::starts::{Init, fcls, nfindr, nnls, purest, random, start, vca};
 
 fn cube_of(spectra: &Array2<f64>) -> Cube {
     let mut cube = Cube::zeros(spectra.nrows(), spectra.ncols());

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ndarray::{Array3, Axis, s};
-use unmixel::score::Reference;
+use unmixel::rooms::score::Reference;
 use unmixel::simulate::{Settings, Simulated, simulate};
 use unmixel::{
     Checkpoint, Concentration, Convention, Device, Error, Event, Fit, Init, PosteriorKind, Scene,

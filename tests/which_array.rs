@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use mat5::Var;
 use ndarray::{Array, Array2, Array3, Axis, Dimension, ShapeBuilder};
-use unmixel::io::{self, Axis as Along, OpenOptions, PixelOrder, parse_axes, truth};
+use unmixel::rooms::io::{self, Axis as Along, OpenOptions, PixelOrder, parse_axes, truth};
 use unmixel::scene::{self, CubeSource, LoadOptions, Scene};
 
 const ROWS: usize = 9;

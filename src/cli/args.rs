@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use unmixel::results::Format;
+use unmixel::rooms::results::Format;
 
 pub use super::layout::LayoutArgs;
 pub use super::values::{Concentration, EffectiveBands, Endmembers, SearchArg};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use unmixel::io::{Axis, OpenOptions, PixelOrder, parse_axes};
+use unmixel::rooms::io::{Axis, OpenOptions, PixelOrder, parse_axes};
 use unmixel::scene::{LoadOptions, NoData};
 
 /// How a file holds its scene, and which part of it to use.

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use unmixel::io::library::{self, OnScene};
-use unmixel::posterior::Posterior;
+use unmixel::rooms::io::library::{self, OnScene};
+use unmixel::rooms::posterior::Posterior;
+use unmixel::rooms::score::nearest::{Nearest, nearest};
 use unmixel::scene::Scene;
-use unmixel::score::nearest::{Nearest, nearest};
 use unmixel::{Error, Result};
 
 /// Materials that are told of each endmember.

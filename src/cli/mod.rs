@@ -166,7 +166,7 @@ fn quiet_drivers() {
 }
 
 /// Makes the results in a folder visible, and tells of files that had to give way.
-fn commit(folder: &unmixel::results::OutputFolder, kind: &str) -> Result<()> {
+fn commit(folder: &unmixel::rooms::results::OutputFolder, kind: &str) -> Result<()> {
     for kept in folder.commit(kind)? {
         tell!("note: {kept}");
     }

@@ -3,7 +3,8 @@
 use std::io::IsTerminal;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
-use unmixel::{Event, Progress, search};
+use unmixel::rooms::search;
+use unmixel::{Event, Progress};
 
 /// Shows how far a fit is.
 pub struct Display {

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use unmixel::figures::Labels;
-use unmixel::posterior::doubts::Doubt;
-use unmixel::results::{
+use unmixel::rooms::figures::Labels;
+use unmixel::rooms::posterior::doubts::Doubt;
+use unmixel::rooms::results::{
     DeviceReport, ElboReport, Format, OutputFolder, Report, Results, RunReport, SceneReport,
     Stages, TruthView, write_all,
 };
+use unmixel::rooms::score::{Reference, Scores};
+use unmixel::rooms::search;
 use unmixel::scene::to_image;
-use unmixel::score::{Reference, Scores};
-use unmixel::{Error, Fit, Result, Scene, Truth, Unmixing, search};
+use unmixel::{Error, Fit, Result, Scene, Truth, Unmixing};
 
 use super::args::RunArgs;
 use super::materials::Materials;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use unmixel::io::{mask, open};
+use unmixel::rooms::io::{mask, open};
 use unmixel::scene::{CubeSource, Header, Scene, load, window};
 use unmixel::{Error, Result};
 

@@ -1,7 +1,7 @@
 //! A picture of the solutions that the search found.
 
-use unmixel::figures::map_grid_png;
-use unmixel::results::OutputFolder;
+use unmixel::rooms::figures::map_grid_png;
+use unmixel::rooms::results::OutputFolder;
 use unmixel::scene::to_image;
 use unmixel::{Fit, Result};
 

@@ -1,9 +1,9 @@
 //! Tables on the terminal.
 
 use comfy_table::{ContentArrangement, Table, presets};
-use unmixel::score::Score;
+use unmixel::rooms::score::Score;
 
-use unmixel::score::Scores;
+use unmixel::rooms::score::Scores;
 
 /// An empty table with a header.
 pub fn table(header: &[&str]) -> Table {

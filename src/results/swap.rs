@@ -308,7 +308,10 @@ pub(super) fn move_in(stage: &Path, target: &Path) -> io::Result<()> {
             disk::remove_file(&path)?;
         }
     }
-    move_files(&complete, target)?;
+    // A second try may find everything in its place, and only the last sync left to do.
+    if disk::is_folder(&complete) {
+        move_files(&complete, target)?;
+    }
     disk::sync_folder(target)
 }
 

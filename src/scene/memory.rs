@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, s};
 
-use super::{CubeSource, Header};
+use super::{CubeSource, Header, LoadOptions, Scene, load};
 use crate::engine::ground::error::{Error, Result};
 
 /// Reflectance or stored values, (rows, columns, bands).
@@ -37,5 +37,22 @@ impl CubeSource for Memory {
                 self.header.rows
             ))),
         }
+    }
+}
+
+impl Scene {
+    /// A scene of values (rows, cols, bands), with the centre wavelengths of its bands in
+    /// nanometres, where they are known. Pixels of zeros, NaN or infinity in all bands are no data;
+    /// the scale to reflectance follows the rules for files.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Scene`] where nothing in it can be fitted.
+    pub fn from_array(
+        name: &str,
+        values: Array3<f32>,
+        wavelengths: Option<Vec<f64>>,
+    ) -> Result<Scene> {
+        load(&mut Memory::new(values, wavelengths), name, &LoadOptions::default())
     }
 }

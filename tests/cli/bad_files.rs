@@ -1,7 +1,7 @@
 //! Scenes and other input files that cannot be used: exit code 2, one line, nothing written.
 
 use ndarray::{Array1, Array2, Array3, s};
-use unmixel::io::write_truth;
+use unmixel::rooms::io::write_truth;
 
 use super::bench::{BANDS, Bench, COLS, ROWS, small_cube};
 use super::mat5::{self, Var};

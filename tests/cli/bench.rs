@@ -9,7 +9,7 @@ use assert_cmd::Command;
 use ndarray::{Array3, ArrayView3};
 use serde_json::Value;
 use tempfile::TempDir;
-use unmixel::io::write_npz;
+use unmixel::rooms::io::write_npz;
 use unmixel::simulate::{Settings, simulate};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_unmixel");

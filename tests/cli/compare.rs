@@ -2,7 +2,7 @@
 
 use ndarray::Array3;
 use ndarray_npy::write_npy;
-use unmixel::io::{write_envi, write_truth};
+use unmixel::rooms::io::{write_envi, write_truth};
 
 use super::bench::Bench;
 
@@ -85,7 +85,7 @@ fn compare_writes_one_table_and_one_picture() {
 fn score_takes_results_of_any_program() {
     let bench = Bench::new();
     bench.ok("simulate --out s --rows 9 --cols 11 --bands 12 --noise 0.004");
-    let truth = unmixel::io::estimate::read(bench.at("s/truth.npz"), None, None).unwrap();
+    let truth = unmixel::rooms::io::estimate::read(bench.at("s/truth.npz"), None, None).unwrap();
     let (spectra, maps) = (truth.endmembers.unwrap(), truth.abundances.unwrap());
     // Endmembers in another order, one share off by 0.1 everywhere.
     let order = [2, 0, 1];

@@ -44,7 +44,7 @@ fn seed_of(bench: &Bench, folder: &str) -> Option<u64> {
     let files: Vec<&str> =
         report["files"].as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
     let named: Vec<&str> = files.into_iter().filter(|name| *name != "record.json").collect();
-    unmixel::results::check(&path, &named).unwrap();
+    unmixel::rooms::results::check(&path, &named).unwrap();
     // No picture of another fit beside those of this one.
     for name in bench.names_in(folder) {
         let own = name == "record.json" || named.contains(&name.as_str());

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
-use unmixel::io::{self, OpenOptions};
+use unmixel::rooms::io::{self, OpenOptions};
 
 /// The system's allocator, with a note of the largest piece that was asked for.
 struct Noting;

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use ndarray::Array3;
 use serde_json::Value;
-use unmixel::io::{self, OpenOptions};
+use unmixel::rooms::io::{self, OpenOptions};
 use unmixel::scene::Header;
 
 const LIBRARIES: &str = "import rasterio, h5py, netCDF4, scipy, hdf5storage";

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use unmixel::io::{OpenOptions, estimate, library, open, truth};
+use unmixel::rooms::io::{OpenOptions, estimate, library, open, truth};
 use unmixel::scene::{LoadOptions, Scene, load};
 
 /// Name and body. The first argument is a folder of this process, in which the body may write.
@@ -98,7 +98,7 @@ fn results(folder: &Path, name: &str, data: &[u8]) {
 }
 
 fn bench(folder: &Path, data: &[u8]) {
-    let _ = unmixel::bench::Report::read(&put(folder, "bench.json", data));
+    let _ = unmixel::rooms::bench::Report::read(&put(folder, "bench.json", data));
 }
 
 /// A record that says anything: it is checked, and results are written over what it names. What
@@ -109,8 +109,8 @@ fn record(folder: &Path, data: &[u8]) {
     put(folder, "outside.png", b"mine");
     put(&out, "thesis.txt", b"three years");
     put(&out, "record.json", data);
-    let _ = unmixel::results::check(&out, &["abundance_mean.npy", "thesis.txt"]);
-    let written = unmixel::results::OutputFolder::prepare(&out, true).and_then(|results| {
+    let _ = unmixel::rooms::results::check(&out, &["abundance_mean.npy", "thesis.txt"]);
+    let written = unmixel::rooms::results::OutputFolder::prepare(&out, true).and_then(|results| {
         results.write("new.png", |to| to.write_all(b"new"))?;
         results.commit("fit")
     });

@@ -7,11 +7,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
-use unmixel::bench::{self, Case, DeviceReport, Host, Options, PassReport, Report, SCENES};
 use unmixel::engine::backend::{Choice, device};
 use unmixel::engine::wait::block_on;
-use unmixel::figures::{BenchBar, BenchGroup, bench_png};
-use unmixel::results::OutputFolder;
+use unmixel::rooms::bench::{self, Case, DeviceReport, Host, Options, PassReport, Report, SCENES};
+use unmixel::rooms::figures::{BenchBar, BenchGroup, bench_png};
+use unmixel::rooms::results::OutputFolder;
 use unmixel::{Error, Result};
 
 use crate::cli::args::BenchArgs;

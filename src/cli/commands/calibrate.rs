@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::ValueEnum;
 use unmixel::engine::backend::{Choice, device};
 use unmixel::engine::pixels::Pixels;
-use unmixel::figures::{CalibrationCurve, CalibrationPanel, calibration_png};
-use unmixel::posterior::nested::Nested;
-use unmixel::results::OutputFolder;
-use unmixel::score::Reference;
-use unmixel::score::calibration::{self, Known, Places, coverage};
+use unmixel::rooms::figures::{CalibrationCurve, CalibrationPanel, calibration_png};
+use unmixel::rooms::posterior::nested::Nested;
+use unmixel::rooms::results::OutputFolder;
+use unmixel::rooms::score::Reference;
+use unmixel::rooms::score::calibration::{self, Known, Places, coverage};
 use unmixel::simulate::{self, Maps, simulate};
 use unmixel::{Device, EffectiveBands, Error, Result, Unmixing};
 

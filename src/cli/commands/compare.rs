@@ -6,20 +6,20 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use ndarray::{Array2, Array3, Axis};
-use unmixel::convention::{Convention, convert};
-use unmixel::figures::{Labels, map_grid_png};
-use unmixel::results::OutputFolder;
+use unmixel::rooms::convention::{Convention, convert};
+use unmixel::rooms::figures::{Labels, map_grid_png};
+use unmixel::rooms::results::OutputFolder;
+use unmixel::rooms::score::reconstruction_rmse;
+use unmixel::rooms::starts::{check_count, fcls, nfindr, nnls, vca};
 use unmixel::scene::to_image;
 use unmixel::scene::{Cube, Scene};
-use unmixel::score::reconstruction_rmse;
-use unmixel::starts::{check_count, fcls, nfindr, nnls, vca};
 use unmixel::{Fit, Result, Unmixing};
 
 use super::fit;
 use crate::cli::args::CompareArgs;
 use crate::cli::run::{self, Job, check_names};
 use crate::cli::{Done, commit, options, print, scene, tables};
-use unmixel::score::{Reference, Scores};
+use unmixel::rooms::score::{Reference, Scores};
 
 /// What one method found, in one convention.
 struct Found {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use unmixel::engine::backend::{Choice, device};
-use unmixel::figures::count_png;
-use unmixel::results::OutputFolder;
+use unmixel::rooms::figures::count_png;
+use unmixel::rooms::results::OutputFolder;
 use unmixel::{Result, Unmixing};
 
 use crate::cli::args::CountArgs;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use unmixel::results::OutputFolder;
+use unmixel::rooms::results::OutputFolder;
 use unmixel::simulate::{self, simulate};
 use unmixel::{Result, Unmixing};
 

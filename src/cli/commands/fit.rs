@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use unmixel::Init;
-use unmixel::io::{library, truth};
-use unmixel::results::OutputFolder;
+use unmixel::rooms::io::{library, truth};
+use unmixel::rooms::results::OutputFolder;
 use unmixel::scene::Scene;
 use unmixel::{Error, Result, Unmixing};
 

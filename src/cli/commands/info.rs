@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ndarray::Array2;
-use unmixel::figures::{true_color_bands, true_color_png};
+use unmixel::rooms::figures::{true_color_bands, true_color_png};
 use unmixel::scene::{Header, Scaling, Scene, to_image};
 use unmixel::{Error, Result};
 

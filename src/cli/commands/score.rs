@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use ndarray::{Array2, Array3};
-use unmixel::convention::{Convention, convert};
-use unmixel::figures::{Labels, side_by_side_png};
-use unmixel::io::estimate::{self, Estimate};
-use unmixel::io::{library, truth};
-use unmixel::results::{OutputFolder, check};
+use unmixel::rooms::convention::{Convention, convert};
+use unmixel::rooms::figures::{Labels, side_by_side_png};
+use unmixel::rooms::io::estimate::{self, Estimate};
+use unmixel::rooms::io::{library, truth};
+use unmixel::rooms::results::{OutputFolder, check};
 use unmixel::scene::to_image;
 use unmixel::scene::{Band, Cube, Scaling, Scene, SceneParts};
 use unmixel::{Error, Result};
@@ -15,7 +15,7 @@ use unmixel::{Error, Result};
 use crate::cli::args::{ConventionArg, ScoreArgs};
 use crate::cli::run::check_names;
 use crate::cli::{Done, commit, print, tables};
-use unmixel::score::{Reference, Scores, valid};
+use unmixel::rooms::score::{Reference, Scores, valid};
 
 /// The part of a report that scoring needs.
 #[derive(serde::Deserialize)]

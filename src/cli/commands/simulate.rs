@@ -1,8 +1,8 @@
 //! `unmixel simulate`.
 
 use unmixel::Result;
-use unmixel::io::{write_envi, write_npz, write_truth};
-use unmixel::results::OutputFolder;
+use unmixel::rooms::io::{write_envi, write_npz, write_truth};
+use unmixel::rooms::results::OutputFolder;
 use unmixel::simulate::{Maps, Settings, simulate};
 
 use crate::cli::args::{MapsArg, SimulateArgs};

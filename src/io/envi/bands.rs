@@ -163,8 +163,13 @@ fn from_names(names: &[String], bands: usize) -> Option<Vec<f64>> {
         values.push(value);
         unit = unit.or(word);
     }
+    // Numbers without a unit that count the bands are no wavelengths.
+    let counts = |first: usize| values.iter().zip(first..).all(|(v, i)| *v == i as f64);
+    if unit.is_none() && (counts(0) || counts(1)) {
+        return None;
+    }
     let (nm, _) = to_nanometres(&values, unit.as_deref()).ok()?;
-    // Other numbers in names count bands, or repeat.
+    // Other numbers in names repeat.
     let plausible = nm.iter().all(|v| (200.0..=30_000.0).contains(v))
         && (unit.is_some() || nm.windows(2).all(|w| w[0] < w[1]) && nm.len() > 1);
     plausible.then_some(nm)

@@ -246,7 +246,7 @@ pub(super) mod tests {
     use crate::engine::model::Model;
 
     /// A guide of so many pixels and bands whose latents are all zero.
-    pub(in crate::posterior::nested) fn flat(model: &Model, pixels: usize, bands: usize) -> Guide {
+    pub(crate) fn flat(model: &Model, pixels: usize, bands: usize) -> Guide {
         let params = Params::new(model, pixels, bands, pixels, 1, 7).unwrap();
         Guide {
             model: model.clone(),
