@@ -77,7 +77,7 @@ fn a_search_where_a_start_is_given() {
 #[test]
 fn spectra_that_nothing_gives() {
     let bench = Bench::with_scene();
-    refuses(&bench, "--spectra first", &["--spectra first", "--brightness off"]);
+    refuses(&bench, "--spectra first", &["--spectra first", "brightness off"]);
     for init in ["", " --init vca"] {
         refuses(&bench, &format!("--spectra given{init}"), &["--spectra given", "--init FILE"]);
     }
@@ -149,7 +149,7 @@ fn places_that_results_cannot_go_to() {
 fn words_that_mean_nothing() {
     let bench = Bench::with_scene();
     for (line, says) in [
-        ("", "fit, demo, simulate, score"),
+        ("", "fit, info, demo, simulate, score"),
         ("frobnicate", "'frobnicate'"),
         ("fit s/scene.npz -k 3 --frce", "'--frce'"),
         ("fit s/scene.npz s/scene.npz -k 3", "'s/scene.npz'"),

@@ -180,11 +180,11 @@ async fn choose_gpu(choice: &Choice) -> Result<Device> {
         (Choice::Named(_) | Choice::Cpu, Some(_)) => "asked for by name",
         (Choice::Gpu, Some(_)) => "asked for a GPU",
         (Choice::Gpu, None) => {
-            let why = "no GPU was found; install a Vulkan, Metal or DX12 driver, or use the CPU";
+            let why = "no adapter was found; install a Vulkan, Metal or DX12 driver, or take cpu";
             return Err(Error::setting(setting::DEVICE, "gpu", why));
         }
         (Choice::Named(name), None) => {
-            let why = format!("there is no such device; there is cpu, and {listed}");
+            let why = format!("no such device; there is cpu, and {listed}");
             return Err(Error::setting(setting::DEVICE, name, why));
         }
         (Choice::Cpu, None) => return Ok(cpu("asked for")),
