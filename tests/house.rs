@@ -345,7 +345,7 @@ fn long(name: &str, text: &str) -> Vec<String> {
     let mut open: Option<(usize, usize, String)> = None;
     for (i, line) in text.lines().enumerate() {
         let indent = line.len() - line.trim_start().len();
-        let words: Vec<&str> = line.trim_start().split_whitespace().take(5).collect();
+        let words: Vec<&str> = line.split_whitespace().take(5).collect();
         let is_fn = words.iter().take_while(|word| **word != "{").any(|word| *word == "fn")
             && !line.trim_start().starts_with("//");
         match &open {

@@ -1,6 +1,12 @@
 //! A run that was stopped, kept as a checkpoint and continued gives the bytes of one that never
 //! stopped.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::type_complexity,
+    clippy::print_stderr
+)]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

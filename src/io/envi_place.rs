@@ -101,8 +101,7 @@ pub(crate) fn lines(place: &Georeference) -> Result<String, String> {
     let upright = !place.is_rotated() && t[1] > 0.0 && t[5] < 0.0;
     let (sin, cos) = turn.sin_cos();
     let close = |a: f64, b: f64| (a - b).abs() <= 1e-9 * width.max(height);
-    if !upright && !(close(sin * height, t[4]) && close(-cos * height, t[5]) && place.is_rotated())
-    {
+    if !(upright || close(sin * height, t[4]) && close(-cos * height, t[5]) && place.is_rotated()) {
         return Err(format!(
             "the place of the scene, {}, is mirrored or sheared, which ENVI headers cannot say; \
              take geotiff or netcdf",

@@ -364,14 +364,12 @@ impl std::fmt::Debug for Unmixing {
     }
 }
 
+/// Spectra that were taken, counted from 0, and of how many.
+type Taken = (Vec<usize>, usize);
+
 /// The start that was asked for, with no more spectra than endmembers; and which were taken, where
 /// there were more.
-fn chosen(
-    init: Init,
-    scene: &Scene,
-    k: usize,
-    seed: u64,
-) -> Result<(Init, Option<(Vec<usize>, usize)>)> {
+fn chosen(init: Init, scene: &Scene, k: usize, seed: u64) -> Result<(Init, Option<Taken>)> {
     let Init::Spectra(spectra) = init else { return Ok((init, None)) };
     if spectra.nrows() <= k {
         return Ok((Init::Spectra(spectra), None));

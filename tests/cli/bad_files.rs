@@ -95,10 +95,11 @@ fn flat_pixels_of_unknown_or_wrong_size() {
     let huge = usize::MAX;
     let flags = format!("--rows {huge} --cols {huge}");
     refuses(&bench, "v.mat", &flags, &["v.mat: ", &huge.to_string()]);
-    // A cube that knows its size is not reshaped.
+    // A size says which axis is which, and no cube is reshaped to meet it.
     bench.save("c.npz", small_cube().view());
-    refuses(&bench, "c.npz", "--rows 7 --cols 6", &["--rows 7", "6"]);
-    refuses(&bench, "c.npz", "--cols 6", &["--cols 6", "7"]);
+    bench.ok("fit c.npz -k 2 --rows 7 --cols 6 --device cpu --steps 5 --out turned");
+    assert_eq!(bench.abundances("turned").dim(), (7, 6, 2));
+    refuses(&bench, "c.npz", "--rows 5", &["5"]);
 }
 
 #[test]

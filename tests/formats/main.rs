@@ -3,7 +3,13 @@
 //!
 //! `UNMIXEL_PYTHON=auto|require|skip`: `auto` runs where Python has the libraries of
 //! `tests/formats/requirements.txt`, and says so where it has not.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::type_complexity
+)]
 
 mod damage;
 

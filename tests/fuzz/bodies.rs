@@ -98,7 +98,7 @@ fn results(folder: &Path, name: &str, data: &[u8]) {
 }
 
 fn bench(folder: &Path, data: &[u8]) {
-    let _ = unmixel::rooms::bench::Report::read(&put(folder, "bench.json", data));
+    let _ = unmixel::rooms::bench::Report::read(put(folder, "bench.json", data));
 }
 
 /// A record that says anything: it is checked, and results are written over what it names. What

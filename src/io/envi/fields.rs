@@ -13,6 +13,9 @@ use crate::io::strided::Order;
 /// A header longer than this is something else: 10,000 bands take about 1 MB.
 const LONGEST_HEADER: u64 = 64 << 20;
 
+/// Numbers of a list, and the unit that they carry.
+type ListOfNumbers = (Vec<f64>, Option<String>);
+
 /// The `key = value` pairs of a header, keys in lower case with single blanks.
 pub(super) struct Fields {
     path: PathBuf,
@@ -118,10 +121,7 @@ impl Fields {
 
     /// The numbers of a list, divided by commas, semicolons or blanks, and the unit that the items
     /// carry, if any; the error names an item that is no number.
-    pub(super) fn numbers_of(
-        &self,
-        key: &str,
-    ) -> Option<Result<(Vec<f64>, Option<String>), String>> {
+    pub(super) fn numbers_of(&self, key: &str) -> Option<Result<ListOfNumbers, String>> {
         let text = inside_braces(self.get(key)?);
         let (mut numbers, mut unit) = (Vec::new(), None);
         let items = text.split(|c: char| matches!(c, ',' | ';') || c.is_whitespace());

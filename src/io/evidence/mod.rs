@@ -13,6 +13,9 @@ pub(crate) use names::{normalised, role_of_mask};
 pub(crate) use order::{Custom, pixel_order};
 use score::Reading;
 
+/// Gives the value at an index.
+pub(crate) type ValueAt<'a> = &'a dyn Fn(&[usize]) -> Option<f64>;
+
 /// One numeric array of a file.
 pub(crate) struct Candidate<'a> {
     pub(crate) name: &'a str,
@@ -22,7 +25,7 @@ pub(crate) struct Candidate<'a> {
     pub(crate) byte: bool,
     /// The value at an index, where values can be had cheaply; without it only names and sizes
     /// count.
-    pub(crate) at: Option<&'a dyn Fn(&[usize]) -> Option<f64>>,
+    pub(crate) at: Option<ValueAt<'a>>,
 }
 
 /// The order in which an array's axes are to be read, as the caller states it.

@@ -13,13 +13,16 @@ pub(super) enum Value {
     Floats(Vec<f32>),
 }
 
+/// Hands values over, one after the other.
+pub(super) type Source<'a> = Box<dyn Fn(&mut dyn FnMut(f32)) + 'a>;
+
 /// The values of a variable, as many as its dimensions ask for.
 pub(super) enum Values<'a> {
     Bytes(Vec<u8>),
     Ints(Vec<i32>),
     Doubles(Vec<f64>),
     /// Written in the order in which the closure hands them over.
-    Floats(usize, Box<dyn Fn(&mut dyn FnMut(f32)) + 'a>),
+    Floats(usize, Source<'a>),
 }
 
 /// One variable.
