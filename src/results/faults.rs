@@ -102,7 +102,8 @@ mod tests {
 
     fn run(folder: &Path, way: Way, before: Before, fault: &str) -> Option<i32> {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["results::faults::tests::child", "--exact", "--ignored"]);
+        let (_, here) = module_path!().split_once("::").unwrap();
+        command.args([&format!("{here}::child"), "--exact", "--ignored"]);
         command.env(FOLDER, folder).env(FAULT, fault);
         command.current_dir(if way == Way::Inside { folder } else { Path::new("/") });
         if way == Way::OneByOne {

@@ -133,8 +133,9 @@ fn spectra(of: &Unmixing, init: Option<&Init>) -> Result<Spectra> {
             "needs brightness off: it takes spectra from a fit with brightness to abundances \
              without",
         )),
-        (Some(Spectra::Given), _) if !given => Err(Error::option(
-            "spectra given",
+        (Some(Spectra::Given), _) if !given => Err(Error::setting(
+            setting::SPECTRA,
+            "given",
             "needs spectra to begin from; give them as the start",
         )),
         (Some(asked), _) => Ok(asked),

@@ -79,7 +79,7 @@ fn spectra_that_nothing_gives() {
     let bench = Bench::with_scene();
     refuses(&bench, "--spectra first", &["--spectra first", "brightness off"]);
     for init in ["", " --init vca"] {
-        refuses(&bench, &format!("--spectra given{init}"), &["--spectra given", "--init FILE"]);
+        refuses(&bench, &format!("--spectra given{init}"), &["--spectra given", "the start"]);
     }
 }
 
