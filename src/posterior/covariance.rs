@@ -26,9 +26,7 @@ impl NoiseCovariance {
         let guide_of = |j: usize| guide.marginal(j);
         let mut covariance = Array2::<f64>::zeros((bands, bands));
         for l in 0..bands {
-            let (loc, scale) = guide_of(params.noise_at() + if params.noises > 1 { l } else { 0 });
-            let mut variance =
-                f64::from(params.noise_floor) + (2.0 * loc + 2.0 * scale * scale).exp();
+            let mut variance = own_variance(guide, l);
             if params.has(COVARIANCE) {
                 let phi: Vec<(f64, f64)> = (0..l)
                     .map(|m| guide_of(params.regression_at() + l * params.stride() + m))
@@ -51,4 +49,23 @@ impl NoiseCovariance {
         });
         NoiseCovariance { sd, correlation }
     }
+}
+
+/// Mean noise variance of a band, of what the bands before leave open.
+fn own_variance(guide: &Guide, band: usize) -> f64 {
+    let params = &guide.params;
+    let at = params.noise_at() + if params.noises > 1 { band } else { 0 };
+    let (loc, scale) = guide.marginal(at);
+    f64::from(params.noise_floor) + (2.0 * loc + 2.0 * scale * scale).exp()
+}
+
+/// Standard deviations of the noise, (L), and its correlation, (L, L), where bands share it: of very
+/// many bands a matrix without need would not fit memory.
+pub(crate) fn noise_of(guide: &Guide) -> (Vec<f64>, Option<Array2<f64>>) {
+    if guide.params.has(COVARIANCE) {
+        let noise = NoiseCovariance::new(guide);
+        return (noise.sd, Some(noise.correlation));
+    }
+    let bands = 0..guide.params.bands as usize;
+    (bands.map(|l| own_variance(guide, l).sqrt()).collect(), None)
 }

@@ -15,9 +15,9 @@ use crate::engine::ground::rng;
 use crate::engine::guide::Guide;
 use crate::engine::guide::transform::add_loadings;
 use crate::engine::guide::transform::latent;
-use crate::engine::layout::{BRIGHTNESS, COVARIANCE, FULL_RANK};
+use crate::engine::layout::{BRIGHTNESS, FULL_RANK};
 use crate::engine::pixels::Pixels;
-use crate::posterior::covariance::NoiseCovariance;
+use crate::posterior::covariance::noise_of;
 use crate::posterior::scene_guide::{ENDMEMBER_DRAWS, SceneGuide, scale, shared, table_of};
 
 /// The posterior of one fit in one convention. N pixels (the scene's valid ones), K endmembers, L
@@ -133,7 +133,7 @@ impl Posterior {
         let params = &scene.guide.params;
         let mean_of =
             |k: usize| abundance_mean.column(k).iter().map(|&w| f64::from(w)).sum::<f64>();
-        let noise = NoiseCovariance::new(scene.guide);
+        let (noise_sd, noise_correlation) = noise_of(scene.guide);
         let posterior = Posterior {
             convention,
             mean_abundance: (0..params.k()).map(|k| mean_of(k) / of.count() as f64).collect(),
@@ -145,8 +145,8 @@ impl Posterior {
             endmember_q05: q05,
             endmember_q95: q95,
             variability: scene.variability(heights),
-            noise_sd: noise.sd,
-            noise_correlation: params.has(COVARIANCE).then_some(noise.correlation),
+            noise_sd,
+            noise_correlation,
             concentration: scene.concentration(),
             residual: Vec::new(),
         };
