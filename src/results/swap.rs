@@ -316,6 +316,10 @@ pub(super) fn move_in(stage: &Path, target: &Path) -> io::Result<()> {
 }
 
 fn move_files(from: &Path, to: &Path) -> io::Result<()> {
+    if !disk::is_folder(from) {
+        // All of it was moved before what came then failed.
+        return disk::sync_folder(to);
+    }
     if !to.is_dir() {
         disk::create_folder(to)?;
     }
