@@ -1,5 +1,5 @@
-//! The rooms behind the names at the top of the crate: for programs that want more than a fit. What is in
-//! here may change with any version.
+//! The rooms behind the names at the top of the crate: for programs that want more than a fit.
+//! What is in here may change with any version.
 
 #[path = "bench/mod.rs"]
 pub mod bench;

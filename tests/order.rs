@@ -112,9 +112,13 @@ fn truths_are_placed_in_the_order_of_the_cube() {
     let truth = known(&problem.endmembers, &problem.abundances);
     let expected = places(&guide, &lie, &truth).unwrap().abundances;
     let found = places(&other, &shuffled, &truth).unwrap().abundances;
-    // A place among 399 draws has an sd of at most 0.025, the difference of two 0.035 and a mean of
-    // 0.03.
-    assert!(apart(&found, &expected) < 0.03, "{}", apart(&found, &expected));
+    // Places move with the draws, which are many for each pixel and few for the scene: other draws
+    // in the order of the image tell by how much.
+    let mut reseeded = begin(&problem, &lie);
+    reseeded.params.seed_low ^= 1;
+    let again = places(&reseeded, &lie, &truth).unwrap().abundances;
+    let (noise, off) = (apart(&again, &expected), apart(&found, &expected));
+    assert!(off < 1.5 * noise && noise < 0.06, "{off} {noise}");
     let wrong = places(&other, &lie, &truth).unwrap().abundances;
     assert!(apart(&wrong, &expected) > 0.15, "{}", apart(&wrong, &expected));
 

@@ -101,7 +101,7 @@ fn a_fit_that_would_be_cut_off_is_refused() {
     // Hardware has no such limit.
     if adapter.is_software() {
         let refusal = opened.err().unwrap().to_string();
-        assert!(refusal.contains("--device cpu"), "{refusal}");
+        assert!(refusal.contains("use the CPU"), "{refusal}");
     } else {
         opened.unwrap();
     }

@@ -59,8 +59,8 @@ fn own_variance(guide: &Guide, band: usize) -> f64 {
     f64::from(params.noise_floor) + (2.0 * loc + 2.0 * scale * scale).exp()
 }
 
-/// Standard deviations of the noise, (L), and its correlation, (L, L), where bands share it: of very
-/// many bands a matrix without need would not fit memory.
+/// Standard deviations of the noise, (L), and its correlation, (L, L), where bands share it: of
+/// very many bands a matrix without need would not fit memory.
 pub(crate) fn noise_of(guide: &Guide) -> (Vec<f64>, Option<Array2<f64>>) {
     if guide.params.has(COVARIANCE) {
         let noise = NoiseCovariance::new(guide);

@@ -118,7 +118,7 @@ fn cubes_without_anything_to_unmix() {
     for (name, value, says) in [
         ("nan", f32::NAN, "no data"),
         ("infinite", f32::INFINITY, "no data"),
-        ("zero", 0.0, "whole numbers"),
+        ("zero", 0.0, "no data"),
         ("constant", 0.3, "constant"),
         ("negative", -0.3, "constant"),
     ] {

@@ -61,7 +61,9 @@ fn devices_lists_one_that_auto_takes() {
     }
 }
 
-const RUN: [&str; 21] = [
+const RUN: [&str; 23] = [
+    "--library",
+    "--format",
     "--restarts",
     "--search",
     "--spectra",
@@ -84,8 +86,20 @@ const RUN: [&str; 21] = [
     "--posterior",
     "--convention",
 ];
-const FIT: [&str; 7] =
-    ["--endmembers", "--init", "--names", "--truth", "--rows", "--cols", "--scale"];
+const LAYOUT: [&str; 11] = [
+    "--rows",
+    "--cols",
+    "--variable",
+    "--axes",
+    "--pixel-order",
+    "--scale",
+    "--no-data",
+    "--drop-bands",
+    "--drop-wavelengths",
+    "--mask",
+    "--window",
+];
+const FIT: [&str; 4] = ["--endmembers", "--init", "--names", "--truth"];
 const SCORE: [&str; 9] = [
     "--truth",
     "--endmembers",
@@ -97,8 +111,8 @@ const SCORE: [&str; 9] = [
     "--force",
     "--json",
 ];
-const RANK: [&str; 8] =
-    ["--out", "--force", "--json", "--device", "--seed", "--rows", "--cols", "--scale"];
+const COUNT: [&str; 5] = ["--out", "--force", "--json", "--device", "--seed"];
+const INFO: [&str; 3] = ["--json", "--out", "--force"];
 const CALIBRATE: [&str; 7] =
     ["--out", "--force", "--device", "--seed", "--scenes", "--steps", "--guide"];
 const SIMULATE: [&str; 16] = [
@@ -144,19 +158,13 @@ fn help_has_a_text_for_every_flag() {
     let bench = Bench::new();
     let own = ["--help"];
     for (command, lists) in [
-        ("fit", vec![&FIT[..], &RUN, &own]),
+        ("fit", vec![&FIT[..], &RUN, &LAYOUT, &own]),
         ("demo", vec![&RUN[..], &own]),
         ("simulate", vec![&SIMULATE[..], &own]),
         ("score", vec![&SCORE[..], &own]),
-        ("rank", vec![&RANK[..], &own]),
-        (
-            "compare",
-            vec![
-                &["--endmembers", "--truth", "--names", "--rows", "--cols", "--scale"][..],
-                &RUN,
-                &own,
-            ],
-        ),
+        ("count", vec![&COUNT[..], &LAYOUT, &own]),
+        ("info", vec![&INFO[..], &LAYOUT, &own]),
+        ("compare", vec![&["--endmembers", "--truth", "--names"][..], &RUN, &LAYOUT, &own]),
         ("calibrate", vec![&CALIBRATE[..], &own]),
         ("devices", vec![&["--json"][..], &own]),
         ("completions", vec![&own[..]]),

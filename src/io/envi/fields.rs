@@ -135,8 +135,12 @@ impl Fields {
                 }
                 (None, "true") => numbers.push(1.0),
                 (None, "false") => numbers.push(0.0),
-                // The unit of the item before.
-                (None, word) if !numbers.is_empty() && word.chars().all(char::is_alphabetic) => {
+                // The unit of the item before; one letter alone is a slip.
+                (None, word)
+                    if !numbers.is_empty()
+                        && word.chars().count() > 1
+                        && word.chars().all(char::is_alphabetic) =>
+                {
                     unit = Some(word.to_owned());
                 }
                 (None, _) => {

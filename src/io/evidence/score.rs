@@ -52,6 +52,10 @@ pub(super) fn readings(
         }
         reading.by_name(candidate, known);
         reading.by_shape(candidate, known, largest);
+        if picture_axis(candidate, &places) == Some(axes.band()) {
+            // Against what by_shape takes from so few bands.
+            reading.score += 4.0;
+        }
         if let Some(spectral) = spectral {
             reading.score += if axes.band() == spectral { 0.75 } else { -0.75 };
         }
@@ -71,13 +75,20 @@ pub(super) fn readings(
     Ok(found)
 }
 
+/// Pictures have at least as many rows and columns; a very small cube of bytes may have three.
+const PICTURE_SIDE: usize = 8;
+
+/// The axis of the colours, where the array is a picture: bytes of three or four of them.
+fn picture_axis(candidate: &Candidate<'_>, places: &[usize]) -> Option<usize> {
+    let sides = places.iter().filter(|&&a| candidate.shape[a] >= PICTURE_SIDE).count();
+    let ends = [places.last(), places.first()];
+    let colours = ends.into_iter().flatten().find(|&&a| matches!(candidate.shape[a], 3 | 4));
+    colours.copied().filter(|_| candidate.byte && places.len() == 3 && sides == 2)
+}
+
 /// Why an array is no scene, whatever its axes.
 fn no_scene(candidate: &Candidate<'_>, places: &[usize]) -> Option<String> {
-    let ends = [places.first(), places.last()];
-    let picture = candidate.byte
-        && places.len() == 3
-        && ends.into_iter().flatten().any(|&a| matches!(candidate.shape[a], 3 | 4));
-    if picture {
+    if picture_axis(candidate, places).is_some() {
         return Some("is a picture: bytes of three or four colours".into());
     }
     if values::few_whole_numbers(candidate) {

@@ -58,7 +58,7 @@ pub(super) fn sum_to_one(candidate: &Candidate<'_>, axis: usize) -> bool {
     seen >= 4 && sums * 100 >= seen * 98
 }
 
-/// True when the values are few different whole numbers, as classes are.
+/// True when the values are few different whole numbers, as classes are; one value alone is none.
 pub(super) fn few_whole_numbers(candidate: &Candidate<'_>) -> bool {
     let Some(at) = candidate.at else { return false };
     let mut seen = std::collections::BTreeSet::new();
@@ -76,7 +76,7 @@ pub(super) fn few_whole_numbers(candidate: &Candidate<'_>) -> bool {
             seen.insert(v as i64);
         }
     }
-    count >= 16 && seen.len() <= 32 && seen.len() * 4 <= count
+    count >= 16 && (2..=32).contains(&seen.len()) && seen.len() * 4 <= count
 }
 
 /// The axis along which the mean over all others varies most, by far: that of the bands, since a

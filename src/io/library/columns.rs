@@ -61,7 +61,7 @@ pub(super) fn tell(header: &[String], values: &dyn Fn(usize) -> Option<Vec<f64>>
         .iter()
         .position(named)
         .or_else(|| header.iter().position(greek))
-        .or_else(|| (0..header.len()).find(|&i| values(i).is_some_and(|v| rises(&v))));
+        .or_else(|| by_values(&names, values));
     let unit = wavelength.and_then(|at| names.get(at)).and_then(|name| match () {
         () if name.ends_with("nm") || name.contains("nanom") => Some("nm"),
         () if name.ends_with("um") || name.contains("microm") || name.contains("micron") => {
@@ -77,18 +77,36 @@ pub(super) fn tell(header: &[String], values: &dyn Fn(usize) -> Option<Vec<f64>>
     if !means.is_empty() {
         return Columns { wavelength, unit, spectra: means };
     }
-    let doubtful = |name: &String| {
-        DOUBTS.contains(&name.as_str()) || DOUBTS.iter().any(|d| d.len() > 2 && name.ends_with(d))
+    let doubtful = |i: usize| {
+        let (name, words) = (&names[i], header[i].to_lowercase());
+        let last = words.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        let ends = |d: &&str| *d == last || d.len() > 2 && name.ends_with(*d);
+        DOUBTS.contains(&name.as_str()) || DOUBTS.iter().any(|d| ends(d))
     };
     let is_spectrum = |i: usize| {
         let name = &names[i];
-        // An unnamed column may hold a spectrum where it does not count the rows.
-        let counts = COUNTERS.contains(&name.as_str()) && values(i).is_none_or(|v| whole_steps(&v));
-        Some(i) != wavelength && !counts && !named(name) && !doubtful(name)
+        Some(i) != wavelength && !counts(name, i, values) && !named(name) && !doubtful(i)
     };
     let spectra =
         (0..header.len()).filter(|&i| is_spectrum(i)).map(|i| (i, header[i].clone())).collect();
     Columns { wavelength, unit, spectra }
+}
+
+/// True for a column that counts the rows; an unnamed one may hold a spectrum where it does not.
+fn counts(name: &str, i: usize, values: &dyn Fn(usize) -> Option<Vec<f64>>) -> bool {
+    COUNTERS.contains(&name) && values(i).is_none_or(|v| whole_steps(&v))
+}
+
+/// The column whose values are wavelengths, where none is called so and a spectrum is left beside
+/// it. Reflectance may rise as micrometres do, so these stand in the first column alone.
+fn by_values(names: &[String], values: &dyn Fn(usize) -> Option<Vec<f64>>) -> Option<usize> {
+    let told = |i: &usize| !counts(&names[*i], *i, values);
+    if (0..names.len()).filter(told).count() < 2 {
+        return None;
+    }
+    let nanometres = |v: &[f64]| v.iter().all(|w| *w > 25.0);
+    let fits = |i: &usize| values(*i).is_some_and(|v| rises(&v) && (*i == 0 || nanometres(&v)));
+    (0..names.len()).find(fits)
 }
 
 /// True for values that rise (or fall) all along over a range that spectrometers have.

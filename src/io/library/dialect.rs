@@ -55,7 +55,7 @@ impl Dialect {
     pub(super) fn of<'a>(lines: impl Iterator<Item = &'a str> + Clone) -> Self {
         let lines = lines.filter(|l| !l.trim().is_empty() && !l.starts_with('#')).take(LINES);
         let count = lines.clone().count();
-        let most = |mark: char| lines.clone().filter(|l| l.contains(mark)).count() * 2 > count;
+        let most = |mark: char| lines.clone().filter(|l| l.contains(mark)).count() * 2 >= count;
         let divider = [';', '\t'].into_iter().find(|mark| most(*mark)).unwrap_or_else(|| {
             // `460,0 0,12` are two numbers, not three.
             let spaced = lines
@@ -65,7 +65,7 @@ impl Dialect {
                     fields.len() > 1 && fields.iter().all(|f| number(f, true).is_some())
                 })
                 .count();
-            if most(',') && spaced * 2 <= count { ',' } else { ' ' }
+            if most(',') && spaced * 2 < count { ',' } else { ' ' }
         });
         let mut dialect = Dialect { divider, decimal_comma: false };
         if divider != ',' {

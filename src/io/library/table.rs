@@ -46,7 +46,10 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Raw> {
             ));
         }
     }
-    match wavelengths_across(&header, dialect) {
+    let holds_numbers = |i: usize| {
+        rows.iter().all(|(_, row)| row.get(i).is_none_or(|f| dialect.number(f).is_some()))
+    };
+    match wavelengths_across(&header, &holds_numbers, dialect) {
         Some(places) if !headless => by_row(path, &places, &header, &rows, dialect),
         _ => by_column(path, &header, &rows, dialect),
     }
@@ -96,8 +99,13 @@ fn wavelength_of(field: &str, dialect: Dialect) -> Option<f64> {
     (plain && letters && start <= 12).then(|| number.parse().ok()).flatten()
 }
 
-/// Columns whose headers are wavelengths, where they are most: place and wavelength.
-fn wavelengths_across(header: &[String], dialect: Dialect) -> Option<Vec<(usize, f64)>> {
+/// Columns whose headers are wavelengths, where they are most: place and wavelength. A number at
+/// the end of a word, as in `level 1`, is one only above numbers.
+fn wavelengths_across(
+    header: &[String],
+    holds_numbers: &dyn Fn(usize) -> bool,
+    dialect: Dialect,
+) -> Option<Vec<(usize, f64)>> {
     let plain: Vec<(usize, f64)> = header
         .iter()
         .enumerate()
@@ -109,7 +117,7 @@ fn wavelengths_across(header: &[String], dialect: Dialect) -> Option<Vec<(usize,
     let found: Vec<(usize, f64)> = header
         .iter()
         .enumerate()
-        .filter_map(|(i, h)| Some((i, wavelength_of(h, dialect)?)))
+        .filter_map(|(i, h)| Some((i, wavelength_of(h, dialect).filter(|_| holds_numbers(i))?)))
         .collect();
     let values: Vec<f64> = found.iter().map(|f| f.1).collect();
     // Names such as `soil1` hold numbers, too; wavelengths go through a spectrometer's range.
