@@ -81,7 +81,7 @@ pub(super) fn tell(header: &[String], values: &dyn Fn(usize) -> Option<Vec<f64>>
         let (name, words) = (&names[i], header[i].to_lowercase());
         let last = words.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
         let ends = |d: &&str| *d == last || d.len() > 2 && name.ends_with(*d);
-        DOUBTS.contains(&name.as_str()) || DOUBTS.iter().any(|d| ends(d))
+        DOUBTS.contains(&name.as_str()) || DOUBTS.iter().any(ends)
     };
     let is_spectrum = |i: usize| {
         let name = &names[i];
