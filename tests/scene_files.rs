@@ -442,7 +442,7 @@ fn unknown_files_are_refused_with_advice() {
     let dir = dir();
     for (name, bytes, words) in [
         ("a.tif", &b"II*\0...."[..], ["TIFF", "damaged"]),
-        ("a.nc", b"\x89HDF\r\n\x1a\n....", ["NetCDF", "ENVI"]),
+        ("a.nc", b"\x89HDF\r\n\x1a\n....", ["HDF5", "damaged"]),
         ("a.xyz", b"hello", ["NPZ", ".hdr"]),
         ("empty", b"", ["NPZ", ".hdr"]),
     ] {

@@ -113,7 +113,7 @@ impl Raw {
                     spectrum.iter().copied().filter(|v| !v.is_nan()).collect();
                 known.sort_by(f64::total_cmp);
                 let last = known.len().checked_sub(1)?;
-                known.get(last * 9 / 10).map(|v| (v * gain) as f32)
+                known.get((last * 9).div_ceil(10)).map(|v| (v * gain) as f32)
             })
             .collect();
         let peak = crate::scene::peak(&mut brightness);
