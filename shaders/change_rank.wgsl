@@ -1,5 +1,5 @@
-// By how much the update changed the minibatch's sums of products of loadings (equation 28). Where the
-// step changed nothing both sums are the same to the bit.
+// By how much the update changed the minibatch's sums of products of loadings (equation 28). Where
+// the step changed nothing, the sums before and after are equal to the bit.
 // Grid: chunks x rank x rank; above the diagonal they have nothing to do.
 @group(0) @binding(1) var<storage, read> locals: array<f32>;
 @group(0) @binding(2) var<storage, read> pixel_of: array<u32>;

@@ -1,6 +1,7 @@
 // The step's ELBO (equation 14, constants left to the host) and its verdict: a step whose ELBO or
 // gradient is not finite changes nothing and is counted.
-// Grid: one workgroup; each lane sums its stride, then one lane sums the lanes, always in the same order.
+// Grid: one workgroup; each lane sums its stride, then one lane sums the lanes, always in the same
+// order.
 @group(0) @binding(1) var<storage, read> theta: array<f32>;
 @group(0) @binding(2) var<storage, read> totals: array<f32>;
 @group(0) @binding(3) var<storage, read> terms: array<f32>;

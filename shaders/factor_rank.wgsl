@@ -1,6 +1,6 @@
-// The inverse and half the log determinant of M = I + sum V'V over all latents (equation 28), by Gauss
-// and Jordan's elimination in place: M has no eigenvalue below 1, so every pivot is at least 1 and
-// none is sought; their logarithms add up to the log determinant.
+// The inverse and half the log determinant of M = I + sum V'V over all latents (equation 28), by
+// Gauss and Jordan's elimination in place: M has no eigenvalue below 1, so every pivot is at least
+// 1 and none is sought; their logarithms add up to the log determinant.
 // Grid: one workgroup, a lane a column. Ranks above 64 have neither the lanes nor the memory.
 @group(0) @binding(1) var<storage, read> partials: array<f32>;
 @group(0) @binding(2) var<storage, read> sums: array<f32>;

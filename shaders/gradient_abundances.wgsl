@@ -1,5 +1,5 @@
-// What the likelihood asks of each row (equation 9), as sums over bands: H_k = sum A c_k,
-// Q_k = sum B v_k^2, and the row's log density.
+// The likelihood's gradient by the abundances of each row (equation 9), as sums over bands: H_k =
+// sum A c_k, Q_k = sum B v_k^2, and the row's log density.
 // Grid: batch x particles x (2 K + 1).
 @group(0) @binding(1) var<storage, read> theta: array<vec4f>;
 @group(0) @binding(2) var<storage, read> score_mean: array<vec4f>;

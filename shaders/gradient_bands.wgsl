@@ -1,4 +1,4 @@
-// What the likelihood asks of the scene latents of each band (equation 13), summed over a chunk of
+// The likelihood's gradient by the scene latents of each band (equation 13), summed over a chunk of
 // rows in a fixed order: sum e^g W_k A (endmembers), sum B (noise), sum W_k^2 B (variability).
 // Grid: chunks x particles x columns x quads, neighbours in bands.
 @group(0) @binding(1) var<storage, read> draws: array<f32>;
@@ -23,7 +23,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let row = particle * p.batch + place;
         let draw = row_at(particle, place, draw_stride());
         if (column < p.endmembers) {
-            sum += draws[draw + ROW_GROUP * 2u * p.endmembers] * draws[draw + ROW_GROUP * column] * score_mean[row * p.quads + quad];
+            sum += draws[draw + ROW_GROUP * 2u * p.endmembers] * draws[draw + ROW_GROUP * column]
+                * score_mean[row * p.quads + quad];
         } else if (column == p.endmembers) {
             sum += score_variance[row * p.quads + quad];
         } else {

@@ -1,6 +1,7 @@
-// What the likelihood asks of the regressions between bands (equation 24): sum A_l r_m over the rows of
-// a particle, in a fixed order. Each invocation takes four by four of them.
-// Grid: particles x quads x quads, none without covariance; above the diagonal they have nothing to do.
+// The likelihood's gradient by the regressions between bands (equation 24): sum A_l r_m over the
+// rows of a particle, in a fixed order. Each invocation takes four by four of them.
+// Grid: particles x quads x quads, none without covariance; above the diagonal they have nothing to
+// do.
 @group(0) @binding(1) var<storage, read> residuals: array<vec4f>;
 @group(0) @binding(2) var<storage, read> score_innovation: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> sums: array<vec4f>;

@@ -1,5 +1,5 @@
 // Gradient of the guide of the scene latents (equations 13, 15 to 20, 24): the sums over pixels,
-// times N / B, with priors, Jacobians and entropy; and what each latent gives the ELBO.
+// times N / B, with priors, Jacobians and entropy; and the share of each latent in the ELBO.
 // Grid: globals.
 @group(0) @binding(1) var<storage, read> globals: array<f32>;
 @group(0) @binding(2) var<storage, read> prior_centre: array<f32>;
@@ -63,8 +63,10 @@ fn latent(particle: u32, j: u32, x: f32) -> vec2f {
     if (j < noise_at()) {
         let c = theta[out + j];
         let off = c - prior_centre[j];
-        let by_c = p.scale * total(particle, j / stride(), j % stride()) - p.endmember_precision * off;
-        return vec2f(sigmoid(x) * by_c + sigmoid(-x), -0.5 * p.endmember_precision * off * off - softplus(-x));
+        let sum = total(particle, j / stride(), j % stride());
+        let by_c = p.scale * sum - p.endmember_precision * off;
+        let prior = -0.5 * p.endmember_precision * off * off - softplus(-x);
+        return vec2f(sigmoid(x) * by_c + sigmoid(-x), prior);
     }
     if (j < mean_at()) {
         let square = exp(2.0 * x);
@@ -77,8 +79,10 @@ fn latent(particle: u32, j: u32, x: f32) -> vec2f {
         } else {
             sum = total(particle, p.endmembers, j - noise_at());
         }
-        let slope = 2.0 * square * p.scale * sum + p.noise_jacobian - p.noise_quadratic * square - p.noise_precision * from_centre;
-        let prior = p.noise_jacobian * x - 0.5 * p.noise_quadratic * square - 0.5 * p.noise_precision * from_centre * from_centre;
+        let slope = 2.0 * square * p.scale * sum + p.noise_jacobian
+            - p.noise_quadratic * square - p.noise_precision * from_centre;
+        let prior = p.noise_jacobian * x - 0.5 * p.noise_quadratic * square
+            - 0.5 * p.noise_precision * from_centre * from_centre;
         return vec2f(slope, prior);
     }
     if (j < variability_at()) {
@@ -90,7 +94,8 @@ fn latent(particle: u32, j: u32, x: f32) -> vec2f {
     let square = exp(2.0 * x);
     let l = j - variability_at();
     let sum = total(particle, p.endmembers + 1u + l / stride(), l % stride());
-    return vec2f(2.0 * square * p.scale * sum + 1.0 - p.variability_quadratic * square, x - 0.5 * p.variability_quadratic * square);
+    let slope = 2.0 * square * p.scale * sum + 1.0 - p.variability_quadratic * square;
+    return vec2f(slope, x - 0.5 * p.variability_quadratic * square);
 }
 
 fn total(particle: u32, column: u32, band: u32) -> f32 {
@@ -105,9 +110,9 @@ fn regression(particle: u32, i: u32, x: f32) -> vec2f {
     return vec2f(p.scale * sum - weight * x, -0.5 * weight * x * x);
 }
 
-// Slope by a logit of the mean abundance, or by the log concentration, and the latent's share of the
-// log prior. Both move all a_k: a logit by a_k (1 - pi) or -a_k pi, the log concentration by a_k. The
-// last abundance has no logit, so the first one carries its share of the prior too.
+// Slope by a logit of the mean abundance, or by the log concentration, and the latent's share of
+// the log prior. Both move all a_k: a logit by a_k (1 - pi) or -a_k pi, the log concentration by
+// a_k. The last abundance has no logit, so the first one carries its share of the prior too.
 fn dirichlet(particle: u32, j: u32, x: f32, a: u32) -> vec2f {
     let concentration = theta[a + p.endmembers];
     let digamma_total = digamma(concentration);

@@ -1,5 +1,6 @@
-// Derivative of the log density by the mixture where bands share their noise (equation 23): a band's
-// own score, less what it gives to the bands after it. Grid: rows x quads, none without covariance.
+// Derivative of the log density by the mixture where bands share their noise (equation 23): a
+// band's own score, less what it gives to the bands after it. Grid: rows x quads, none without
+// covariance.
 @group(0) @binding(1) var<storage, read> theta: array<vec4f>;
 @group(0) @binding(2) var<storage, read> score_innovation: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> score_mean: array<vec4f>;

@@ -40,9 +40,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             var by_z = 0.0;
             if (j + 1u < p.endmembers) {
                 let w = draws[draw + ROW_GROUP * j];
-                by_z = w * (slope(sums, draw, j, brightness) - mean_slope) + theta[a + j] - total * w;
+                let by_w = slope(sums, draw, j, brightness) - mean_slope;
+                by_z = w * by_w + theta[a + j] - total * w;
             } else {
-                by_z = brightness * mixed - p.brightness_precision * draws[draw + ROW_GROUP * (2u * p.endmembers + 1u)];
+                let g = draws[draw + ROW_GROUP * (2u * p.endmembers + 1u)];
+                by_z = brightness * mixed - p.brightness_precision * g;
             }
             grads[out + ROW_GROUP * j] += by_z;
             let by_standard = by_z * exp(locals[guide + ROW_GROUP * (p.latents + j)]);

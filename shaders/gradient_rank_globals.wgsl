@@ -16,7 +16,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
     let row = 2u * p.globals + j * p.rank;
     for (var r = 0u; r < p.rank; r++) {
-        // What the entropy asks: V M^-1.
+        // The entropy's gradient: V M^-1.
         var sum = 0.0;
         for (var q = 0u; q < p.rank; q++) {
             sum += globals[row + q] * inverse[q * p.rank + r];

@@ -1,5 +1,5 @@
-// Gradient of the loadings of the minibatch's pixels, mean over particles (equation 29). As for their
-// other parameters, no N / B.
+// Gradient of the loadings of the minibatch's pixels, mean over particles (equation 29). No N / B:
+// a pixel's own terms count once.
 // Grid: batch x latents, none without the low-rank guide.
 @group(0) @binding(1) var<storage, read> locals: array<f32>;
 @group(0) @binding(2) var<storage, read> pixel_of: array<u32>;
@@ -19,7 +19,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let guide = place_at(pixel_of[place], p.local_stride);
     let row = guide + ROW_GROUP * (loadings_at() + j * p.rank);
     let out = place_at(place, p.local_stride) + ROW_GROUP * (loadings_at() + j * p.rank);
-    // What the entropy asks: V M^-1.
+    // The entropy's gradient: V M^-1.
     for (var r = 0u; r < p.rank; r++) {
         var sum = 0.0;
         for (var q = 0u; q < p.rank; q++) {
@@ -28,7 +28,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         grads[out + ROW_GROUP * r] = sum;
     }
     for (var particle = 0u; particle < p.particles; particle++) {
-        let by_standard = groups() * ROW_GROUP * p.local_stride + row_at(particle, place, p.latents);
+        let by_standard =
+            groups() * ROW_GROUP * p.local_stride + row_at(particle, place, p.latents);
         var by_shared = grads[by_standard + ROW_GROUP * j];
         // Latent j is in those after it, by the column of T.
         for (var i = j + 1u; i < p.latents; i++) {

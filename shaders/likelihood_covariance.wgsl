@@ -1,6 +1,6 @@
 // Log density of the observed spectra where bands share their noise, and its derivatives by the
-// innovation's mean (A) and variance (B), equation 22: what `likelihood` does, with the residual of a
-// band less what the bands before it predict. Grid: rows x quads, none without covariance.
+// innovation's mean (A) and variance (B), equation 22: what `likelihood` does, with the residual of
+// a band less what the bands before it predict. Grid: rows x quads, none without covariance.
 @group(0) @binding(1) var<storage, read> theta: array<vec4f>;
 @group(0) @binding(2) var<storage, read> residuals: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> score_innovation: array<vec4f>;
@@ -35,7 +35,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let b = 0.5 * (a * a - 1.0 / variance);
     let density = -0.5 * (e * a + log(variance));
     // Padding is no data.
-    let used = p.weight * select(vec4f(0.0), vec4f(1.0), 4u * quad + vec4u(0u, 1u, 2u, 3u) < vec4u(p.bands));
+    let counts = 4u * quad + vec4u(0u, 1u, 2u, 3u) < vec4u(p.bands);
+    let used = p.weight * select(vec4f(0.0), vec4f(1.0), counts);
     score_innovation[at] = used * a;
     score_variance[at] = used * b;
     log_density[at] = dot(used, density);

@@ -1,8 +1,8 @@
-// Draws the scene latents x = loc + exp(log scale) * (eps + V eta) and writes what they mean (equations 1, 3,
-// 4, 5, 19, 21, 26): endmembers, noise and variability variances, Dirichlet parameters and their total,
-// regressions between bands.
-// Grid: particles x (globals / 4 + 1): Philox gives four normals at a time, for as many latents; the last
-// invocation of a particle does the Dirichlet parameters.
+// Draws the scene latents x = loc + exp(log scale) * (eps + V eta) and writes them as the model
+// takes them (equations 1, 3, 4, 5, 19, 21, 26): endmembers, noise and variability variances,
+// Dirichlet parameters and their total, regressions between bands.
+// Grid: particles x (globals / 4 + 1): Philox gives four normals at a time, for as many latents;
+// the last invocation of a particle does the Dirichlet parameters.
 @group(0) @binding(1) var<storage, read> globals: array<f32>;
 @group(0) @binding(2) var<storage, read_write> eps: array<f32>;
 @group(0) @binding(3) var<storage, read_write> theta: array<f32>;
@@ -31,7 +31,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
 }
 
-// A latent's draw from its normal, and what it means.
+// Draws a latent from its normal, and gives it as the model takes it.
 fn write(particle: u32, j: u32, drawn: f32) {
     let e = with_loadings(particle, j, drawn);
     eps[particle * p.globals + j] = e;
@@ -80,7 +80,8 @@ fn latent(particle: u32, j: u32) -> f32 {
     return globals[j] + exp(globals[p.globals + j]) * with_loadings(particle, j, drawn);
 }
 
-// a = alpha softmax(logits, 0), kept away from zero, where log-gamma and digamma have poles; then alpha.
+// a = alpha softmax(logits, 0), kept away from zero, where log-gamma and digamma have poles; then
+// alpha.
 fn dirichlet(particle: u32, out: u32) {
     var top = 0.0;
     for (var k = 0u; k < p.endmembers; k++) {

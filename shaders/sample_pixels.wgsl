@@ -1,5 +1,5 @@
-// Draws the latents of the minibatch's pixels (equations 8 and 26) and writes what they mean: abundances,
-// their logarithms, brightness, log brightness.
+// Draws the latents of the minibatch's pixels (equations 8 and 26) and writes them as the model
+// takes them: abundances, their logarithms, brightness, log brightness.
 // Grid: particles x batch.
 @group(0) @binding(1) var<storage, read> locals: array<f32>;
 @group(0) @binding(2) var<storage, read_write> pixel_of: array<u32>;
@@ -33,7 +33,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         }
         var standard = four[j % 4u];
         for (var r = 0u; r < p.rank; r++) {
-            standard += locals[guide + ROW_GROUP * (loadings_at() + j * p.rank + r)] * eta[particle * p.rank + r];
+            let loading = locals[guide + ROW_GROUP * (loadings_at() + j * p.rank + r)];
+            standard += loading * eta[particle * p.rank + r];
         }
         eps[noise + ROW_GROUP * j] = standard;
         if (has(FULL_RANK)) {

@@ -1,10 +1,11 @@
 // Everything that a pixel's spectrum is read for: mixing, likelihood, its sums over bands for each
 // row, and its sums over the chunk's rows for each band (equations 6, 7, 9, 13).
-// Grid: one workgroup a chunk of the minibatch. A lane holds four bands of endmembers, variances and
-// sums in registers and goes down the chunk's rows; the sums over bands of a few rows at a time meet
-// in workgroup memory, where one lane adds up each. Spectra of a chunk stay in the cache between
-// particles, so memory is read once. The number of endmembers and whether they vary is known when the
-// pipeline is made, so that loops over them unroll, and what is not needed is left out.
+// Grid: one workgroup a chunk of the minibatch. A lane holds four bands of endmembers, variances
+// and sums in registers and goes down the chunk's rows; the sums over bands of a few rows at a time
+// meet in workgroup memory, where one lane adds up each. Spectra of a chunk stay in the cache
+// between particles, so memory is read once. The number of endmembers and whether they vary is
+// known when the pipeline is made, so that loops over them unroll, and what is not needed is left
+// out.
 @group(0) @binding(1) var<storage, read> cube: array<vec4f>;
 @group(0) @binding(2) var<storage, read> theta: array<vec4f>;
 @group(0) @binding(3) var<storage, read> pixel_of: array<u32>;
@@ -75,7 +76,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                         log_variance = log(variance);
                     }
                     let y = cube[pixel_of[place] * p.quads + min(quad, p.quads - 1u)];
-                    let normal = normal_of_bands(y, brightness * mixed, inverse, log_variance, quad);
+                    let mean = brightness * mixed;
+                    let normal = normal_of_bands(y, mean, inverse, log_variance, quad);
                     let term = (place - start) * live * PITCH + lane;
                     sum_variance += normal.by_variance;
                     terms[term + ENDMEMBERS * PITCH] = normal.density;
@@ -85,7 +87,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                         terms[term + k * PITCH] = dot(normal.by_mean, endmember[k]);
                         if (VARIES) {
                             sum_varies[k] += w * w * normal.by_variance;
-                            terms[term + (ENDMEMBERS + 1u + k) * PITCH] = dot(normal.by_variance, varies[k]);
+                            terms[term + (ENDMEMBERS + 1u + k) * PITCH] =
+                                dot(normal.by_variance, varies[k]);
                         }
                     }
                 }
@@ -120,8 +123,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
 }
 
-// Where a sum stands in the row: by mean (K), by variance (K), density; here the density comes before
-// what only variability has.
+// Where a sum stands in the row: by mean (K), by variance (K), density; here the density comes
+// before what only variability has.
 fn column(sum: u32) -> u32 {
     if (sum < ENDMEMBERS) {
         return sum;

@@ -1,5 +1,6 @@
-// On a software driver, with `spectra_rows` instead of `spectra`: the sums over a chunk's rows that each
-// band needs (equations 6, 7, 13). Four bands of endmembers, variances and sums stay in registers.
+// On a software driver, with `spectra_rows` instead of `spectra`: the sums over a chunk's rows that
+// each band needs (equations 6, 7, 13). Four bands of endmembers, variances and sums stay in
+// registers.
 // Grid: chunks x particles x quads.
 @group(0) @binding(1) var<storage, read> cube: array<vec4f>;
 @group(0) @binding(2) var<storage, read> theta: array<vec4f>;
@@ -70,7 +71,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         }
     }
     // Padding is no data.
-    let weight = p.weight * select(vec4f(0.0), vec4f(1.0), 4u * quad + vec4u(0u, 1u, 2u, 3u) < vec4u(p.bands));
+    let counts = 4u * quad + vec4u(0u, 1u, 2u, 3u) < vec4u(p.bands);
+    let weight = p.weight * select(vec4f(0.0), vec4f(1.0), counts);
     let out = (chunk * p.particles + particle) * columns() * p.quads + quad;
     partials[out + ENDMEMBERS * p.quads] = 0.5 * weight * sum_variance;
     for (var k = 0u; k < ENDMEMBERS; k++) {

@@ -1,6 +1,6 @@
-// On a software driver, with `spectra_bands` instead of `spectra`: the sums over bands that each row
-// needs (equations 6, 7, 9). The scene's draw is a uniform: there llvmpipe reads a value for eight
-// lanes at once, in storage for one after the other.
+// On a software driver, with `spectra_bands` instead of `spectra`: the sums over bands that each
+// row needs (equations 6, 7, 9). The scene's draw is a uniform: there llvmpipe reads a value for
+// eight lanes at once, in storage for one after the other.
 // Grid: particles x batch.
 @group(0) @binding(1) var<storage, read> cube: array<vec4f>;
 @group(0) @binding(2) var<uniform> theta: array<vec4f, MOST_CONSTANTS / 4u>;
@@ -40,7 +40,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let noise = endmembers + ENDMEMBERS * p.quads;
     // Without variability there is the noise precision.
     let varieties = noise + p.quads;
-    // Padding counts for nothing: there spectra, endmembers and variability are 0 and the noise is 1.
+    // Padding counts for nothing: there spectra, endmembers and variability are 0 and the noise is
+    // 1.
     for (var quad = 0u; quad < p.quads; quad++) {
         var residual = cube[spectrum + quad];
         var variance = theta[noise + quad];

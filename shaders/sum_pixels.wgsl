@@ -20,7 +20,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     var sum = 0.0;
     for (var place = first; place < last; place++) {
         if (column < p.endmembers) {
-            sum += draws[row_at(particle, place, draw_stride()) + ROW_GROUP * (p.endmembers + column)];
+            let draw = row_at(particle, place, draw_stride());
+            sum += draws[draw + ROW_GROUP * (p.endmembers + column)];
         } else {
             sum += local_elbo(particle, place);
         }
@@ -35,7 +36,8 @@ fn local_elbo(particle: u32, place: u32) -> f32 {
     let g = draws[draw + ROW_GROUP * (2u * p.endmembers + 1u)];
     let sums = row_at(particle, place, row_grad_stride());
     let entropy = draws[draw + ROW_GROUP * (2u * p.endmembers + 2u)];
-    var sum = row_grads[sums + ROW_GROUP * 2u * p.endmembers] - 0.5 * p.brightness_precision * g * g + entropy;
+    var sum = row_grads[sums + ROW_GROUP * 2u * p.endmembers]
+        - 0.5 * p.brightness_precision * g * g + entropy;
     for (var k = 0u; k < p.endmembers; k++) {
         sum += theta[a + k] * draws[draw + ROW_GROUP * (p.endmembers + k)];
     }

@@ -1,5 +1,5 @@
-// Partial sums of the products of loadings (equation 28), in a fixed order: over scene latents, then
-// over the minibatch's pixels as they stand before the update.
+// Partial sums of the products of loadings (equation 28), in a fixed order: over scene latents,
+// then over the minibatch's pixels as they stand before the update.
 // Grid: (scene_chunks + chunks) x rank x rank; above the diagonal they have nothing to do.
 @group(0) @binding(1) var<storage, read> globals: array<f32>;
 @group(0) @binding(2) var<storage, read> locals: array<f32>;

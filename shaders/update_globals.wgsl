@@ -12,7 +12,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (j >= count || status[0] != 0u || held(j)) {
         return;
     }
-    let after = moments_after(vec2f(moments[j], moments[count + j]), grads[j], vec2f(p.decay_first_global, p.decay_second_global));
+    let before = vec2f(moments[j], moments[count + j]);
+    let decay = vec2f(p.decay_first_global, p.decay_second_global);
+    let after = moments_after(before, grads[j], decay);
     moments[j] = after.x;
     moments[count + j] = after.y;
     globals[j] += p.rate_global * climb(after * vec2f(p.correction_first, p.correction_second));

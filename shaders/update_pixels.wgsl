@@ -1,7 +1,7 @@
 // Adam on the guide of the minibatch's pixels. Each pixel keeps its own moments, touched only in
-// steps that draw it. No bias correction: with decays 0.8 and 0.95 the first step has 0.9 of its length.
-// The step of a loc is at most LOC_STEP times its scale: what is known well needs no longer one, and
-// the noise of longer ones would stay in the answer. Grid: batch.
+// steps that draw it. No bias correction: with decays 0.8 and 0.95 the first step has 0.9 of its
+// length. The step of a loc is at most LOC_STEP times its scale: what is known well needs no longer
+// one, and the noise of longer ones would stay in the answer. Grid: batch.
 @group(0) @binding(1) var<storage, read> pixel_of: array<u32>;
 @group(0) @binding(2) var<storage, read> grads: array<f32>;
 @group(0) @binding(3) var<storage, read_write> locals: array<f32>;
@@ -9,7 +9,7 @@
 @group(0) @binding(5) var<storage, read> status: array<u32>;
 
 const LOC_STEP = 2.0;
-// Loadings of many pixels move less: see `src/passes/update_pixels.rs`.
+// Loadings of many pixels move less: see `src/engine/guide/transform.rs`.
 const LOADING_PIXELS = 6.25;
 
 @compute @workgroup_size(WORKGROUP)

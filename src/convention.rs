@@ -34,8 +34,8 @@ pub fn convert(
 ) -> Result<(Array2<f64>, Array2<f32>)> {
     if endmembers.nrows() == 0 || endmembers.nrows() != abundances.ncols() {
         return Err(Error::Scene(format!(
-            "The estimate has {} endmember spectra and {} abundances a pixel; it needs at least 1 of \
-             each, and as many of one as of the other.",
+            "The estimate has {} endmember spectra and {} abundances a pixel; it needs at least 1 \
+             of each, and as many of one as of the other.",
             endmembers.nrows(),
             abundances.ncols()
         )));

@@ -19,23 +19,23 @@ pub enum Event {
     Device(DeviceInfo),
     /// The device, which nobody asked for by name, cannot do the work; it begins again on the CPU.
     DeviceGivenUp {
-        /// Its name.
+        /// Name of the device.
         name: String,
         /// What happened.
         reason: String,
     },
     /// How many bands count as independent evidence.
     EffectiveBands {
-        /// That number.
+        /// Bands that count, 1 to L.
         counted: f64,
         /// Bands in use, L.
         bands: usize,
         /// How it is known, as a phrase.
         reason: &'static str,
     },
-    /// Of more spectra than endmembers these were taken, counted from 0.
+    /// More spectra were given than endmembers are wanted, and some of them were taken.
     Library {
-        /// The spectra, in the order of the endmembers.
+        /// The spectra that were taken, counted from 0, in the order of the endmembers.
         chosen: Vec<usize>,
         /// How many there were.
         of: usize,
@@ -138,7 +138,8 @@ impl fmt::Display for Event {
                 let elbo = elbo.map_or("none".to_owned(), |elbo| format!("{elbo:.3}"));
                 write!(
                     f,
-                    "fit: {steps} of {ceiling} steps in {seconds:.2} s, ELBO {elbo} nats a pixel; {}",
+                    "fit: {steps} of {ceiling} steps in {seconds:.2} s, ELBO {elbo} nats a pixel; \
+                     {}",
                     stop.sentence()
                 )?;
                 match skipped {
@@ -148,12 +149,13 @@ impl fmt::Display for Event {
             }
             Event::SpectraHeld => write!(
                 f,
-                "spectra: from that fit, with brightness, as bright as their purest pixels; held while \
-                 the rest is fitted without"
+                "spectra: from that fit, with brightness, as bright as their purest pixels; held \
+                 while the rest is fitted without"
             ),
             Event::Nesting => write!(
                 f,
-                "nested posterior: spectra with the pixels integrated out, some steps over all pixels"
+                "nested posterior: spectra with the pixels integrated out, some steps over all \
+                 pixels"
             ),
             Event::Nested { steps, moved, settled, draws } => {
                 let rest = match settled {
@@ -162,8 +164,8 @@ impl fmt::Display for Event {
                 };
                 write!(
                     f,
-                    "nested posterior: spectra moved in {steps} steps by {moved:.2} posterior sds in \
-                     all{rest}; {draws} draws of each pixel"
+                    "nested posterior: spectra moved in {steps} steps by {moved:.2} posterior sds \
+                     in all{rest}; {draws} draws of each pixel"
                 )
             }
         }
@@ -177,7 +179,8 @@ fn searching(f: &mut fmt::Formatter<'_>, settings: &search::Settings) -> fmt::Re
     };
     write!(
         f,
-        "search: up to {} starts, {} steps each; {} go on for {} more; up to {} moves a round; {end}",
+        "search: up to {} starts, {} steps each; {} go on for {} more; up to {} moves a round; \
+         {end}",
         settings.starts,
         search::PROBE_STEPS,
         search::KEPT,

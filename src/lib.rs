@@ -1,9 +1,12 @@
 //! Bayesian hyperspectral unmixing on any vendor's GPU, or none.
 //!
 //! ```text
-//! scene file -> Scene -> start -> State -> [ passes ] x steps -> Posterior -> maps, tables, report
-//!   scene       starts           guide    backend, svi          posterior    output
+//! file ─► Scene ─► Pixels ─► start or search ─► Guide ─► Run ─► Posterior ─► Fit
+//!  io     scene    engine    starts, search     engine  engine  posterior    fit
 //! ```
+//!
+//! [`Unmixing`] has every setting and default, and gives a [`Fit`], or a [`Run`] that the caller
+//! drives. `docs/guide.md` in the repository leads a newcomer from a scene to results.
 //!
 //! A fit in a few lines, on a simulated scene:
 //!

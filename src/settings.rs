@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 /// How many endmembers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endmembers {
-    /// So many, K >= 1.
+    /// A given number, K >= 1.
     Count(usize),
-    /// As many as short fits find evidence for ([`crate::count`]).
+    /// The number that short fits find evidence for ([`crate::count`]).
     Auto,
 }
 
@@ -17,7 +17,7 @@ pub enum Concentration {
     /// 0.2 K: few materials in each pixel.
     #[default]
     Sparse,
-    /// This one, > 0; K is flat.
+    /// A given one, > 0; K is flat on the simplex.
     Given(f64),
     /// Learned, around 0.2 K.
     Learned,
@@ -26,15 +26,15 @@ pub enum Concentration {
 /// How many bands count as independent evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum EffectiveBands {
-    /// From how residuals of adjacent bands correlate, at least 16; all bands with a noise covariance, which answers
-    /// the question itself.
+    /// From how residuals of adjacent bands correlate, at least 16; all bands with a noise
+    /// covariance, which answers the question itself.
     #[default]
     AtLeast16,
     /// From how residuals of adjacent bands correlate.
     Auto,
     /// All.
     All,
-    /// So many, >= 1.
+    /// A given number, >= 1.
     Count(f64),
 }
 
@@ -42,12 +42,12 @@ pub enum EffectiveBands {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Spectra {
-    /// With all else.
+    /// Together with everything else.
     Joint,
     /// First, by a fit with brightness; then held while abundances are fitted without
     /// ([`crate::search::spectra_first`]).
     First,
-    /// Those that the fit begins from, held as they are.
+    /// The spectra that the fit begins from, held as they are.
     Given,
 }
 
@@ -66,8 +66,9 @@ pub enum PosteriorKind {
 /// How long a search goes on after its starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum SearchBudget {
-    /// So many moves a round; 0: none.
+    /// The moves of a round; 0: none.
     Moves(usize),
-    /// Rounds of moves until the search has taken so many seconds, > 0. What it finds then depends on the machine.
+    /// Rounds of moves until the search has taken so many seconds, > 0. What it finds then depends
+    /// on the machine.
     Seconds(f64),
 }

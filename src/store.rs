@@ -1,8 +1,8 @@
-//! A file of named arrays behind a header of JSON, for fits and checkpoints. Written whole or not at all, and read with
-//! every size checked against the file's.
+//! A file of named arrays behind a header of JSON, for fits and checkpoints. Written whole or not
+//! at all, and read with every size checked against the file's.
 //!
-//! Layout: eight bytes of magic, the header's length (u64, little-endian), the header, the arrays (f32, f64 or u32,
-//! little-endian) one after the other, and a CRC-32 of all before it (u32).
+//! Layout: eight bytes of magic, the header's length (u64, little-endian), the header, the arrays
+//! (f32, f64 or u32, little-endian) one after the other, and a CRC-32 of all before it (u32).
 
 use std::fs::File;
 use std::io::Write;
@@ -15,7 +15,7 @@ use crate::engine::ground::error::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"unmixel\x01";
 
-/// What the file says of itself.
+/// The head of a file: its kind, the program's version, and where its arrays lie.
 #[derive(Serialize, Deserialize)]
 struct Header {
     kind: String,
@@ -89,7 +89,7 @@ impl Store {
         Some(bytes.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect())
     }
 
-    /// What describes the arrays.
+    /// The part of the file that describes its arrays.
     pub fn meta<T: DeserializeOwned>(&self) -> Result<T, String> {
         T::deserialize(&self.meta).map_err(|error| error.to_string())
     }

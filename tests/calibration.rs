@@ -13,8 +13,8 @@ use unmixel::score::calibration::{Known, coverage, place, places};
 
 const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
 
-/// Whether all coverages are what they should be, but for five standard errors of a share of `count`
-/// independent truths.
+/// Whether all coverages are what they should be, but for five standard errors of a share of
+/// `count` independent truths.
 fn nominal(places: &[f64], count: usize) -> bool {
     LEVELS.iter().all(|&level| {
         let error = (level * (1.0 - level) / count as f64).sqrt();

@@ -23,6 +23,7 @@ fn row(cube: Cube) -> Scene {
         file_bands: bands,
         cube: cube.into(),
         places: (0..pixels as u32).collect(),
+        georeference: None,
         scaling: Scaling { gain: 1.0, offset: 0.0, rule: String::new() },
         notes: Vec::new(),
     };
@@ -81,12 +82,13 @@ fn the_noise_is_estimated() {
     let found = of(&Settings { bands: 40, ..settings(3, 0) });
     for sd in &found.noise_sd {
         // 3,000 pixels leave 1.3 % of error each, of which 4 sd are 5 %. The bands that a band is
-        // regressed on are noisy too: the variance comes out at 1 + sum of squared coefficients, for
-        // three signals in 40 bands up to about 1.3.
+        // regressed on are noisy too: the variance comes out at 1 + sum of squared coefficients,
+        // for three signals in 40 bands up to about 1.3.
         assert!((0.95..1.2).contains(&(sd / 0.004)), "{sd}");
     }
     // Beyond the signal the whitened eigenvalues are around 1: with 40 bands in 3,000 pixels within
-    // (1 +- sqrt(40 / 3000))^2 (Marchenko and Pastur 1967), over variances that are up to 1.4 too large.
+    // (1 +- sqrt(40 / 3000))^2 (Marchenko and Pastur 1967), over variances that are up to 1.4 too
+    // large.
     assert!(found.eigenvalues[2] > 2.0);
     assert!(
         found.eigenvalues[3..].iter().all(|v| (0.5..1.35).contains(v)),

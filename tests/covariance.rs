@@ -1,5 +1,5 @@
-//! Noise that bands share: a planted covariance is found, what is read from a guide is its mean, and
-//! what cannot be fitted is refused.
+//! Noise that bands share: a planted covariance is found, what is read from a guide is its mean,
+//! and what cannot be fitted is refused.
 #![allow(missing_docs, clippy::unwrap_used, clippy::needless_range_loop)]
 
 mod common;
@@ -90,12 +90,13 @@ fn a_planted_covariance_is_recovered() {
     let apart = fit(Noise::Band);
     let (without, _) = errors(&NoiseCovariance::new(&apart.guide));
     println!(
-        "correlations off by at most {correlation:.3}, sds by {sd:.3} of themselves; ELBO a pixel {:?}, with a noise for each band {:?}",
+        "correlations off by at most {correlation:.3}, sds by {sd:.3} of themselves; ELBO a pixel \
+         {:?}, with a noise for each band {:?}",
         shared.elbo(),
         apart.elbo()
     );
-    // 4000 pixels leave 1 / sqrt(4000) = 0.016 of a correlation open, and 0.011 of an sd: three of these,
-    // as the largest of 66 and 12 may be.
+    // 4000 pixels leave 1 / sqrt(4000) = 0.016 of a correlation open, and 0.011 of an sd: three of
+    // these, as the largest of 66 and 12 may be.
     assert!(correlation < 0.05 && sd < 0.04, "{correlation} {sd}");
     assert!(without > 0.8, "the comparison sees nothing: {without}");
     // Half the log determinant of the planted correlation is 6.3 nats a pixel.

@@ -161,7 +161,8 @@ fn families_are_different_and_the_same_again() {
 
 #[test]
 fn families_of_odd_scenes_are_defined() {
-    // One pixel and band, one spectrum many times, fewer different spectra than endmembers, all black.
+    // One pixel and band, one spectrum many times, fewer different spectra than endmembers, all
+    // black.
     let repeated = Array2::from_shape_fn((40, 6), |(n, l)| 0.1 + 0.1 * ((n % 2) * l) as f64);
     for (spectra, k) in [
         (array![[0.4]], 1),

@@ -1,6 +1,6 @@
 //! Readers under mutated inputs: a plain harness that runs everywhere. `UNMIXEL_FUZZ_RUNS` is the
-//! number of inputs a reader (default: as many as two seconds hold), `UNMIXEL_FUZZ_READER` picks one
-//! reader, `UNMIXEL_FUZZ_SEED` the random numbers. `scripts/fuzz.sh` runs a million of each.
+//! number of inputs a reader (default: as many as two seconds hold), `UNMIXEL_FUZZ_READER` picks
+//! one reader, `UNMIXEL_FUZZ_SEED` the random numbers. `scripts/fuzz.sh` runs a million of each.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
 #[path = "fuzz/bodies.rs"]
@@ -52,20 +52,28 @@ fn seeds(reader: &str) -> Vec<Vec<u8>> {
         ],
         "npz" => {
             write_npz(at("a.npz"), made.cube.view(), Some(&made.wavelengths)).unwrap();
-            let mut stored = ndarray_npy::NpzWriter::new(std::fs::File::create(at("b.npz")).unwrap());
+            let file = std::fs::File::create(at("b.npz")).unwrap();
+            let mut stored = ndarray_npy::NpzWriter::new(file);
             stored.add_array("cube", &made.cube).unwrap();
             stored.finish().unwrap();
             vec![read("a.npz"), read("b.npz")]
         }
         "mat" => vec![variables(false), variables(true)],
         "envi" => {
-            write_envi(at("a.img"), made.cube.view(), Some(&made.wavelengths), Some(-9999.0)).unwrap();
-            let more = b"ENVI\nsamples = 4\nlines = 3\nbands = 5\ndata type = 4\ninterleave = bsq\nbbl = {1,1,0,1,1}\nreflectance scale factor = 10000\ndata gain values = {1,1,1,1,1}\nwavelength units = Micrometers\nwavelength = {0.4,0.5,0.6,0.7,0.8}\nfile type = ENVI Spectral Library\nspectra names = {a, b, c}\n";
+            let nm = Some(&made.wavelengths[..]);
+            write_envi(at("a.img"), made.cube.view(), nm, Some(-9999.0)).unwrap();
+            let more = b"ENVI\nsamples = 4\nlines = 3\nbands = 5\ndata type = 4\ninterleave = \
+                bsq\nbbl = {1,1,0,1,1}\nreflectance scale factor = 10000\ndata gain values = \
+                {1,1,1,1,1}\nwavelength units = Micrometers\nwavelength = \
+                {0.4,0.5,0.6,0.7,0.8}\nfile type = ENVI Spectral Library\nspectra names = {a, b, \
+                c}\n";
             vec![read("a.hdr"), more.to_vec()]
         }
         "csv" => vec![
             b"name,400,500,600\nsoil,0.1,0.2,0.3\ntree,0.2,,0.1\n".to_vec(),
-            b"band,wavelength_nm,soil_mean,soil_sd,soil_q05,soil_q95\n1,400,0.1,0.01,0.09,0.11\n2,500,0.2,0.01,0.19,0.21\n".to_vec(),
+            b"band,wavelength_nm,soil_mean,soil_sd,soil_q05,soil_q95\n\
+              1,400,0.1,0.01,0.09,0.11\n2,500,0.2,0.01,0.19,0.21\n"
+                .to_vec(),
             b"# made up\nwavelength,a,b\n400,0.1,0.2\n500,0.3,0.4\n".to_vec(),
         ],
         "truth-npz" => {
@@ -75,11 +83,14 @@ fn seeds(reader: &str) -> Vec<Vec<u8>> {
         "truth-mat" => {
             let abundances: Vec<f64> = made.abundances.iter().map(|&w| w.into()).collect();
             let spectra: Vec<f64> = made.endmembers.iter().copied().collect();
-            let (a, m) = (mat5::Var::double("A", &[3, 12], abundances), mat5::Var::double("M", &[5, 3], spectra));
+            let a = mat5::Var::double("A", &[3, 12], abundances);
+            let m = mat5::Var::double("M", &[5, 3], spectra);
             vec![mat5::file(&[m, a], true, false)]
         }
         "bench" => vec![
-            br#"{"unmixel":"0.1.0","host":{"os":"x","cpu":"y"},"devices":[{"device":{"name":"CPU"},"cases":[]}]}"#.to_vec(),
+            br#"{"unmixel":"0.1.0","host":{"os":"x","cpu":"y"},
+                "devices":[{"device":{"name":"CPU"},"cases":[]}]}"#
+                .to_vec(),
         ],
         "record" => {
             let results = OutputFolder::prepare(at("out"), false).unwrap();

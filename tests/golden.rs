@@ -1,5 +1,5 @@
-//! The ELBO at given latents and draws against what other programs say it is. `tests/golden/elbo.py`
-//! made `elbo.json` and says which programs.
+//! The ELBO at given latents and draws against what other programs say it is.
+//! `tests/golden/elbo.py` made `elbo.json` and says which programs.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
@@ -16,8 +16,8 @@ use unmixel::engine::passes::buffers::Buffers;
 use unmixel::engine::svi::{self, Settings};
 use unmixel::scene::Cube;
 
-/// Hyperparameters reach the passes as f32, 6e-8 relative, and the normal's distribution function in
-/// a prior's constant is good to 7.5e-8: of terms of the size of their sum. Found: 7e-9.
+/// Hyperparameters reach the passes as f32, 6e-8 relative, and the normal's distribution function
+/// in a prior's constant is good to 7.5e-8: of terms of the size of their sum. Found: 7e-9.
 const TOLERANCE_F64: f64 = 1e-7;
 /// Some hundred additions in f32, 6e-8 each. Found: 1e-6.
 const TOLERANCE_F32: f64 = 1e-5;
@@ -54,7 +54,8 @@ fn model_of(program: &str, case: &Value, jax_floor: f64) -> (Model, Vec<f64>) {
     }
 }
 
-/// Where the values of `what` stand among the scene latents of (K, L) endmembers, L noises, K - 1 logits.
+/// Where the values of `what` stand among the scene latents of (K, L) endmembers, L noises, K - 1
+/// logits.
 fn places(p: &Params, what: &str) -> Vec<usize> {
     let bands = p.bands as usize;
     match what {

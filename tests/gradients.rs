@@ -12,8 +12,9 @@ use unmixel::engine::layout::{Params, ROW_GROUP};
 use unmixel::engine::model::Noise;
 use unmixel::engine::passes::buffers::Buffers;
 
-/// The bound: 1e-5 relative. Central differences in f64 with h = 1e-5 leave h^2 f'''/6, about
-/// 1e-9 of the ELBO's curvature scale, and rounding eps * |ELBO| / h, about 1e-9 absolute here.
+/// The bound: 1e-5 relative. Central differences in f64 with h = 1e-5 leave h^2 f'''/6,
+/// about 1e-9 of the ELBO's curvature scale, and rounding eps * |ELBO| / h, about 1e-9 absolute
+/// here.
 const RELATIVE: f64 = 1e-5;
 const H: f64 = 1e-5;
 
@@ -58,7 +59,8 @@ fn padded(p: &Params, at: usize) -> bool {
     in_rows && (j - row_start) % p.stride() >= p.bands as usize
 }
 
-/// Half the log determinant of `I + sum V'V` over all latents, scene and pixels, by its Cholesky factor.
+/// Half the log determinant of `I + sum V'V` over all latents, scene and pixels, by its Cholesky
+/// factor.
 fn half_log_det(p: &Params, b: &Buffers<f64>) -> f64 {
     let rank = p.rank as usize;
     let scene = b.globals[2 * p.globals as usize..p.global_stride()].chunks(rank.max(1));
@@ -128,8 +130,8 @@ fn local_pairs(problem: &Problem) -> Vec<(f64, f64)> {
         .flat_map(|place| (0..stride).map(move |d| (place, d)))
         .map(|(place, d)| {
             let at = p.place_at(done.pixel_of[place] as usize, stride) + d * ROW_GROUP;
-            // The step takes the sum over all pixels of products of loadings as given, and N / B times
-            // what its own pixels say; the entropy counts once.
+            // The step takes the sum over all pixels of products of loadings as given, and N / B
+            // times what its own pixels say; the entropy counts once.
             let shared = |h: f64| {
                 let mut moved = buffers.clone();
                 moved.locals[at] += h;
@@ -193,8 +195,8 @@ fn a_gradient_moves_nothing_outside_its_minibatch() {
     assert_eq!(moved, p.batch as usize);
 }
 
-/// Covariance of noise whose band l is `sum phi_lm r_m` over the bands before it, plus an innovation:
-/// `(I - phi)^-1 diag(innovations) (I - phi)^-T`, by forward substitution.
+/// Covariance of noise whose band l is `sum phi_lm r_m` over the bands before it, plus an
+/// innovation: `(I - phi)^-1 diag(innovations) (I - phi)^-T`, by forward substitution.
 fn covariance_of(phi: &[Vec<f64>], innovations: &[f64]) -> Vec<Vec<f64>> {
     let bands = innovations.len();
     // Column i: what a unit innovation of band i does to all bands.

@@ -122,7 +122,8 @@ fn wavelengths_and_flags_in_unusual_places() {
         assert_eq!(scene.bands().len(), BANDS - 1, "{extra}");
         assert_eq!(scene.bands()[0].index, 1, "{extra}");
     }
-    let widths = "wavelength units = um\nwavelength = {0.4, 0.5, 0.6, 0.7, 0.8}\nfwhm = {0.01, 0.01, 0.01, 0.01, 0.02}\n";
+    let widths = "wavelength units = um\nwavelength = {0.4, 0.5, 0.6, 0.7, 0.8}\nfwhm = {0.01, \
+        0.01, 0.01, 0.01, 0.02}\n";
     let (_, scene) = open(&folder.pair(widths));
     assert!((scene.bands()[4].fwhm.unwrap() - 20.0).abs() < 1e-9);
 }

@@ -99,8 +99,8 @@ fn apart(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest
 }
 
-/// The sum is moved by what each step changes. 400 roundings of 6e-8 each, of either sign, are 1.2e-6;
-/// ten times that is far below what one forgotten pixel would leave.
+/// The sum is moved by what each step changes. 400 roundings of 6e-8 each, of either sign, are
+/// 1.2e-6; ten times that is far below what one forgotten pixel would leave.
 #[test]
 fn the_running_sum_is_that_of_all_pixels() {
     let problem = problem(Family::LowRank { rank: 6 });
@@ -219,8 +219,8 @@ fn wide(problem: &Problem) -> Guide {
     wide
 }
 
-/// Mean and sd of the first abundance of a pixel by plain draws from the guide, in the convention of
-/// the peaks. `joint`: whether endmembers are drawn with the same shared normals.
+/// Mean and sd of the first abundance of a pixel by plain draws from the guide, in the convention
+/// of the peaks. `joint`: whether endmembers are drawn with the same shared normals.
 fn by_draws(of: &Guide, pixel: usize, peak: bool, joint: bool) -> (f64, f64) {
     let (p, globals) = (of.params, &of.globals);
     let (g, rank, latents, k) = (p.globals as usize, p.rank as usize, p.latents as usize, p.k());
@@ -402,8 +402,8 @@ impl Small {
     }
 }
 
-/// `A A'`, with a row of A for each latent: what it takes of its own and others' normals, and of those
-/// that all share.
+/// `A A'`, with a row of A for each latent: what it takes of its own and others' normals, and of
+/// those that all share.
 fn covariance(of_fit: &Guide) -> Vec<Vec<f64>> {
     let (p, globals) = (&of_fit.params, &of_fit.globals);
     let (g, rank) = (p.globals as usize, p.rank as usize);
@@ -527,14 +527,15 @@ fn it_finds_what_pixels_and_endmembers_have_in_common() {
         let (between, endmembers) = correlations_apart(guide, &reference);
         let sds = sds_apart(guide, &reference);
         println!(
-            "{name} apart: correlations between pixels {between:.3}, with endmembers {endmembers:.3}, sds {sds:.3}"
+            "{name} apart: correlations between pixels {between:.3}, with endmembers \
+             {endmembers:.3}, sds {sds:.3}"
         );
         (between, endmembers, sds)
     };
     println!("accepted {:.2} and {:.2}", first.accepted, chain.accepted);
     println!("ELBO {low_elbo:.3}, full-rank {full_elbo:.3}, mean-field {mean_field_elbo:.3}");
-    // An orbit in units of the covariance at a quarter of its stability limit of 2 is rarely refused, and
-    // one that is never refused, or always, tests nothing.
+    // An orbit in units of the covariance at a quarter of its stability limit of 2 is rarely
+    // refused, and one that is never refused, or always, tests nothing.
     assert!((0.8..1.0).contains(&chain.accepted), "{}", chain.accepted);
     // Thousands of independent draws leave a hundredth of a correlation, or of an sd.
     for half in [&halves.0, &halves.1] {
@@ -542,8 +543,8 @@ fn it_finds_what_pixels_and_endmembers_have_in_common() {
         assert!(between < 0.02 && endmembers < 0.02 && sds < 0.02);
     }
     let (between, endmembers, sds) = said("low-rank", &low);
-    // What a normal of ten directions leaves of a posterior that is none: seen were 0.027, 0.030 and
-    // 0.068; two to three times that is still a quarter of what the others leave.
+    // What a normal of ten directions leaves of a posterior that is none: seen were 0.027, 0.030
+    // and 0.068; two to three times that is still a quarter of what the others leave.
     assert!(between < 0.09 && endmembers < 0.09, "{between} {endmembers}");
     assert!(sds < 0.16, "{sds}");
     for (name, guide, elbo) in

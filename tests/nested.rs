@@ -104,7 +104,8 @@ fn intervals_of_abundances_hold_what_they_promise_where_those_of_the_guide_do_no
         assert!(brightness.iter().all(|b| b.is_finite() && *b > 0.0));
     }
     let (guide, nested) = (coverage(&of_guide, 0.9).unwrap(), coverage(&of_nested, 0.9).unwrap());
-    // 600 pixels: one standard error is 0.012; and what all pixels of a scene share moves them together.
+    // 600 pixels: one standard error is 0.012; and what all pixels of a scene share moves them
+    // together.
     assert!((0.85..=0.95).contains(&nested), "{nested}");
     assert!(guide < 0.8, "{guide}");
 }

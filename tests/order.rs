@@ -1,4 +1,5 @@
-//! What leaves a fit follows the rows of the cube, whatever the order in which the engine had its pixels.
+//! What leaves a fit follows the rows of the cube, whatever the order in which the engine had its
+//! pixels.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
@@ -84,7 +85,8 @@ fn draws_of_a_pixel_are_those_of_its_row() {
     let guide = begin(&problem, &shuffled);
     let convention = Convention::Reflectance;
     let posterior = Posterior::new(&guide, &shuffled, convention);
-    // Means of 400 draws are off by a twentieth of an sd, and the largest of 270 by four times that.
+    // Means of 400 draws are off by a twentieth of an sd, and the largest of 270 by four times
+    // that.
     let right = off(&Draws::new(&guide, &shuffled, convention, 400), &posterior);
     assert!(right < 0.25, "{right}");
     let wrong = off(&Draws::new(&guide, &lie, convention, 400), &posterior);
@@ -110,7 +112,8 @@ fn truths_are_placed_in_the_order_of_the_cube() {
     let truth = known(&problem.endmembers, &problem.abundances);
     let expected = places(&guide, &lie, &truth).unwrap().abundances;
     let found = places(&other, &shuffled, &truth).unwrap().abundances;
-    // A place among 399 draws has an sd of at most 0.025, the difference of two 0.035 and a mean of 0.03.
+    // A place among 399 draws has an sd of at most 0.025, the difference of two 0.035 and a mean of
+    // 0.03.
     assert!(apart(&found, &expected) < 0.03, "{}", apart(&found, &expected));
     let wrong = places(&other, &lie, &truth).unwrap().abundances;
     assert!(apart(&wrong, &expected) > 0.15, "{}", apart(&wrong, &expected));

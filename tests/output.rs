@@ -83,6 +83,7 @@ fn scene(endmembers: usize) -> (Scene, Posterior) {
         file_bands: 6,
         cube: Arc::new(Cube::zeros(n, l)),
         places,
+        georeference: None,
         scaling: Scaling { gain: 1.0, offset: 0.0, rule: "as stored".into() },
         notes: vec![],
     })
@@ -108,7 +109,18 @@ fn scene(endmembers: usize) -> (Scene, Posterior) {
 
 fn results<'a>(scene: &'a Scene, posterior: &'a Posterior, names: &'a [String]) -> Results<'a> {
     let trace = &[(1, -900.0), (2, 10.0), (3, 12.0)];
-    Results { scene, posterior, names, truth: None, trace, trace_window: 2, stopped_at: Some(3) }
+    let formats = &[unmixel::results::Format::Png, unmixel::results::Format::Npy];
+    Results {
+        scene,
+        formats,
+        nearest: &[],
+        posterior,
+        names,
+        truth: None,
+        trace,
+        trace_window: 2,
+        stopped_at: Some(3),
+    }
 }
 
 fn names(names: &[&str]) -> Vec<String> {
@@ -708,8 +720,13 @@ fn a_full_disk_is_an_error_that_names_the_file() {
     let (scene, posterior) = scene(1);
     let full = Path::new("/dev/full");
     let Ok(mut device) = fs::OpenOptions::new().write(true).open(full) else { return };
-    let error =
-        unmixel::results::write_endmembers(scene.bands(), &names(&["a"]), &posterior, &mut device);
+    let error = unmixel::results::write_endmembers(
+        scene.bands(),
+        &names(&["a"]),
+        &posterior,
+        &[],
+        &mut device,
+    );
     assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
     let image = to_image(&scene, posterior.abundance_mean.view()).unwrap();
     assert!(unmixel::results::write_npy(&image, &mut device).is_err());

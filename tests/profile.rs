@@ -1,4 +1,5 @@
-//! The clocks around single passes: which passes they tell, and that steps done under them are steps.
+//! The clocks around single passes: which passes they tell, and that steps done under them are
+//! steps.
 #![allow(clippy::unwrap_used)]
 
 mod common;

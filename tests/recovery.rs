@@ -294,11 +294,12 @@ fn simulated_truth_is_recovered() {
                 posterior.endmember_q05[at] <= c && c <= posterior.endmember_q95[at]
             }));
         println!(
-            "pure pixels {pure_pixels}: mean SAD {sad:.4}, RMSE {rmse:.4}; the mean-field 90 % intervals hold {abundances:.2} of abundances, {spectra:.2} of endmember values"
+            "pure pixels {pure_pixels}: mean SAD {sad:.4}, RMSE {rmse:.4}; the mean-field 90 % \
+             intervals hold {abundances:.2} of abundances, {spectra:.2} of endmember values"
         );
-        // About twice what was found (0.015 and 0.007; 0.18 and 0.018). With pure pixels the noise, sd
-        // 0.01, is all that stands between the fit and the truth; without them the angle of the dark
-        // water spectrum is open, as any simplex around the data explains them.
+        // About twice what was found (0.015 and 0.007; 0.18 and 0.018). With pure pixels the noise,
+        // sd 0.01, is all that stands between the fit and the truth; without them the angle of the
+        // dark water spectrum is open, as any simplex around the data explains them.
         assert!(sad < angle && rmse < error, "pure pixels {pure_pixels}: {sad} {rmse}");
         // Nominal is 0.90; mean-field is known to fall short. An interval that holds nothing, or
         // everything, is broken.

@@ -1,4 +1,5 @@
-//! A run that was stopped, kept as a checkpoint and continued gives the bytes of one that never stopped.
+//! A run that was stopped, kept as a checkpoint and continued gives the bytes of one that never
+//! stopped.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -74,8 +75,8 @@ fn devices() -> Vec<Device> {
     devices
 }
 
-/// Runs to the end; after each count of questions about interrupts the run is ended, taken down as bytes, and
-/// continued.
+/// Runs to the end; after each count of questions about interrupts the run is ended, taken down as
+/// bytes, and continued.
 fn run(
     device: &Device,
     pixels: &Pixels,

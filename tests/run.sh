@@ -5,6 +5,8 @@
 #   UNMIXEL_GPU=auto      run shader tests if there is an adapter, else skip them loudly (default)
 #   UNMIXEL_GPU=require   no adapter is a failure
 #   UNMIXEL_GPU=skip      run none, install nothing
+#   UNMIXEL_PYTHON=auto|require|skip   the same for the formats that Python's libraries write and read
+#                          (tests/formats/requirements.txt), PYTHON=python3 names the interpreter
 #   UNMIXEL_TINT=auto|require|skip   the same for Tint, which takes node and a download of 132 MB
 #
 # Arguments go to `cargo test`.
@@ -12,11 +14,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export UNMIXEL_GPU="${UNMIXEL_GPU:-auto}"
+export UNMIXEL_PYTHON="${UNMIXEL_PYTHON:-auto}"
 tint_mode="${UNMIXEL_TINT:-auto}"
-for mode in "$UNMIXEL_GPU" "$tint_mode"; do
+for mode in "$UNMIXEL_GPU" "$UNMIXEL_PYTHON" "$tint_mode"; do
     case "$mode" in
         auto | require | skip) ;;
-        *) echo "run.sh: UNMIXEL_GPU and UNMIXEL_TINT take auto, require or skip, not '$mode'" >&2; exit 2 ;;
+        *) echo "run.sh: UNMIXEL_GPU, UNMIXEL_PYTHON and UNMIXEL_TINT take auto, require or skip, not '$mode'" >&2; exit 2 ;;
     esac
 done
 skipped=()
@@ -65,6 +68,23 @@ if [ "$UNMIXEL_GPU" != skip ] && ! driver_found && ! { install_driver && driver_
     skipped+=("shaders on a device: no Vulkan driver")
 fi
 [ "$UNMIXEL_GPU" != skip ] || skipped+=("shaders on a device: UNMIXEL_GPU=skip")
+
+# Python's libraries for files, in an environment of their own; the tests ask for the same modules.
+python_found() { "$PYTHON" -c 'import rasterio, h5py, netCDF4, scipy, hdf5storage' > /dev/null 2>&1; }
+export PYTHON="${PYTHON:-python3}"
+if [ "$UNMIXEL_PYTHON" != skip ] && ! python_found; then
+    venv="${CARGO_TARGET_DIR:-target}/tmp/python"
+    if "$PYTHON" -m venv "$venv" && retry "$venv/bin/pip" install -q -r tests/formats/requirements.txt; then
+        PYTHON="$PWD/$venv/bin/python"
+        case "$venv" in /*) PYTHON="$venv/bin/python" ;; esac
+    fi
+    if ! python_found; then
+        echo "run.sh: PYTHON LACKS the libraries of tests/formats/requirements.txt" >&2
+        [ "$UNMIXEL_PYTHON" = auto ] || exit 1
+        skipped+=("formats against Python's libraries: they are not installed")
+    fi
+fi
+[ "$UNMIXEL_PYTHON" != skip ] || skipped+=("formats against Python's libraries: UNMIXEL_PYTHON=skip")
 
 # Mesa complains on every start without it.
 if [ -z "${XDG_RUNTIME_DIR:-}" ]; then

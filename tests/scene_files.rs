@@ -749,30 +749,35 @@ fn spectra_of_every_layout_agree() {
     put(
         dir.path(),
         "rows.csv",
-        "\u{feff}Class,0.5,0.6,0.7,0.8,0.9\nsoil,0.1,0.2,0.3,0.4,0.5\n\"tree, dry\",0.6,0.7,0.8,0.9,1.0\n",
+        "\u{feff}Class,0.5,0.6,0.7,0.8,0.9\nsoil,0.1,0.2,0.3,0.4,0.5\n\"tree, \
+         dry\",0.6,0.7,0.8,0.9,1.0\n",
     );
     put(
         dir.path(),
         "cols.csv",
-        "# from a field trip\nwavelength,soil,\"tree, dry\"\n500,0.1,0.6\n600,0.2,0.7\n700,0.3,0.8\n800,0.4,0.9\n900,0.5,1.0\n",
+        "# from a field trip\nwavelength,soil,\"tree, \
+         dry\"\n500,0.1,0.6\n600,0.2,0.7\n700,0.3,0.8\n800,0.4,0.9\n900,0.5,1.0\n",
     );
     put(
         dir.path(),
         "own.csv",
         "band,wavelength,soil_mean,soil_sd,soil_q05,soil_q95,\"tree, dry_mean\",\"tree, dry_sd\"\n\
-         0,500,0.1,9,9,9,0.6,9\n2,700,0.3,9,9,9,0.8,9\n3,800,0.4,9,9,9,0.9,9\n4,900,0.5,9,9,9,1.0,9\n",
+         0,500,0.1,9,9,9,0.6,9\n2,700,0.3,9,9,9,0.8,9\n\
+         3,800,0.4,9,9,9,0.9,9\n4,900,0.5,9,9,9,1.0,9\n",
     );
     put(
         dir.path(),
         "unnamed.csv",
-        "band,wavelength,soil_mean,\"tree, dry_mean\"\n0,,0.1,0.6\n2,,0.3,0.8\n3,,0.4,0.9\n4,,0.5,1.0\n",
+        "band,wavelength,soil_mean,\"tree, \
+         dry_mean\"\n0,,0.1,0.6\n2,,0.3,0.8\n3,,0.4,0.9\n4,,0.5,1.0\n",
     );
     put(dir.path(), "l.sli", envi_bytes(&m, 5, 1));
     put(
         dir.path(),
         "l.hdr",
         "ENVI\nsamples = 5\nlines = 2\nbands = 1\ndata type = 5\nbyte order = 1\ninterleave = bsq\n\
-         file type = ENVI Spectral Library\nwavelength units = Micrometers\nwavelength = {0.5,0.6,0.7,0.8,0.9}\n\
+         file type = ENVI Spectral Library\nwavelength units = Micrometers\n\
+         wavelength = {0.5,0.6,0.7,0.8,0.9}\n\
          spectra names = {soil,\n tree; dry}\n",
     );
     for name in
@@ -914,7 +919,9 @@ fn a_truncated_cube_is_never_read_as_a_whole_one() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 2000, failure_persistence: None, ..Default::default()
+    })]
 
     #[test]
     fn mutation_anywhere_is_survived(

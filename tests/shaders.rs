@@ -216,7 +216,8 @@ fn philox_has_its_authors_constants() {
 #[test]
 fn every_shader_is_within_the_limits_of_every_device() {
     every_pass(|shader, _| checks::limits(shader));
-    // A sum over lanes, 64 floats; 63 rows of 65, rounded up; the matrix of the highest rank, all there is.
+    // A sum over lanes, 64 floats; 63 rows of 65, rounded up; the matrix of the highest rank, all
+    // there is.
     let of_rank = 4 * (MOST_RANK * MOST_RANK) as u32;
     for (name, bytes) in [("elbo", 256), ("spectra", 16_384), ("factor_rank", of_rank)] {
         let shader = checks::parse(pass(name).shader).unwrap();

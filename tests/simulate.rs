@@ -26,7 +26,9 @@ fn largest_abundance(scene: &Simulated, endmember: usize) -> f32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None, ..ProptestConfig::with_cases(100)
+    })]
 
     #[test]
     fn every_size_gives_a_sound_scene(
@@ -68,7 +70,8 @@ proptest! {
         prop_assert_eq!(missing, ((holes * pixels as f64).round() as usize).min(pixels - kept));
         if pure && smooth && pixels >= k {
             for j in 0..k {
-                let found = scene.abundances.lanes(Axis(2)).into_iter().zip(scene.cube.lanes(Axis(2)))
+                let lanes = scene.cube.lanes(Axis(2));
+                let found = scene.abundances.lanes(Axis(2)).into_iter().zip(lanes)
                     .any(|(w, y)| w[j] == 1.0 && !y[0].is_nan());
                 prop_assert!(found, "endmember {} has no pure pixel with data", j);
             }
@@ -180,7 +183,8 @@ fn abundances_from_the_dirichlet_have_its_moments() {
             let found = map.mean().unwrap();
             assert!((found - mean).abs() <= 5.0 * (variance / pixels).sqrt() + 1e-9, "{found}");
             assert!((map.var(0.0) - variance).abs() <= 2.5 / pixels.sqrt(), "{}", map.var(0.0));
-            // P(w < 0.001) of a Beta(0.2, 0.2 (K - 1)) is near 0.001^0.2 / (0.2 B): small ones occur.
+            // P(w < 0.001) of a Beta(0.2, 0.2 (K - 1)) is near 0.001^0.2 / (0.2 B): small ones
+            // occur.
             let small = map.iter().filter(|&&w| w < 1e-3).count() as f64 / pixels;
             assert!(k == 1.0 || (0.1..0.4).contains(&small), "{small}");
         }

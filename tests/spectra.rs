@@ -29,8 +29,9 @@ fn floats(words: &[u32]) -> Vec<f32> {
     words.iter().map(|&w| f32::from_bits(w)).collect()
 }
 
-/// Where two buffers differ most, in units of what two orders of adding up to 310 f32 may differ by:
-/// 310 roundings of 6e-8 of the largest term, and residuals y - mu that lose a digit and a half.
+/// Where two buffers differ most, in units of what two orders of adding up to 310 f32 may differ
+/// by: 310 roundings of 6e-8 of the largest term, and residuals y - mu that lose a digit and a
+/// half.
 fn worst(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     let largest = a.iter().fold(0.0f32, |m, x| m.max(x.abs()));
@@ -60,8 +61,9 @@ fn on_gpu(
 /// Endmembers, bands, draws, variability, noise.
 type Kind = (usize, usize, usize, bool, Noise);
 
-/// Loops unrolled and not, one and several vectors, more bands than a workgroup has lanes, chunks that
-/// are not full, an odd pixel at their end, and padding beside a noise that is the same for all bands.
+/// Loops unrolled and not, one and several vectors, more bands than a workgroup has lanes, chunks
+/// that are not full, an odd pixel at their end, and padding beside a noise that is the same for
+/// all bands.
 const KINDS: [Kind; 10] = [
     (1, 1, 1, false, Noise::Band),
     (1, 40, 2, true, Noise::Band),

@@ -109,8 +109,8 @@ fn spectra_that_come_first_have_the_size_of_their_pixels() {
     };
     let before = sizes(spectra(&fitted));
     assert!(before.iter().any(|size| (size.ln()).abs() > 0.4), "nothing to mend: {before:?}");
-    // Estimated abundances take other pixels for pure in part. Brightness is smooth, sd 0.3, so that these
-    // share theirs: half an sd. Before, sizes were off by 0.4 and more.
+    // Estimated abundances take other pixels for pure in part. Brightness is smooth, sd 0.3, so
+    // that these share theirs: half an sd. Before, sizes were off by 0.4 and more.
     for size in sizes(spectra(&after)) {
         assert!(size.ln().abs() < 0.15, "{size} of its pixels");
     }

@@ -166,7 +166,8 @@ fn counting(pass: &Pass) -> Option<&'static Pass> {
     let names: Vec<&str> =
         plain.iter().map(|argument| argument.split_once(':').unwrap().0).collect();
     let shader = format!(
-        "{declarations}{before}fn body({}{body}\n{head}{arguments}) {{ body({}); atomicMax(&status[3], trips_made); }}\n",
+        "{declarations}{before}fn body({}{body}\n{head}{arguments}) {{ body({}); \
+         atomicMax(&status[3], trips_made); }}\n",
         plain.join(", "),
         names.join(", ")
     );

@@ -197,8 +197,8 @@ fn more_workgroups_than_a_dimension_holds() {
 const STATE: [Buf; 6] =
     [Buf::Globals, Buf::GlobalMoments, Buf::Locals, Buf::LocalMoments, Buf::RankSum, Buf::Trace];
 
-/// A full minibatch, then one whose last group is not: what the first left in the places that the second has
-/// no pixels for.
+/// A full minibatch, then one whose last group is not: what the first left in the places that the
+/// second has no pixels for.
 #[test]
 fn a_step_reads_nothing_else_of_the_step_before() {
     let adapter = adapter();

@@ -1,4 +1,5 @@
-//! The library as a program uses it: one way from a scene to a fit, driven or not, saved, applied to another scene.
+//! The library as a program uses it: one way from a scene to a fit, driven or not, saved, applied
+//! to another scene.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +13,8 @@ use unmixel::{
     Spectra, Unmixing,
 };
 
-/// 13 by 17 pixels, so that a transposed map shows, with holes, and noise that leaves little to chance.
+/// 13 by 17 pixels, so that a transposed map shows, with holes, and noise that leaves little to
+/// chance.
 fn simulated() -> Simulated {
     let settings = Settings {
         rows: 13,
@@ -48,7 +50,8 @@ fn a_fit_is_in_the_geometry_of_its_scene() {
     }
     let bright = fit.brightness().unwrap();
     assert_eq!((bright.dim(), fit.residual().dim()), ((13, 17), (13, 17)));
-    // Each map is nearer to the truth's map of its material than the truth's neighbours a row down are.
+    // Each map is nearer to the truth's map of its material than the truth's neighbours a row down
+    // are.
     let truth = Reference::new(&scene, &simulated.truth());
     let scores = fit.score(&truth).unwrap();
     let rmse = scores.peak.abundance_rmse.unwrap();
@@ -147,7 +150,8 @@ fn a_fit_applies_to_other_scenes_by_wavelength() {
     let own = fit.apply(&scene).unwrap();
     assert!(apart(&own, &fit) < 0.02, "{}", apart(&own, &fit));
     assert_eq!(own.record().posterior, PosteriorKind::Nested);
-    // A part of the scene, with its bands the other way round: the same pixels say the same, whatever is beside them.
+    // A part of the scene, with its bands the other way round: the same pixels say the same,
+    // whatever is beside them.
     let part = simulated.cube.slice(s![..7, .., ..;-1]).to_owned();
     let nm: Vec<f64> = simulated.wavelengths.iter().rev().copied().collect();
     let part = Scene::from_array("part", part, Some(nm)).unwrap();

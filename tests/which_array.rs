@@ -260,7 +260,8 @@ fn pixels_in_one_line_lie_as_their_patterns_say_else_as_is_the_custom() {
     is_cube(&with(by_column(value), size().into()), &plain(), value);
     let notes = is_cube(&with(by_row(value), size().into()), &plain(), value);
     assert!(notes.contains("row by row") && notes.contains("alike"), "{notes}");
-    // Without patterns: MATLAB's custom, and that of the toolbox whose files state H, W, L, N and p.
+    // Without patterns: MATLAB's custom, and that of the toolbox whose files state H, W, L, N and
+    // p.
     let notes = is_cube(&with(by_column(patternless), size().into()), &plain(), patternless);
     assert!(notes.contains("state the order of pixels"), "{notes}");
     let toolbox = || {

@@ -1,5 +1,5 @@
 // Invocations in a line. A dispatch holds 65,535 workgroups a dimension, so long lines are folded
-// into rows of GROUPS_X workgroups (`backend::gpu` dispatches them so).
+// into rows of GROUPS_X workgroups (`engine::backend::gpu` dispatches them so).
 override WORKGROUP: u32 = 64u;
 const GROUPS_X = 32768u;
 

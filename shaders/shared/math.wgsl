@@ -1,4 +1,4 @@
-// Twins of `src/math.rs`.
+// Twins of `src/engine/ground/math.rs`.
 
 fn softplus(x: f32) -> f32 {
     let e = exp(-abs(x));

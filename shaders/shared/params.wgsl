@@ -1,4 +1,4 @@
-// All that a pass may know of a step. The same words in the same order as `layout::Params`.
+// All that a pass may know of a step: the words of `layout::Params`, in its order.
 struct Params {
     pixels: u32,
     bands: u32,
@@ -68,10 +68,14 @@ fn noise_at() -> u32 { return p.endmembers * stride(); }
 fn mean_at() -> u32 { return noise_at() + p.noises; }
 fn concentration_at() -> u32 { return mean_at() + p.endmembers - 1u; }
 fn variability_at() -> u32 { return concentration_at() + select(0u, 1u, has(CONCENTRATION)); }
-fn regression_at() -> u32 { return variability_at() + select(0u, p.endmembers * stride(), has(VARIABILITY)); }
+fn regression_at() -> u32 {
+    return variability_at() + select(0u, p.endmembers * stride(), has(VARIABILITY));
+}
 fn dirichlet_at() -> u32 { return (2u * p.endmembers + 1u) * stride(); }
 fn theta_regression_at() -> u32 { return dirichlet_at() + ((p.endmembers + 16u) & ~15u); }
-fn theta_stride() -> u32 { return theta_regression_at() + select(0u, stride() * stride(), has(COVARIANCE)); }
+fn theta_stride() -> u32 {
+    return theta_regression_at() + select(0u, stride() * stride(), has(COVARIANCE));
+}
 fn draw_stride() -> u32 { return 2u * p.endmembers + 3u; }
 fn row_grad_stride() -> u32 { return 2u * p.endmembers + 1u; }
 fn columns() -> u32 { return select(p.endmembers + 1u, 2u * p.endmembers + 1u, has(VARIABILITY)); }
@@ -80,8 +84,8 @@ fn global_stride() -> u32 { return p.globals * (2u + p.rank); }
 fn loadings_at() -> u32 { return p.local_stride - p.latents * p.rank; }
 fn scene_chunk() -> u32 { return max((p.globals + 255u) / 256u, 64u); }
 fn scene_chunks() -> u32 { return (p.globals + scene_chunk() - 1u) / scene_chunk(); }
-// Rows of these lie side by side, places of the minibatch or pixels of the scene: the next column is
-// ROW_GROUP further.
+// Where a row begins whose columns lie ROW_GROUP apart: rows are places of the minibatch or pixels
+// of the scene, and lie side by side.
 const ROW_GROUP = 16u;
 fn row_at(particle: u32, place: u32, columns: u32) -> u32 {
     return place_at(place, p.particles * columns) + particle * columns * ROW_GROUP;

@@ -1,4 +1,5 @@
-// Philox4x32-10 and what is made of it: see `src/rng.rs`, its twin, for sources and reasons.
+// Philox4x32-10 and what is made of it: see `src/engine/ground/rng.rs`, its twin, for sources and
+// reasons.
 const STREAM_PIXEL = 1u;
 const STREAM_GLOBAL = 2u;
 const STREAM_SHUFFLE = 3u;
@@ -76,12 +77,13 @@ fn plain_log(x: f32) -> f32 {
     return s * (half_square + r) + k * 9.0580010e-6 - half_square + f + k * 0.69313810;
 }
 
-// The group of pixels at a place of the epoch's order: a Feistel network walked until it lands inside.
+// The group of pixels at a place of the epoch's order: a Feistel network walked until it lands
+// inside.
 fn shuffled(place: u32) -> u32 {
     let low_bits = p.shuffle_bits / 2u;
     let low_mask = (1u << low_bits) - 1u;
     let high_mask = (1u << (p.shuffle_bits - low_bits)) - 1u;
-    // Small domains need more: see `src/rng.rs`.
+    // Small domains need more: see `src/engine/ground/rng.rs`.
     let rounds = select(2u, 4u, p.shuffle_bits < 8u);
     var at = place;
     for (var walk = 0u; walk < MAX_WALK; walk++) {

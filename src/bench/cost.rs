@@ -1,8 +1,9 @@
-//! What each pass must move and compute in a step, by count. Every buffer counts once a pass, in 4-byte
-//! words with its padding, however often it is touched: what lies in a cache costs nothing here. Additions,
-//! multiplications, divisions, square roots, exponentials and logarithms of f32 count as one operation
-//! each, a fused multiply-add as two; padded bands and integer work (random numbers, exponents) do not count, so the
-//! sampling passes look idler than they are.
+//! How many bytes each pass must move and how much it must compute in a step, by count. Every
+//! buffer counts once a pass, in 4-byte words with its padding, however often it is touched: what
+//! lies in a cache costs nothing here. Additions, multiplications, divisions, square roots,
+//! exponentials and logarithms of f32 count as one operation each, a fused multiply-add as two;
+//! padded bands and integer work (random numbers, exponents) do not count, so the sampling passes
+//! look idler than they are.
 
 use crate::engine::layout::{FULL_RANK, Params, VARIABILITY};
 
@@ -15,13 +16,13 @@ pub struct Cost {
     pub operations: u64,
 }
 
-/// Operations of a normal number out of a random word: two polynomials of nine terms, a logarithm, a
-/// square root.
+/// Operations of a normal number out of a random word: two polynomials of nine terms, a logarithm,
+/// a square root.
 const NORMAL: u64 = 40;
 
 impl Cost {
-    /// The count of a pass; none for the passes of covariance noise and the low-rank guide, which the
-    /// standard models do not run.
+    /// The count of a pass; none for the passes of covariance noise and the low-rank guide, which
+    /// the standard models do not run.
     pub fn of(pass: &str, p: &Params) -> Option<Cost> {
         let (b, s, k) = (u64::from(p.batch), u64::from(p.particles), u64::from(p.endmembers));
         let (stride, columns) = (p.stride() as u64, p.columns() as u64);
@@ -39,7 +40,8 @@ impl Cost {
                 b * (own + 1) + rows * (latents + draw),
                 rows * (latents * (NORMAL + 3) + 2 * off_diagonal + 5 * k + 2),
             ),
-            // Spectrum and place once; draws in, sums over bands out; sums over pixels once a chunk.
+            // Spectrum and place once; draws in, sums over bands out; sums over pixels once a
+            // chunk.
             "spectra" => {
                 let each = if p.has(VARIABILITY) { 12 * k + 8 } else { 6 * k + 5 };
                 (

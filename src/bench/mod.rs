@@ -34,7 +34,7 @@ pub struct Options {
     pub steps: Option<u32>,
     /// Time of a block.
     pub seconds: f64,
-    /// Recorded: whether this is the short form.
+    /// Whether this is the short form of the benchmark; it is only recorded.
     pub quick: bool,
 }
 
@@ -44,10 +44,11 @@ pub const MOST_REPEATS: usize = 1000;
 const WARM_BLOCKS: usize = 2;
 /// Steps of one profile at most: passes are timed one by one, which needs no long runs.
 const MOST_PROFILED: u32 = 64;
-/// Bytes that a copy touches at least and at most to be held against a scene.
+/// Least and most bytes that a copy touches to be held against a scene.
 const COPY_BYTES: (usize, usize) = (1 << 20, 256 << 20);
 
-/// The models that are timed: mean-field and one draw with nothing else, and what `unmixel fit` does.
+/// The models that are timed: mean-field and one draw with nothing else, and what `unmixel fit`
+/// does.
 const MODELS: [&str; 2] = ["plain", "default"];
 
 fn model_of(name: &str, scene: &Standard) -> Result<(Model, usize)> {
@@ -64,8 +65,8 @@ fn model_of(name: &str, scene: &Standard) -> Result<(Model, usize)> {
 /// `interrupted` says so, what there is by then comes back, and false.
 ///
 /// # Errors
-/// [`Error::Setting`] for numbers out of range, before any work. What a device cannot hold is in the
-/// report, with the reason; what ends a device is not an error of the whole.
+/// [`Error::Setting`] for numbers out of range, before any work. What a device cannot hold is in
+/// the report, with the reason; what ends a device is not an error of the whole.
 pub async fn run(
     devices: &[Device],
     host: Host,
@@ -141,7 +142,7 @@ pub async fn run(
 /// Refuses numbers out of range.
 ///
 /// # Errors
-/// [`Error::Setting`] for the first one.
+/// [`Error::Setting`] for the first number out of range.
 pub fn check(options: &Options) -> Result<()> {
     let between = |name: &'static str, low: usize, value: usize, high: usize| {
         if (low..=high).contains(&value) {
@@ -156,8 +157,8 @@ pub fn check(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What a copy touches to be held against a scene: as much as its spectra, so that both are in the same
-/// cache or in none.
+/// Bytes that a copy touches to be held against a scene: as many as its spectra have, so that both
+/// are in the same cache or in none.
 fn copy_bytes(scene: &Standard) -> usize {
     scene.bytes().clamp(COPY_BYTES.0, COPY_BYTES.1)
 }

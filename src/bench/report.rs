@@ -9,7 +9,7 @@ use super::{Spread, Standard};
 use crate::engine::backend::{Ceilings, DeviceInfo};
 use crate::engine::ground::error::{Error, Result};
 
-/// Changes when files of before can no longer be read.
+/// Version of the layout: it changes when earlier files can no longer be read.
 const FORMAT: u32 = 1;
 
 /// One run of `unmixel bench`.
@@ -21,7 +21,7 @@ pub struct Report {
     pub unmixel: String,
     /// When it ended, seconds since 1970 in UTC.
     pub ended_unix: Option<u64>,
-    /// Whether it was the short form.
+    /// Whether it was the short form of the benchmark.
     pub quick: bool,
     /// The machine.
     pub host: Host,
@@ -55,9 +55,9 @@ pub struct Host {
 /// A device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeviceReport {
-    /// What it is.
+    /// Its name, driver, and so on.
     pub device: DeviceInfo,
-    /// Bytes a second of copies that touch so many bytes, read and written together.
+    /// Speeds of copies: bytes that a copy touches, read and written together, and bytes a second.
     pub copies: Vec<(usize, f64)>,
     /// Operations a second of fused multiply-adds in f32, each counted as two.
     pub fma_per_second: f64,
@@ -74,15 +74,15 @@ pub struct Case {
     pub scene: String,
     /// `plain` or `default`.
     pub model: String,
-    /// N.
+    /// N, pixels of the scene.
     pub pixels: usize,
-    /// L.
+    /// L, bands.
     pub bands: usize,
-    /// K.
+    /// K, endmembers.
     pub endmembers: usize,
-    /// B.
+    /// B, pixels of a minibatch.
     pub batch: usize,
-    /// S.
+    /// S, draws a step.
     pub particles: usize,
     /// What was found.
     pub measured: Option<Measured>,
@@ -124,7 +124,7 @@ pub struct PassReport {
     pub seconds: Spread,
     /// Bytes a step, counted as `docs/performance.md` says.
     pub bytes: Option<u64>,
-    /// Operations a step, likewise.
+    /// Operations a step, counted as `docs/performance.md` says.
     pub operations: Option<u64>,
     /// Bytes a second over those of a copy.
     pub of_copy: Option<f64>,
@@ -133,7 +133,7 @@ pub struct PassReport {
 }
 
 impl Host {
-    /// What the program itself knows; the rest is empty.
+    /// The machine, as far as the program itself knows it; the rest is empty.
     pub fn of_program() -> Self {
         Host {
             os: std::env::consts::OS.to_owned(),
@@ -146,7 +146,8 @@ impl Host {
 }
 
 impl PassReport {
-    /// From a time, a count, and the bytes and operations a second that the device reaches.
+    /// The report of a pass: from its time, its count, and the bytes and operations a second that
+    /// the device reaches.
     pub fn new(name: &str, seconds: Spread, cost: Option<Cost>, reach: (f64, f64)) -> Self {
         let share = |count: u64, reach: f64| {
             Some(count as f64 / seconds.median / reach).filter(|share| share.is_finite())
@@ -161,7 +162,7 @@ impl PassReport {
         }
     }
 
-    /// What binds it, and how much of that it has.
+    /// Which limit binds the pass, and what share of it the pass reaches.
     pub fn limit(&self) -> Option<(&'static str, f64)> {
         let (copy, fma) = (self.of_copy?, self.of_fma?);
         Some(if copy > fma { ("memory", copy) } else { ("arithmetic", fma) })
@@ -169,7 +170,7 @@ impl PassReport {
 }
 
 impl DeviceReport {
-    /// A device without cases yet.
+    /// The report of a device, without cases yet.
     pub fn new(
         device: &DeviceInfo,
         sizes: &[usize],
@@ -187,7 +188,7 @@ impl DeviceReport {
 }
 
 impl Case {
-    /// What came of a case.
+    /// The report of a case: what was measured, or why nothing was.
     pub fn new(
         scene: &Standard,
         model: &str,
@@ -211,12 +212,12 @@ impl Case {
         }
     }
 
-    /// Scene and model.
+    /// Names of scene and model, for tables.
     pub fn name(&self) -> String {
         format!("{}, {}", self.scene, self.model)
     }
 
-    /// One line of what was found.
+    /// What was found, in one line.
     pub fn line(&self) -> String {
         let found = match (&self.measured, &self.refused) {
             (Some(m), _) => format!(
@@ -249,8 +250,8 @@ impl Report {
     /// Reads what `unmixel bench` has written.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read, [`Error::File`] when it is not such a report or holds
-    /// speeds that cannot be.
+    /// [`Error::Io`] when the file cannot be read, [`Error::File`] when it is not such a report or
+    /// holds speeds that cannot be.
     pub fn read(path: impl AsRef<Path>) -> Result<Report> {
         let path = path.as_ref();
         let text = std::fs::read(path).map_err(|error| Error::io(path, error))?;

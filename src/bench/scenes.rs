@@ -1,5 +1,5 @@
-//! The standard scenes: mixtures of smooth spectra with brightness and noise. `simulate` makes better
-//! likenesses of land, at ten times the cost; the passes take the same time for both.
+//! The standard scenes: mixtures of smooth spectra with brightness and noise. `simulate` makes
+//! better likenesses of land, at ten times the cost; the passes take the same time for both.
 
 use ndarray::{Array1, Array2};
 
@@ -14,18 +14,18 @@ use crate::engine::pixels::{Cube, Pixels};
 pub struct Standard {
     /// Its name.
     pub name: &'static str,
-    /// N.
+    /// N, pixels.
     pub pixels: usize,
-    /// L.
+    /// L, bands.
     pub bands: usize,
-    /// K.
+    /// K, endmembers.
     pub endmembers: usize,
     /// B, the minibatch.
     pub batch: usize,
 }
 
-/// The standard scenes. `small` and `full` are as large as Samson, `medium` and `large` differ in the
-/// number of pixels alone.
+/// The standard scenes. `small` and `full` are as large as Samson, `medium` and `large` differ in
+/// the number of pixels alone.
 pub const SCENES: [Standard; 4] = [
     Standard { name: "small", pixels: 95 * 95, bands: 156, endmembers: 3, batch: 512 },
     Standard { name: "full", pixels: 95 * 95, bands: 156, endmembers: 3, batch: 95 * 95 },
@@ -66,7 +66,7 @@ impl Standard {
         4 * self.pixels * self.bands.next_multiple_of(crate::engine::layout::BAND_GROUP)
     }
 
-    /// Its size in words.
+    /// Its size as a text.
     pub fn size(&self) -> String {
         format!(
             "{} pixels x {} bands, K = {}, batch {}",
@@ -74,13 +74,13 @@ impl Standard {
         )
     }
 
-    /// Whether the other one has the same spectra.
+    /// Whether another scene has the same spectra.
     pub fn same_pixels(&self, other: &Standard) -> bool {
         (self.pixels, self.bands, self.endmembers) == (other.pixels, other.bands, other.endmembers)
     }
 
-    /// The scene and where a fit of it begins; none when interrupted. The same on every machine but for
-    /// the last digits.
+    /// The scene and where a fit of it begins; none when interrupted. The same on every machine but
+    /// for the last digits.
     pub fn make(&self, interrupted: &dyn Fn() -> bool) -> Option<(Cube, Start)> {
         let (k, bands, key) = (self.endmembers, self.bands, rng::key(0));
         let endmembers = Array2::from_shape_fn((k, bands), |(i, l)| {

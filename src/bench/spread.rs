@@ -1,22 +1,22 @@
-//! Median and quartiles: what other work on a machine does to a timing has a long tail, which a mean
-//! follows.
+//! Median and quartiles: what other work on a machine does to a timing has a long tail, which a
+//! mean follows.
 
-/// What several measurements of one thing say.
+/// Quartiles of several measurements of one thing.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Spread {
-    /// Half of them are below.
+    /// The median: half of the measurements are below.
     pub median: f64,
-    /// A quarter of them is below.
+    /// The lower quartile: a quarter of the measurements is below.
     pub low: f64,
-    /// A quarter of them is above.
+    /// The upper quartile: a quarter of the measurements is above.
     pub high: f64,
-    /// How many there are.
+    /// Number of measurements.
     pub count: usize,
 }
 
 impl Spread {
-    /// Quantiles of the finite values, between neighbours in proportion (Hyndman and Fan 1996, type 7);
-    /// none without a finite value.
+    /// Quantiles of the finite values, between neighbours in proportion (Hyndman and Fan 1996, type
+    /// 7); none without a finite value.
     pub fn of(values: &[f64]) -> Option<Spread> {
         let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
         sorted.sort_unstable_by(f64::total_cmp);

@@ -4,9 +4,15 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use unmixel::results::Format;
 
 pub use super::layout::LayoutArgs;
 pub use super::values::{Concentration, EffectiveBands, Endmembers, SearchArg};
+
+/// The library's own defaults of a run.
+fn svi() -> unmixel::engine::svi::Settings {
+    unmixel::engine::svi::Settings::default()
+}
 
 /// Bayesian hyperspectral unmixing on any vendor's GPU, or none: which materials are in a scene,
 /// and how much of each in every pixel, with uncertainty.
@@ -14,7 +20,8 @@ pub use super::values::{Concentration, EffectiveBands, Endmembers, SearchArg};
 #[command(
     version,
     max_term_width = 100,
-    after_help = "Try it without data:\n  unmixel demo\n\nA scene, its maps in a folder:\n  unmixel fit scene.mat --endmembers 3 --out maps"
+    after_help = "Try it without data:\n  unmixel demo\n\nA scene, its maps in a folder:\n  \
+        unmixel fit scene.mat --endmembers 3 --out maps"
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -50,8 +57,9 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "Files:
-  MATLAB v4 and v5, NPY and NPZ (3-D arrays, or bands x pixels with their rows and columns),
-  ENVI (give the header or the data). What was taken of the file, and why, is told.
+  MATLAB v4 to v7.3, NPY and NPZ (3-D arrays, or bands x pixels with their rows and columns),
+  ENVI (give the header or the data), GeoTIFF and BigTIFF, HDF5 and NetCDF-4 (EMIT L2A, PRISMA,
+  NEON, or any array). What was taken of the file, and why, is told.
 
 Writes to the folder:
   abundance_NAME.png        mean abundance of each endmember, on a fixed scale from 0 to 1
@@ -60,20 +68,26 @@ Writes to the folder:
   endmembers.png, .csv      spectra with 90 % intervals
   residual.png, elbo.png    what the fit leaves, and how it went
   abundance_mean.npy, abundance_sd.npy    (rows, columns, endmembers), float32
+  abundance_mean.tif, abundance_sd.tif, residual.tif, brightness.tif
+                            GeoTIFF, where the scene has a place on earth or --format geotiff
+  *.img, *.sli with *.hdr   with --format envi; unmixing.nc with --format netcdf
   report.json               settings, seed, device, ELBO, times, scores
   truth_NAME.png            with --truth: truth, estimate and difference
 
-Ctrl-C ends the fit and writes what there is (exit code 130). Exit code 2: bad input; 1: a failure.")]
+Ctrl-C ends the fit and writes what there is (exit code 130).
+Exit code 2: bad input; 1: a failure.")]
 pub struct FitArgs {
-    /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
+    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5 or NetCDF-4
     pub scene: PathBuf,
-    /// Number of endmembers K, at most the bands and the pixels in use; or auto, as `unmixel count` says
+    /// Number of endmembers K, at most the bands and the pixels in use; or auto, as `unmixel count`
+    /// says
     #[arg(short = 'k', long, value_name = "K|auto", allow_negative_numbers = true)]
     pub endmembers: Endmembers,
     #[command(flatten)]
     pub run: RunArgs,
-    /// Where the endmembers begin: auto (a search over all families, by ELBO), vca, vca-normalised, nfindr, clusters, random, or a file of spectra
-    /// (.csv, .mat, .npz, ENVI library); of more than K, those K are taken that explain the scene best
+    /// Where the endmembers begin: auto (a search over all families, by ELBO), vca, vca-normalised,
+    /// nfindr, clusters, random, or a file of spectra (.csv, .mat, .npz, ENVI library); of more
+    /// than K, those K are taken that explain the scene best
     #[arg(long, value_name = "auto|FAMILY|FILE", default_value = "auto")]
     pub init: OsString,
     /// Names of the endmembers, for files and titles; in the truth's order where there is a truth
@@ -95,6 +109,14 @@ pub struct RunArgs {
     /// Write into a folder that has files in it
     #[arg(long)]
     pub force: bool,
+    /// Spectra of known materials (.csv, ENVI library, .mat, .npz): each endmember is told the
+    /// nearest
+    #[arg(long, value_name = "FILE")]
+    pub library: Option<PathBuf>,
+    /// What the results are written as [default: png,npy; and geotiff where the scene has a place
+    /// on earth]; the table of endmembers and the report are always written
+    #[arg(long, value_enum, value_name = "A,B,...", value_delimiter = ',')]
+    pub format: Vec<FormatArg>,
     /// auto (a hardware GPU if there is one, else the CPU), cpu, gpu, or part of a device's name
     #[arg(long, default_value = "auto")]
     pub device: String,
@@ -102,31 +124,47 @@ pub struct RunArgs {
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
     /// Most steps; the stopping rule usually ends the fit before
-    #[arg(long, default_value_t = unmixel::engine::svi::Settings::default().steps, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = svi().steps, allow_negative_numbers = true)]
     pub steps: u32,
-    /// Starts that the search tries, of five families; its choice never sees a truth [default: 8; with
-    /// fewer than 1,000 steps no search, and vca]
+    /// Starts that the search tries, of five families; its choice never sees a truth [default: 8;
+    /// with fewer than 1,000 steps no search, and vca]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub restarts: Option<usize>,
-    /// Moves that the search tries from the best start, a round: another spectrum for one endmember, one
-    /// in two, two in one; 0 for none. Or a time, as 20s: rounds go on until the search has taken as
-    /// long (all starts are tried whatever it is; results then depend on the machine) [default: 4]
+    /// Moves that the search tries from the best start, a round: another spectrum for one
+    /// endmember, one in two, two in one; 0 for none. Or a time, as 20s: rounds go on until the
+    /// search has taken as long (all starts are tried whatever it is; results then depend on the
+    /// machine) [default: 4]
     #[arg(long, value_name = "N|SECONDSs", allow_negative_numbers = true)]
     pub search: Option<SearchArg>,
     /// Pixels in a minibatch, in groups of 16: the next multiple is taken
-    #[arg(long, value_name = "PIXELS", default_value_t = unmixel::engine::svi::Settings::default().batch_size, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "PIXELS",
+        default_value_t = svi().batch_size,
+        allow_negative_numbers = true
+    )]
     pub batch_size: usize,
     /// Adam's learning rate (of the scene's latents; those of pixels take 5 times as much)
-    #[arg(long, value_name = "RATE", default_value_t = unmixel::engine::svi::Settings::default().learning_rate, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value_t = svi().learning_rate,
+        allow_negative_numbers = true
+    )]
     pub learning_rate: f64,
     /// Draws a step: more make each step steadier and dearer
-    #[arg(long, value_name = "DRAWS", default_value_t = unmixel::engine::svi::Settings::default().particles, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "DRAWS",
+        default_value_t = svi().particles,
+        allow_negative_numbers = true
+    )]
     pub particles: usize,
     /// Go on to --steps even when the ELBO stands still
     #[arg(long)]
     pub no_early_stop: bool,
-    /// Noise of the spectra: one sd for the scene, one a band, or a full covariance of the bands (at
-    /// most 300; without variability)
+    /// Noise of the spectra: one sd for the scene, one a band, or a full covariance of the bands
+    /// (at most 300; without variability)
     #[arg(long, value_enum, default_value = "band")]
     pub noise: NoiseArg,
     /// Whether pixels differ in brightness (shade, slope), free of their abundances
@@ -135,8 +173,9 @@ pub struct RunArgs {
     /// Whether endmembers vary between pixels [default: on, or off with covariance noise]
     #[arg(long, value_enum)]
     pub variability: Option<Switch>,
-    /// Bands that count as independent evidence: a number, auto (from how errors of adjacent bands correlate) or all
-    /// [default: as auto, at least 16; all with covariance noise, which answers the same question]
+    /// Bands that count as independent evidence: a number, auto (from how errors of adjacent bands
+    /// correlate) or all [default: as auto, at least 16; all with covariance noise, which answers
+    /// the same question]
     #[arg(long, value_name = "N|auto|all")]
     pub effective_bands: Option<EffectiveBands>,
     /// Variational family: mean-field; full-rank, with the correlations of each pixel's latents; or
@@ -146,24 +185,45 @@ pub struct RunArgs {
     /// Directions of the low-rank guide, at most 64 [default: 10]
     #[arg(long, value_name = "R", allow_negative_numbers = true)]
     pub rank: Option<usize>,
-    /// How spectra are found: joint, with all else; first, by a fit with brightness, then held while abundances
-    /// are fitted without; given, those of --init FILE, held as they are [default: joint; first with
-    /// --brightness off, unless --init or few steps leave no search]
+    /// How spectra are found: joint, with all else; first, by a fit with brightness, then held
+    /// while abundances are fitted without; given, those of --init FILE, held as they are [default:
+    /// joint; first with --brightness off, unless --init or few steps leave no search]
     #[arg(long, value_enum)]
     pub spectra: Option<SpectraArg>,
-    /// What is reported: the guide as fitted, or the nested posterior, whose intervals hold what they promise:
-    /// spectra with the pixels integrated out, pixels by weighted draws given the spectra; not with
-    /// covariance noise
+    /// What is reported: the guide as fitted, or the nested posterior, whose intervals hold what
+    /// they promise: spectra with the pixels integrated out, pixels by weighted draws given the
+    /// spectra; not with covariance noise
     #[arg(long, value_enum, default_value = "guide")]
     pub posterior: PosteriorArg,
-    /// Abundances as shares of area (reflectance) or of peak-normalised spectra (peak); peak is what
-    /// a fit with brightness can tell, and its default
+    /// Abundances as shares of area (reflectance) or of peak-normalised spectra (peak); peak is
+    /// what a fit with brightness can tell, and its default
     #[arg(long, value_enum)]
     pub convention: Option<ConventionArg>,
-    /// Total concentration of the abundances' Dirichlet: K is flat, less favours pure pixels; or learn
-    /// [default: 0.2 K]
+    /// Total concentration of the abundances' Dirichlet: K is flat, less favours pure pixels; or
+    /// learn [default: 0.2 K]
     #[arg(long, value_name = "ALPHA|learn", allow_negative_numbers = true)]
     pub concentration: Option<Concentration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    Png,
+    Npy,
+    Envi,
+    Geotiff,
+    Netcdf,
+}
+
+impl From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Png => Format::Png,
+            FormatArg::Npy => Format::Npy,
+            FormatArg::Envi => Format::Envi,
+            FormatArg::Geotiff => Format::GeoTiff,
+            FormatArg::Netcdf => Format::NetCdf,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -208,8 +268,9 @@ pub enum ConventionArg {
 
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "Prints size, type, wavelengths, which bands are left out and why, the share of no data, the range of
-values, the scale and every note, as text or JSON; --out FILE.png draws the scene in its true colours."
+    after_long_help = "Prints size, type, wavelengths, which bands are left out and why, the \
+        share of no data, the range of
+values, the scale and every note, as text or JSON; --out FILE.png draws the scene in true colours."
 )]
 pub struct InfoArgs {
     /// The scene: .mat, .npy, .npz, or ENVI header or data
@@ -275,7 +336,8 @@ pub struct SimulateArgs {
     /// Share of the pixels without data
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
     pub no_data: f64,
-    /// Share of the pixels that the last endmember fills; it is mixed around them and absent elsewhere
+    /// Share of the pixels that the last endmember fills; it is mixed around them and absent
+    /// elsewhere
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
     pub rare: f64,
     /// Spectral angle of the last endmember to the first, radians; 0 leaves it as it is
@@ -293,13 +355,14 @@ pub enum MapsArg {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    after_long_help = "Simulates scenes of 20 x 25 pixels and 64 bands with brightness and variability, K = 3 and 5, with
-and without pure pixels, with errors of the bands independent and correlated; fits each with all bands
-and with the default number of effective bands, with every guide; and counts the true abundances and
-endmember values inside central 50, 80, 90 and 95 % intervals, of the guide and of the nested posterior. Writes calibration.json and
-calibration.png to the folder."
-)]
+#[command(after_long_help = "Simulates scenes of 20 x 25 pixels and 64 bands with brightness and \
+        variability, K = 3 and 5, with
+and without pure pixels, with errors of the bands independent and correlated; fits each with all
+bands and with the default number of effective bands, with every guide; and counts the true abundances and
+endmember values inside central 50, 80, 90 and 95 % intervals,
+of the guide and of the nested posterior.
+Writes calibration.json and
+calibration.png to the folder.")]
 pub struct CalibrateArgs {
     /// Folder for calibration.json and calibration.png
     #[arg(short, long, value_name = "FOLDER", default_value = "unmixel-calibration")]
@@ -317,7 +380,7 @@ pub struct CalibrateArgs {
     #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
     pub scenes: u64,
     /// Most steps a fit; the stopping rule usually ends it before
-    #[arg(long, default_value_t = unmixel::engine::svi::Settings::default().steps, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = svi().steps, allow_negative_numbers = true)]
     pub steps: u32,
     /// Guides to calibrate [default: every guide]
     #[arg(long, value_enum, value_name = "A,B,...", value_delimiter = ',')]
@@ -327,7 +390,7 @@ pub struct CalibrateArgs {
 #[derive(Debug, Args)]
 #[command(after_long_help = "Writes count.json and count.png to --out, where that is given.")]
 pub struct CountArgs {
-    /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
+    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5 or NetCDF-4
     pub scene: PathBuf,
     /// Folder for count.json and count.png
     #[arg(short, long, value_name = "FOLDER")]
@@ -350,14 +413,15 @@ pub struct CountArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "Compares VCA + FCLS, N-FINDR + FCLS, VCA + NNLS and a fit as of `unmixel fit`.
+    after_long_help = "Compares VCA + FCLS, N-FINDR + FCLS, VCA + NNLS and a fit as of `unmixel \
+        fit`.
 Writes to the folder:
   comparison.md, comparison.json    the table
   comparison.png                    maps: truth on top, a row a method, a column an endmember
   fit/                              all results of the fit"
 )]
 pub struct CompareArgs {
-    /// The scene: .mat (v5), .npy, .npz, or ENVI header or data
+    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5 or NetCDF-4
     pub scene: PathBuf,
     /// Number of endmembers K: that of the truth
     #[arg(short = 'k', long, value_name = "K", allow_negative_numbers = true)]
@@ -376,8 +440,8 @@ pub struct CompareArgs {
 
 #[derive(Debug, Args)]
 pub struct ScoreArgs {
-    /// A folder that `unmixel fit` has written, or results of any program: .npz or .mat with abundances,
-    /// endmembers or both; .npy or ENVI with abundances
+    /// A folder that `unmixel fit` has written, or results of any program: .npz or .mat with
+    /// abundances, endmembers or both; .npy or ENVI with abundances
     pub results: PathBuf,
     /// Known endmembers and abundances (.mat with M and A, or .npz)
     #[arg(long, value_name = "FILE")]
@@ -388,7 +452,8 @@ pub struct ScoreArgs {
     /// What abundances from a file are shares of [default: reflectance]
     #[arg(long, value_enum)]
     pub convention: Option<ConventionArg>,
-    /// Names of the truth's endmembers, in its order: results that have these names are matched by them
+    /// Names of the truth's endmembers, in its order: results that have these names are matched by
+    /// them
     #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
     pub names: Vec<String>,
     /// Height of the image in pixels, where the file does not say
@@ -410,7 +475,8 @@ pub struct ScoreArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "Runs steps of standard scenes with two models on every device: plain (mean-field, one draw) and
+    after_long_help = "Runs steps of standard scenes with two models on every device: plain \
+        (mean-field, one draw) and
 default (what `unmixel fit` does). Scenes, as pixels x bands x endmembers, and their minibatch:
   small     9,025 x 156 x 3, 512            full     the same, all pixels
   medium    10,000 x 200 x 6, all pixels    large    1,000,000 x 200 x 6, 10,000 (takes 2 GB)
@@ -439,7 +505,12 @@ pub struct BenchArgs {
     #[arg(long, allow_negative_numbers = true)]
     pub steps: Option<u32>,
     /// Measure nothing: put reports of several machines into one table and one picture
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["device", "quick", "scene", "repeats", "steps"])]
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 1..,
+        conflicts_with_all = ["device", "quick", "scene", "repeats", "steps"]
+    )]
     pub compare: Vec<PathBuf>,
 }
 

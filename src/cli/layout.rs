@@ -20,8 +20,8 @@ pub struct LayoutArgs {
     /// The array that is the scene, in a file of several
     #[arg(long, value_name = "NAME")]
     pub variable: Option<String>,
-    /// Order of the array's axes, as rows,columns,bands or bands,pixels; without it what names, sizes,
-    /// wavelengths and values say, which is told
+    /// Order of the array's axes, as rows,columns,bands or bands,pixels; without it what names,
+    /// sizes, wavelengths and values say, which is told
     #[arg(long, value_name = "AXES")]
     pub axes: Option<Axes>,
     /// Order of pixels that lie in one line: row by row or column by column
@@ -36,15 +36,15 @@ pub struct LayoutArgs {
     /// Bands to leave out, numbered in the file from 1: 1-7,100
     #[arg(long, value_name = "A-B,C,...")]
     pub drop_bands: Option<Bands>,
-    /// Wavelengths to leave out, nanometres: 1340-1460,1790-1960; or none, to keep bands that look like
-    /// noise in the windows of water vapour
+    /// Wavelengths to leave out, nanometres: 1340-1460,1790-1960; or none, to keep bands that look
+    /// like noise in the windows of water vapour
     #[arg(long, value_name = "A-B,...|none")]
     pub drop_wavelengths: Option<Wavelengths>,
     /// Raster of one band, or an array of rows x columns, that is 0 where pixels are to be left out
     #[arg(long, value_name = "FILE")]
     pub mask: Option<PathBuf>,
-    /// Part of the image to use, counted from 0, each end left out: 100:300,50:250; a missing number is
-    /// the first or the last
+    /// Part of the image to use, counted from 0, each end left out: 100:300,50:250; a missing
+    /// number is the first or the last
     #[arg(long, value_name = "ROW:ROW,COL:COL", allow_hyphen_values = true)]
     pub window: Option<WindowArg>,
 }
@@ -114,7 +114,10 @@ impl FromStr for Bands {
             let number = |text: &str| {
                 let number = text.trim().parse().ok().filter(|n| (1..=MOST_BANDS).contains(n));
                 number.ok_or_else(|| {
-                    format!("`{item}` is no band or range of bands; bands are numbered from 1, as 1-7,100")
+                    format!(
+                        "`{item}` is no band or range of bands; bands are numbered from 1, as \
+                        1-7,100"
+                    )
                 })
             };
             let (first, last) = (number(first)?, number(last)?);
@@ -157,7 +160,8 @@ impl FromStr for WindowArg {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{text}` is no window; say the first row and the row after the last, and the columns likewise, as 100:300,50:250"
+                "`{text}` is no window; say the first row and the row after the last, and the \
+                 columns likewise, as 100:300,50:250"
             )
         };
         let number = |text: &str| match text.trim() {

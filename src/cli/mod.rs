@@ -2,8 +2,8 @@
 //! anything printed.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-/// A line on stderr. A reader that has gone away (`unmixel fit ... 2>&1 | head -1`) does not end the
-/// run, as it would with `eprintln!`.
+/// A line on stderr. A reader that has gone away (`unmixel fit ... 2>&1 | head -1`) does not end
+/// the run, as it would with `eprintln!`.
 macro_rules! tell {
     ($($text:tt)*) => {{
         let _ = std::io::Write::write_fmt(
@@ -17,6 +17,7 @@ mod args;
 mod commands;
 mod flags;
 mod layout;
+mod materials;
 mod options;
 mod progress;
 mod run;

@@ -14,7 +14,8 @@ use super::args::{
 };
 use super::progress::Display;
 
-/// `unmixing` with everything that the arguments ask for, the device and the interrupt included. Events are shown.
+/// `unmixing` with everything that the arguments ask for, the device and the interrupt included.
+/// Events are shown.
 pub fn unmixing(
     args: &RunArgs,
     unmixing: Unmixing,

@@ -7,14 +7,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use unmixel::figures::Labels;
 use unmixel::posterior::doubts::Doubt;
 use unmixel::results::{
-    DeviceReport, ElboReport, OutputFolder, Report, Results, RunReport, SceneReport, Stages,
-    TruthView, write_all,
+    DeviceReport, ElboReport, Format, OutputFolder, Report, Results, RunReport, SceneReport,
+    Stages, TruthView, write_all,
 };
 use unmixel::scene::to_image;
 use unmixel::score::{Reference, Scores};
 use unmixel::{Error, Fit, Result, Scene, Truth, Unmixing, search};
 
 use super::args::RunArgs;
+use super::materials::Materials;
 use super::options::unmixing;
 use super::{Done, print, solutions, tables};
 
@@ -32,6 +33,26 @@ pub struct Job {
     pub notes: Vec<String>,
 }
 
+/// What is written beside the report and the table of endmembers, and what endmembers are compared
+/// with.
+pub struct Wanted {
+    formats: Vec<Format>,
+    materials: Option<Materials>,
+}
+
+impl Wanted {
+    /// What the arguments ask for; reads the library, so that a wrong one is told before the fit.
+    pub fn new(args: &RunArgs, scene: &Scene) -> Result<Self> {
+        let formats = match args.format.is_empty() {
+            true => Format::usual(scene),
+            false => args.format.iter().map(|format| (*format).into()).collect(),
+        };
+        let materials =
+            args.library.as_ref().map(|path| Materials::read(path, scene)).transpose()?;
+        Ok(Wanted { formats, materials })
+    }
+}
+
 /// Fits, scores and writes.
 pub fn run(
     args: &RunArgs,
@@ -41,10 +62,11 @@ pub fn run(
     interrupted: &Arc<AtomicBool>,
 ) -> Result<Done> {
     let started = now();
+    let wanted = Wanted::new(args, &job.scene)?;
     let (fit, scored) = fit(args, unmixing, &job, interrupted)?;
     let names = Labels::new(&job.names, fit.k()).shown;
     let interrupted = fit.record().interrupted;
-    let count = write(&fit, scored.as_ref(), &names, &job, started, folder)?;
+    let count = write(&fit, scored.as_ref(), &names, &job, (&wanted, started), folder)?;
     super::commit(folder, "fit")?;
     if let Some(scored) = &scored {
         print(&tables::scores(&names, &scored.scores).to_string())?;
@@ -64,7 +86,7 @@ pub fn write(
     scored: Option<&Scored>,
     names: &[String],
     job: &Job,
-    started: Option<u64>,
+    (wanted, started): (&Wanted, Option<u64>),
     folder: &OutputFolder,
 ) -> Result<usize> {
     let warnings = warnings(fit, names);
@@ -73,8 +95,12 @@ pub fn write(
     }
     let record = fit.record();
     let trace: Vec<(u32, f64)> = (1..).zip(record.trace.iter().copied()).collect();
+    let label = |materials: &Materials| materials.label(fit.posterior(), names);
+    let nearest = wanted.materials.as_ref().map(label).unwrap_or_default();
     let results = Results {
         scene: fit.scene(),
+        formats: &wanted.formats,
+        nearest: &nearest,
         posterior: fit.posterior(),
         names,
         truth: scored.map(|scored| &scored.view),
@@ -90,6 +116,9 @@ pub fn write(
     seconds.push(("pictures and tables".into(), clock.elapsed().as_secs_f64()));
     let mut report = report(fit, &job.path, [job.notes.clone(), warnings].concat());
     report.elbo = ElboReport::new(&trace, record.elbo());
+    if !nearest.is_empty() {
+        report.estimates["nearest_materials"] = serde_json::json!(nearest);
+    }
     report.scores = scored.map(|scored| serde_json::json!(scored.scores));
     report.files = files;
     report.run = RunReport::current(super::command(), started, Stages(seconds));

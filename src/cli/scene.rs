@@ -82,6 +82,9 @@ fn describe(scene: &Scene) {
         scene.bands().len(),
         scene.file_bands()
     );
+    if let Some(place) = scene.georeference() {
+        tell!("place: {}", place.sentence());
+    }
     tell!("scale: {}", scene.scaling().rule);
     // The rule is among the notes, too.
     for note in scene.notes().iter().filter(|note| **note != scene.scaling().rule) {

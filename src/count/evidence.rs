@@ -24,8 +24,8 @@ pub struct Evidence {
     pub elbo: Option<f64>,
 }
 
-/// Steps of a fit, the second half of them with a falling rate. At a third of it the order is the same
-/// on all scenes tried but for neighbours of the best.
+/// Steps of a fit, the second half of them with a falling rate. At a third of it the order is the
+/// same on all scenes tried but for neighbours of the best.
 pub const STEPS: u32 = 500;
 /// Pixels of the fits, at most; of a larger scene every so many.
 pub const MOST_PIXELS: usize = 3000;
@@ -37,16 +37,16 @@ const GAIN: f64 = 0.002;
 const PATIENCE: usize = 3;
 /// The largest number that is tried.
 pub const MOST: usize = 30;
-/// All numbers are compared at one weight of the likelihood. What so many directions leave shows how
-/// many bands are independent: were they fewer than the endmembers, the rest would be in it, and
-/// count fewer bands.
+/// All numbers are compared at one weight of the likelihood. What so many directions leave shows
+/// how many bands are independent: were they fewer than the endmembers, the rest would be in it,
+/// and count fewer bands.
 const DIRECTIONS: usize = 10;
 
 /// The model of so many endmembers; the weight of its likelihood is the evidence's own.
 pub type ModelOf<'a> = &'a (dyn Fn(usize) -> Result<Model> + Sync);
 
-/// Fits with 1, 2, 3, ... endmembers until three numbers in a row are worse than the best. `observe` is
-/// told each number; `interrupted` ends with what there is.
+/// Fits with 1, 2, 3, ... endmembers until three numbers in a row are worse than the best.
+/// `observe` is told each number; `interrupted` ends with what there is.
 ///
 /// # Errors
 ///
@@ -72,7 +72,8 @@ pub async fn evidence(
     let most = MOST.min(part.bands()).min(part.count());
     let mut found: Vec<Evidence> = Vec::new();
     let mut since_best = 0;
-    // Side by side go two numbers, which fill a small machine: more would be thrown away at the end.
+    // Side by side go two numbers, which fill a small machine: more would be thrown away at the
+    // end.
     for first in (1..=most).step_by(2) {
         if since_best >= PATIENCE || interrupted() {
             break;

@@ -5,7 +5,8 @@ use ndarray::Array2;
 
 use crate::statistics::moments::eigen;
 
-/// False-alarm rates of the Neyman-Pearson test, and the standard normal above which that share lies.
+/// False-alarm rates of the Neyman-Pearson test, and the standard normal above which that share
+/// lies.
 pub const FALSE_ALARMS: [(f64, f64); 5] = [
     (1e-1, 1.281_551_565_545),
     (1e-2, 2.326_347_874_041),
@@ -25,8 +26,8 @@ impl Spectra {
         Spectra { correlation: eigen(correlation).0, covariance: eigen(covariance).0 }
     }
 
-    /// How many eigenvalues of the correlation exceed their partner by more than `quantile` times the
-    /// sd of the difference, sqrt(2 (a^2 + b^2) / N).
+    /// How many eigenvalues of the correlation exceed their partner by more than `quantile` times
+    /// the sd of the difference, sqrt(2 (a^2 + b^2) / N).
     pub(super) fn count(&self, quantile: f64, pixels: usize) -> usize {
         let pairs = self.correlation.iter().zip(&self.covariance);
         pairs

@@ -2,8 +2,8 @@
 //!
 //! Methods on moments ask how many directions rise above the noise, so what else does (pixels at an
 //! edge, light that is reflected twice, variability, noise that is neither of bands nor of
-//! neighbours) counts too: on real scenes they are upper ends. The fits know of mixtures, brightness
-//! and variability, and decide.
+//! neighbours) counts too: on real scenes they are upper ends. The fits know of mixtures,
+//! brightness and variability, and decide.
 
 mod evidence;
 mod hfc;
@@ -42,24 +42,25 @@ pub struct Count {
     pub reason: String,
     /// Noise sd of each band, (L), reflectance.
     pub noise_sd: Vec<f64>,
-    /// Eigenvalues of the noise-whitened correlation matrix, descending, (L): a direction of nothing
-    /// but noise has 1.
+    /// Eigenvalues of the noise-whitened correlation matrix, descending, (L): a direction of
+    /// nothing but noise has 1.
     pub eigenvalues: Vec<f64>,
-    /// HySime's error, with noise from neighbours, of 1, 2, ... L directions: squared projection error
-    /// and twice the noise inside, summed over bands.
+    /// HySime's error, with noise from neighbours, of 1, 2, ... L directions: squared projection
+    /// error and twice the noise inside, summed over bands.
     pub hysime_error: Vec<f64>,
 }
 
-/// Estimates the number of endmembers of a scene of N pixels and L bands. Cost: N L^2 and a few L^3.
+/// Estimates the number of endmembers of a scene of N pixels and L bands. Cost: N L^2 and a few
+/// L^3.
 ///
 /// HFC with noise whitening (Chang and Du 2004, "Estimation of number of spectrally distinct signal
 /// sources in hyperspectral imagery", IEEE TGRS 42) at five false-alarm rates, and HySime
-/// (Bioucas-Dias and Nascimento 2008, "Hyperspectral subspace identification", IEEE TGRS 46) with noise
-/// from two sources: what a regression of each band on all others leaves, as in the paper, which
-/// takes noise that bands share, and variability between pixels, for signal; and what
-/// neighbouring pixels do not share, which takes the slopes of the scene for noise. Recommended is the
-/// smaller of the latter two. Neighbours are valid pixels that follow each other in the image. One band has
-/// one endmember.
+/// (Bioucas-Dias and Nascimento 2008, "Hyperspectral subspace identification", IEEE TGRS 46) with
+/// noise from two sources: what a regression of each band on all others leaves, as in the paper,
+/// which takes noise that bands share, and variability between pixels, for signal; and what
+/// neighbouring pixels do not share, which takes the slopes of the scene for noise. Recommended is
+/// the smaller of the latter two. Neighbours are valid pixels that follow each other in the image.
+/// One band has one endmember.
 ///
 /// # Errors
 ///
@@ -70,7 +71,8 @@ pub fn count(scene: &Scene) -> Result<Count> {
     let (pixels, bands) = (cube.pixels(), cube.bands());
     if bands == 0 || pixels < bands + 2 {
         return Err(Error::Scene(format!(
-            "The scene has {pixels} valid pixels and {bands} bands in use; the number of endmembers \
+            "The scene has {pixels} valid pixels and {bands} bands in use; the number of \
+             endmembers \
              can be estimated from at least 1 band and {} pixels. Give the number.",
             bands + 2
         )));
@@ -108,7 +110,8 @@ pub fn count(scene: &Scene) -> Result<Count> {
     }
     let recommended = subspace.min(upper);
     let reason = format!(
-        "the smaller of HySime with noise from bands ({upper}) and from neighbours ({subspace}); on \
+        "the smaller of HySime with noise from bands ({upper}) and from neighbours ({subspace}); \
+         on \
          real scenes an upper end."
     );
     Ok(Count {
@@ -123,8 +126,8 @@ pub fn count(scene: &Scene) -> Result<Count> {
 }
 
 impl Count {
-    /// Takes what [`evidence`] found: the number with the highest ELBO is recommended, where a larger one must gain 0.2 %. Without any
-    /// the recommendation stays.
+    /// Takes what [`evidence`] found: the number with the highest ELBO is recommended, where a
+    /// larger one must gain 0.2 %. Without any the recommendation stays.
     pub fn with_evidence(mut self, found: Vec<Evidence>) -> Self {
         if let Some((k, elbo)) = evidence::best(&found) {
             let beside = |k: usize| {
@@ -138,7 +141,8 @@ impl Count {
                 false => format!(" against {}", beside.join(" and ")),
             };
             self.reason = format!(
-                "beyond which short fits gain no ELBO ({elbo:.2} nats a pixel{than}); by moments {} \
+                "beyond which short fits gain no ELBO ({elbo:.2} nats a pixel{than}); by moments \
+                 {} \
                  directions rise above the noise.",
                 self.recommended
             );

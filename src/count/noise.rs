@@ -31,11 +31,11 @@ pub(super) fn variances(correlation: &Array2<f64>, pixels: usize) -> Vec<f64> {
     (0..bands).map(|l| (freedom / inverse[(l, l)]).max(ridge)).collect()
 }
 
-/// Covariance of what neighbouring pixels do not share, (L, L): half of the mean square difference of
-/// pixels that follow each other, over the half of the pairs that differ least, as the others lie
-/// across edges (the shift difference of Green et al. 1988, "A transformation for ordering
-/// multispectral data in terms of image quality", IEEE TGRS 26). It holds noise that bands share and
-/// variability between pixels, and some of the scene's own slopes.
+/// Covariance of what neighbouring pixels do not share, (L, L): half of the mean square difference
+/// of pixels that follow each other, over the half of the pairs that differ least, as the others
+/// lie across edges (the shift difference of Green et al. 1988, "A transformation for ordering
+/// multispectral data in terms of image quality", IEEE TGRS 26). It holds noise that bands share
+/// and variability between pixels, and some of the scene's own slopes.
 pub(super) fn of_neighbours(cube: &Cube) -> Array2<f64> {
     let bands = cube.bands();
     let square = |n: usize| -> f64 {

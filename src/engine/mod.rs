@@ -1,5 +1,5 @@
-//! One run of stochastic variational inference on any device. Knows no files, no flags and no defaults of
-//! a program.
+//! One run of stochastic variational inference on any device. Knows no files, no flags and no
+//! defaults of a program.
 
 pub mod backend;
 pub mod ground;

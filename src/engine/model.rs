@@ -24,8 +24,8 @@ pub enum Family {
     MeanField,
     /// One multivariate normal a pixel, by its Cholesky factor.
     FullRank,
-    /// One multivariate normal of all latents, those of the scene and of every pixel: full-rank within
-    /// a pixel, and `rank` directions that move them all together (equation 26; after Pyro's
+    /// One multivariate normal of all latents, those of the scene and of every pixel: full-rank
+    /// within a pixel, and `rank` directions that move them all together (equation 26; after Pyro's
     /// `AutoLowRankMultivariateNormal`).
     LowRank {
         /// R, 1 to [`MOST_RANK`], at most the number of latents.
@@ -100,7 +100,7 @@ impl ScalePrior {
 pub const BRIGHTNESS_SD: f64 = 1.0;
 /// Prior scale of an endmember's sd between pixels, reflectance.
 pub const VARIABILITY_SCALE: f64 = 0.02;
-/// Bands that count as independent if nobody says otherwise: docs/model.md has the evidence.
+/// Bands that count as independent if nobody says otherwise: docs/evidence.md has the figures.
 pub const EFFECTIVE_BANDS: f64 = 16.0;
 
 /// The generative model and its hyperparameters (equations 1 to 6). Reflectance is in 0..1.
@@ -110,10 +110,11 @@ pub struct Model {
     pub endmembers: usize,
     /// Noise of the observed spectra.
     pub noise: Noise,
-    /// Total concentration alpha of the pixels' Dirichlet (equation 2), > 0; where it is learned, the
-    /// median of its prior.
+    /// Total concentration alpha of the pixels' Dirichlet (equation 2), > 0; where it is learned,
+    /// the median of its prior.
     pub concentration: f64,
-    /// Prior sd of log alpha around `log concentration` (equation 19), > 0, or none: alpha is given.
+    /// Prior sd of log alpha around `log concentration` (equation 19), > 0, or none: alpha is
+    /// given.
     pub concentration_sd: Option<f64>,
     /// Concentration alpha0 of the prior of the mean abundance (equation 1), > 0.
     pub mean_concentration: f64,
@@ -121,8 +122,8 @@ pub struct Model {
     pub endmember_sd: f64,
     /// Prior of the noise sd (equation 4); with covariance, of what the bands before leave open.
     pub noise_prior: ScalePrior,
-    /// Prior sd of the regression of a band's noise on the band before; on the h-th before it is 1/h
-    /// of that (equation 21), > 0. Used with [`Noise::Covariance`].
+    /// Prior sd of the regression of a band's noise on the band before; on the h-th before it is
+    /// 1/h of that (equation 21), > 0. Used with [`Noise::Covariance`].
     pub regression_sd: f64,
     /// Least noise sd, reflectance: keeps noise-free synthetic bands from infinite density, >= 0.
     pub noise_floor: f64,

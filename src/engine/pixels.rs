@@ -9,8 +9,8 @@ use rayon::prelude::*;
 use crate::engine::ground::pages::Pages;
 use crate::engine::layout::limits::BAND_GROUP;
 
-/// Pixels by bands, pixel-major, each row padded with zeros to a multiple of [`BAND_GROUP`], so that
-/// nobody has a remainder to read.
+/// Pixels by bands, pixel-major, each row padded with zeros to a multiple of [`BAND_GROUP`], so
+/// that nobody has a remainder to read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cube {
     data: Pages<f32>,
@@ -85,12 +85,13 @@ impl Cube {
     }
 }
 
-/// The pixels of a fit, in an order of chance. Minibatches are runs of sixteen pixels that follow each other
-/// here: neighbours on the ground are alike, and sixteen of them would say little more than one.
+/// The pixels of a fit, in an order of chance. Minibatches are runs of sixteen pixels that follow
+/// each other here: neighbours on the ground are alike, and sixteen of them would say little more
+/// than one.
 ///
-/// Only the engine, the starts and the search see this order. What is computed for each pixel leaves through
-/// [`Pixels::restore`], in the order of the cube that the pixels were made of, so that every array outside
-/// of the engine follows the rows of the cube beside it.
+/// Only the engine, the starts and the search see this order. What is computed for each pixel
+/// leaves through [`Pixels::restore`], in the order of the cube that the pixels were made of, so
+/// that every array outside of the engine follows the rows of the cube beside it.
 #[derive(Debug, Clone)]
 pub struct Pixels {
     cube: Arc<Cube>,
@@ -99,7 +100,8 @@ pub struct Pixels {
 }
 
 impl Pixels {
-    /// All pixels of a cube. Always the same order for the same number of pixels. Takes a copy of the cube.
+    /// All pixels of a cube. Always the same order for the same number of pixels. Takes a copy of
+    /// the cube.
     pub fn of(cube: &Cube) -> Self {
         Self::shuffled(cube, (0..cube.pixels()).collect())
     }
@@ -110,8 +112,8 @@ impl Pixels {
         Self::shuffled(cube, (0..cube.pixels()).step_by(every).collect())
     }
 
-    /// The pixels of a cube whose rows have no order that matters, as they lie: of one that was simulated pixel
-    /// by pixel, or one that belongs to other [`Pixels`].
+    /// The pixels of a cube whose rows have no order that matters, as they lie: of one that was
+    /// simulated pixel by pixel, or one that belongs to other [`Pixels`].
     pub fn as_given(cube: impl Into<Arc<Cube>>) -> Self {
         Pixels { cube: cube.into(), places: None }
     }
@@ -170,7 +172,8 @@ impl Pixels {
         Arc::ptr_eq(&self.cube, &other.cube)
     }
 
-    /// Where each pixel of the cube that they were made of is here: of a sample, its pixels in the cube's order.
+    /// Where each pixel of the cube that they were made of is here: of a sample, its pixels in the
+    /// cube's order.
     pub(crate) fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.count()).collect();
         if let Some(places) = &self.places {
@@ -179,7 +182,8 @@ impl Pixels {
         order
     }
 
-    /// The inverse of [`Pixels::restore`]: values along the first axis, in the order of the pixels here.
+    /// The inverse of [`Pixels::restore`]: values along the first axis, in the order of the pixels
+    /// here.
     pub(crate) fn arrange<T: Clone, D: RemoveAxis>(&self, values: Array<T, D>) -> Array<T, D> {
         if self.places.is_none() {
             return values;
@@ -189,7 +193,8 @@ impl Pixels {
         values.select(Axis(0), &row_of)
     }
 
-    /// Values of each pixel here, along the first axis, in the order of the cube that the pixels were made of.
+    /// Values of each pixel here, along the first axis, in the order of the cube that the pixels
+    /// were made of.
     pub(crate) fn restore<T: Clone, D: RemoveAxis>(&self, values: Array<T, D>) -> Array<T, D> {
         match &self.places {
             Some(_) => values.select(Axis(0), &self.order()),
@@ -218,7 +223,8 @@ mod tests {
     fn pixels_are_no_neighbours_and_find_their_way_back() {
         let pixels = Pixels::of(&numbered(400));
         let shuffled = numbers(&pixels);
-        // In an order of chance two pairs of neighbours are expected, and 12 have a chance below 1e-5.
+        // In an order of chance two pairs of neighbours are expected, and 12 have a chance below
+        // 1e-5.
         let close = |pair: &[f32]| (pair[0] - pair[1]).abs() == 1.0;
         let close = shuffled.to_vec().windows(2).filter(|pair| close(pair)).count();
         assert!(close < 12, "{close}");

@@ -1,5 +1,6 @@
-//! Waiting for futures, at the edge of a program. The engine itself never waits: what takes a device
-//! is an async function, and a browser's event loop, an async runtime or [`block_on`] drives it.
+//! Waiting for futures, at the edge of a program. The engine itself never waits: what takes a
+//! device is an async function, and a browser's event loop, an async runtime or [`block_on`] drives
+//! it.
 
 use std::future::Future;
 use std::pin::pin;
@@ -7,14 +8,15 @@ use std::task::{Context, Poll, Waker};
 
 use crate::engine::ground::error::{Error, Result};
 
-/// Runs a future to its end and blocks the calling thread meanwhile. For native programs; a browser has
-/// no thread that may block.
+/// Runs a future to its end and blocks the calling thread meanwhile. For native programs; a browser
+/// has no thread that may block.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn block_on<F: Future>(future: F) -> F::Output {
     pollster::block_on(future)
 }
 
-/// The result of a future that has nothing to wait for, as of work on the CPU. Runs it on this thread.
+/// The result of a future that has nothing to wait for, as of work on the CPU. Runs it on this
+/// thread.
 ///
 /// # Errors
 ///

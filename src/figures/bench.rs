@@ -1,4 +1,5 @@
-//! The picture of a benchmark: a bar a device, a group of bars a case, speeds on a scale of powers of ten.
+//! The picture of a benchmark: a bar a device, a group of bars a case, speeds on a scale of powers
+//! of ten.
 
 use super::canvas::{Align, Canvas, Pen};
 use super::color::{GRID, INK, MUTED, endmember_color};
@@ -15,29 +16,30 @@ const GAP: f32 = 42.0;
 const TITLE: f32 = 20.0;
 const BODY: f32 = 15.0;
 
-/// One case.
+/// The bars of one case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BenchGroup {
-    /// Above its bars.
+    /// The line above its bars.
     pub title: String,
-    /// One for each device that did it.
+    /// A bar for each device that ran the case.
     pub bars: Vec<BenchBar>,
 }
 
-/// One device.
+/// The bar of one device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BenchBar {
-    /// Number of the device: bars of the same one have the same colour.
+    /// Number of the device, from 0: it has one colour in all groups.
     pub device: usize,
     /// Its name.
     pub name: String,
     /// Its speed, above 0.
     pub speed: f64,
-    /// The same in words.
+    /// The speed as a text, behind the bar.
     pub label: String,
 }
 
-/// Draws the groups below each other, a PNG. Speeds that are not finite or not above 0 are left out.
+/// Draws the groups below each other, a PNG. Speeds that are not finite or not above 0 are left
+/// out.
 ///
 /// # Errors
 /// When there is not enough memory for the picture.

@@ -14,12 +14,12 @@ const HEAD: f32 = 56.0;
 const LINE: f32 = 24.0;
 const TITLE: f32 = 20.0;
 
-/// One setting.
+/// The panel of one setting.
 #[derive(Debug, Clone)]
 pub struct CalibrationPanel {
-    /// Above it.
+    /// The line above it.
     pub title: String,
-    /// One for each guide; the same guides in the same order in every panel.
+    /// Curves, one set a guide: every panel has the same guides in the same order.
     pub curves: Vec<CalibrationCurve>,
 }
 
@@ -28,16 +28,17 @@ pub struct CalibrationPanel {
 pub struct CalibrationCurve {
     /// Name of the guide.
     pub name: String,
-    /// For abundances.
+    /// Shares of abundances under the guide.
     pub abundances: Vec<(f64, f64)>,
-    /// For abundances of the nested posterior; may be empty.
+    /// Shares of abundances under the nested posterior; may be empty.
     pub nested: Vec<(f64, f64)>,
-    /// For endmember values.
+    /// Shares of endmember values under the guide.
     pub endmembers: Vec<(f64, f64)>,
 }
 
 /// Draws the panels, four a row, as a PNG: abundances in full lines (faint: nested posterior),
-/// endmember values in broken ones, the promise as a diagonal. Below it intervals are too narrow, above too wide.
+/// endmember values in broken ones, the promise as a diagonal. Below it intervals are too narrow,
+/// above too wide.
 ///
 /// # Errors
 /// When there is not enough memory for the picture.

@@ -3,7 +3,7 @@
 /// Red, green and blue, 0 to 255.
 pub type Rgb = [u8; 3];
 
-/// Stands for pixels without data, in every picture.
+/// The colour of pixels without data, in every picture.
 pub const NO_DATA: Rgb = [204, 204, 204];
 /// Text and lines.
 pub const INK: Rgb = [30, 30, 30];

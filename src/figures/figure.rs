@@ -20,7 +20,7 @@ pub struct Bar {
 
 /// One map.
 pub struct Panel {
-    /// Above the map; may be empty.
+    /// The line above the map; may be empty.
     pub caption: String,
     /// The map, one colour a pixel of the scene.
     pub raster: Raster,
@@ -50,7 +50,7 @@ struct Sizes {
 }
 
 impl Sizes {
-    /// `target` is the length wanted for the longest side of a map.
+    /// Sizes for maps whose longest side should become about `target` pixels.
     fn new(figure: &Figure, target: usize) -> Self {
         let sides = figure.panels.iter().map(|p| p.raster.rows.max(p.raster.cols));
         let longest = sides.max().unwrap_or(1).max(1);
@@ -73,7 +73,8 @@ impl Sizes {
     }
 }
 
-/// What the bar needs: its ticks with where they stand (0 to 1 from the low end), and its size.
+/// The layout of a colour bar: its ticks with where they stand (0 to 1 from the low end), and its
+/// size.
 struct BarLayout {
     ticks: Vec<(f32, String)>,
     height: f32,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 /// Longest part of a file name, in characters; leaves room for what is added around it.
 const LONGEST: usize = 60;
 
-/// One name a shape of use for each endmember.
+/// Names of all endmembers, for each of their uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labels {
     /// For titles, legends and tables: as given, without control characters, never empty, and no

@@ -12,7 +12,7 @@ use crate::engine::ground::error::Result;
 const LONGEST_SIDE: usize = 4000;
 /// What the longer side of a map is enlarged to, in pixels.
 pub(super) const TARGET: usize = 700;
-/// The same where three maps share a picture.
+/// What the longer side of a map is enlarged to where three maps share a picture, in pixels.
 pub(super) const TARGET_OF_THREE: usize = 420;
 /// The scale of a map ends at this share of its values, so that a few odd pixels do not darken all
 /// the others.

@@ -15,20 +15,22 @@ use crate::starts;
 
 /// Wavelengths closer than this are one band, nanometres.
 const SAME_BAND_NM: f64 = 1.0;
-/// The widest gap between two bands of the other scene that a band between them is interpolated over, nanometres:
-/// about three bands of an imaging spectrometer.
+/// The widest gap between two bands of the other scene that a band between them is interpolated
+/// over, nanometres: about three bands of an imaging spectrometer.
 const WIDEST_GAP_NM: f64 = 30.0;
 
 impl Fit {
-    /// Abundances of another scene, date or tile, given what this fit says of spectra, noise, variability and mean
-    /// abundance: each pixel gets its own posterior by weighted draws ([`crate::posterior::nested`]). Bands are matched
-    /// by wavelength, and interpolated where the other scene's lie beside them; without wavelengths by their place in
-    /// the file. Endmembers are in the order of this fit's.
+    /// Abundances of another scene, date or tile, given what this fit says of spectra, noise,
+    /// variability and mean abundance: each pixel gets its own posterior by weighted draws
+    /// ([`crate::posterior::nested`]). Bands are matched by wavelength, and interpolated where the
+    /// other scene's lie beside them; without wavelengths by their place in the file. Endmembers
+    /// are in the order of this fit's.
     ///
     /// # Errors
     ///
-    /// [`Error::Scene`] when the other scene lacks a band of this fit's, or holds a value that is not finite;
-    /// [`Error::Setting`] for a fit with a noise covariance, whose pixels have no such draws.
+    /// [`Error::Scene`] when the other scene lacks a band of this fit's, or holds a value that is
+    /// not finite; [`Error::Setting`] for a fit with a noise covariance, whose pixels have no such
+    /// draws.
     pub fn apply(&self, scene: &Scene) -> Result<Fit> {
         self.apply_until(scene, &|| false)
     }
@@ -37,7 +39,7 @@ impl Fit {
     ///
     /// # Errors
     ///
-    /// As [`Fit::apply`], and [`Error::Interrupted`].
+    /// The errors of [`Fit::apply`], and [`Error::Interrupted`] where it was ended.
     pub fn apply_until(
         &self,
         scene: &Scene,
@@ -111,8 +113,8 @@ fn at_bands_of(own: &Scene, scene: &Scene) -> Result<Cube> {
     Ok(cube)
 }
 
-/// The two bands of `scene` that a band of `own` lies between, and the share of the second; none where they are too far
-/// from it.
+/// The two bands of `scene` that a band of `own` lies between, and the share of the second; none
+/// where they are too far from it.
 fn source_of(own: &Scene, scene: &Scene, band: &crate::scene::Band) -> Option<(usize, usize, f32)> {
     let known = scene.bands().iter().all(|band| band.wavelength.is_some());
     let Some(nm) = band.wavelength.filter(|_| known) else {

@@ -47,13 +47,15 @@ impl<'a> Spectra<'a> {
         (self.posterior.endmember_q05.view(), self.posterior.endmember_q95.view())
     }
 
-    /// How much each varies between pixels, standard deviations; none for a model without variability.
+    /// How much each varies between pixels, standard deviations; none for a model without
+    /// variability.
     pub fn variability(&self) -> Option<ArrayView2<'a, f64>> {
         self.posterior.variability.as_ref().map(|values| values.view())
     }
 }
 
-/// A fit's rows are as many as the places of its scene, which lie inside: both were checked when they were made.
+/// A fit's rows are as many as the places of its scene, which lie inside: both were checked when
+/// they were made.
 fn maps(scene: &Scene, values: ArrayView2<f32>) -> Array3<f32> {
     to_image(scene, values).unwrap_or_else(|_| {
         Array3::from_elem((scene.rows(), scene.cols(), values.ncols()), f32::NAN)

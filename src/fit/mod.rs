@@ -35,7 +35,7 @@ pub struct Fit {
 }
 
 impl Fit {
-    /// Of a guide whose pixels were these; the scene's own spectra are let go.
+    /// The fit of a guide whose pixels were `of`; the scene's own spectra are let go.
     pub(crate) fn new(
         scene: Scene,
         guide: Guide,
@@ -52,7 +52,7 @@ impl Fit {
         Fit { scene: scene.without_spectra(), guide, posterior, record, scene_normal: None, found }
     }
 
-    /// With what the nested posterior says of the spectra.
+    /// The fit with the nested posterior of its spectra.
     pub(crate) fn with_scene_normal(self, normal: Option<SceneNormal>) -> Self {
         Fit { scene_normal: normal, ..self }
     }
@@ -82,14 +82,15 @@ impl Fit {
         Spectra { posterior: &self.posterior }
     }
 
-    /// Mean brightness of each pixel, (rows, cols), NaN where there are no data; none for a model without.
+    /// Mean brightness of each pixel, (rows, cols), NaN where there are no data; none for a model
+    /// without.
     pub fn brightness(&self) -> Option<Array2<f32>> {
         let values = self.posterior.brightness.as_ref()?;
         Some(maps::image(&self.scene, values.view()))
     }
 
-    /// Root mean square over bands of what the mean fit leaves of each pixel, (rows, cols), reflectance, NaN where
-    /// there are no data.
+    /// Root mean square over bands of what the mean fit leaves of each pixel, (rows, cols),
+    /// reflectance, NaN where there are no data.
     pub fn residual(&self) -> Array2<f32> {
         maps::image(&self.scene, ndarray::ArrayView1::from(&self.posterior.residual))
     }
@@ -146,9 +147,9 @@ impl Fit {
         Ok(self)
     }
 
-    /// Mean abundances of the solutions that the search looked at longest, the chosen one first, each with its ELBO a
-    /// pixel in nats and its abundances (N, K), in the order of this fit's endmembers; none where there was one
-    /// solution only, or the search saw a part of the scene.
+    /// Mean abundances of the solutions that the search looked at longest, the chosen one first,
+    /// each with its ELBO a pixel in nats and its abundances (N, K), in the order of this fit's
+    /// endmembers; none where there was one solution only, or the search saw a part of the scene.
     pub fn solutions(&self) -> Vec<(Option<f64>, Array2<f32>)> {
         let Some(found) = &self.found else { return Vec::new() };
         let Some(order) = self.order_of(found) else { return Vec::new() };
@@ -160,7 +161,8 @@ impl Fit {
         found.modes.iter().map(shown).collect::<Option<_>>().unwrap_or_default()
     }
 
-    /// For each endmember here the place of the search's, whose modes all have the chosen solution's order.
+    /// For each endmember here the place of the search's, whose modes all have the chosen
+    /// solution's order.
     fn order_of(&self, found: &Found) -> Option<Vec<usize>> {
         let chosen = found.modes.first()?;
         let shown = self.posterior.endmember_mean.view();

@@ -22,7 +22,7 @@ pub struct Record {
     pub effective_bands: f64,
     /// Where the fit began, as a phrase.
     pub start: String,
-    /// What computed.
+    /// The device that it ran on.
     pub device: DeviceInfo,
     /// ELBO a pixel of every step, nats, all constants included.
     pub trace: Vec<f64>,
@@ -34,9 +34,11 @@ pub struct Record {
     pub interrupted: bool,
     /// ELBO a pixel of the fit that found the spectra first, nats; none where there was none.
     pub elbo_with_brightness: Option<f64>,
-    /// Of more spectra than endmembers those that the fit began from, counted from 0; none where all were taken.
+    /// The spectra that the fit began from, counted from 0, where more were given than endmembers;
+    /// none where all were taken.
     pub library: Option<Vec<usize>>,
-    /// For each endmember, in the order that they have now, its number in the guide, counted from 0, (K).
+    /// For each endmember, in the order that they have now, its number in the guide, counted from
+    /// 0, (K).
     pub order: Vec<usize>,
     /// Seconds that the stages took, in order.
     pub seconds: Vec<(String, f64)>,

@@ -13,13 +13,13 @@ use crate::engine::guide::Guide;
 use crate::engine::svi;
 use crate::posterior::Posterior;
 use crate::posterior::nested::SceneNormal;
-use crate::scene::{Band, Cube, Scaling, Scene, SceneParts};
+use crate::scene::{Band, Cube, Georeference, Lookup, Scaling, Scene, SceneParts};
 use crate::store::Store;
 
-/// What the file is called inside.
+/// The kind of file, which it names inside.
 const KIND: &str = "fit";
 
-/// All of a fit that is no large array.
+/// Everything of a fit but its large arrays.
 #[derive(Serialize, Deserialize)]
 struct Meta {
     name: String,
@@ -29,6 +29,9 @@ struct Meta {
     bands: Vec<Band>,
     scaling: Scaling,
     notes: Vec<String>,
+    georeference: Option<Georeference>,
+    /// Height and width of the grid whose cells `lookup` has.
+    grid: Option<(usize, usize)>,
     convention: Convention,
     concentration: f64,
     mean_abundance: Vec<f64>,
@@ -79,6 +82,7 @@ impl Fit {
 
     fn store(&self) -> Result<Store> {
         let (scene, p) = (&self.scene, &self.posterior);
+        let lookup = scene.georeference().and_then(|place| place.lookup.as_ref());
         let mut store = Store::new(
             KIND,
             &Meta {
@@ -89,6 +93,8 @@ impl Fit {
                 bands: scene.bands().to_vec(),
                 scaling: scene.scaling().clone(),
                 notes: scene.notes().to_vec(),
+                georeference: scene.georeference().cloned(),
+                grid: lookup.map(|lookup| (lookup.rows, lookup.cols)),
                 convention: p.convention,
                 concentration: p.concentration,
                 mean_abundance: p.mean_abundance.clone(),
@@ -98,6 +104,9 @@ impl Fit {
             },
         )?;
         store.put_u32("places", scene.places());
+        if let Some(lookup) = lookup {
+            store.put_u32("lookup", &lookup.pixels);
+        }
         for (name, values) in [
             ("globals", &self.guide.globals),
             ("locals", &self.guide.locals),
@@ -139,6 +148,12 @@ impl Fit {
         let (n, l) = (store.take_u32("places").ok_or_else(|| missing("places"))?, meta.bands.len());
         let (places, n) = (n.clone(), n.len());
         let k = record.model.endmembers;
+        let mut georeference = meta.georeference;
+        if let (Some(place), Some((rows, cols))) = (&mut georeference, meta.grid) {
+            let fits = |pixels: &Vec<u32>| rows.checked_mul(cols) == Some(pixels.len());
+            let pixels = store.take_u32("lookup").filter(fits).ok_or_else(|| missing("lookup"))?;
+            place.lookup = Some(Arc::new(Lookup { rows, cols, pixels }));
+        }
         let mut f32s = |name: &str, len: usize| {
             store.take_f32(name).filter(|v| v.len() == len).ok_or_else(|| missing(name))
         };
@@ -206,6 +221,7 @@ impl Fit {
             bands: meta.bands,
             file_bands: meta.file_bands,
             places,
+            georeference,
             scaling: meta.scaling,
             notes: meta.notes,
         })

@@ -13,8 +13,8 @@ use crate::scene::Header;
 /// lists of wavelengths, values), and what was taken is noted.
 ///
 /// # Errors
-/// When no array can be a scene, when two may be, or when pixels lie in one line and nobody says how
-/// many rows they make.
+/// When no array can be a scene, when two may be, or when pixels lie in one line and nobody says
+/// how many rows they make.
 pub(crate) fn open(path: &Path, mut file: Arrays, options: &OpenOptions) -> Result<Strided> {
     let size = file.stated_size()?;
     unpack(&mut file);

@@ -6,7 +6,7 @@ use ndarray::{Array2, Array3, ArrayD, IxDyn, ShapeBuilder};
 
 use super::evidence::{Custom, PixelOrder, normalised};
 use super::numbers::Numbers;
-use super::{mat4, mat5, npy};
+use super::{hdf5, mat4, mat5, npy};
 use crate::engine::ground::error::{Error, Result};
 
 /// One numeric array. The product of `shape` is the number of values.
@@ -102,7 +102,9 @@ impl Arrays {
     /// Reads every array of a MATLAB v4 or v5, NPZ or NPY file.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let start = super::open::first_bytes(path)?;
-        if npy::is_npy(&start) || npy::is_npz(&start) {
+        if hdf5::mat73::is_mat73(&start) {
+            hdf5::mat73::read(path)
+        } else if npy::is_npy(&start) || npy::is_npz(&start) {
             npy::read(path)
         } else if mat4::is_mat(&start) {
             mat4::read(path)

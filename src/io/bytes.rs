@@ -25,6 +25,12 @@ impl FileBytes {
         Ok(Arc::new(FileBytes { path: path.to_owned(), file, len }))
     }
 
+    /// A file without a name that this program has filled from the one at `path`.
+    pub(crate) fn own(path: &Path, file: File) -> Result<Arc<Self>> {
+        let len = file.metadata().map_err(|e| Error::io(path, e))?.len();
+        Ok(Arc::new(FileBytes { path: path.to_owned(), file, len }))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

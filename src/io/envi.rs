@@ -20,7 +20,7 @@ pub(crate) fn open(header_path: &Path, data_path: &Path) -> Result<Strided> {
     let kind = fields.file_type();
     if kind.contains("classification") || kind.contains("mask") {
         return Err(fields.error(format!(
-            "holds classes, not spectra: `file type = {}`. A scene has `file type = ENVI Standard`.",
+            "holds classes, not spectra: `file type = {}`. A scene has `ENVI Standard` there.",
             fields.get("file type").unwrap_or_default()
         )));
     }
@@ -56,6 +56,9 @@ fn open_fields(fields: &Fields, data_path: &Path) -> Result<Strided> {
     header.good_bands = fields.good_bands(bands, notes);
     header.stated_scale = fields.scale(bands, notes);
     let order = fields.order()?;
+    let (place, note) = super::envi_place::read(|key| fields.get(key));
+    header.georeference = place;
+    notes.extend(note);
     header.format = format!("ENVI {}", order.name());
     let numbers = fields.numbers(data_path, [header.rows, header.cols, bands], notes)?;
     if numbers.kind().size() == 1 && matches!(bands, 3 | 4) && header.wavelengths.is_none() {

@@ -49,15 +49,15 @@ const DELETED: f64 = 1e30;
 
 /// Reads spectra.
 ///
-/// - **Tables of text** (CSV) with commas, semicolons, tabs or blanks between fields, decimal points
-///   or commas, in UTF-8, UTF-16 or Latin-1: a row a spectrum, under a header of wavelengths, beside
-///   columns of text of which one names it; or a row a band, with wavelengths in a column of any
-///   usual name, or in the first that rises as wavelengths do; or the program's own
-///   `endmembers.csv`, of which the `NAME_mean` columns are taken. `#` begins a comment.
-/// - **Text of instruments and public libraries**: lines of description above columns of numbers, as
-///   ASD's and SVC's (`.sig`) programs, USGS and ECOSTRESS write them.
-/// - **MATLAB v4 and v5**: `M` or `E`, bands x K, and wavelengths where present. Without wavelengths
-///   the longer axis is the bands.
+/// - **Tables of text** (CSV) with commas, semicolons, tabs or blanks between fields, decimal
+///   points or commas, in UTF-8, UTF-16 or Latin-1: a row a spectrum, under a header of
+///   wavelengths, beside columns of text of which one names it; or a row a band, with wavelengths
+///   in a column of any usual name, or in the first that rises as wavelengths do; or the program's
+///   own `endmembers.csv`, of which the `NAME_mean` columns are taken. `#` begins a comment.
+/// - **Text of instruments and public libraries**: lines of description above columns of numbers,
+///   as ASD's and SVC's (`.sig`) programs, USGS and ECOSTRESS write them.
+/// - **MATLAB v4 and v5**: `M` or `E`, bands x K, and wavelengths where present. Without
+///   wavelengths the longer axis is the bands.
 /// - **NPZ**: `endmembers`, (K, bands), and wavelengths where present.
 /// - **ENVI spectral library**: the header or the data file.
 ///

@@ -46,7 +46,7 @@ fn from_arrays(path: &Path, rows: usize, cols: usize) -> Result<Vec<f64>> {
         (several, _) => {
             let names: Vec<_> = several.iter().map(|a| format!("`{}`", a.name)).collect();
             return Err(file.error(format!(
-                "holds several arrays that may be the mask ({}); call one `mask`, or save it alone.",
+                "holds several arrays that may be a mask ({}); call one `mask`, or save it alone.",
                 names.join(", ")
             )));
         }
@@ -76,7 +76,8 @@ fn from_raster(path: &Path, rows: usize, cols: usize) -> Result<Vec<f64>> {
         return Err(Error::file(
             path,
             format!(
-                "has {height} rows x {width} columns, the scene {rows} x {cols}; they must be of one size."
+                "has {height} rows x {width} columns, the scene {rows} x {cols}; they must be of \
+                 one size."
             ),
         ));
     }

@@ -162,8 +162,8 @@ fn read_packed(
     read_matrix(body, size, big_endian, keep)
 }
 
-/// Reads the parts of an array element of `len` bytes that begins with `bytes`; `keep` takes hold of
-/// the numbers at a range of the element.
+/// Reads the parts of an array element of `len` bytes that begins with `bytes`; `keep` takes hold
+/// of the numbers at a range of the element.
 fn read_matrix(
     bytes: &[u8],
     len: usize,

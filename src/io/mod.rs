@@ -1,12 +1,20 @@
-//! Files in and out, a format a file: scenes, truths, libraries of spectra, results of other programs.
+//! Files in and out, a format a file: scenes, truths, libraries of spectra, results of other
+//! programs.
 
 mod array_scene;
 mod arrays;
 mod band_flags;
 mod bytes;
+mod crs;
+mod enmap;
 mod envi;
+mod envi_place;
 pub mod estimate;
 pub(crate) mod evidence;
+mod gdal_metadata;
+mod geokeys;
+mod geokeys_projection;
+mod hdf5;
 pub mod library;
 pub mod mask;
 mod mat;
@@ -15,8 +23,10 @@ mod mat5;
 mod npy;
 mod numbers;
 mod open;
+pub mod rasters;
 mod spectral;
 mod strided;
+mod tiff;
 pub mod truth;
 mod write;
 

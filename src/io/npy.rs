@@ -1,6 +1,7 @@
 //! NumPy's NPY and NPZ.
 //!
-//! ndarray-npy parses the header; the values are taken from the file or out of the archive here, because its own reader allocates whatever size a header states.
+//! ndarray-npy parses the header; the values are taken from the file or out of the archive here,
+//! because its own reader allocates whatever size a header states.
 
 use std::io::Read;
 use std::path::Path;
@@ -132,8 +133,8 @@ fn parse_header(bytes: &[u8]) -> Result<(Layout, usize), String> {
         .filter(|_| len <= LONGEST_HEADER)
         .and_then(|end| bytes.get(start..end))
         .ok_or_else(|| format!("states an NPY header of {len} bytes, more than there can be."))?;
-    // The parser takes time that grows without bound with the depth of brackets (ten minutes do not do for 5000);
-    // a plain array has one of `{` and one of `(`.
+    // The parser takes time that grows without bound with the depth of brackets (ten minutes do not
+    // do for 5000); a plain array has one of `{` and one of `(`.
     if text.iter().filter(|b| matches!(b, b'(' | b'[' | b'{')).count() > 2 {
         return Err("has an NPY header with nested types; only plain numbers are read.".into());
     }

@@ -148,7 +148,6 @@ pub(crate) use decode;
 
 impl Numbers {
     /// Numbers in memory, for readers that unpack by themselves.
-    #[allow(dead_code, reason = "readers that come with other formats use it")]
     pub(crate) fn owned(bytes: Vec<u8>, kind: Kind, big_endian: bool) -> Self {
         Numbers { bytes: Bytes::Owned(Arc::new(bytes)), kind, big_endian }
     }
@@ -214,8 +213,8 @@ impl Numbers {
         matches!(self.bytes, Bytes::InFile(..))
     }
 
-    /// The bytes of `count` numbers from number `first` on: in place, or in `buffer` where they come
-    /// from a file. All of them must be there ([`Numbers::len`]); packed ones must be at hand.
+    /// The bytes of `count` numbers from number `first` on: in place, or in `buffer` where they
+    /// come from a file. All of them must be there ([`Numbers::len`]); packed ones must be at hand.
     pub(crate) fn bytes_of<'a>(
         &'a self,
         first: usize,
@@ -238,8 +237,8 @@ impl Numbers {
         }
     }
 
-    /// The number at a place in the file's order; `None` beyond the end, where it cannot be read, and
-    /// for packed numbers, of which none comes without all before it.
+    /// The number at a place in the file's order; `None` beyond the end, where it cannot be read,
+    /// and for packed numbers, of which none comes without all before it.
     pub(crate) fn at(&self, place: usize) -> Option<f64> {
         if place >= self.len() || matches!(self.bytes, Bytes::Packed(_)) {
             return None;

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::evidence::{Axis, PixelOrder};
-use super::{envi, mat, mat4, mat5, npy};
+use super::{envi, hdf5, mat, mat4, mat5, npy, tiff};
 use crate::engine::ground::error::{Error, Result};
 use crate::scene::CubeSource;
 
@@ -70,8 +70,8 @@ impl OpenOptions {
     }
 }
 
-/// Opens the scene at `path`: ENVI (the header or the data file), MATLAB v5, NPY or NPZ, told apart
-/// by content.
+/// Opens the scene at `path`: ENVI (the header or the data file), MATLAB v4 to v7.3, GeoTIFF, HDF5,
+/// NetCDF-4, NPY or NPZ, told apart by content.
 ///
 /// Values are not read yet where the file can be mapped. Fails when the file is of another format,
 /// damaged, or does not say its size.
@@ -81,6 +81,15 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn Cub
     if npy::is_npy(&start) || npy::is_npz(&start) {
         return Ok(Box::new(npy::open(path, options)?));
     }
+    if tiff::is_tiff(&start) {
+        return Ok(Box::new(tiff::open(path)?));
+    }
+    if hdf5::mat73::is_mat73(&start) {
+        return Ok(Box::new(mat::open(path, options)?));
+    }
+    if hdf5::is_hdf5(path, &start) {
+        return hdf5::open(path, options);
+    }
     if has_extension(path, "mat") || mat5::is_mat(&start) || mat4::is_mat(&start) {
         return Ok(Box::new(mat::open(path, options)?));
     }
@@ -89,9 +98,9 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn Cub
     }
     let advice = match known_content(&start) {
         Some(what) => what.to_owned(),
-        None => "is no scene that is known here. ENVI (a .hdr beside the data), MATLAB v4 and v5 \
-                 (.mat), NPY and NPZ are read; an ENVI data file needs its header beside it, as \
-                 NAME.hdr."
+        None => "is no scene that is known here. ENVI (a .hdr beside the data), GeoTIFF, HDF5, \
+                 NetCDF-4, MATLAB (.mat), NPY and NPZ are read; an ENVI data file needs its header \
+                 beside it, as NAME.hdr."
             .to_owned(),
     };
     Err(Error::file(path, advice))
@@ -103,10 +112,6 @@ pub(crate) fn known_content(start: &[u8]) -> Option<&'static str> {
     let begins = |marks: &[&[u8]]| marks.iter().any(|mark| text.starts_with(mark));
     let page: [&[u8]; 4] = [b"<!DOCTYPE", b"<!doctype", b"<html", b"<HTML"];
     Some(match () {
-        () if start.starts_with(b"\x89HDF\r\n\x1a\n") => {
-            "is HDF5 or NetCDF-4, which is not read; convert it to ENVI (for EMIT with \
-             `reformat.py` of emit-utils, for others with gdal_translate) or to NPY."
-        }
         () if begins(&[b"version https://git-lfs"]) => {
             "is a git-LFS pointer, not the file itself; fetch it with `git lfs pull`."
         }
@@ -114,9 +119,6 @@ pub(crate) fn known_content(start: &[u8]) -> Option<&'static str> {
             "is a web page (HTML), not the file itself; its download went wrong, fetch it again."
         }
         () if begins(&[b"<?xml"]) => "is XML, not a scene.",
-        () if start.starts_with(b"II*\0") || start.starts_with(b"MM\0*") => {
-            "is a TIFF, which is not read; convert it with `gdal_translate -of ENVI in.tif out.img`."
-        }
         () if start.starts_with(b"\x1f\x8b") => "is packed with gzip; unpack it first.",
         () if start.starts_with(b"CDF") => {
             "is a classic NetCDF, which is not read; convert it to NetCDF-4 or NPY."

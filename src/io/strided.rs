@@ -81,8 +81,8 @@ impl Strided {
         Self::with_strides(path, header, numbers, strides)
     }
 
-    /// A cube whose neighbours in row, column and band lie `strides` numbers apart. Fails when it is
-    /// empty, overflows, is not the size of `numbers`, or would reach beyond them.
+    /// A cube whose neighbours in row, column and band lie `strides` numbers apart. Fails when it
+    /// is empty, overflows, is not the size of `numbers`, or would reach beyond them.
     pub(crate) fn with_strides(
         path: &Path,
         mut header: Header,

@@ -96,8 +96,9 @@ fn read_abundances(
     Ok(maps)
 }
 
-/// Abundances as (rows, columns, K), from three axes or from flat pixels, which lie as their patterns
-/// say, else column by column in a MATLAB file and row by row in others. `spectra` is K, where it is known.
+/// Abundances as (rows, columns, K), from three axes or from flat pixels, which lie as their
+/// patterns say, else column by column in a MATLAB file and row by row in others. `spectra` is K,
+/// where it is known.
 pub(crate) fn read_maps(
     file: &Arrays,
     array: &NamedArray,

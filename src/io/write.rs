@@ -11,8 +11,8 @@ use ndarray_npy::{NpzWriter, WriteNpyExt};
 
 use crate::engine::ground::error::{Error, Result};
 
-/// Writes `cube` (rows, columns, bands) as an NPZ with the array `cube`, and `wavelength` (bands, in
-/// nanometres) where given. Fails when the file cannot be written, or the counts differ.
+/// Writes `cube` (rows, columns, bands) as an NPZ with the array `cube`, and `wavelength` (bands,
+/// in nanometres) where given. Fails when the file cannot be written, or the counts differ.
 pub fn write_npz(
     path: impl AsRef<Path>,
     cube: ArrayView3<f32>,

@@ -16,10 +16,10 @@ pub struct NoiseCovariance {
 }
 
 impl NoiseCovariance {
-    /// The mean noise covariance under a guide: exact where the guide's regressions are
-    /// independent of each other and of the innovations' variances; of a low-rank guide it takes the
-    /// marginals and leaves out how they correlate. Without
-    /// [`crate::engine::model::Noise::Covariance`] the bands do not correlate.
+    /// The mean noise covariance under a guide: exact where the guide's regressions are independent
+    /// of each other and of the innovations' variances; of a low-rank guide it takes the marginals
+    /// and leaves out how they correlate. Without [`crate::engine::model::Noise::Covariance`] the
+    /// bands do not correlate.
     pub fn new(guide: &Guide) -> Self {
         let params = &guide.params;
         let bands = params.bands as usize;

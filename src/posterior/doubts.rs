@@ -1,4 +1,4 @@
-//! Endmembers of a fit that are none: held by no pixel, or the same as another.
+//! Endmembers of a fit that are none: no pixel holds them, or they are the same as another.
 
 use ndarray::{ArrayView2, Axis};
 
@@ -14,7 +14,7 @@ const ALIKE: f64 = 0.02;
 pub enum Doubt {
     /// No pixel holds much of it.
     Empty {
-        /// Which.
+        /// Its number.
         endmember: usize,
         /// Its largest abundance, 0 to 0.05.
         largest: f32,

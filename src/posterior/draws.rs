@@ -9,21 +9,22 @@ use crate::engine::layout::FULL_RANK;
 use crate::engine::pixels::Pixels;
 use crate::posterior::scene_guide::{SceneGuide, scale, shared};
 
-/// A number of draws of one fitted guide in one convention.
+/// Draws of the scene from one fitted guide, in one convention.
 #[derive(Debug, Clone)]
 pub struct Draws<'a> {
     guide: &'a Guide,
-    /// Where the guide has each pixel of the cube that its pixels were made of.
+    /// For each pixel of the cube that the guide's pixels were made of, its place in the guide.
     order: Vec<usize>,
-    /// Spectra of each draw and endmember, (L), in the convention.
+    /// Spectra in the convention: draws, then endmembers, then bands.
     spectra: Vec<Vec<Vec<f64>>>,
-    /// What each draw divided its spectra by, (K); ones in reflectance.
+    /// What the spectra of each draw were divided by, (K); ones in reflectance.
     heights: Vec<Vec<f64>>,
 }
 
 impl<'a> Draws<'a> {
-    /// `count` draws from the guide of these pixels. The seed of the fit gives the same draws again. Spectra are kept,
-    /// `count` x K x L numbers of 8 bytes; pixels are drawn when asked for.
+    /// `count` draws from the guide of these pixels. The seed of the fit gives the same draws
+    /// again. Spectra are kept, `count` x K x L numbers of 8 bytes; pixels are drawn when asked
+    /// for.
     pub fn new(guide: &'a Guide, of: &Pixels, convention: Convention, count: u32) -> Self {
         let scene = SceneGuide { guide };
         let (mut spectra, mut heights) = (Vec::new(), Vec::new());
@@ -37,13 +38,14 @@ impl<'a> Draws<'a> {
         Draws { guide, order: of.order(), spectra, heights }
     }
 
-    /// Spectra of each draw: draws, then endmembers, then bands.
+    /// The spectra in the convention: draws, then endmembers, then bands.
     pub fn spectra(&self) -> &[Vec<Vec<f64>>] {
         &self.spectra
     }
 
-    /// Abundances of a pixel, a row of the cube that the pixels of the fit were made of: a row of K a draw, each on the simplex. The draw of the
-    /// pixel meets the draw of the scene with the same number.
+    /// Abundances of a pixel, given by its row in the cube that the pixels of the fit were made of:
+    /// a row of K for each draw, on the simplex. Each draw of the pixel goes with the draw of the
+    /// scene that has its number.
     pub fn abundances(&self, pixel: usize) -> Vec<Vec<f32>> {
         let (p, pixel) = (&self.guide.params, self.order[pixel]);
         let latents = p.latents as usize;

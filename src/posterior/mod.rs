@@ -54,16 +54,17 @@ pub struct Posterior {
     pub residual: Vec<f32>,
 }
 
-/// Draws of a pixel's latents behind its mean and sd: half of them points, half their mirror images.
+/// Draws of a pixel's latents behind its mean and sd: half of them points, half their mirror
+/// images.
 const DRAWS: usize = 64;
-/// The same where scene and pixels are drawn together from a low-rank guide: what they share is then
-/// random, not low-discrepancy points.
+/// Draws behind the mean and sd of a pixel where scene and pixels are drawn together from a
+/// low-rank guide: what they share is then random, not low-discrepancy points.
 const JOINT_DRAWS: usize = 256;
 
 impl Posterior {
-    /// Moments of a guide of these pixels. In reflectance, endmember and noise moments are exact
-    /// (quadrature, monotone transforms); abundance moments are averages over a fixed
-    /// low-discrepancy set; a convention is applied to each draw, not to means.
+    /// The posterior that a guide of these pixels stands for. In reflectance, endmember and noise
+    /// moments are exact (quadrature, monotone transforms); abundance moments are averages over a
+    /// fixed low-discrepancy set; a convention is applied to each draw, not to means.
     pub fn new(guide: &Guide, of: &Pixels, convention: Convention) -> Self {
         let params = &guide.params;
         let scene = SceneGuide { guide };
@@ -83,8 +84,8 @@ impl Posterior {
         Self::of(&scene, of, convention, spectra, moments, &mean_of_rows(&peaks))
     }
 
-    /// Of spectra with the pixels integrated out, and pixels given the spectra ([`Nested`]): all moments and
-    /// quantiles are those of draws. None when `interrupted`.
+    /// The nested posterior ([`Nested`]): spectra with the pixels integrated out, and pixels given
+    /// the spectra. All moments and quantiles are those of draws. None when `interrupted`.
     pub fn nested(
         nested: &Nested,
         convention: Convention,
@@ -119,8 +120,8 @@ impl Posterior {
         Some(Self::of(&scene, nested.pixels(), convention, spectra, pixels, &heights))
     }
 
-    /// `pixels`: means and sds of abundances and mean brightness; `heights`: what spectra were divided by,
-    /// mean over draws.
+    /// A posterior of its moments. `pixels` are means and sds of abundances and mean brightness,
+    /// `heights` what spectra were divided by, mean over draws.
     fn of(
         scene: &SceneGuide,
         of: &Pixels,
@@ -153,7 +154,8 @@ impl Posterior {
         posterior.restored(of, residual)
     }
 
-    /// Rows of pixels in the order of the cube that the pixels of the fit were made of.
+    /// The posterior with its rows in the order of the cube that the pixels of the fit were made
+    /// of.
     fn restored(self, of: &Pixels, residual: Array1<f32>) -> Self {
         Posterior {
             abundance_mean: of.restore(self.abundance_mean),
@@ -182,7 +184,8 @@ impl Posterior {
         (0..cube.pixels()).into_par_iter().map(one).collect::<Vec<f32>>().into()
     }
 
-    /// Itself with its endmembers in another order: `order[i]` is the one that becomes number i.
+    /// The posterior with its endmembers in another order: `order[i]` is the one that becomes
+    /// number i.
     pub fn in_order(&self, order: &[usize]) -> Self {
         Posterior {
             abundance_mean: self.abundance_mean.select(Axis(1), order),
@@ -224,9 +227,10 @@ fn points(dimensions: usize, draws: usize) -> Vec<Vec<f32>> {
     half.iter().cloned().chain(mirrored).collect()
 }
 
-/// Mean and sd of the abundances, and mean brightness, of every pixel. With h the `peaks` of a draw,
-/// abundances become `W_k h_k / sum_j W_j h_j` and brightness takes the factor: the mixture stays.
-/// With `shared` the draws of a low-rank guide are those of the peaks, without it each pixel's own.
+/// Mean and sd of the abundances, and mean brightness, of every pixel. With h the `peaks` of a
+/// draw, abundances become `W_k h_k / sum_j W_j h_j` and brightness takes the factor: the mixture
+/// stays. With `shared` the draws of a low-rank guide are those of the peaks, without it each
+/// pixel's own.
 fn pixels(
     guide: &Guide,
     peaks: &[Vec<f32>],
@@ -287,8 +291,8 @@ fn pixels(
     (mean, sd, brightness)
 }
 
-/// Lower Cholesky factor of `I + V V'`: what a pixel's loadings make of standard normals, when nothing
-/// else is drawn with them.
+/// Lower Cholesky factor of `I + V V'`: what a pixel's loadings make of standard normals, when
+/// nothing else is drawn with them.
 struct Factor {
     rows: Vec<f32>,
     latents: usize,

@@ -36,9 +36,9 @@ struct Shared {
 }
 
 impl OutputFolder {
-    /// Finds out whether results can be put at `path`, and keeps other processes from doing so until
-    /// it is dropped. Where a run was killed, what it left is finished or removed first, so that
-    /// it is never in the way.
+    /// Finds out whether results can be put at `path`, and keeps other processes from doing so
+    /// until it is dropped. Where a run was killed, what it left is finished or removed first, so
+    /// that it is never in the way.
     ///
     /// With `force` the folder may hold files already: of those, [`OutputFolder::commit`] replaces
     /// and removes only the ones that this program wrote there and nobody changed since.
@@ -188,7 +188,8 @@ impl OutputFolder {
             |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let sentence = |(old, new): &(PathBuf, PathBuf)| {
             format!(
-                "{} was not written by unmixel, or changed since, or is read by this run; it is {} now.",
+                "{} was not written by unmixel, or changed since, or is read by this run; it is \
+                 {} now.",
                 old.display(),
                 name(new)
             )

@@ -9,6 +9,7 @@ mod disk;
 mod faults;
 mod folder;
 mod npy;
+mod rasters;
 mod record;
 mod report;
 mod stage;
@@ -18,6 +19,7 @@ mod write;
 
 pub use folder::OutputFolder;
 pub use npy::write_npy;
+pub use rasters::Format;
 pub use record::{RECORD_FILE, check};
 pub use report::{
     DeviceReport, ElboPoint, ElboReport, HostReport, REPORT_FILE, Report, RunReport, SceneReport,

@@ -70,6 +70,8 @@ pub struct SceneReport {
     pub pixels_used: usize,
     /// How stored values became reflectance.
     pub scaling: Scaling,
+    /// Where the scene lies on earth, where its file says so.
+    pub georeference: Option<crate::scene::Georeference>,
     /// What was done to the data on the way in.
     pub notes: Vec<String>,
 }
@@ -157,6 +159,7 @@ impl SceneReport {
             bands_used: scene.bands().iter().map(|band| band.index + 1).collect(),
             pixels_used: scene.places().len(),
             scaling: scene.scaling().clone(),
+            georeference: scene.georeference().cloned(),
             notes: scene.notes().to_vec(),
         }
     }

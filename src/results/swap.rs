@@ -56,8 +56,8 @@ pub(super) fn commit(stage: &Stage, by: &str, inputs: &HashSet<PathBuf>) -> io::
             .and_then(|()| disk::exchange(&waiting, target));
         match adopted {
             Ok(()) => {
-                // The results are in place. What cannot be tidied up now is when the stage is dropped,
-                // or by the next run.
+                // The results are in place. What cannot be tidied up now is when the stage is
+                // dropped, or by the next run.
                 let _ = disk::sync_folder(parent).and_then(|()| retire(&waiting, target));
                 return Ok(kept);
             }

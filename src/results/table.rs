@@ -4,10 +4,13 @@ use std::io::{self, Write};
 
 use crate::posterior::Posterior;
 use crate::scene::Band;
+use crate::score::nearest::Nearest;
 
 /// Writes one line a band in use: `band` (its number in the file, from 1), `wavelength_nm` (empty
-/// when unknown), then for each name `NAME_mean`, `NAME_sd`, `NAME_q05`, `NAME_q95`
-/// and, where the model has it, `NAME_variability` (sd between pixels), in the posterior's unit. Values that are not finite are left empty.
+/// when unknown), then for each name `NAME_mean`, `NAME_sd`, `NAME_q05`, `NAME_q95` and, where the
+/// model has it, `NAME_variability` (sd between pixels), in the posterior's unit. Values that are
+/// not finite are left empty. Where `nearest` says of each endmember which materials it is like, a
+/// last column `NAME_nearest` for each has the nearest on every line.
 ///
 /// # Errors
 /// What the writer returns.
@@ -15,6 +18,7 @@ pub fn write_endmembers(
     bands: &[Band],
     names: &[String],
     posterior: &Posterior,
+    nearest: &[Vec<Nearest>],
     to: &mut dyn Write,
 ) -> io::Result<()> {
     let mut columns = vec![
@@ -29,6 +33,9 @@ pub fn write_endmembers(
     for name in names {
         header.extend(columns.iter().map(|(kind, _)| format!("{name}_{kind}")));
     }
+    let named =
+        || names.iter().zip(nearest).filter_map(|(name, found)| Some((name, found.first()?)));
+    header.extend(named().map(|(name, _)| format!("{name}_nearest")));
     table.write_record(&header)?;
     for (l, band) in bands.iter().enumerate() {
         let wavelength = number(band.wavelength.unwrap_or(f64::NAN));
@@ -37,6 +44,7 @@ pub fn write_endmembers(
             let values = columns.iter().map(|(_, v)| v.get((k, l)).copied().unwrap_or(f64::NAN));
             line.extend(values.map(number));
         }
+        line.extend(named().map(|(_, found)| found.text()));
         table.write_record(&line)?;
     }
     table.flush()

@@ -6,8 +6,8 @@ use rayon::prelude::*;
 
 use super::folder::OutputFolder;
 use super::npy::write_npy;
+use super::rasters::{self, Format, Maps, unit};
 use super::table::write_endmembers;
-use crate::convention::Convention;
 use crate::engine::ground::error::{Error, Result};
 use crate::figures::{
     Colormap, Labels, MapText, SpectraFigure, Trace, auto_range, composite_png, map_png,
@@ -16,6 +16,7 @@ use crate::figures::{
 use crate::posterior::Posterior;
 use crate::scene::Scene;
 use crate::scene::{layer, to_image};
+use crate::score::nearest::Nearest;
 
 /// A reference to compare with, already in the order of the estimated endmembers.
 #[derive(Debug, Clone, Default)]
@@ -37,10 +38,14 @@ pub struct TruthView {
 pub struct Results<'a> {
     /// What was fitted.
     pub scene: &'a Scene,
+    /// What is written.
+    pub formats: &'a [Format],
     /// What was found.
     pub posterior: &'a Posterior,
     /// Names of the endmembers; missing ones are numbered.
     pub names: &'a [String],
+    /// For each endmember the materials of a library that it is like; empty without a library.
+    pub nearest: &'a [Vec<Nearest>],
     /// What to compare with.
     pub truth: Option<&'a TruthView>,
     /// Step and ELBO per pixel.
@@ -51,13 +56,13 @@ pub struct Results<'a> {
     pub stopped_at: Option<u32>,
 }
 
-/// Draws and writes everything but the report: `abundance_NAME.png` and `abundance_NAME_sd.png`
-/// for each endmember, `composite.png`, `endmembers.png`, `elbo.png`, `residual.png`, `brightness.png` where the model has it,
-/// `noise_correlation.png` and `.npy` (bands, bands) likewise, with
+/// Draws and writes everything but the report: `abundance_NAME.png` and `abundance_NAME_sd.png` for
+/// each endmember, `composite.png`, `endmembers.png`, `elbo.png`, `residual.png`, `brightness.png`
+/// where the model has it, `noise_correlation.png` and `.npy` (bands, bands) likewise, with
 /// reference abundances `truth_NAME.png` for each endmember, `abundance_mean.npy`,
 /// `abundance_sd.npy` (rows, columns, endmembers; float32, NaN for no data) and `endmembers.csv`.
-/// Names of endmembers are made safe for files as [`Labels`] says. Gives the names of the files,
-/// in this order.
+/// Names of endmembers are made safe for files as [`Labels`] says. Gives the names of the files, in
+/// this order.
 ///
 /// # Errors
 /// [`Error::Fit`] when shapes do not belong together or memory runs out, [`Error::Io`] when a file
@@ -116,10 +121,7 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
             q05: &posterior.endmember_q05,
             q95: &posterior.endmember_q95,
             variability: posterior.variability.as_ref(),
-            unit: match posterior.convention {
-                Convention::Reflectance => "reflectance",
-                Convention::Peak => "reflectance, relative to the peak",
-            },
+            unit: unit(posterior.convention),
             truth: results.truth.and_then(|truth| truth.endmembers.as_ref()),
             sad: results.truth.map_or(&[], |truth| &truth.sad),
         })
@@ -177,15 +179,18 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
     jobs.push(Job::file("abundance_mean.npy", move |to| write_npy(mean, to)));
     jobs.push(Job::file("abundance_sd.npy", move |to| write_npy(sd, to)));
     jobs.push(Job::file("endmembers.csv", move |to| {
-        write_endmembers(scene.bands(), &labels.shown, posterior, to)
+        write_endmembers(scene.bands(), &labels.shown, posterior, results.nearest, to)
     }));
 
-    jobs.into_par_iter()
-        .map(|job| {
-            (job.write)(folder, &job.name)?;
-            Ok(job.name)
-        })
-        .collect()
+    jobs.retain(|job| job.format.is_none_or(|format| results.formats.contains(&format)));
+    let written = jobs.into_par_iter().map(|job| {
+        (job.write)(folder, &job.name)?;
+        Ok(job.name)
+    });
+    let mut files: Vec<String> = written.collect::<Result<_>>()?;
+    let maps = Maps { names: &labels.shown, mean, sd, residual, brightness };
+    files.extend(rasters::write(folder, results, &maps)?);
+    Ok(files)
 }
 
 /// Writes a file of the name given to the folder.
@@ -194,6 +199,8 @@ type WriteJob<'a> = dyn FnOnce(&OutputFolder, &str) -> Result<()> + Send + 'a;
 /// One file to be written.
 struct Job<'a> {
     name: String,
+    /// Left out where the results are not wanted as this; none for what is always written.
+    format: Option<Format>,
     write: Box<WriteJob<'a>>,
 }
 
@@ -206,7 +213,7 @@ impl<'a> Job<'a> {
             let png = draw()?;
             folder.write(name, |to| to.write_all(&png))
         };
-        Job { name: name.into(), write: Box::new(write) }
+        Job { name: name.into(), format: Some(Format::Png), write: Box::new(write) }
     }
 
     fn file(
@@ -214,7 +221,9 @@ impl<'a> Job<'a> {
         fill: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()> + Send + 'a,
     ) -> Self {
         let write = move |folder: &OutputFolder, name: &str| folder.write(name, fill);
-        Job { name: name.into(), write: Box::new(write) }
+        let name = name.into();
+        let format = name.ends_with(".npy").then_some(Format::Npy);
+        Job { name, format, write: Box::new(write) }
     }
 }
 

@@ -90,7 +90,11 @@ pub(super) fn in_use(
         (chosen.dropped, "dropped as asked"),
         (hollow, "without a value in most valid pixels"),
         (constant, "constant over all valid pixels"),
-        (wet, "in the windows of water vapour (1310-1490 and 1770-2050 nm), where they hold noise or nothing"),
+        (
+            wet,
+            "in the windows of water vapour (1310-1490 and 1770-2050 nm), where they hold noise \
+            or nothing",
+        ),
     ]
     .into_iter()
     .filter(|(n, _)| *n > 0)

@@ -23,7 +23,8 @@ fn too_much<T>(path: &Path, len: usize) -> Error {
     Error::file(
         path,
         format!(
-            "needs {:.1} GB of memory, which this machine does not give; cut a smaller piece out of the \
+            "needs {:.1} GB of memory, which this machine does not give; cut a smaller piece out \
+             of the \
              scene.",
             bytes / 1e9
         ),

@@ -48,8 +48,9 @@ impl Request<'_> {
     }
 }
 
-/// Bytes of values that are read at once: small enough for the caches, since turning bsq into pixels
-/// writes all over the block, and large enough that column-major files give many rows in one go.
+/// Bytes of values that are read at once: small enough for the caches, since turning bsq into
+/// pixels writes all over the block, and large enough that column-major files give many rows in one
+/// go.
 const BLOCK: usize = 8 << 20;
 /// More bands than this are a wrong header.
 pub(super) const MOST_BANDS: usize = 1 << 16;
@@ -57,17 +58,17 @@ pub(super) const MOST_BANDS: usize = 1 << 16;
 /// Reads `source` into a scene called `name`.
 ///
 /// - **Bands** are left out when the file flags them as bad (`bbl`) or the caller drops them, when
-///   fewer than half of the valid pixels have a value in them, when they are constant over all valid
-///   pixels (of which there are at least two), when they are nowhere above zero; and, where the file
-///   flags no bands but gives wavelengths, when they hold noise or nothing within the windows of
-///   water vapour.
+///   fewer than half of the valid pixels have a value in them, when they are constant over all
+///   valid pixels (of which there are at least two), when they are nowhere above zero; and, where
+///   the file flags no bands but gives wavelengths, when they hold noise or nothing within the
+///   windows of water vapour.
 /// - **Pixels** are left out as no data when every band that counts holds zero, NaN, infinity, a
 ///   magnitude of 1e30 or more, the ignore value (the caller's or the file's, to the digits that a
 ///   header prints), or a number that fills whole pixels and lies outside of what all others hold;
 ///   and when more than a quarter of the bands in use hold no value, or none holds one above zero.
 /// - **Single missing values** are filled: with the scene's mean spectrum, brought to the level of
-///   the pixel's nearest bands. So are stray values: those above a reflectance of 1.5 and above five
-///   times what the brightest pixels reach, and those below -0.5.
+///   the pixel's nearest bands. So are stray values: those above a reflectance of 1.5 and above
+///   five times what the brightest pixels reach, and those below -0.5.
 /// - **Negative reflectance** stays, and is counted in the notes: noise around a dark spectrum is
 ///   partly negative, and with that part set to 0 dark endmembers would come out too bright.
 /// - **Scale**: `options.scale`, else the file's statement where the values do not contradict it,
@@ -118,6 +119,7 @@ pub fn load(source: &mut dyn CubeSource, name: &str, options: &LoadOptions) -> R
         file_bands: header.bands,
         cube: Arc::new(cube),
         places,
+        georeference: header.georeference,
         scaling,
         notes,
     })

@@ -10,6 +10,7 @@ pub use crate::engine::pixels::Cube;
 use crate::engine::pixels::Pixels;
 
 mod bands;
+mod georeference;
 mod grow;
 mod image;
 mod limits;
@@ -26,6 +27,7 @@ mod water;
 mod wavelengths;
 mod window;
 
+pub use georeference::{Crs, Georeference, Lookup};
 pub(crate) use grow::{grow, grow_pages};
 pub(crate) use image::layer;
 pub use image::to_image;
@@ -62,8 +64,8 @@ pub struct Scaling {
     pub rule: String,
 }
 
-/// A scene ready to be fitted: valid pixels and good bands only, in reflectance. Its pixels follow each other
-/// as in the image, row by row, and it does not change.
+/// A scene ready to be fitted: valid pixels and good bands only, in reflectance. Its pixels follow
+/// each other as in the image, row by row, and it does not change.
 #[derive(Debug, Clone)]
 pub struct Scene {
     parts: SceneParts,
@@ -82,10 +84,13 @@ pub struct SceneParts {
     pub bands: Vec<Band>,
     /// Bands in the file, with those that are left out.
     pub file_bands: usize,
-    /// Spectra of the valid pixels, (N, L), row by row of the image; none where only the geometry is known.
+    /// Spectra of the valid pixels, (N, L), row by row of the image; none where only the geometry
+    /// is known.
     pub cube: Arc<Cube>,
     /// For each valid pixel its place `row * cols + col` in the image, (N), ascending.
     pub places: Vec<u32>,
+    /// Where the image lies on earth, where that is known.
+    pub georeference: Option<Georeference>,
     /// How values became reflectance.
     pub scaling: Scaling,
     /// What was done to the data on the way in, one sentence each, for the screen and the report.
@@ -97,15 +102,16 @@ impl Scene {
     ///
     /// # Errors
     ///
-    /// [`Error::Scene`] when places do not ascend or lie outside of the image, or sizes do not agree. A cube of no
-    /// pixels stands for a scene of which only places and bands are known.
+    /// [`Error::Scene`] when places do not ascend or lie outside of the image, or sizes do not
+    /// agree. A cube of no pixels stands for a scene of which only places and bands are known.
     pub fn new(parts: SceneParts) -> Result<Self> {
         let SceneParts { name, rows, cols, bands, cube, places, .. } = &parts;
         let fail = |why: String| Err(Error::Scene(format!("{name}: {why}")));
         if let Some(pair) = places.windows(2).find(|pair| pair[0] >= pair[1]) {
             let (before, after) = (pair[0], pair[1]);
             return fail(format!(
-                "place {after} follows place {before}; pixels must follow each other as in the image"
+                "place {after} follows place {before}; pixels must follow each other as in the \
+                 image"
             ));
         }
         if let Some(last) =
@@ -162,6 +168,11 @@ impl Scene {
         &self.parts.places
     }
 
+    /// Where the image lies on earth, where that is known.
+    pub fn georeference(&self) -> Option<&Georeference> {
+        self.parts.georeference.as_ref()
+    }
+
     /// How values became reflectance.
     pub fn scaling(&self) -> &Scaling {
         &self.parts.scaling
@@ -207,6 +218,7 @@ mod tests {
             file_bands: 4,
             cube: Arc::new(cube),
             places: vec![0, 2, 3, 4, 5],
+            georeference: None,
             scaling: Scaling { gain: 1.0, offset: 0.0, rule: String::new() },
             notes: Vec::new(),
         }

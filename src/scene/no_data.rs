@@ -8,7 +8,8 @@ use std::collections::HashMap;
 
 /// Values that stand for no data where a file does not say so, once a pixel holds one in all bands.
 pub(super) const SENTINELS: [f32; 2] = [-9999.0, -32768.0];
-/// No reflectance, radiance or count has this magnitude: FLT_MAX, NetCDF's 9.97e36, -1.23e34 of USGS.
+/// No reflectance, radiance or count has this magnitude: FLT_MAX, NetCDF's 9.97e36, -1.23e34 of
+/// USGS.
 const NO_MEASUREMENT: f32 = 1e30;
 /// Spectra of fewer bands hold one value in all of them by chance.
 const FEWEST_BANDS: usize = 4;
@@ -114,8 +115,8 @@ impl Constants {
         true
     }
 
-    /// Tells codes from values, given the range of the other pixels: from the value that the darkest
-    /// reach to the value that the brightest reach. `None` when there are no others.
+    /// Tells codes from values, given the range of the other pixels: from the value that the
+    /// darkest reach to the value that the brightest reach. `None` when there are no others.
     pub(super) fn sort(self, others: Option<(f64, f64)>, largest: Option<f64>) -> Sorted {
         let mut found: Vec<(f32, usize)> =
             self.counts.into_iter().map(|(bits, n)| (f32::from_bits(bits), n)).collect();

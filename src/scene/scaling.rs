@@ -14,7 +14,8 @@ pub(crate) const LOWEST: f64 = -0.5;
 const PLAUSIBLE: std::ops::RangeInclusive<f64> = 0.01..=5.0;
 
 /// Peaks from here to [`HIGHEST`] are reflectance as it stands. Below, values are in a smaller
-/// unit: the brightest pixels of a scene, even of water, reflect more than this in their brightest bands.
+/// unit: the brightest pixels of a scene, even of water, reflect more than this in their brightest
+/// bands.
 const LOWEST_PEAK: f64 = 0.015;
 
 /// What is stated about the scale, the stronger first.

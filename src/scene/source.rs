@@ -1,5 +1,6 @@
 //! A cube that is read by blocks of rows, wherever it lies.
 
+use super::Georeference;
 use crate::engine::ground::error::Result;
 
 /// A cube in a file, read by blocks of rows.
@@ -25,6 +26,8 @@ pub struct Header {
     pub wavelengths: Option<Vec<f64>>,
     /// Widths of the bands at half of their maximum, in nanometres, one a band.
     pub fwhm: Option<Vec<f64>>,
+    /// Where it lies on earth.
+    pub georeference: Option<Georeference>,
     /// False for bands that the file marks as bad (ENVI `bbl`).
     pub good_bands: Option<Vec<bool>>,
     /// The value that stands for no data.

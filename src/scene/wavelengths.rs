@@ -1,6 +1,7 @@
 //! Wavelengths in nanometres, whatever the file calls its unit.
 
-/// Where imaging spectrometers have bands, from the ultraviolet to the thermal infrared, nanometres.
+/// Where imaging spectrometers have bands, from the ultraviolet to the thermal infrared,
+/// nanometres.
 const SPECTROMETERS: std::ops::RangeInclusive<f64> = 150.0..=30_000.0;
 
 /// A unit of wavelength or frequency: its name, and the function to nanometres.

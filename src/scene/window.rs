@@ -40,6 +40,9 @@ pub fn window(
         "Rows {}:{} and columns {}:{} of {} x {} pixels, as asked.",
         rows.start, rows.end, cols.start, cols.end, header.rows, header.cols
     ));
+    let place = header.georeference.take();
+    header.georeference = place
+        .map(|place| place.window((rows.start, rows.len()), (cols.start, cols.len()), header.cols));
     (header.rows, header.cols) = (rows.len(), cols.len());
     Ok(Box::new(Window { inner: source, header, first_row: rows.start, cols, buffer: Vec::new() }))
 }

@@ -13,16 +13,18 @@ use crate::posterior::draws::Draws;
 use crate::posterior::nested::{self, Nested};
 use crate::posterior::scene_guide::scale;
 
-/// Draws that a truth is placed among. 400 possible places: every level that is a multiple of 1/200 is met
-/// exactly, no quantile has to be interpolated.
+/// Draws that a truth is placed among. 400 possible places: every level that is a multiple of 1/200
+/// is met exactly, no quantile has to be interpolated.
 pub const DRAWS: u32 = 399;
 
-/// Where known truths lie among draws: 0 below all draws, 1 above, uniform where intervals hold what they promise.
+/// Where known truths lie among draws: 0 below all draws, 1 above, uniform where intervals hold
+/// what they promise.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Places {
-    /// One for each pixel and endmember, N K numbers in the order of the truth.
+    /// Places of the abundances, one for each pixel and endmember: N K numbers in the order of the
+    /// truth.
     pub abundances: Vec<f64>,
-    /// One for each endmember and band, K L numbers.
+    /// Places of the spectra, one for each endmember and band: K L numbers.
     pub endmembers: Vec<f64>,
 }
 
@@ -47,8 +49,8 @@ pub fn coverage(places: &[f64], level: f64) -> Option<f64> {
     (!places.is_empty()).then(|| inside as f64 / places.len() as f64)
 }
 
-/// What is known of a scene: endmembers (K, L) and abundances (N, K) in the convention, and for each of them
-/// the number of the estimated endmember that stands for it.
+/// What is known of a scene: endmembers (K, L) and abundances (N, K) in the convention, and for
+/// each of them the number of the estimated endmember that stands for it.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     /// What an abundance is a share of.
@@ -71,8 +73,8 @@ impl Known<'_> {
             return Ok(());
         }
         Err(Error::Scene(format!(
-            "The fit has {k} endmembers, {bands} bands and {pixels} pixels; the truth has {spectra:?} spectra, \
-             {shares:?} abundances and {} pairs; sizes must agree.",
+            "The fit has {k} endmembers, {bands} bands and {pixels} pixels; the truth has \
+             {spectra:?} spectra, {shares:?} abundances and {} pairs; sizes must agree.",
             self.matching.len()
         )))
     }

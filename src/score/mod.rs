@@ -2,6 +2,7 @@
 //! of endmembers that both need.
 
 pub mod calibration;
+pub mod nearest;
 mod reference;
 
 use crate::engine::ground::error::{Error, Result};
@@ -25,7 +26,8 @@ pub struct Score {
     /// Root of the mean square abundance error over pixels and endmembers together; none without
     /// true abundances.
     pub abundance_rmse: Option<f64>,
-    /// The same for each endmember of the truth.
+    /// Root of the mean square abundance error of each endmember of the truth, over pixels; none
+    /// without true abundances.
     pub abundance_rmse_each: Option<Vec<f64>>,
     /// Pixels that the abundance errors were taken over: those with a finite truth.
     pub pixels: Option<usize>,
@@ -82,11 +84,12 @@ pub fn score(
     score_matched(endmembers, abundances, true_endmembers, true_abundances, None)
 }
 
-/// As [`score`], with the estimated endmember of each true one given, where it is known.
+/// [`score`], where it is known which estimated endmember stands for each true one: `matching` has
+/// its index, (K).
 ///
 /// # Errors
 ///
-/// As [`score`], and [`Error::Scene`] when `matching` does not name each endmember once.
+/// What [`score`] refuses, and [`Error::Scene`] when `matching` does not name each endmember once.
 pub fn score_matched(
     endmembers: ArrayView2<f64>,
     abundances: ArrayView2<f32>,

@@ -19,7 +19,8 @@ pub struct Reference {
 /// Scores in the conventions that can be told from the estimate.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Scores {
-    /// In shares of area; none for an estimate relative to peaks: these have lost the scale of the spectra.
+    /// In shares of area; none for an estimate relative to peaks: these have lost the scale of the
+    /// spectra.
     pub reflectance: Option<Score>,
     /// In shares of peak-normalised spectra.
     pub peak: Score,
@@ -65,9 +66,10 @@ impl Reference {
         self.scores_matched(Some(endmembers), abundances, reported, None)
     }
 
-    /// The same for one that may have no spectra, and whose endmembers may be known by name: for each
-    /// true one the place of the estimated one. Without spectra nothing can be converted, and the
-    /// abundances are scored as they are against the truth in both conventions.
+    /// Scores an estimate that may have no spectra, and whose endmembers may be known by name:
+    /// `matching` then has, for each true endmember, the index of the estimated one. Without
+    /// spectra nothing can be converted, and the abundances are scored as they are against the
+    /// truth in both conventions.
     pub fn scores_matched(
         &self,
         endmembers: Option<ArrayView2<f64>>,

@@ -182,8 +182,11 @@ impl<'a> Judge<'a> {
         Ok(elbo)
     }
 
-    /// So many steps from a guide, which keeps its momentum for more.
+    /// So many steps from a guide, with a momentum for who goes on from there. They begin without
+    /// one: fits of a search are to be told apart by where they are, and a start that is pushed on
+    /// overcounts its evidence sooner (docs/evidence.md).
     async fn fit(&self, guide: Guide, steps: u32) -> Result<Outcome> {
+        let guide = Guide { momentum: None, ..guide };
         let settings = svi::Settings { steps, early_stop: false, warm: false, ..self.fit.clone() };
         let mut run = Run::open(self.device, &settings, self.pixels, guide).await?;
         let mut seen = 0;

@@ -32,8 +32,8 @@ pub struct Settings {
     /// Moves tried from the best solution, a round; 0: none.
     pub moves: usize,
     /// Rounds of moves go on, gain or not, until so many seconds of the search are over, instead of
-    /// ending with [`ROUNDS`] or a round that gains nothing. What a search finds then depends on how
-    /// fast the machine is. All starts are fitted even if that takes longer.
+    /// ending with [`ROUNDS`] or a round that gains nothing. What a search finds then depends on
+    /// how fast the machine is. All starts are fitted even if that takes longer.
     pub seconds: Option<f64>,
 }
 
@@ -43,8 +43,8 @@ impl Default for Settings {
     }
 }
 
-/// Most starts, and moves a round: each takes memory and seconds, and beyond some dozens nothing new
-/// is found.
+/// Most starts, and moves a round: each takes memory and seconds, and beyond some dozens nothing
+/// new is found.
 pub const MOST_TRIES: usize = 10_000;
 /// Steps after which starts are compared: short, and in favour of fast starts, so that the best of
 /// several modes go on.
@@ -88,7 +88,8 @@ pub struct Mode {
     pub row: usize,
     /// Endmember spectra, (K, L), reflectance, in the order of the chosen solution's.
     pub endmembers: Array2<f64>,
-    /// Mean abundances, (N, K), in the same order; none where the search saw only a part of the scene.
+    /// Mean abundances, (N, K), in the same order; none where the search saw only a part of the
+    /// scene.
     pub abundances: Option<Array2<f32>>,
 }
 
@@ -158,14 +159,15 @@ pub fn check(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Searches. `fit` gives seed, batch and draws; its steps are not used. `observe` may be called from
-/// several threads; `interrupted` ends the search with the best so far: with the first start, where nothing
-/// was fitted yet.
+/// Searches. `fit` gives seed, batch and draws; its steps are not used. `observe` may be called
+/// from several threads; `interrupted` ends the search with the best so far: with the first start,
+/// where nothing was fitted yet.
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] when there are no starts to try, [`Error::Fit`] when no fit gave a finite ELBO,
-/// [`Error::Interrupted`] when there was not even a start, and what [`crate::starts`] and [`svi::fit`] refuse.
+/// [`Error::Setting`] when there are no starts to try, [`Error::Fit`] when no fit gave a finite
+/// ELBO, [`Error::Interrupted`] when there was not even a start, and what [`crate::starts`] and
+/// [`svi::fit`] refuse.
 pub async fn search(
     device: &Device,
     model: &Model,
@@ -203,7 +205,9 @@ pub async fn search(
         None if interrupted() && count > 0 => 0,
         None => {
             return Err(Error::Fit(
-                "no start gave a finite ELBO; check the scene's values and scale, or lower the learning rate".into(),
+                "no start gave a finite ELBO; check the scene's values and scale, or lower the \
+                 learning rate"
+                    .into(),
             ));
         }
     };

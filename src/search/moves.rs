@@ -1,5 +1,5 @@
-//! Moves from one mode to another: an endmember gives way to a spectrum that the fit explains badly, or
-//! to the half of another one; or the two most alike become one, and its place is free.
+//! Moves from one mode to another: an endmember gives way to a spectrum that the fit explains
+//! badly, or to the half of another one; or the two most alike become one, and its place is free.
 
 use std::sync::Arc;
 
@@ -31,8 +31,8 @@ const NEWS: f64 = 0.03;
 const DOMINATED: f32 = 0.5;
 const FEWEST: usize = 5;
 
-/// Up to `count` moves from a fit, those that explain the scene best with FCLS first; what one kind of
-/// replacement leaves open, as which endmember gives way, is settled in the same manner.
+/// Up to `count` moves from a fit, those that explain the scene best with FCLS first; what one kind
+/// of replacement leaves open, as which endmember gives way, is settled in the same manner.
 ///
 /// # Errors
 ///
@@ -129,8 +129,9 @@ fn with(endmembers: &Array2<f64>, rows: &[(usize, &Array1<f64>)]) -> Array2<f64>
     set
 }
 
-/// Mean spectra of the two halves of the pixels in which an endmember's `share`, (N), dominates, parted at the mean along
-/// the direction in which their shapes, spectra at length one, vary most. None where these are too few.
+/// Mean spectra of the two halves of the pixels in which an endmember's `share`, (N), dominates,
+/// parted at the mean along the direction in which their shapes, spectra at length one, vary most.
+/// None where these are too few.
 fn halves(cube: &Cube, share: ArrayView1<f32>) -> Option<(Array1<f64>, Array1<f64>)> {
     let own: Vec<usize> = (0..cube.pixels()).filter(|&n| share[n] >= DOMINATED).collect();
     if own.len() < 2 * FEWEST {

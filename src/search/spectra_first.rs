@@ -1,11 +1,12 @@
 //! Spectra first: abundances without brightness, given the spectra of a fit with brightness.
 //!
-//! A scene is shaded whether abundances have a brightness or not. Fitted together with abundances that have
-//! none, spectra give way to shade: they become brighter than any pixel, and their pixels mixtures with
-//! something dark. So the spectra come from a fit with brightness, get the size that their pixels have, and
-//! stay, as does how they vary; the rest is fitted given them. What a model that is known to be wrong says
-//! about the spectra is cut off: a cut posterior (Plummer, Statistics and Computing 2015), each of its two
-//! parts by SVI (Yu, Nott and Smith, Statistical Science 2023).
+//! A scene is shaded whether abundances have a brightness or not. Fitted together with abundances
+//! that have none, spectra give way to shade: they become brighter than any pixel, and their pixels
+//! mixtures with something dark. So the spectra come from a fit with brightness, get the size that
+//! their pixels have, and stay, as does how they vary; the rest is fitted given them. What a model
+//! that is known to be wrong says about the spectra is cut off: a cut posterior (Plummer,
+//! Statistics and Computing 2015), each of its two parts by SVI (Yu, Nott and Smith, Statistical
+//! Science 2023).
 
 use std::sync::Arc;
 
@@ -22,8 +23,9 @@ use crate::engine::svi::Settings;
 use crate::posterior::Posterior;
 use crate::starts::{self, purest};
 
-/// The guide of `model`, without brightness and with held endmembers, around the spectra of `shaded`, a fit
-/// with brightness. What it knows of the spectra and of their variability stays, but for their sizes.
+/// The guide of `model`, without brightness and with held endmembers, around the spectra of
+/// `shaded`, a fit with brightness. What it knows of the spectra and of their variability stays,
+/// but for their sizes.
 ///
 /// # Errors
 ///
@@ -49,15 +51,16 @@ pub fn begin(model: &Model, settings: &Settings, pixels: &Pixels, shaded: &Guide
     Ok(guide)
 }
 
-/// The factor that brings a spectrum closest to the mean of its purest pixels; 1 where they are dark.
+/// The factor that brings a spectrum closest to the mean of its purest pixels; 1 where they are
+/// dark.
 fn size(spectrum: ArrayView1<f64>, pure: ArrayView1<f64>) -> f64 {
     let size = spectrum.dot(&pure) / spectrum.dot(&spectrum);
     if size.is_finite() && size > 0.0 { size } else { 1.0 }
 }
 
-/// Carries one value of a spectrum over, `size` times as large: u of `softplus(u)` with the scale that the
-/// same relative uncertainty has there (the delta method), and the guide of the sd between pixels. Loadings
-/// are in units of scales, and so stay as they are.
+/// Carries one value of a spectrum over, `size` times as large: u of `softplus(u)` with the scale
+/// that the same relative uncertainty has there (the delta method), and the guide of the sd between
+/// pixels. Loadings are in units of scales, and so stay as they are.
 fn resize(
     p: &Params,
     from: &[f32],

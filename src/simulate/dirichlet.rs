@@ -5,9 +5,9 @@ use ndarray::{Array3, Axis};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Gamma};
 
-/// Abundances (rows, cols, K), each pixel from Dirichlet(alpha / K, ..., alpha / K): equation 2 with
-/// equal mean abundances. Without `pure`, pixels with an abundance above 0.8 (or 1 / K) are drawn
-/// again. `alpha` > 0; at the model's default, 0.2 K, a sixth of the draws is kept or more.
+/// Abundances (rows, cols, K), each pixel from Dirichlet(alpha / K, ..., alpha / K): equation 2
+/// with equal mean abundances. Without `pure`, pixels with an abundance above 0.8 (or 1 / K) are
+/// drawn again. `alpha` > 0; at the model's default, 0.2 K, a sixth of the draws is kept or more.
 pub fn abundances(
     size: (usize, usize),
     k: usize,

@@ -22,10 +22,11 @@ const MATERIALS: [Material; 10] = [
     ("gypsum", gypsum),
 ];
 
-/// Random spectra keep this angle from all others, in radians, as far as the bands allow.
+/// Angle that random spectra keep from all others, in radians, as far as the bands allow.
 const LEAST_ANGLE: f64 = 0.1;
 
-/// Names and spectra (K, bands) of `k` materials, in 0 to 1: the named ones, then smooth random ones.
+/// Names and spectra (K, bands) of `k` materials, in 0 to 1: the named ones, then smooth random
+/// ones.
 pub fn spectra(k: usize, wavelengths: &[f64], rng: &mut impl Rng) -> (Vec<String>, Array2<f64>) {
     let mut names = Vec::with_capacity(k);
     let mut spectra: Array2<f64> = Array2::zeros((k, wavelengths.len()));
@@ -89,12 +90,12 @@ fn random(wavelengths: &[f64], rng: &mut impl Rng) -> Array1<f64> {
     wavelengths.iter().map(at).collect()
 }
 
-/// One at `centre`, falling over `width` to both sides.
+/// A bump: one at `centre`, falling over `width` to both sides.
 fn bump(nm: f64, centre: f64, width: f64) -> f64 {
     (-0.5 * ((nm - centre) / width).powi(2)).exp()
 }
 
-/// From 0 to 1 around `centre`.
+/// A step: from 0 to 1 around `centre`.
 fn rise(nm: f64, centre: f64, width: f64) -> f64 {
     1.0 / (1.0 + (-(nm - centre) / width).exp())
 }

@@ -61,13 +61,14 @@ pub struct Settings {
     pub band_correlation: f64,
     /// Share of the pixels without data, in blobs, 0 to below 1; one pixel always stays.
     pub no_data_fraction: f64,
-    /// Share of the pixels that the last endmember fills alone, 0 (no such rule) to 0.2; it is mixed
-    /// in twice as many around them and absent elsewhere. Needs two endmembers and pure pixels.
+    /// Share of the pixels that the last endmember fills alone, 0 (no such rule) to 0.2; it is
+    /// mixed in twice as many around them and absent elsewhere. Needs two endmembers and pure
+    /// pixels.
     pub rare_share: f64,
     /// Spectral angle in radians to which the last endmember is brought to the first, 0 (left as it
     /// is) to below their own angle. Needs two endmembers.
     pub close_angle: f64,
-    /// The same seed gives the same scene, with any number of threads.
+    /// Seed of all random numbers: one seed gives one scene, with any number of threads.
     pub seed: u64,
 }
 
@@ -100,7 +101,7 @@ pub struct Simulated {
     pub cube: Array3<f32>,
     /// Centre wavelengths in nanometres, (bands).
     pub wavelengths: Vec<f64>,
-    /// What each endmember is, (K).
+    /// Names of the endmembers, (K).
     pub names: Vec<String>,
     /// Endmember spectra, reflectance in 0 to 1, (K, bands).
     pub endmembers: Array2<f64>,
@@ -125,7 +126,7 @@ impl Simulated {
         scene::load(&mut source, name, &options)
     }
 
-    /// What is known of it.
+    /// Everything that is known of the scene.
     pub fn truth(&self) -> Truth {
         Truth {
             names: Some(self.names.clone()),

@@ -44,10 +44,10 @@ pub fn close(spectra: &mut Array2<f64>, angle: f64) -> Result<()> {
     Ok(())
 }
 
-/// Takes the last endmember out of `shares` (rows, cols, K), K at least 2, and puts it where a smooth
-/// field is highest: alone in the `share` of all pixels, rounded and at least one, and mixed, with
-/// less and less of it, in twice as many around. The cores (one pixel an endmember) of the
-/// others stay as they are; that of the last becomes the field's highest pixel.
+/// Takes the last endmember out of `shares` (rows, cols, K), K at least 2, and puts it where a
+/// smooth field is highest: alone in the `share` of all pixels, rounded and at least one, and
+/// mixed, with less and less of it, in twice as many around. The cores (one pixel an endmember) of
+/// the others stay as they are; that of the last becomes the field's highest pixel.
 pub fn rare(shares: &mut Array3<f64>, cores: &mut [usize], share: f64, rng: &mut impl Rng) {
     let (rows, cols, k) = shares.dim();
     let last = k - 1;

@@ -7,7 +7,7 @@ use super::fcls::fcls_scaled;
 use crate::engine::ground::error::Result;
 use crate::scene::Cube;
 
-/// Least sum of a spectrum over its bands: what is darker has no shape to speak of.
+/// Least sum of a spectrum over its bands: a darker one has no shape to speak of.
 const LEAST_SUM: f64 = 1e-3;
 
 /// Abundances (N, K) and log brightness (N) that bring `endmembers` (K, L) closest to each pixel of
@@ -18,7 +18,8 @@ const LEAST_SUM: f64 = 1e-3;
 ///
 /// # Errors
 ///
-/// As [`super::fcls`].
+/// What [`fcls`](super::fcls()) refuses: [`Error::Scene`](crate::Error::Scene) when there is no
+/// endmember, or when the numbers of bands differ.
 pub fn fcls_with_brightness(
     cube: &Cube,
     endmembers: &Array2<f64>,

@@ -1,4 +1,5 @@
-//! Spectra that could stand in for an endmember of a fit: what moves between modes try.
+//! Spectra that could stand in for an endmember of a fit: a search tries them to get from one mode
+//! to another.
 
 use ndarray::{Array1, Array2};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -21,8 +22,8 @@ const MOST: usize = 4000;
 pub struct Candidate {
     /// Mean spectrum, (L), reflectance.
     pub spectrum: Array1<f64>,
-    /// Of a cluster, its share of the pixels; of badly explained pixels, their share of the sum of
-    /// squared residuals. 0 to 1.
+    /// How much of the scene speaks for it, 0 to 1: for a cluster its share of the pixels, for
+    /// badly explained pixels their share of the sum of squared residuals.
     pub weight: f64,
 }
 
@@ -31,7 +32,9 @@ pub struct Candidate {
 ///
 /// # Errors
 ///
-/// As [`start`](super::start).
+/// What [`start`](super::start) refuses: [`Error::Setting`](crate::Error::Setting) for a number of
+/// endmembers that is 0 or more than the cube has pixels or bands,
+/// [`Error::Scene`](crate::Error::Scene) when the cube holds a value that is not finite.
 pub fn cluster_candidates(cube: &Cube, k: usize, seed: u64) -> Result<Vec<Candidate>> {
     let finder = Finder::new(cube, k, true, seed)?;
     let clusters = finder.clusters(seed, (seed % 3) as usize);
@@ -39,8 +42,9 @@ pub fn cluster_candidates(cube: &Cube, k: usize, seed: u64) -> Result<Vec<Candid
     Ok(sorted(spectra.zip(clusters.shares.iter().copied())))
 }
 
-/// Mean spectra of the pixels that a fit explains worst, in at most `groups` groups by the direction
-/// of the residual, the weightiest first. `fitted` gives the fit's mean spectrum of a pixel, (L).
+/// Mean spectra of the pixels that a fit explains worst, in at most `groups` groups by the
+/// direction of the residual, the weightiest first. `fitted` gives the fit's mean spectrum of a
+/// pixel, (L).
 ///
 /// Worst are the 2 % with the largest squared residual, 10 to 4,000 of them. Residuals are compared
 /// along the leading directions of these, `groups` + 2 of them, as the rest is noise, and each
@@ -49,8 +53,8 @@ pub fn cluster_candidates(cube: &Cube, k: usize, seed: u64) -> Result<Vec<Candid
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] when `groups` is 0, [`Error::Scene`] when a fitted spectrum has another number
-/// of bands.
+/// [`Error::Setting`] when `groups` is 0, [`Error::Scene`] when a fitted spectrum has another
+/// number of bands.
 pub fn residual_candidates(
     cube: &Cube,
     fitted: impl Fn(usize) -> Array1<f64> + Sync,

@@ -70,8 +70,9 @@ impl Clusters {
         }
     }
 
-    /// Takes in groups of badly explained pixels, 0.5 % of the scene each, as those of
-    /// [`residual_candidates`](super::residual_candidates) are about.
+    /// Takes in groups of badly explained pixels, such as those of
+    /// [`residual_candidates`](super::residual_candidates). Each counts as 0.5 % of the scene,
+    /// which is about what such a group has.
     pub(super) fn add(&mut self, groups: Vec<Candidate>) {
         for group in groups {
             if self.spectra.push_row(group.spectrum.view()).is_ok() {

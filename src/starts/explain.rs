@@ -11,8 +11,8 @@ const ROUNDS: usize = 20;
 /// An exchange that gains a smaller share of what is left is round-off.
 const LEAST_GAIN: f64 = 1e-9;
 
-/// Spectra to be explained by non-negative mixtures of some of C candidates. All of them are taken as
-/// shapes: at length one.
+/// Spectra to be explained by non-negative mixtures of some of C candidates. All of them are taken
+/// as shapes: at length one.
 pub(super) struct Explained {
     /// Products of candidates, (C, C).
     gram: Array2<f64>,
@@ -50,8 +50,8 @@ impl Explained {
         left
     }
 
-    /// `k` candidates (all, when there are fewer) that leave least: a first one at random, others as
-    /// each leaves least, then exchanges until none gains.
+    /// `k` candidates (all, when there are fewer) that leave least: a first one at random, others
+    /// as each leaves least, then exchanges until none gains.
     pub(super) fn choose(&self, k: usize, seed: u64) -> Vec<usize> {
         let count = self.gram.nrows();
         if count <= k {

@@ -1,4 +1,4 @@
-//! Several starts of several families.
+//! Several starts out of several families.
 
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -12,7 +12,8 @@ use crate::statistics::angles::match_spectra;
 /// Two sets of spectra are one start when no pair is farther apart, radians: far below what tells
 /// materials apart, far above round-off.
 const SAME: f64 = 0.005;
-/// Seeds tried for each start that is wanted, before there are taken to be no more.
+/// Seeds tried for each start that is wanted; if none gives a new one, there are taken to be no
+/// more.
 const TRIES: u64 = 3;
 
 /// Spectra to start from. [`Start::around`](super::Start::around) gives the abundances that go with
@@ -31,13 +32,15 @@ pub struct Proposal {
 }
 
 /// Up to `count` different starts of `k` endmembers: one of each of `inits` in turn with the given
-/// seed, then with the next, and so on. Starts whose spectra all lie within 0.005 rad of those of an
-/// earlier one are left out, and a family that gives nothing new with three seeds in a row is left
-/// aside. Families and `brightness` are those of [`start`](super::start).
+/// seed, then with the next, and so on. Starts whose spectra all lie within 0.005 rad of those of
+/// an earlier one are left out, and a family that gives nothing new with three seeds in a row is
+/// left aside. Families and `brightness` are those of [`start`](super::start).
 ///
 /// # Errors
 ///
-/// As [`start`](super::start).
+/// What [`start`](super::start) refuses: [`Error::Setting`](crate::Error::Setting) for a number of
+/// endmembers that is 0 or more than the cube has pixels or bands,
+/// [`Error::Scene`](crate::Error::Scene) when the cube holds a value that is not finite.
 pub fn families(
     cube: &Cube,
     k: usize,
@@ -54,11 +57,14 @@ pub fn families(
     Ok(found)
 }
 
-/// Tells the starts of [`families`] one by one, as they are found, until `tell` says that it is enough.
+/// Gives the starts of [`families`] to `tell` one by one, as they are found, until it says that it
+/// is enough.
 ///
 /// # Errors
 ///
-/// As [`start`](super::start).
+/// What [`start`](super::start) refuses: [`Error::Setting`](crate::Error::Setting) for a number of
+/// endmembers that is 0 or more than the cube has pixels or bands,
+/// [`Error::Scene`](crate::Error::Scene) when the cube holds a value that is not finite.
 pub fn each_family(
     cube: &Cube,
     k: usize,
@@ -102,12 +108,14 @@ pub fn each_family(
     Ok(())
 }
 
-/// How badly mixtures of each of these sets of spectra, (K, L) each, fit: root of the mean square they
-/// leave, reflectance, over some 2,000 to 4,000 of the pixels, with brightness free or not.
+/// How badly mixtures of each of these sets of spectra, (K, L) each, fit: root of the mean square
+/// they leave, reflectance, over some 2,000 to 4,000 of the pixels, with brightness free or not.
 ///
 /// # Errors
 ///
-/// As [`start`](super::start).
+/// What [`start`](super::start) refuses: [`Error::Setting`](crate::Error::Setting) for a number of
+/// endmembers that is 0 or more than the cube has pixels or bands,
+/// [`Error::Scene`](crate::Error::Scene) when the cube holds a value that is not finite.
 pub fn misfits(cube: &Cube, sets: &[Array2<f64>], brightness: bool, seed: u64) -> Result<Vec<f64>> {
     let Some(first) = sets.first() else { return Ok(Vec::new()) };
     let finder = Finder::new(cube, first.nrows(), brightness, seed)?;

@@ -25,7 +25,7 @@ pub fn fcls(cube: &Cube, endmembers: &Array2<f64>) -> Result<Array2<f32>> {
     fcls_scaled(cube, endmembers, |_| 1.0)
 }
 
-/// As [`fcls`], with each pixel's spectrum times its own `factor`.
+/// [`fcls`] with the spectrum of each pixel times its own `factor`, (N).
 pub(super) fn fcls_scaled(
     cube: &Cube,
     endmembers: &Array2<f64>,
@@ -70,7 +70,7 @@ pub(super) fn check_bands(cube: &Cube, endmembers: &Array2<f64>) -> Result<()> {
     Ok(())
 }
 
-/// What all pixels share. The endmembers are taken relative to their mean m: on the simplex
+/// The endmembers, as all pixels need them. They are taken relative to their mean m: on the simplex
 /// y - sum w_k c_k = (y - m) - sum w_k (c_k - m), and the Gram matrix of the differences keeps the
 /// digits that similar spectra would lose.
 struct Problem {

@@ -15,9 +15,9 @@ use super::{
 use crate::engine::ground::error::{Error, Result};
 use crate::scene::Cube;
 
-/// What is darker than this share of the mean is not brightened further when brightness is divided
-/// out, as its shape is noise; how dark that is differs between scenes and cannot be told from how
-/// well a start fits, so starts take these in turn.
+/// Floors of brightness, as shares of the mean: when brightness is divided out, a darker pixel is
+/// brightened no more than one at the floor, as its shape is noise. Which floor is right differs
+/// between scenes and cannot be told from how well a start fits, so starts take these in turn.
 const FLOORS: [f64; 3] = [0.6, 1.0, 0.3];
 /// Pixels, at most, that tell how well a start fits.
 const JUDGES: usize = 4000;
@@ -26,7 +26,7 @@ pub(super) struct Finder<'a> {
     k: usize,
     brightness: bool,
     sample: Sample<'a>,
-    /// Every so many of the sample's pixels, and their weights.
+    /// Evenly spaced pixels of the sample, and their weights.
     judges: (Cube, Vec<f64>),
     projections: OnceLock<Projections>,
     shapes: [OnceLock<Shapes>; FLOORS.len()],
@@ -40,7 +40,7 @@ struct Shapes {
 }
 
 impl<'a> Finder<'a> {
-    /// For starts of `k` endmembers. The seed is that of the sample of a large scene.
+    /// A finder of starts of `k` endmembers. The seed chooses the sample of a large scene.
     pub(super) fn new(cube: &'a Cube, k: usize, brightness: bool, seed: u64) -> Result<Self> {
         check_count(cube, k)?;
         check_finite(cube)?;
@@ -59,7 +59,8 @@ impl<'a> Finder<'a> {
         })
     }
 
-    /// Spectra (K, L) of one family. Of the rounds of a search, each treats dark pixels differently.
+    /// Spectra (K, L) of one family. Of the rounds of a search, each treats dark pixels
+    /// differently.
     pub(super) fn spectra(&self, init: &Init, seed: u64, round: usize) -> Result<Array2<f64>> {
         let cube = &*self.sample.cube;
         match init {

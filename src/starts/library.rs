@@ -7,19 +7,19 @@ use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::setting;
 use crate::scene::Cube;
 
-/// The `k` rows of `library`, (spectra, L) in the bands of the cube, whose non-negative mixtures come
-/// closest to the scene, ascending.
+/// The `k` rows of `library`, (spectra, L) in the bands of the cube, whose non-negative mixtures
+/// come closest to the scene, ascending.
 ///
-/// The scene is taken as its clusters of spectral shape, five an endmember, weighted by size, so that
-/// the cost does not grow with the pixels; rows are added greedily (orthogonal matching pursuit
-/// with signs; Bioucas-Dias and Figueiredo 2010 state the problem as sparse unmixing) and then
-/// exchanged one by one while that gains. The same seed gives the same rows.
+/// The scene is taken as its clusters of spectral shape, five an endmember, weighted by size, so
+/// that the cost does not grow with the pixels; rows are added greedily (orthogonal matching
+/// pursuit with signs; Bioucas-Dias and Figueiredo 2010 state the problem as sparse unmixing) and
+/// then exchanged one by one while that gains. The same seed gives the same rows.
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] when the library has fewer than `k` spectra, other bands than the cube or values
-/// that are not finite, or when `k` is too large for the cube; [`Error::Scene`] when the cube holds
-/// values that are not finite.
+/// [`Error::Setting`] when the library has fewer than `k` spectra, other bands than the cube or
+/// values that are not finite, or when `k` is too large for the cube; [`Error::Scene`] when the
+/// cube holds values that are not finite.
 pub fn choose_from_library(
     cube: &Cube,
     k: usize,

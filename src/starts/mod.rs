@@ -1,10 +1,10 @@
 //! Where a fit begins: endmember spectra and the abundances that go with them.
 //!
 //! Families of starts fail in different ways, so a search takes several: corners of the data cloud
-//! ([`vca`], on spectra or on their shapes), the largest simplex ([`nfindr`]), clusters of shapes of
-//! which the others are mixtures, [`random`] pixels, or spectra from the caller. [`purest`] replaces
-//! extreme single pixels with the mean of the purest ones, which carries less noise and fewer
-//! outliers; [`fcls`] gives abundances.
+//! ([`vca`], on spectra or on their shapes), the largest simplex ([`nfindr`]), clusters of shapes
+//! of which the others are mixtures, [`random`] pixels, or spectra from the caller. [`purest`]
+//! replaces extreme single pixels with the mean of the purest ones, which carries less noise and
+//! fewer outliers; [`fcls`] gives abundances.
 
 mod brightness;
 mod candidates;
@@ -50,24 +50,26 @@ use rayon::prelude::*;
 pub enum Init {
     /// Vertex component analysis: pixels at the corners of the data cloud.
     Vca,
-    /// The same on spectra divided by their sums over bands, so that shade is no direction.
+    /// Vertex component analysis of spectra that are divided by their sums over bands, so that
+    /// shade is no direction.
     VcaNormalised,
-    /// The pixels that span the largest simplex, on such spectra where the model has brightness.
+    /// The pixels that span the largest simplex; where the model has brightness, the largest
+    /// simplex of spectra that are divided by their sums over bands.
     NFindr,
     /// Clusters of spectral shape of which the other clusters are mixtures.
     Clusters,
     /// Pixels drawn at random.
     Random,
-    /// These spectra, (K, L), in the reflectance and the bands of the cube.
+    /// Given spectra, (K, L), in the reflectance and the bands of the cube.
     Spectra(Array2<f64>),
 }
 
 impl Init {
-    /// All that need no spectra.
+    /// Every family that needs no given spectra.
     pub const FAMILIES: [Init; 5] =
         [Init::Vca, Init::VcaNormalised, Init::NFindr, Init::Clusters, Init::Random];
 
-    /// A short name, as options take it.
+    /// A short name, as the command line takes it and reports say it.
     pub fn name(&self) -> &'static str {
         match self {
             Init::Vca => "vca",
@@ -108,21 +110,22 @@ pub struct Start {
 
 /// Finds a start of `k` endmembers for a cube of N pixels and L bands.
 ///
-/// `Vca`, `VcaNormalised`, `NFindr` and `Random` take pixels, invert the cube with them (FCLS), replace
-/// each spectrum with the mean of its purest pixels and invert again; `Clusters` are means already, and
-/// `Spectra` are inverted as they are. The two VCA do so with the pixels of both projections of the
-/// paper, where the second is due, and keep what fits best: in scenes with water the second alone
-/// often takes two corners in the water's noise. Scenes of more than 20,000 pixels are searched in
-/// some 20,000 of them, the extreme and ill-explained ones included; abundances are of all pixels.
-/// The same seed gives the same start with any number of threads; `Spectra` use no seed.
+/// `Vca`, `VcaNormalised`, `NFindr` and `Random` choose pixels, compute abundances with their
+/// spectra (FCLS), replace each spectrum with the mean of its purest pixels, and compute abundances
+/// again; `Clusters` are means already, and `Spectra` stay as they are. The two VCA do so with the
+/// pixels of both projections of the paper, where the paper would take the second, and keep what
+/// fits best: in scenes with water the second alone often takes two corners in the water's noise.
+/// Scenes of more than 20,000 pixels are searched in some 20,000 of them, the extreme and
+/// ill-explained ones included; abundances are of all pixels. A start depends on the seed alone,
+/// not on the number of threads; `Spectra` use no seed.
 ///
 /// With `brightness`, the abundances that go with the spectra are those of the shapes of the
 /// spectra, and the factor between the two is the brightness ([`fcls_with_brightness`]).
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] when `k` is 0 or more than L or N, or when the given spectra are not finite or
-/// not `k` by L; [`Error::Scene`] when the cube holds a value that is not finite.
+/// [`Error::Setting`] when `k` is 0 or more than L or N, or when the given spectra are not finite
+/// or not `k` by L; [`Error::Scene`] when the cube holds a value that is not finite.
 pub fn start(cube: &Cube, k: usize, init: &Init, brightness: bool, seed: u64) -> Result<Start> {
     let endmembers = match init {
         Init::Spectra(spectra) => {
@@ -136,8 +139,8 @@ pub fn start(cube: &Cube, k: usize, init: &Init, brightness: bool, seed: u64) ->
     Start::around(cube, endmembers, brightness, init.phrase())
 }
 
-/// The guide around endmember spectra, (K, L), and the abundances that go with them in these pixels, for a run with
-/// these settings.
+/// The guide around endmember spectra, (K, L), and the abundances that go with them in these
+/// pixels, for a run with these settings.
 ///
 /// # Errors
 ///
@@ -162,7 +165,8 @@ impl Start {
     ///
     /// # Errors
     ///
-    /// As [`fcls()`].
+    /// What [`fcls()`] refuses: [`Error::Scene`] when there is no endmember, or when the numbers of
+    /// bands differ.
     pub fn around(
         cube: &Cube,
         endmembers: Array2<f64>,

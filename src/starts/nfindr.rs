@@ -19,21 +19,23 @@ const LEAST_GAIN: f64 = 1e-9;
 /// Rounds over the vertices at most; two to five are usual.
 const ROUNDS: usize = 50;
 
-/// Indices of `k` different pixels of `cube` (N pixels, L bands) that span the largest simplex which
-/// exchanges of single vertices find, from four first simplices of [`vca`](super::vca) in the affine
-/// projection. Where the data span fewer than K - 1 dimensions, every volume is zero, and the first
-/// of these is the answer.
+/// Indices of `k` different pixels of `cube` (N pixels, L bands) that span the largest simplex
+/// which exchanges of single vertices find, from four first simplices of [`vca`](super::vca) in the
+/// affine projection. Where the data span fewer than K - 1 dimensions, every volume is zero, and
+/// the first of these is the answer.
 ///
 /// # Errors
 ///
-/// As [`start`](super::start).
+/// What [`start`](super::start) refuses: [`Error::Setting`](crate::Error::Setting) for a number of
+/// endmembers that is 0 or more than the cube has pixels or bands,
+/// [`Error::Scene`](crate::Error::Scene) when the cube holds a value that is not finite.
 pub fn nfindr(cube: &Cube, k: usize, seed: u64) -> Result<Vec<usize>> {
     check_count(cube, k)?;
     check_finite(cube)?;
     Ok(largest(cube, &Projections::new(cube, k), seed))
 }
 
-/// As [`nfindr`], in a projection that was made before.
+/// [`nfindr`] in a projection that was made before.
 pub(super) fn largest(cube: &Cube, projections: &Projections, seed: u64) -> Vec<usize> {
     let mut best: Option<(f64, Vec<usize>)> = None;
     for attempt in 0..TRIES {
@@ -49,8 +51,8 @@ pub(super) fn largest(cube: &Cube, projections: &Projections, seed: u64) -> Vec<
     best.map(|(_, vertices)| vertices).unwrap_or_default()
 }
 
-/// Exchanges vertices of a simplex of `points`, (N, K) with a constant last column, while its volume
-/// grows. Gives (K - 1)! times the volume, up to a constant, and the vertices.
+/// Exchanges vertices of a simplex of `points`, (N, K) with a constant last column, while its
+/// volume grows. Gives (K - 1)! times the volume, up to a constant, and the vertices.
 fn exchange(points: &Array2<f64>, mut vertices: Vec<usize>) -> (f64, Vec<usize>) {
     let k = vertices.len();
     for _ in 0..ROUNDS {

@@ -15,7 +15,8 @@ use crate::scene::Cube;
 ///
 /// # Errors
 ///
-/// As [`super::fcls`].
+/// What [`fcls`](super::fcls()) refuses: [`Error::Scene`](crate::Error::Scene) when there is no
+/// endmember, or when the numbers of bands differ.
 pub fn nnls(cube: &Cube, endmembers: &Array2<f64>) -> Result<Array2<f32>> {
     super::fcls::check_bands(cube, endmembers)?;
     let k = endmembers.nrows();

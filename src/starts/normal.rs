@@ -1,8 +1,9 @@
 //! The normal equations of the two active-set solvers.
 
 /// Solves the symmetric system of `members`, entries `value(i, j)` and right sides `rhs(i)`, by its
-/// Cholesky factor, into the members' places of `z`. False when it is singular: a pivot of member i is at
-/// most `noise(i)`, the round-off of the sums that made it. `factor` is scratch of a float a pair.
+/// Cholesky factor, into the members' places of `z`. False when it is singular: a pivot of member i
+/// is at most `noise(i)`, the round-off of the sums that made it. `factor` is scratch of a float a
+/// pair.
 pub(super) fn solve(
     members: &[usize],
     value: impl Fn(usize, usize) -> f64,

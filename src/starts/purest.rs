@@ -5,9 +5,9 @@ use crate::scene::Cube;
 use ndarray::{Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
-/// Share of the scene's pixels that count as an endmember's purest, at most. Where many are pure the mean
-/// is over many: over the 1 % with the most it is still a corner of the cloud, from where pure pixels
-/// look mixed, and a fit stays there (docs/model.md).
+/// Share of the scene's pixels that count as an endmember's purest, at most. Where many are pure
+/// the mean is over many: over the 1 % with the most it is still a corner of the cloud, from where
+/// pure pixels look mixed, and a fit stays there (docs/evidence.md).
 const FRACTION: f64 = 0.1;
 /// Fewest pixels in a mean, where the scene has so many.
 const FEWEST: usize = 5;

@@ -10,7 +10,9 @@ use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 ///
 /// # Errors
 ///
-/// As [`start`](super::start).
+/// What [`start`](super::start) refuses: [`Error::Setting`](crate::Error::Setting) for a number of
+/// endmembers that is 0 or more than the cube has pixels or bands,
+/// [`Error::Scene`](crate::Error::Scene) when the cube holds a value that is not finite.
 pub fn random(cube: &Cube, k: usize, seed: u64) -> Result<Vec<usize>> {
     check_count(cube, k)?;
     check_finite(cube)?;

@@ -29,10 +29,10 @@ pub(super) struct Sample<'a> {
 }
 
 impl<'a> Sample<'a> {
-    /// Of a cube of finite values. A large scene gives a random part and, so that no rare material
-    /// is lost, the pixels farthest from the span of `k` directions of that part, and those at the
-    /// ends of random directions inside the span ("pixel purity", Boardman 1993), brightness
-    /// divided out. Only the random part stands for more than itself.
+    /// A sample of a cube of finite values. A large scene gives a random part and, so that no rare
+    /// material is lost, the pixels farthest from the span of `k` directions of that part, and
+    /// those at the ends of random directions inside the span ("pixel purity", Boardman 1993),
+    /// brightness divided out. Only the random part stands for more than itself.
     pub(super) fn new(cube: &'a Cube, k: usize, seed: u64) -> Self {
         let n = cube.pixels();
         if n <= MOST {
@@ -72,8 +72,8 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// Divides each row by its first coordinate, which lies along the bulk of the scene. What is darker
-/// than a tenth of the mean is divided by that: its noise is not to become an extreme.
+/// Divides each row by its first coordinate, which lies along the bulk of the scene. A pixel darker
+/// than a tenth of the mean is divided by that tenth, so that its noise does not become an extreme.
 fn divide_brightness(at: &mut Array2<f64>) {
     let mean = at.column(0).sum() / at.nrows().max(1) as f64;
     for mut row in at.rows_mut() {

@@ -35,7 +35,9 @@ const NEGLIGIBLE: f64 = 1e-9;
 ///
 /// # Errors
 ///
-/// As [`start`](super::start).
+/// What [`start`](super::start) refuses: [`Error::Setting`](crate::Error::Setting) for a number of
+/// endmembers that is 0 or more than the cube has pixels or bands,
+/// [`Error::Scene`](crate::Error::Scene) when the cube holds a value that is not finite.
 pub fn vca(cube: &Cube, k: usize, seed: u64) -> Result<Vec<usize>> {
     Ok(candidates(cube, k, seed)?.pop().unwrap_or_default())
 }
@@ -53,12 +55,12 @@ pub(super) fn candidates(cube: &Cube, k: usize, seed: u64) -> Result<Vec<Vec<usi
 /// The cloud of pixels in K dimensions: what searches with several seeds share.
 pub(super) struct Projections {
     k: usize,
-    /// One, or two where the paper takes the perspective one; none for K = 1.
+    /// The affine projection, and the perspective one where the paper takes it; none for K = 1.
     points: Vec<Points>,
 }
 
 impl Projections {
-    /// For a cube of finite values with at least `k` pixels and bands.
+    /// The cloud of a cube of finite values with at least `k` pixels and bands.
     pub(super) fn new(cube: &Cube, k: usize) -> Self {
         if k == 1 {
             return Projections { k, points: Vec::new() };
@@ -74,7 +76,7 @@ impl Projections {
         Projections { k, points }
     }
 
-    /// K pixels a projection.
+    /// The K pixels of each projection.
     pub(super) fn corners(&self, cube: &Cube, seed: u64) -> Vec<Vec<usize>> {
         if self.k == 1 {
             return vec![vec![nearest_to_mean(cube)]];
@@ -107,7 +109,7 @@ fn nearest_to_mean(cube: &Cube) -> usize {
 
 /// The cloud in K dimensions, and which of its points may be taken.
 struct Points {
-    /// (N, K).
+    /// Coordinates of the pixels, (N, K).
     at: Array2<f64>,
     usable: Vec<bool>,
 }

@@ -1,5 +1,6 @@
-//! How many bands count as independent evidence. Neighbouring bands err together; counted one by
-//! one they drown every prior, and the better the optimiser, the worse the answer (docs/model.md).
+//! How many bands count as independent evidence. Neighbouring bands err together. Counted one by
+//! one they drown every prior, and the better the optimiser, the worse the answer
+//! (docs/evidence.md).
 
 use ndarray::Array1;
 use rayon::prelude::*;
@@ -9,13 +10,14 @@ use crate::scene::Cube;
 use crate::statistics::moments::products;
 use crate::statistics::principal::Spread;
 
-/// Pixels that are looked at: their correlation is known to better than a hundredth.
+/// Pixels that are looked at: enough to know the correlation of adjacent bands to better than a
+/// hundredth.
 const ENOUGH: usize = 4096;
 
-/// Bands that count as independent, 1 to L, by what the `k` leading directions of the spectra leave:
-/// mixtures of K endmembers lie in K directions, whatever their brightness, so that no fit is needed.
-/// Where the residuals of a real scene hold variability within materials, which neighbouring bands
-/// share, few bands count; where they are a sensor's own noise, all.
+/// Bands that count as independent, 1 to L, by what the `k` leading directions of the spectra
+/// leave: mixtures of K endmembers lie in K directions, whatever their brightness, so that no fit
+/// is needed. Where the residuals of a real scene hold variability within materials, which
+/// neighbouring bands share, few bands count; where they are a sensor's own noise, all.
 pub fn independent_bands(cube: &Cube, k: usize) -> f64 {
     let every = cube.pixels().div_ceil(ENOUGH).max(1);
     let pixels: Vec<usize> = (0..cube.pixels()).step_by(every).collect();
@@ -34,9 +36,10 @@ pub fn default_bands(cube: &Cube, k: usize) -> (f64, &'static str) {
     (EFFECTIVE_BANDS.min(cube.bands() as f64), "the least by default")
 }
 
-/// Bands that residuals with the correlation of these count for, 1 to L: `L (1 - rho) / (1 + rho)`
-/// with rho the mean correlation of adjacent bands, the effective size of an AR(1) sample (Bayley and
-/// Hammersley 1946, JRSS Suppl. 8). `fitted` gives the mean spectrum (L) of a pixel.
+/// Bands that count as independent, 1 to L, given the residuals that a fit leaves: `L (1 - rho) /
+/// (1 + rho)` with rho the mean correlation of adjacent bands, the effective size of an AR(1)
+/// sample (Bayley and Hammersley 1946, JRSS Suppl. 8). `fitted` gives the mean spectrum (L) of a
+/// pixel.
 pub fn effective_bands(cube: &Cube, fitted: impl Fn(usize) -> Array1<f64> + Sync) -> f64 {
     let bands = cube.bands();
     let every = cube.pixels().div_ceil(ENOUGH).max(1);
@@ -48,7 +51,8 @@ pub fn effective_bands(cube: &Cube, fitted: impl Fn(usize) -> Array1<f64> + Sync
         cube.spectrum(n).iter().zip(&fitted(n)).map(|(&y, mu)| f64::from(y) - mu).collect()
     };
     let residuals: Vec<Vec<f64>> = chosen.par_iter().map(residual).collect();
-    // Band by band, deviations from the band's mean residual; constant residuals have no correlation.
+    // Band by band, deviations from the band's mean residual; constant residuals have no
+    // correlation.
     let column = |l: usize| -> Option<Vec<f64>> {
         let mean = residuals.iter().map(|r| r[l]).sum::<f64>() / residuals.len() as f64;
         let centred: Vec<f64> = residuals.iter().map(|r| r[l] - mean).collect();
@@ -98,8 +102,8 @@ mod tests {
         }
     }
 
-    /// Two materials in all proportions and brightnesses, with errors that are one sd of 0.01 a band,
-    /// or a curve that all bands share.
+    /// Two materials in all proportions and brightnesses, with errors that are one sd of 0.01 a
+    /// band, or a curve that all bands share.
     fn mixtures(shared: bool) -> Cube {
         let bands = 40;
         let mut cube = Cube::zeros(600, bands);

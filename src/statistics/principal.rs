@@ -161,7 +161,8 @@ fn symmetric(matrix: &Array2<f64>) -> Array2<f64> {
     (matrix + &matrix.t()) / 2.0
 }
 
-/// Makes columns orthonormal. A column inside the span of those before becomes some other direction.
+/// Makes columns orthonormal. A column inside the span of those before becomes some other
+/// direction.
 fn orthonormalise(block: &mut Array2<f64>) {
     let (rows, columns) = block.dim();
     let dense = DMatrix::from_fn(rows, columns, |i, j| block[[i, j]]);

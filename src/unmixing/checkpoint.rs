@@ -15,17 +15,18 @@ use crate::event::Event;
 use crate::scene::Scene;
 use crate::store::Store;
 
-/// What the file is called inside.
+/// The kind of file, which it names inside.
 const KIND: &str = "checkpoint";
 
-/// All that it takes to go on with a fit later, in another process or on another device, from [`Run::checkpoint`].
+/// All that it takes to go on with a fit later, in another process or on another device, from
+/// [`Run::checkpoint`].
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
     pub(super) meta: Meta,
     pub(super) run: svi::Checkpoint,
 }
 
-/// All of a checkpoint that is no array.
+/// Everything of a checkpoint but its arrays.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Meta {
     pub head: svi::Head,
@@ -75,8 +76,8 @@ impl Checkpoint {
 }
 
 impl Run {
-    /// All that it takes to go on from here later ([`Unmixing::resume`]) to the same result, but for the table of the
-    /// search.
+    /// All that it takes to go on from here later ([`Unmixing::resume`]) to the same result, but
+    /// for the table of the search.
     ///
     /// # Errors
     ///
@@ -89,7 +90,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// As [`Run::checkpoint`].
+    /// The errors of [`Run::checkpoint`].
     pub async fn checkpoint_async(&mut self) -> Result<Checkpoint> {
         let Some(stage) = &mut self.stage else {
             return Err(Error::Fit("a run that failed has nothing to go on with".into()));
@@ -110,12 +111,14 @@ impl Run {
 }
 
 impl Unmixing {
-    /// The run that a checkpoint left, on the scene that it began with. Settings must be those of that run; device, seed
-    /// of time and listeners may be others. On one device it ends with the bytes of a run that was never stopped.
+    /// Goes on with the run of a checkpoint, on the scene that it began with. Settings must be
+    /// those of that run; device and listeners may be others. On one device it ends with the bytes
+    /// of a run that was never stopped.
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`] where scene or settings are not those of the run, and what devices refuse.
+    /// [`Error::Checkpoint`] where scene or settings are not those of the run, and what devices
+    /// refuse.
     pub fn resume(&self, scene: &Scene, checkpoint: Checkpoint) -> Result<Run> {
         block_on(self.resume_async(scene, checkpoint))
     }
@@ -124,7 +127,7 @@ impl Unmixing {
     ///
     /// # Errors
     ///
-    /// As [`Unmixing::resume`].
+    /// The errors of [`Unmixing::resume`].
     pub async fn resume_async(&self, scene: &Scene, checkpoint: Checkpoint) -> Result<Run> {
         let Checkpoint { meta, run } = checkpoint;
         let mut plan = Plan::new(self, meta.endmembers)?;

@@ -6,8 +6,9 @@ use crate::engine::backend::{Device, device};
 use crate::engine::ground::error::{Error, Result};
 use crate::event::Event;
 
-/// Runs `work` on a device that nobody asked for by name. Where it is a GPU that is too small for the work, or that
-/// is lost in it, `tell` gets the event and the work begins again on the CPU, whose reason then says why.
+/// Runs `work` on a device that nobody asked for by name. Where it is a GPU that is too small for
+/// the work, or that is lost in it, `tell` gets the event and the work begins again on the CPU,
+/// whose reason then says why.
 pub(super) async fn or_on_cpu<T>(
     first: Arc<Device>,
     tell: &dyn Fn(&Event),

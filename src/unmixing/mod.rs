@@ -30,8 +30,8 @@ use crate::starts::{self, Init};
 type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
 type Asked = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// How a scene is unmixed. Every setting has a default; [`Unmixing::fit`] does it all, [`Unmixing::start`] gives a
-/// run that the caller drives.
+/// How a scene is unmixed. Every setting has a default; [`Unmixing::fit`] does it all,
+/// [`Unmixing::start`] gives a run that the caller drives.
 ///
 /// ```
 /// use unmixel::{Device, Unmixing, simulate};
@@ -101,7 +101,8 @@ impl Unmixing {
         Unmixing { endmembers: Endmembers::Auto, ..Unmixing::new(1) }
     }
 
-    /// Noise of the spectra: one sd for the scene, one a band (the default), or a covariance of the bands.
+    /// Noise of the spectra: one sd for the scene, one a band (the default), or a covariance of the
+    /// bands.
     pub fn noise(self, noise: Noise) -> Self {
         Unmixing { noise, ..self }
     }
@@ -111,7 +112,8 @@ impl Unmixing {
         Unmixing { brightness, ..self }
     }
 
-    /// Whether endmembers vary between pixels. Default: true, but for a noise covariance, which it does not go with.
+    /// Whether endmembers vary between pixels. Default: true, but for a noise covariance, which it
+    /// does not go with.
     pub fn variability(self, variability: bool) -> Self {
         Unmixing { variability: Some(variability), ..self }
     }
@@ -141,13 +143,14 @@ impl Unmixing {
         Unmixing { posterior, ..self }
     }
 
-    /// How spectra are found. Default: jointly with all else; first, where brightness is off and a search runs.
+    /// How spectra are found. Default: jointly with all else; first, where brightness is off and a
+    /// search runs.
     pub fn spectra(self, spectra: Spectra) -> Self {
         Unmixing { spectra: Some(spectra), ..self }
     }
 
-    /// The one start, instead of a search. Of more spectra than endmembers those are taken that explain the
-    /// scene best.
+    /// The one start, instead of a search. Of more spectra than endmembers those are taken that
+    /// explain the scene best.
     pub fn init(self, init: Init) -> Self {
         Unmixing { init: Some(init), ..self }
     }
@@ -162,13 +165,14 @@ impl Unmixing {
         Unmixing { budget: Some(budget), ..self }
     }
 
-    /// What abundances are shares of. Default: [`Convention::Peak`] with brightness, [`Convention::Reflectance`]
-    /// without.
+    /// What abundances are shares of. Default: [`Convention::Peak`] with brightness,
+    /// [`Convention::Reflectance`] without.
     pub fn convention(self, convention: Convention) -> Self {
         Unmixing { convention: Some(convention), ..self }
     }
 
-    /// Seed of all random numbers: with one seed, one device gives the same bytes again. Default: 0.
+    /// Seed of all random numbers: with one seed, one device gives the same bytes again. Default:
+    /// 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.svi.seed = seed;
         self
@@ -210,8 +214,9 @@ impl Unmixing {
         Unmixing { device: Wanted::This(device.into()), ..self }
     }
 
-    /// Where the fit runs. Default: [`Choice::Auto`], a hardware GPU if there is one, else the CPU; a GPU that is then
-    /// too small for the scene, or is lost while it works, is told, and the fit begins again on the CPU.
+    /// Where the fit runs. Default: [`Choice::Auto`], a hardware GPU if there is one, else the CPU;
+    /// a GPU that is then too small for the scene, or is lost while it works, is told, and the fit
+    /// begins again on the CPU.
     pub fn on(self, choice: Choice) -> Self {
         Unmixing { device: Wanted::Choice(choice), ..self }
     }
@@ -221,17 +226,18 @@ impl Unmixing {
         Unmixing { listener: Some(Arc::new(listener)), ..self }
     }
 
-    /// Is asked many times a second, from any thread, whether to stop. A fit that is stopped gives what there is.
+    /// Is asked many times a second, from any thread, whether to stop. A fit that is stopped gives
+    /// what there is.
     pub fn stop_when(self, interrupted: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Unmixing { interrupted: Some(Arc::new(interrupted)), ..self }
     }
 
-    /// The model and the settings that the engine is given for K endmembers; all bands count in it, as how many
-    /// do depends on the scene.
+    /// The model and the settings that the engine is given for K endmembers; all bands count in it,
+    /// as how many do depends on the scene.
     ///
     /// # Errors
     ///
-    /// As [`Unmixing::check`].
+    /// The errors of [`Unmixing::check`].
     pub fn model(&self, endmembers: usize) -> Result<(Model, svi::Settings)> {
         let plan = plan::Plan::new(self, endmembers)?;
         Ok((plan.model, plan.svi))
@@ -241,7 +247,8 @@ impl Unmixing {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Setting`] for the first setting outside of its range, and for settings that do not go together.
+    /// [`crate::Error::Setting`] for the first setting outside of its range, and for settings that
+    /// do not go together.
     pub fn check(&self) -> Result<()> {
         let endmembers = match self.endmembers {
             Endmembers::Count(count) => count,
@@ -254,9 +261,10 @@ impl Unmixing {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Setting`] for settings that this scene cannot be fitted with, [`crate::Error::Scene`] for scenes that
-    /// nothing can be found in, [`crate::Error::Device`] and [`crate::Error::DeviceLost`] for devices, [`crate::Error::Fit`] where the
-    /// fit itself fails, [`crate::Error::Interrupted`] where it was stopped before there was anything.
+    /// [`crate::Error::Setting`] for settings that this scene cannot be fitted with,
+    /// [`crate::Error::Scene`] for scenes that nothing can be found in, [`crate::Error::Device`]
+    /// and [`crate::Error::DeviceLost`] for devices, [`crate::Error::Fit`] where the fit itself
+    /// fails, [`crate::Error::Interrupted`] where it was stopped before there was anything.
     pub fn fit(&self, scene: &Scene) -> Result<Fit> {
         block_on(self.fit_async(scene))
     }
@@ -265,7 +273,7 @@ impl Unmixing {
     ///
     /// # Errors
     ///
-    /// As [`Unmixing::fit`].
+    /// The errors of [`Unmixing::fit`].
     pub async fn fit_async(&self, scene: &Scene) -> Result<Fit> {
         if !matches!(self.device, Wanted::Choice(Choice::Auto)) {
             return self.fit_once(scene).await;
@@ -281,11 +289,12 @@ impl Unmixing {
         run.finish_async().await
     }
 
-    /// Finds where a fit begins, by a search if none is given, and gives the run that goes on from there.
+    /// Finds where a fit begins, by a search if none is given, and gives the run that goes on from
+    /// there.
     ///
     /// # Errors
     ///
-    /// As [`Unmixing::fit`].
+    /// The errors of [`Unmixing::fit`].
     pub fn start(&self, scene: &Scene) -> Result<Run> {
         block_on(self.start_async(scene))
     }
@@ -294,7 +303,7 @@ impl Unmixing {
     ///
     /// # Errors
     ///
-    /// As [`Unmixing::fit`].
+    /// The errors of [`Unmixing::fit`].
     pub async fn start_async(&self, scene: &Scene) -> Result<Run> {
         let endmembers = match self.endmembers {
             Endmembers::Count(count) => count,
@@ -355,7 +364,8 @@ impl std::fmt::Debug for Unmixing {
     }
 }
 
-/// The start that was asked for, with no more spectra than endmembers; and which were taken, where there were more.
+/// The start that was asked for, with no more spectra than endmembers; and which were taken, where
+/// there were more.
 fn chosen(
     init: Init,
     scene: &Scene,

@@ -97,7 +97,8 @@ fn convention(of: &Unmixing) -> Result<Convention> {
         (Some(Convention::Peak), false) => Err(Error::setting(
             setting::CONVENTION,
             "peak",
-            "needs brightness: shares of peak-normalised spectra leave the brightness of a pixel open",
+            "needs brightness: shares of peak-normalised spectra leave the brightness of a pixel \
+             open",
         )),
         (Some(Convention::Reflectance), _) | (None, false) => Ok(Convention::Reflectance),
         (Some(Convention::Peak) | None, true) => Ok(Convention::Peak),
@@ -129,7 +130,8 @@ fn spectra(of: &Unmixing, init: Option<&Init>) -> Result<Spectra> {
         (Some(Spectra::First), true) => Err(Error::setting(
             setting::SPECTRA,
             "first",
-            "needs brightness off: it takes spectra from a fit with brightness to abundances without",
+            "needs brightness off: it takes spectra from a fit with brightness to abundances \
+             without",
         )),
         (Some(Spectra::Given), _) if !given => Err(Error::option(
             "spectra given",
@@ -174,5 +176,5 @@ impl Unmixing {
     }
 }
 
-/// The low-rank family with as many directions as docs/model.md has evidence for.
+/// The low-rank family with as many directions as docs/evidence.md has figures for.
 pub(super) const LOW_RANK: Family = Family::LowRank { rank: 10 };

@@ -152,11 +152,13 @@ impl Run {
         })
     }
 
-    /// Does the next block of steps; none once the fit has ended, by its rule, its ceiling or an interrupt.
+    /// Does the next block of steps; none once the fit has ended, by its rule, its ceiling or an
+    /// interrupt.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::DeviceLost`] when the device fails, [`crate::Error::Fit`] when no step is finite.
+    /// [`crate::Error::DeviceLost`] when the device fails, [`crate::Error::Fit`] when no step is
+    /// finite.
     pub fn advance(&mut self) -> Result<Option<Progress>> {
         block_on(self.advance_async())
     }
@@ -165,7 +167,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// As [`Run::advance`].
+    /// The errors of [`Run::advance`].
     pub async fn advance_async(&mut self) -> Result<Option<Progress>> {
         loop {
             let of = &self.of;
@@ -218,7 +220,8 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::DeviceLost`] when the device fails, [`crate::Error::Fit`] when there is nothing finite.
+    /// [`crate::Error::DeviceLost`] when the device fails, [`crate::Error::Fit`] when there is
+    /// nothing finite.
     pub fn finish(self) -> Result<Fit> {
         block_on(self.finish_async())
     }
@@ -227,7 +230,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// As [`Run::finish`].
+    /// The errors of [`Run::finish`].
     pub async fn finish_async(mut self) -> Result<Fit> {
         if self.is_first {
             // Stopped before its spectra were held: the rest begins from them as they are.

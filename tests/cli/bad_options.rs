@@ -2,8 +2,8 @@
 
 use super::bench::{BANDS, Bench, small_cube};
 
-/// A fit of the small scene with these flags must be refused; a flag may not come twice, so that the
-/// usual ones are added only where they are not among them.
+/// A fit of the small scene with these flags must be refused; a flag may not come twice, so that
+/// the usual ones are added only where they are not among them.
 fn refuses(bench: &Bench, flags: &str, says: &[&str]) {
     let mut line = format!("fit s/scene.npz --out o/new {flags}");
     for (flag, value) in [("-k", "3"), ("--device", "cpu"), ("--steps", "5")] {

@@ -93,7 +93,8 @@ fn npz_and_envi_of_one_scene_give_the_same_fit_and_scores() {
     );
     let fit = |scene: &str, out: &str| {
         bench.ok(&format!(
-            "fit s/{scene} -k 3 --truth s/truth.npz --out {out} --device cpu --steps 60 --brightness off"
+            "fit s/{scene} -k 3 --truth s/truth.npz --out {out} --device cpu --steps 60 \
+             --brightness off"
         ))
     };
     fit("scene.npz", "n");

@@ -45,7 +45,8 @@ fn rank_says_how_many_and_fit_takes_it() {
 fn compare_writes_one_table_and_one_picture() {
     let bench = Bench::new();
     bench.ok("simulate --out s --rows 20 --cols 23 --bands 20 --noise 0.004");
-    let line = "compare s/scene.npz --truth s/truth.npz -k 3 --out c --names soil,tree,lake --steps 300 --device cpu";
+    let line = "compare s/scene.npz --truth s/truth.npz -k 3 --out c --names soil,tree,lake \
+        --steps 300 --device cpu";
     let ran = bench.ok(line);
     assert_eq!(
         bench.names_in("c"),

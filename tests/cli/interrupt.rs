@@ -17,7 +17,8 @@ fn an_interrupted_fit_writes_what_there_is() {
 
 fn ends_with_results(signal: &str) {
     let bench = Bench::with_scene();
-    let args = "fit s/scene.npz -k 3 --truth s/truth.npz --out o --device cpu --init vca --no-early-stop \
+    let args = "fit s/scene.npz -k 3 --truth s/truth.npz --out o --device cpu --init vca \
+        --no-early-stop \
                 --steps 10000000";
     let mut child = Command::new(PROGRAM)
         .current_dir(bench.at("."))

@@ -134,7 +134,8 @@ fn only_no_early_stop_goes_on_to_the_last_step() {
     bench.ok(&format!("{fit} --out early"));
     let report = bench.report("early");
     assert!(report["steps_run"].as_u64().unwrap() < 3333, "this scene converges within a thousand");
-    // After a search nothing is left but the descent; from a start of its own a fit must settle first.
+    // After a search nothing is left but the descent; from a start of its own a fit must settle
+    // first.
     assert!(report["stop_reason"].as_str().unwrap().starts_with("the rate came down to zero"));
     bench.ok(&format!("{fit} --out cold --init vca"));
     let cold = bench.report("cold");

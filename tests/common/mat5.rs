@@ -7,7 +7,8 @@ pub struct Var<'a> {
     pub name: &'a str,
     pub dims: Vec<usize>,
     pub values: Vec<f64>,
-    /// The type in which values are stored: 2 (uint8), 3 (int16), 5 (int32), 7 (single), 9 (double).
+    /// The type in which values are stored: 2 (uint8), 3 (int16), 5 (int32), 7 (single), 9
+    /// (double).
     pub stored: u32,
     /// The class: 6 for double, 1 for a cell array (whose values are then left out).
     pub class: u8,

@@ -98,7 +98,8 @@ impl Problem {
         buffers
     }
 
-    /// The parameters of the step that tests look at: not the first one, so that epoch and place count.
+    /// The parameters of the step that tests look at: not the first one, so that epoch and place
+    /// count.
     pub fn step(&self) -> Params {
         Params {
             trace_slot: 2,
@@ -163,9 +164,9 @@ pub fn run_to<T: Real>(params: &Params, buffers: &mut Buffers<T>, last: &str) {
     panic!("no pass {last}");
 }
 
-/// The kinds of model that differ in what the passes do, small enough for finite differences.
-/// Bands and batch are no multiples of four, several chunks and a padded quad are in play, and the step that
-/// tests look at draws the group that is not full, and not last.
+/// The kinds of model that differ in what the passes do, small enough for finite differences. Bands
+/// and batch are no multiples of four, several chunks and a padded quad are in play, and the step
+/// that tests look at draws the group that is not full, and not last.
 pub fn variants() -> Vec<(&'static str, Problem)> {
     let base = |k: usize| Model { concentration: 0.7 * k as f64, ..Model::new(k) };
     let settings = Settings { batch_size: 19, particles: 1, seed: 6, ..Settings::default() };
@@ -317,10 +318,12 @@ pub fn adapter() -> Option<unmixel::engine::backend::gpu::Adapter> {
             eprintln!("shaders on {} ({})", adapter.info().name, adapter.info().driver)
         }
         None if mode == "require" => panic!(
-            "UNMIXEL_GPU=require, and there is no adapter: tests/run.sh installs a software one on Debian"
+            "UNMIXEL_GPU=require, and there is no adapter: tests/run.sh installs a software one \
+             on Debian"
         ),
         None => eprintln!(
-            "SKIPPED, NO ADAPTER FOUND: no shader ran in this test; tests/run.sh installs a software one on Debian"
+            "SKIPPED, NO ADAPTER FOUND: no shader ran in this test; tests/run.sh installs a \
+             software one on Debian"
         ),
     }
     adapter

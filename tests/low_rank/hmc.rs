@@ -1,5 +1,5 @@
-//! A long-run reference: the model of docs/model.md with brightness and one noise, its log density and
-//! gradient written out in f64, and Hamiltonian Monte Carlo on it (Duane et al. 1987).
+//! A long-run reference: the model of docs/model.md with brightness and one noise, its log density
+//! and gradient written out in f64, and Hamiltonian Monte Carlo on it (Duane et al. 1987).
 
 use super::common::{normal, uniform};
 use unmixel::engine::ground::math::{digamma, ln_gamma};
@@ -20,8 +20,8 @@ impl Density {
         self.centre[0].len()
     }
 
-    /// Latents: u (two rows of bands), log noise sd, the logit of the mean abundance, and for each pixel
-    /// its logit and log brightness.
+    /// Latents: u (two rows of bands), log noise sd, the logit of the mean abundance, and for each
+    /// pixel its logit and log brightness.
     pub fn latents(&self) -> usize {
         2 * self.bands() + 2 + 2 * self.spectra.len()
     }
@@ -85,8 +85,8 @@ pub struct Chain {
     pub accepted: f64,
 }
 
-/// A chain from `start` in units of `factor` (lower triangular): steps of `step` of these units, twelve
-/// on average to a proposal.
+/// A chain from `start` in units of `factor` (lower triangular): steps of `step` of these units,
+/// twelve on average to a proposal.
 pub fn chain(
     density: &Density,
     start: &[f64],

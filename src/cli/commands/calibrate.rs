@@ -1,4 +1,5 @@
-//! `unmixel calibrate`: scenes whose truth is known, fitted, and how many truths the intervals hold.
+//! `unmixel calibrate`: scenes whose truth is known, fitted, and how many truths the intervals
+//! hold.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -232,7 +233,8 @@ pub fn run(args: &CalibrateArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> 
                 }
             }
             tell!(
-                "{} of {total}: {}, {}: 90 % intervals hold {} % of abundances, {} % of endmember values; nested {} and {} %",
+                "{} of {total}: {}, {}: 90 % intervals hold {} % of abundances, {} % of endmember \
+                 values; nested {} and {} %",
                 rows.len() + 1,
                 case.name(),
                 row.guide,

@@ -70,9 +70,10 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         scene,
     };
     let started = run::now();
+    let wanted = run::Wanted::new(&args.run, &job.scene)?;
     let (fit, scored) = run::fit(&args.run, Unmixing::new(k), &job, interrupted)?;
     let inner = folder.inner("fit")?;
-    run::write(&fit, scored.as_ref(), &names, &job, started, &inner)?;
+    run::write(&fit, scored.as_ref(), &names, &job, (&wanted, started), &inner)?;
     commit(&inner, "fit")?;
     let scene = &job.scene;
     found.push(fitted(&fit, scene)?);

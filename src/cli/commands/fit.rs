@@ -101,7 +101,8 @@ pub fn read_truth(
         Some(found) if found != endmembers => Err(Error::file(
             path,
             format!(
-                "holds {found} endmembers, and --endmembers asks for {endmembers}; they must be as many to be compared."
+                "holds {found} endmembers, and --endmembers asks for {endmembers}; they must be \
+                 as many to be compared."
             ),
         )),
         _ => Ok(truth),

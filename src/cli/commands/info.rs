@@ -179,7 +179,8 @@ fn text(info: &Info) -> String {
     line(
         "reflectance",
         format!(
-            "{low:.4} to {high:.4}; 1 %: {q01:.4}, quartiles {q25:.4}, {median:.4}, {q75:.4}, 99 %: {q99:.4}"
+            "{low:.4} to {high:.4}; 1 %: {q01:.4}, quartiles {q25:.4}, {median:.4}, {q75:.4}, 99 \
+             %: {q99:.4}"
         ),
     );
     line("scale", info.scaling.rule.clone());

@@ -51,7 +51,8 @@ impl Record {
         }
         if let Some(pair) = bands_used.windows(2).find(|pair| pair[0] >= pair[1]) {
             return Err(format!(
-                "lists the bands {} and {} in `bands_used` twice or in another order than the file's",
+                "lists the bands {} and {} in `bands_used` twice or in another order than the \
+                 file's",
                 pair[0], pair[1]
             ));
         }
@@ -247,7 +248,8 @@ fn of_file(args: &ScoreArgs) -> Result<Results> {
             return Err(Error::option(
                 format!("--endmembers {}", path.display()),
                 format!(
-                    "it gives {found} spectra, and the results hold {held} abundances a pixel; give as many of one as of the other"
+                    "it gives {found} spectra, and the results hold {held} abundances a pixel; \
+                     give as many of one as of the other"
                 ),
             ));
         }
@@ -261,7 +263,8 @@ fn of_file(args: &ScoreArgs) -> Result<Results> {
         return Err(Error::file(
             &args.truth,
             format!(
-                "its spectra have {other} bands, and those of the results {own}; give both at the same bands."
+                "its spectra have {other} bands, and those of the results {own}; give both at the \
+                 same bands."
             ),
         ));
     }
@@ -307,6 +310,7 @@ fn geometry(
             .map(|index| Band { index, wavelength: None, fwhm: None })
             .collect(),
         places: valid,
+        georeference: None,
         scaling: Scaling { gain: 1.0, offset: 0.0, rule: String::new() },
         notes: Vec::new(),
     })

@@ -43,8 +43,8 @@ fn put(buffer: &mut [f32], values: &[f32]) {
 impl Cpu {
     /// As [`super::Backend::run`].
     pub fn run(&mut self, steps: &[Params], interrupted: &(dyn Fn() -> bool + Sync)) -> Block {
-        // Within the pool, so that passes are not handed over to it one by one: each time the calling
-        // thread would sleep and be woken again.
+        // Within the pool, so that passes are not handed over to it one by one: each time the
+        // calling thread would sleep and be woken again.
         let done = rayon::scope(|_| {
             let mut done = 0;
             for params in steps {

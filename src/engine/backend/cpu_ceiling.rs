@@ -1,4 +1,5 @@
-//! What this processor reaches: a copy and fused multiply-adds, in its widest vectors, on all threads.
+//! What this processor reaches: a copy and fused multiply-adds, in its widest vectors, on all
+//! threads.
 
 use std::hint::black_box;
 
@@ -12,8 +13,8 @@ use crate::engine::ground::clock::Instant;
 const SECONDS: f64 = 0.02;
 /// Measurements of which the median counts.
 const REPEATS: usize = 7;
-/// Independent sums of a thread: enough to hide the latency of two units (4 cycles each), few enough
-/// for the 16 registers of AVX2.
+/// Independent sums of a thread: enough to hide the latency of two units (4 cycles each), few
+/// enough for the 16 registers of AVX2.
 const CHAINS: usize = 12;
 
 pub fn measure(sizes: &[usize]) -> Ceilings {
@@ -98,7 +99,8 @@ impl WithSimd for Fma {
     }
 }
 
-/// The median rate of `work(rounds)`, which gives what it did, at as many rounds as [`SECONDS`] takes.
+/// The median rate of `work(rounds)`, which gives what it did, at as many rounds as [`SECONDS`]
+/// takes.
 fn rate(mut work: impl FnMut(usize) -> f64) -> f64 {
     let mut timed = |rounds| {
         let begin = Instant::now();

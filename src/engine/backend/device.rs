@@ -112,7 +112,11 @@ pub async fn choose_async(choice: &Choice) -> Result<Device> {
         #[cfg(not(feature = "gpu"))]
         Choice::Auto => Ok(cpu("this program was built without GPU support")),
         #[cfg(not(feature = "gpu"))]
-        _ => Err(Error::Device("this program was built without GPU support; use the CPU, or build with the feature gpu".into())),
+        _ => Err(Error::Device(
+            "this program was built without GPU support; use the CPU, or build \
+            with the feature gpu"
+                .into(),
+        )),
     }
 }
 

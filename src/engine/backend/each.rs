@@ -6,8 +6,8 @@ use super::Device;
 use crate::engine::ground::error::Result;
 use crate::engine::wait::at_once;
 
-/// Does `one` for every item and gives the results in their order. On the CPU all go side by side, as a small
-/// fit does not fill the cores; a GPU takes one after the other, which is awaited.
+/// Does `one` for every item and gives the results in their order. On the CPU all go side by side,
+/// as a small fit does not fill the cores; a GPU takes one after the other, which is awaited.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! Whether a run fits the machine's memory, asked before it allocates: systems that promise more than
-//! they have end a program later, without a word.
+//! Whether a run fits the machine's memory, asked before it allocates: systems that promise more
+//! than they have end a program later, without a word.
 
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::layout::{Buf, Params};
@@ -27,7 +27,9 @@ fn check_against(params: &Params, available: Option<u64>) -> Result<()> {
     let needed = needed(params);
     match available {
         Some(available) if needed > available => Err(Error::Scene(format!(
-            "the fit needs {} MiB of memory beside the scene, and {} MiB are free; use a smaller batch size, fewer particles, or do without a noise covariance, the low-rank guide or variability",
+            "the fit needs {} MiB of memory beside the scene, and {} MiB are free; use a smaller \
+             batch size, fewer particles, or do without a noise covariance, the low-rank guide or \
+             variability",
             needed.div_ceil(1 << 20),
             available >> 20
         ))),

@@ -30,8 +30,9 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// Does `steps` in order; none but the last of a run may be left out. Asks `interrupted` now and
-    /// then and stops early when it says so. At most [`crate::engine::layout::TRACE_LEN`] steps a call.
+    /// Does `steps` in order; none but the last of a run may be left out. Asks `interrupted` now
+    /// and then and stops early when it says so. At most [`crate::engine::layout::TRACE_LEN`] steps
+    /// a call.
     ///
     /// # Errors
     ///
@@ -48,9 +49,9 @@ impl Backend {
         }
     }
 
-    /// Does `steps` with a clock around every pass: the seconds that each took of a step on average,
-    /// in order, passes without work left out. None where the device has no clock of its own. Slower
-    /// than [`Backend::run`], since passes wait for each other.
+    /// Does `steps` with a clock around every pass: the seconds that each took of a step on
+    /// average, in order, passes without work left out. None where the device has no clock of its
+    /// own. Slower than [`Backend::run`], since passes wait for each other.
     ///
     /// # Errors
     ///
@@ -76,8 +77,8 @@ impl Backend {
         }
     }
 
-    /// The optimiser's two moments of every parameter of the guide: (2, global_stride), and for pixels
-    /// (N, 2, local_stride).
+    /// The optimiser's two moments of every parameter of the guide: (2, global_stride), and for
+    /// pixels (N, 2, local_stride).
     ///
     /// # Errors
     ///
@@ -90,7 +91,8 @@ impl Backend {
         }
     }
 
-    /// The running sum over pixels of products of loadings, (rank, rank); empty where the guide has none.
+    /// The running sum over pixels of products of loadings, (rank, rank); empty where the guide has
+    /// none.
     ///
     /// # Errors
     ///
@@ -121,8 +123,9 @@ pub struct Ceilings {
     pub fma: f64,
 }
 
-/// Measures what a device reaches, with the whole of it. `sizes` are bytes that a copy touches, half
-/// of them read and half written: what fits a cache is copied faster. Takes about half a second each.
+/// Measures what a device reaches, with the whole of it. `sizes` are bytes that a copy touches,
+/// half of them read and half written: what fits a cache is copied faster. Takes about half a
+/// second each.
 pub async fn ceilings(device: &device::Device, sizes: &[usize]) -> Result<Ceilings> {
     match &device.place {
         device::Place::Cpu => Ok(cpu_ceiling::measure(sizes)),
@@ -150,8 +153,8 @@ pub fn check_memory(device: &device::Device, params: &Params) -> Result<()> {
     }
 }
 
-/// Partial sums a particle on the CPU: enough for all threads, and few beside the spectra. Each is written
-/// to memory and read again; a GPU needs many more to be busy.
+/// Partial sums a particle on the CPU: enough for all threads, and few beside the spectra. Each is
+/// written to memory and read again; a GPU needs many more to be busy.
 const CPU_CHUNKS: u32 = 128;
 /// Rows that each takes at least, there: to begin and to write one takes as long as seven rows.
 const CPU_CHUNK_ROWS: u32 = 64;

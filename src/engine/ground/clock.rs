@@ -1,5 +1,5 @@
-//! The time of day's one source for the whole library: a browser has a clock of its own, and the one of the
-//! standard library ends a program there.
+//! The one place from which the library has the time: a browser has a clock of its own, and the one
+//! of the standard library ends a program there.
 
 pub use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The one error type of the library. Every message is a sentence that names the file or the
-//! setting, the value found, and what is allowed. Settings have the names of [`super::setting`]; how a program
-//! calls them, as by flags, is its own affair.
+//! setting, the value found, and what is allowed. Settings have the names of [`super::setting`];
+//! how a program calls them, as by flags, is its own affair.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -21,7 +21,8 @@ pub enum Error {
     /// A setting has a value that cannot be used.
     #[error("{setting}{}: {reason}", value.as_ref().map(|v| format!(" {v}")).unwrap_or_default())]
     Setting {
-        /// Its name, one of [`super::setting::ALL`] where the engine, the starts or the search refuse it.
+        /// Its name, one of [`super::setting::ALL`] where the engine, the starts or the search
+        /// refuse it.
         setting: Cow<'static, str>,
         /// The value found, where there is one to tell.
         value: Option<String>,
@@ -76,8 +77,9 @@ impl Error {
     }
 
     /// A setting that cannot be used, whose value is no news or part of its name.
-    pub fn option(setting: impl Into<Cow<'static, str>>, reason: impl Into<String>) -> Self {
-        Error::Setting { setting: setting.into(), value: None, reason: reason.into() }
+    pub fn option(setting: impl Into<String>, reason: impl Into<String>) -> Self {
+        let setting = Cow::Owned(setting.into());
+        Error::Setting { setting, value: None, reason: reason.into() }
     }
 
     /// A failed read or write of `path`.

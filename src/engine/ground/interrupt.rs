@@ -1,4 +1,5 @@
-//! Hearing an interrupt while work goes on that cannot be asked to stop, as that of other libraries.
+//! Hearing an interrupt while work goes on that cannot be asked to stop, as that of other
+//! libraries.
 
 use crate::engine::ground::error::{Error, Result};
 
@@ -14,12 +15,12 @@ pub fn heed(interrupted: Interrupted) -> Result<()> {
     if interrupted() { Err(Error::Interrupted) } else { Ok(()) }
 }
 
-/// Does some work on the CPU, and gives up on it when interrupted. The work is told to stop, goes on by itself
-/// until it hears that, and its result is dropped: a decomposition of a large matrix may take half a minute, and
-/// nobody waits for it who has asked to stop.
+/// Does some work on the CPU, and gives up on it when interrupted. The work is told to stop, goes
+/// on by itself until it hears that, and its result is dropped: a decomposition of a large matrix
+/// may take half a minute, and nobody waits for it who has asked to stop.
 ///
-/// The calling thread waits meanwhile; so on a thread of a rayon pool, which others may need to get on, and in a
-/// browser, which has no other threads, the work is done right here.
+/// The calling thread waits meanwhile; so on a thread of a rayon pool, which others may need to get
+/// on, and in a browser, which has no other threads, the work is done right here.
 ///
 /// # Errors
 ///

@@ -1,5 +1,6 @@
 //! Rows side by side: what a CPU pass does to sixteen rows at once, one in each lane of a vector.
-//! Inside code compiled for wide vectors (`pulp`) a loop over [`LANES`] becomes single instructions.
+//! Inside code compiled for wide vectors (`pulp`) a loop over [`LANES`] becomes single
+//! instructions.
 
 use crate::engine::ground::math::Real;
 pub use crate::engine::ground::rng::LANES;
@@ -15,7 +16,8 @@ pub fn load<T: Real>(from: &[T], column: usize) -> Lanes<T> {
     lanes
 }
 
-/// Writes a column of rows that lie side by side, of which so many are in use; the others are zero.
+/// Writes a column of rows that lie side by side, of which the first `count` are in use; the others
+/// become zero.
 #[inline(always)]
 pub fn store<T: Real>(to: &mut [T], column: usize, lanes: &Lanes<T>, rows: usize) {
     let to = &mut to[column * LANES..][..LANES];
@@ -27,8 +29,8 @@ pub fn store<T: Real>(to: &mut [T], column: usize, lanes: &Lanes<T>, rows: usize
     }
 }
 
-/// Rows of `columns` (n, columns) side by side, (groups, columns, LANES). What is missing of the last group
-/// stays as it is.
+/// Lays rows (n, columns) side by side, (groups, columns, LANES). Lanes of the last group that no
+/// row fills stay as they are.
 pub fn side_by_side<T: Copy>(rows: &[T], columns: usize, to: &mut [T]) {
     let groups = to.chunks_exact_mut((columns * LANES).max(1));
     for (rows, to) in rows.chunks((columns * LANES).max(1)).zip(groups) {
@@ -40,7 +42,8 @@ pub fn side_by_side<T: Copy>(rows: &[T], columns: usize, to: &mut [T]) {
     }
 }
 
-/// The first `count` of rows that lie side by side, one after the other: undoes [`side_by_side`].
+/// The first `count` of rows that lie side by side, one after the other, (count, columns): undoes
+/// [`side_by_side`].
 pub fn row_by_row<T: Copy>(from: &[T], columns: usize, count: usize) -> Vec<T> {
     (0..count * columns)
         .map(|at| {
@@ -50,9 +53,9 @@ pub fn row_by_row<T: Copy>(from: &[T], columns: usize, count: usize) -> Vec<T> {
         .collect()
 }
 
-/// Asks for a value before its turn: groups of a minibatch are at random places, which no hardware foresees.
-/// Into the second cache: requests for the first hold up what follows while they wait (measured:
-/// docs/performance.md).
+/// Asks the memory for a value before its turn: groups of a minibatch are at random places, which
+/// no hardware foresees. The value goes into the second cache: requests for the first hold up what
+/// follows while they wait (measured: docs/evidence.md).
 #[inline(always)]
 pub fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]
@@ -65,7 +68,7 @@ pub fn prefetch<T>(value: &T) {
     let _ = value;
 }
 
-/// Asks for all lines of a slice before their turn.
+/// Asks the memory for all cache lines of a slice before their turn.
 #[inline(always)]
 pub fn prefetch_all<T>(values: &[T]) {
     values.iter().step_by((64 / size_of::<T>()).max(1)).for_each(prefetch);

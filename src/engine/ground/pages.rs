@@ -1,6 +1,6 @@
-//! Memory in whole pages, as the system gives it: vectors of the widest kind never lie across two cache
-//! lines, and large arrays take huge pages where the system has them (Linux, 2 MiB on x86-64), so that
-//! pixels at random places do not each wait for the address of their page.
+//! Memory in whole pages, as the system gives it: vectors of the widest kind never lie across two
+//! cache lines, and large arrays take huge pages where the system has them (Linux, 2 MiB on
+//! x86-64), so that pixels at random places do not each wait for the address of their page.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -16,7 +16,7 @@ pub struct Pages<T> {
 
 enum Memory<T> {
     Map(MmapMut),
-    /// Where the system maps nothing; also for no values, which have no pages.
+    /// On systems that map no memory; also for no values, which have no pages.
     Heap(Vec<T>),
 }
 
@@ -25,13 +25,13 @@ enum Memory<T> {
 const HUGE: usize = 2 << 20;
 
 impl<T: Pod> Pages<T> {
-    /// So many zeros.
+    /// `len` zeros.
     pub fn zeros(len: usize) -> Self {
         Pages::try_zeros(len)
             .unwrap_or_else(|| Pages { memory: Memory::Heap(vec![T::zeroed(); len]), len })
     }
 
-    /// The same, or none where the system has no such memory.
+    /// `len` zeros; none where the system has not that much memory.
     pub fn try_zeros(len: usize) -> Option<Self> {
         let bytes = len.checked_mul(size_of::<T>())?;
         if bytes == 0 {
@@ -46,7 +46,7 @@ impl<T: Pod> Pages<T> {
         Some(Pages { memory: Memory::Map(map), len })
     }
 
-    /// Keeps so many values at most, the first ones.
+    /// Keeps the first `len` values at most.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }

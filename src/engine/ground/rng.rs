@@ -50,7 +50,8 @@ pub fn key(seed: u64) -> [u32; 2] {
 }
 
 /// Four standard normals: numbers `4 * block ..` of the sequence that belongs to `index`. Particles
-/// come in mirrored pairs (Hammersley and Morton 1956): what is odd in the noise cancels in their mean.
+/// come in mirrored pairs (Hammersley and Morton 1956): what is odd in the noise cancels in their
+/// mean.
 pub fn normals(
     key: [u32; 2],
     stream: Stream,
@@ -83,7 +84,7 @@ pub fn normal_at(
 pub fn normal(word: u32) -> f32 {
     let x = (((word >> 9) << 1) | 1) as i32 as f32 * (1.0 / 8_388_608.0) - 1.0;
     let w = -((1.0 - x) * (1.0 + x)).quick_ln();
-    // Both polynomials, then one: no branch, so that sixteen are as dear as one.
+    // Both polynomials are computed and one is taken: without a branch sixteen cost as much as one.
     let (t_centre, t_tail) = (w - 2.5, w.sqrt() - 3.0);
     let (mut centre, mut tail) = (CENTRE[0], TAIL[0]);
     for i in 1..CENTRE.len() {
@@ -120,12 +121,12 @@ const TAIL: [f32; 9] = [
     2.83297682,
 ];
 
-/// So many counters at a time: the widest vectors of a CPU. Inside code compiled for wide vectors
-/// the loops over lanes become single instructions.
+/// Counters that are taken at a time: as many as the widest vectors of a CPU have lanes. Inside
+/// code compiled for wide vectors the loops over lanes become single instructions.
 pub const LANES: usize = 16;
 
-/// Words stay in 64-bit lanes, where the products are: narrowing and widening takes longer than multiplying. Their
-/// upper halves hold what is left of products, and are not read.
+/// Words stay in 64-bit lanes, where the products are: narrowing and widening takes longer than
+/// multiplying. Their upper halves hold what is left of products, and are not read.
 #[inline(always)]
 fn philox_lanes(counter: [[u32; LANES]; 4], key: [u32; 2]) -> [[u32; LANES]; 4] {
     const WORD: u64 = u32::MAX as u64;
@@ -160,8 +161,8 @@ fn philox_lanes(counter: [[u32; LANES]; 4], key: [u32; 2]) -> [[u32; LANES]; 4] 
     words
 }
 
-/// [`normals`] of several (index, block) pairs: four rows of one number for each, of which the first
-/// `count` are made.
+/// [`normals`] of several (index, block) pairs: four rows of one number for each, of which the
+/// first `count` are made.
 #[inline(always)]
 pub fn normals_lanes(
     key: [u32; 2],
@@ -185,18 +186,18 @@ pub fn normals_lanes(
     normals
 }
 
-/// Places that [`shuffled_lanes`] takes at most.
+/// The most places that [`shuffled_lanes`] takes at a time.
 pub const SHUFFLED: usize = 256;
 
-/// [`shuffled`] of at most [`SHUFFLED`] places, each replaced by what is there. All walk one step, then those
-/// that are still outside one more, and so on: no lane waits for another, and what cannot be foreseen is
-/// no branch.
+/// Replaces each of at most [`SHUFFLED`] places by what [`shuffled`] finds there. All walks take
+/// one step, then those that are still outside take one more, and so on: no lane waits for another,
+/// and no branch depends on what cannot be foreseen.
 #[inline(always)]
 pub fn shuffled_lanes(key: [u32; 2], epoch: u32, count: u32, bits: u32, places: &mut [u32]) {
     let low_bits = bits / 2;
     let (low_mask, high_mask) = ((1u32 << low_bits) - 1, (1u32 << (bits - low_bits)) - 1);
     let (epochs, stream) = ([epoch; LANES], [Stream::Shuffle as u32; LANES]);
-    // Of the walks that go on: their place in `places`, and where they are.
+    // The walks that go on: their place in `places`, and where they are.
     let (mut place, mut at) = ([0u32; SHUFFLED], [0u32; SHUFFLED]);
     let mut left = places.len().min(SHUFFLED);
     at[..left].copy_from_slice(&places[..left]);
@@ -234,9 +235,9 @@ pub fn shuffled_lanes(key: [u32; 2], epoch: u32, count: u32, bits: u32, places: 
     }
 }
 
-/// What is at a place of a fresh pseudo-random order of `0 .. count`, without a table: an alternating Feistel
-/// network on `bits` bits (Philox as round function), walked until it lands inside
-/// (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002). `bits` is
+/// The number that is at a place of a fresh pseudo-random order of `0 .. count`, without a table:
+/// an alternating Feistel network on `bits` bits (Philox as round function), walked until it lands
+/// inside (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002). `bits` is
 /// [`shuffle_bits`], so fewer than two walks are expected.
 pub fn shuffled(key: [u32; 2], epoch: u32, count: u32, bits: u32, place: u32) -> u32 {
     walk(place, count, bits, |[low, high]| {
@@ -249,7 +250,7 @@ pub fn shuffled(key: [u32; 2], epoch: u32, count: u32, bits: u32, place: u32) ->
     })
 }
 
-/// The place of what [`shuffled`] finds there.
+/// The inverse of [`shuffled`]: the place at which a number is.
 pub fn place_of(key: [u32; 2], epoch: u32, count: u32, bits: u32, found: u32) -> u32 {
     walk(found, count, bits, |[low, high]| {
         for round in (0..rounds(bits)).rev() {
@@ -261,8 +262,9 @@ pub fn place_of(key: [u32; 2], epoch: u32, count: u32, bits: u32, found: u32) ->
     })
 }
 
-/// Rounds of both halves. Two of small domains are far from uniform: of five places, over 4,000 epochs, chi^2 was
-/// 53 of its standard deviations too large, with four 1.2; from 8 bits on two are as good.
+/// Rounds of the network on both halves. With two, orders of few places are far from uniform: of
+/// five places, over 4,000 epochs, chi^2 was 53 of its standard deviations too large, with four
+/// rounds 1.2. From 8 bits on two rounds are as good as four.
 fn rounds(bits: u32) -> u32 {
     if bits < 8 { 4 } else { 2 }
 }
@@ -291,8 +293,8 @@ pub fn shuffle_bits(count: u32) -> u32 {
     (32 - count.saturating_sub(1).leading_zeros()).max(2)
 }
 
-/// A bound for shaders, which must not loop for ever. Each walk lands inside with a chance of at
-/// least one half, but for a count of one (one quarter): 512 misses do not happen.
+/// The most steps of a walk: shaders must not loop for ever. Each walk lands inside with a chance
+/// of at least one half, but for a count of one (one quarter): 512 misses do not happen.
 pub const MAX_WALK: u32 = 512;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The names of settings, as errors say them: one list, so that a program which calls a setting by another name,
-//! as by a flag, can translate every one of them.
+//! The names of settings, as errors say them: one list, so that a program which calls a setting by
+//! another name, as by a flag, can translate every one of them.
 
 /// Number of endmembers, K.
 pub const ENDMEMBERS: &str = "endmembers";
@@ -57,7 +57,7 @@ pub const CONVENTION: &str = "convention";
 /// How spectra are found.
 pub const SPECTRA: &str = "spectra";
 
-/// All of them.
+/// The names of all settings.
 pub const ALL: [&str; 27] = [
     CONVENTION,
     SPECTRA,

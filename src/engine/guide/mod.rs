@@ -1,4 +1,5 @@
-//! The variational families (equations 8 and 26): where they start, and what is constant in their ELBO.
+//! The variational families (equations 8 and 26): where they start, and what is constant in their
+//! ELBO.
 
 pub mod transform;
 
@@ -13,11 +14,11 @@ use crate::engine::layout::{CONCENTRATION, COVARIANCE, Params, VARIABILITY};
 use crate::engine::model::{Held, Model};
 use crate::engine::pixels::Cube;
 
-/// A variational posterior of one scene and its pixels, and the model that it is of. N pixels, in the order of
-/// the [`crate::engine::pixels::Pixels`] that it was made for.
+/// A variational posterior of one scene and its pixels, and the model that it is of. N pixels, in
+/// the order of the [`crate::engine::pixels::Pixels`] that it was made for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Guide {
-    /// What it approximates the posterior of.
+    /// The model whose posterior it approximates.
     pub model: Model,
     /// Sizes, and hyperparameters as passes take them.
     pub params: Params,
@@ -38,11 +39,12 @@ pub struct Guide {
 /// The moments of Adam (Kingma and Ba, ICLR 2015): running means of gradients and of their squares.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Momentum {
-    /// Gradients that they are of; the moments of scene latents are corrected for their beginning at zero.
+    /// Gradients that the means are of: the moments of scene latents are corrected for their
+    /// beginning at zero.
     pub steps: u32,
-    /// Of scene latents, (2, global_stride).
+    /// First and second moment of the scene latents' guide, (2, global_stride).
     pub globals: Vec<f32>,
-    /// Of pixel latents, (N, 2, local_stride).
+    /// First and second moment of the pixel latents' guide, (N, 2, local_stride).
     pub locals: Vec<f32>,
 }
 
@@ -164,13 +166,14 @@ impl Guide {
         match all.into_iter().find(|(_, (has, needs))| has != needs) {
             None => Ok(()),
             Some((name, (has, needs))) => Err(Error::Fit(format!(
-                "the guide's {name} has {has} values, and {} pixels with {} bands and {} endmembers need {needs}",
+                "the guide's {name} has {has} values, and {} pixels with {} bands and {} \
+                 endmembers need {needs}",
                 sizes.pixels, sizes.bands, sizes.endmembers
             ))),
         }
     }
 
-    /// One of these sizes without any values.
+    /// A guide of these sizes whose arrays hold no values.
     pub(crate) fn empty(model: Model, params: Params) -> Self {
         let (globals, locals) = (Vec::new(), Vec::new());
         let (prior_centre, rank_sum) = (Vec::new(), Vec::new());
@@ -191,7 +194,8 @@ impl Guide {
         self.params.k()
     }
 
-    /// Loc and standard deviation of scene latent j: `m` and `e^lambda sqrt(1 + |v|^2)` (equation 26).
+    /// Loc and standard deviation of scene latent j: `m` and `e^lambda sqrt(1 + |v|^2)` (equation
+    /// 26).
     pub fn marginal(&self, j: usize) -> (f64, f64) {
         let (g, rank) = (self.params.globals as usize, self.params.rank as usize);
         let loadings = &self.globals[2 * g + j * rank..][..rank];
@@ -306,7 +310,7 @@ pub fn elbo_constant(params: &Params, model: &Model, prior_centre: &[f32]) -> f6
 
     let concentration = model.concentration_sd.map_or(0.0, |sd| -0.5 * two_pi.ln() - sd.ln());
 
-    // Of L bands, L - h have a band h before them.
+    // L - h of the L bands have a band h before them.
     let pairs = if params.has(COVARIANCE) { 0.5 * l * (l - 1.0) } else { 0.0 };
     let lags: f64 = (1..if pairs > 0.0 { params.bands } else { 0 })
         .map(|lag| (l - f64::from(lag)) * f64::from(lag).ln())

@@ -3,9 +3,9 @@
 use crate::engine::ground::math::Real;
 use crate::engine::layout::Params;
 
-/// Pixels up to which loadings move at the full rate. What a pixel has in common with the scene is of
-/// the order of `1 / sqrt(N)` in units of its scale, and so must be the noise of its steps: a pixel of
-/// a large scene sees too few of them to average it out.
+/// Pixels up to which loadings move at the full rate. What a pixel has in common with the scene is
+/// of the order of `1 / sqrt(N)` in units of its scale, and so must be the noise of its steps: a
+/// pixel of a large scene sees too few of them to average it out.
 const LOADING_PIXELS: f64 = 6.25;
 
 /// Latent j of a pixel in units of its scale: `eps_j + sum_i T_ji eps_i`, equation 8. T in these

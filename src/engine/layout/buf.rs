@@ -7,23 +7,26 @@ pub enum Buf {
     Cube,
     /// Guide of the scene latents, (global_stride): G locs, G log scales, loadings (G, rank).
     Globals,
-    /// Adam's moments of those, (2, global_stride).
+    /// Adam's moments of the scene latents' guide: first, second, (2, global_stride).
     GlobalMoments,
     /// Centre of the endmembers' prior, (K, stride).
     PriorCentre,
-    /// What stands behind the scene draw, (S, G): standard normals, with the loadings' share (26).
+    /// The standard normals of the scene draws, with the loadings' share of equation 26, (S, G).
     GlobalEps,
-    /// What the scene draw means, (S, theta_stride).
+    /// The scene draws as the model takes them: endmembers, variances and so on, (S, theta_stride).
     Theta,
     /// Guide of the pixel latents, (groups of the scene, local_stride, ROW_GROUP).
     Locals,
-    /// Adam's moments of those, (groups of the scene, 2, local_stride, ROW_GROUP).
+    /// Adam's moments of the pixel latents' guide: first, second, (groups of the scene, 2,
+    /// local_stride, ROW_GROUP).
     LocalMoments,
     /// The pixel at each place of the minibatch, (B), u32.
     PixelOf,
-    /// The same for the pixel draws, (groups, S, P, [`ROW_GROUP`](super::ROW_GROUP)).
+    /// The standard normals of the pixel draws, with the loadings' share of equation 26, (groups,
+    /// S, P, [`ROW_GROUP`](super::ROW_GROUP)).
     LocalEps,
-    /// What the pixel draws mean, (groups, S, draw_stride, ROW_GROUP).
+    /// The pixel draws as the model takes them: abundances, brightness and so on, (groups, S,
+    /// draw_stride, ROW_GROUP).
     Draws,
     /// Mixed spectra, (R, stride).
     Mu,
@@ -39,29 +42,31 @@ pub enum Buf {
     LogDensity,
     /// Sums over bands, (groups, S, row_grad_stride, ROW_GROUP).
     RowGrads,
-    /// Gradient of the guide of the minibatch's pixels, (groups, local_stride, ROW_GROUP), then of the log
-    /// density by each latent in units of its scale, (groups, S, P, ROW_GROUP).
+    /// Gradient of the guide of the minibatch's pixels, (groups, local_stride, ROW_GROUP), then of
+    /// the log density by each latent in units of its scale, (groups, S, P, ROW_GROUP).
     LocalGrads,
-    /// Partial sums over pixels of what each band gives the scene latents, (chunks, S, columns, stride).
-    Partials,
-    /// With covariance: sums over pixels of what each pair of bands gives their regression, (S, stride,
+    /// Partial sums over pixels of each band's gradient by the scene latents, (chunks, S, columns,
     /// stride).
+    Partials,
+    /// With covariance: sums over pixels of the gradient by the regression of each band on each
+    /// other, (S, stride, stride).
     RegressionSums,
     /// Partial sums over pixels of log abundances (K) and the local ELBO, (S, chunks, K + 1).
     RowSums,
-    /// Both summed over chunks, (S, totals_stride).
+    /// [`Buf::Partials`] and [`Buf::RowSums`] summed over chunks, (S, totals_stride).
     Totals,
     /// Gradient of the guide of the scene latents, (global_stride).
     GlobalGrads,
-    /// What each scene latent gives the ELBO, (G), then with the low-rank guide the gradient of the log
-    /// joint by each in units of its scale, (G, S).
+    /// The share of each scene latent in the ELBO, (G); with the low-rank guide then the gradient
+    /// of the log joint density by each latent in units of its scale, (G, S).
     GlobalTerms,
     /// Low-rank guide: standard normals that all latents share, (S, rank).
     RankEps,
     /// Low-rank guide: partial sums of loadings' products, lower triangles, (scene_chunks + chunks,
     /// rank, rank): scene latents, then the minibatch's.
     RankPartials,
-    /// Low-rank guide: sum over all pixels of their loadings' products, a lower triangle, (rank, rank).
+    /// Low-rank guide: sum over all pixels of their loadings' products, a lower triangle, (rank,
+    /// rank).
     RankSum,
     /// Low-rank guide: inverse of M (rank, rank), then half its log determinant (equation 28).
     RankInverse,

@@ -10,10 +10,11 @@ pub const FULL_RANK: u32 = 4;
 pub const CONCENTRATION: u32 = 8;
 /// Flag: bands share their noise.
 pub const COVARIANCE: u32 = 16;
-/// Flag: what lies between the passes over bands goes through memory, see `passes::step`.
+/// Flag: the passes over bands run one by one and hand on through memory, instead of `spectra`; see
+/// `passes::step`.
 pub const SEPARATE: u32 = 32;
 
 /// Flag: the guide of the endmembers stays as it is.
 pub const HELD: u32 = 64;
-/// Flag: the guide of their variability, too.
+/// Flag: the guide of the endmembers' variability stays as it is.
 pub const HELD_VARIABILITY: u32 = 128;

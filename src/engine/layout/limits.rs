@@ -34,8 +34,8 @@ pub(super) const MIN_CHUNK_ROWS: u32 = 16;
 /// Words of the largest uniform that every WebGPU device takes, 64 KiB.
 pub const MOST_CONSTANTS: usize = 1 << 14;
 
-/// Rows that lie side by side where a buffer has columns: a column of sixteen places of the minibatch is a
-/// cache line, a vector of a CPU, and one read of neighbouring invocations.
+/// Rows that lie side by side where a buffer has columns: a column of sixteen places of the
+/// minibatch is a cache line, a vector of a CPU, and one read of neighbouring invocations.
 pub const ROW_GROUP: usize = rng::LANES;
 
 /// Steps whose ELBO the trace buffer holds: the longest block between two reads.

@@ -1,12 +1,12 @@
-//! Which pixels a step draws: whole groups of [`ROW_GROUP`] pixels that follow each other in the cube, so
-//! that all a step reads of a pixel lies beside its neighbours', in an order that differs from epoch to
-//! epoch. Each group is drawn with the same chance. Pixels of a group should not be neighbours on the
-//! ground: see [`crate::scene::Scene::scatter`].
+//! Which pixels a step draws: whole groups of [`ROW_GROUP`] pixels that follow each other in the
+//! cube, so that all a step reads of a pixel lies beside its neighbours', in an order that differs
+//! from epoch to epoch. Each group is drawn with the same chance. Pixels of a group should not be
+//! neighbours on the ground: see [`crate::engine::pixels::Pixels`].
 //!
-//! The scene's last group may hold fewer pixels. Steps that draw it count N / B with the fewer B (a ratio
-//! estimator: Cochran 1977, "Sampling Techniques", chapter 6), so that its pixels weigh up to 15 / B more than others in
-//! what the scene learns, 3 % with 512. Weights of N / B at all steps would have no such bias, and
-//! ELBOs that jump by as much.
+//! The scene's last group may hold fewer pixels. Steps that draw it count N / B with the fewer B (a
+//! ratio estimator: Cochran 1977, "Sampling Techniques", chapter 6), so that its pixels weigh up to
+//! 15 / B more than others in what the scene learns, 3 % with 512. Weights of N / B at all steps
+//! would have no such bias, and ELBOs that jump by as much.
 
 use super::{Params, ROW_GROUP};
 use crate::engine::ground::rng;
@@ -22,14 +22,15 @@ impl Params {
         self.groups() == self.scene_groups()
     }
 
-    /// Minibatches of an epoch, at least 1. What does not fill a last one waits for the next epoch, in another
-    /// order.
+    /// Minibatches of an epoch, at least 1. What does not fill a last one waits for the next epoch,
+    /// in another order.
     pub fn batches(&self) -> u32 {
         (self.scene_groups() / self.groups()) as u32
     }
 
-    /// The pixels of a step, counted from 0. The group that is not full takes the minibatch's last places,
-    /// where it is drawn, so that the others have none left free.
+    /// The parameters of a step, counted from 0, that say which pixels it draws. The scene's last
+    /// group, which may not be full, takes the minibatch's last places where it is drawn, so that
+    /// all places before it are in use.
     pub fn at(self, step: u32) -> Self {
         let (groups, all) = (self.groups() as u32, self.scene_groups() as u32);
         let (epoch, first_group) = (step / self.batches(), step % self.batches() * groups);
@@ -46,7 +47,7 @@ impl Params {
     }
 }
 
-/// Pixels of a minibatch of about so many: whole groups, and no more than there are.
+/// Pixels of a minibatch when about `batch` are wanted: whole groups, and no more than there are.
 pub(super) fn rounded(batch: usize, pixels: usize) -> usize {
     batch.max(1).checked_next_multiple_of(ROW_GROUP).unwrap_or(pixels).min(pixels)
 }
@@ -128,7 +129,8 @@ mod tests {
         for step in 0..steps {
             drawn(p, step, &mut b).iter().for_each(|&pixel| count[pixel as usize] += 1.0);
         }
-        // 2 of 5 groups a step, 4 of 5 an epoch: five standard errors of a binomial of 2,000 epochs.
+        // 2 of 5 groups a step, 4 of 5 an epoch: five standard errors of a binomial of 2,000
+        // epochs.
         let (expected, sd) = (0.8 * 2000.0, (2000.0f64 * 0.8 * 0.2).sqrt());
         assert!(count.iter().all(|n: &f64| (n - expected).abs() < 5.0 * sd), "{count:?}");
     }

@@ -30,9 +30,10 @@ pub struct Params {
     pub bands: u32,
     /// Bands in groups of four, padded to whole [`BAND_GROUP`]s.
     pub quads: u32,
-    /// K.
+    /// K, endmembers.
     pub endmembers: u32,
-    /// B, pixels in a minibatch; in a step that draws the scene's last group, fewer (see [`Params::at`]).
+    /// B, pixels in a minibatch; in a step that draws the scene's last group, fewer (see
+    /// [`Params::at`]).
     pub batch: u32,
     /// S, draws a step.
     pub particles: u32,
@@ -48,8 +49,8 @@ pub struct Params {
     pub rank: u32,
     /// Noise latents: 1, or 4 * quads.
     pub noises: u32,
-    /// [`BRIGHTNESS`], [`VARIABILITY`], [`FULL_RANK`], [`CONCENTRATION`], [`COVARIANCE`], [`SEPARATE`],
-    /// [`HELD`], [`HELD_VARIABILITY`].
+    /// [`BRIGHTNESS`], [`VARIABILITY`], [`FULL_RANK`], [`CONCENTRATION`], [`COVARIANCE`],
+    /// [`SEPARATE`], [`HELD`], [`HELD_VARIABILITY`].
     pub flags: u32,
     /// Rows that one partial sum takes.
     pub chunk_rows: u32,
@@ -67,34 +68,34 @@ pub struct Params {
     pub epoch: u32,
     /// First of the minibatch's groups in the epoch's order.
     pub first_group: u32,
-    /// Of the minibatch's groups that which changes places with the last one: the scene's last group, if it
-    /// is drawn.
+    /// The place, among the minibatch's groups, of the one that changes places with the last: the
+    /// scene's last group, if it is drawn.
     pub odd_group: u32,
     /// Where the step's ELBO goes in the trace buffer.
     pub trace_slot: u32,
-    /// N / B.
+    /// N / B, by which sums over the minibatch count for the scene.
     pub scale: f32,
     /// Weight of the likelihood.
     pub weight: f32,
-    /// alpha, or the median of its prior.
+    /// alpha, total concentration of the abundances' Dirichlet, or the median of its prior.
     pub concentration: f32,
     /// 1 / sd^2 of the prior of log alpha.
     pub concentration_precision: f32,
-    /// alpha0.
+    /// alpha0, concentration of the prior of the mean abundance.
     pub mean_concentration: f32,
     /// 1 / sd^2 of the endmembers' prior.
     pub endmember_precision: f32,
-    /// 1 / tau^2.
+    /// 1 / tau^2, with tau the prior sd of log brightness.
     pub brightness_precision: f32,
     /// Least noise variance.
     pub noise_floor: f32,
-    /// The noise prior's terms, see `model::ScalePrior`.
+    /// Noise prior: how often log s counts, 1 for a HalfNormal on s, 0 for a Normal on log s.
     pub noise_jacobian: f32,
-    /// As above.
+    /// Noise prior: 1 / scale^2 of the HalfNormal, 0 without one.
     pub noise_quadratic: f32,
-    /// As above.
+    /// Noise prior: mean of the Normal on log s, 0 without one.
     pub noise_centre: f32,
-    /// As above.
+    /// Noise prior: 1 / sd^2 of the Normal on log s, 0 without one.
     pub noise_precision: f32,
     /// 1 / sd^2 of the prior of the regression on the band before.
     pub regression_precision: f32,
@@ -132,7 +133,8 @@ impl Params {
     ) -> Result<Self> {
         if pixels == 0 || bands == 0 || model.endmembers == 0 {
             return Err(Error::Scene(format!(
-                "{pixels} pixels, {bands} bands and {} endmembers leave nothing to fit; at least 1 of each is needed",
+                "{pixels} pixels, {bands} bands and {} endmembers leave nothing to fit; at least 1 \
+                 of each is needed",
                 model.endmembers
             )));
         }
@@ -219,7 +221,7 @@ impl Params {
         Ok(params)
     }
 
-    /// The same with at most so many partial sums a particle.
+    /// These sizes with at most `most` partial sums a particle.
     pub fn in_chunks(self, most: u32) -> Self {
         let chunk_rows = self.batch.div_ceil(most).next_multiple_of(MIN_CHUNK_ROWS);
         Params { chunk_rows, chunks: self.batch.div_ceil(chunk_rows), ..self }
@@ -245,19 +247,20 @@ impl Params {
         (self.batch as usize).div_ceil(ROW_GROUP)
     }
 
-    /// First element of a particle's row in a buffer with so many columns, (groups, S, columns,
-    /// [`ROW_GROUP`]); the next column is [`ROW_GROUP`] further.
+    /// First element of a particle's row in a buffer (groups, S, columns, [`ROW_GROUP`]); its next
+    /// column is [`ROW_GROUP`] further.
     pub fn row_at(&self, particle: usize, place: usize, columns: usize) -> usize {
         self.place_at(place, self.particles as usize * columns) + particle * columns * ROW_GROUP
     }
 
-    /// The same in a buffer without particles, (groups, columns, [`ROW_GROUP`]): of a place in the minibatch, or
-    /// of a pixel in the scene.
+    /// First element of a row in a buffer (groups, columns, [`ROW_GROUP`]), whose rows are places
+    /// of the minibatch or pixels of the scene.
     pub fn place_at(&self, place: usize, columns: usize) -> usize {
         place / ROW_GROUP * columns * ROW_GROUP + place % ROW_GROUP
     }
 
-    /// Elements of the group of a pixel in such a buffer of the scene; the pixel is the group's first.
+    /// Where a group of pixels lies in a buffer of the scene, (groups, columns, [`ROW_GROUP`]).
+    /// `pixel` is the group's first.
     pub fn group_of(&self, pixel: u32, columns: usize) -> Range<usize> {
         let first = self.place_at(pixel as usize, columns);
         first..first + columns * ROW_GROUP
@@ -310,8 +313,8 @@ impl Params {
         self.local_stride as usize - self.latents as usize * self.rank as usize
     }
 
-    /// Scene latents whose loadings one partial sum takes: at most 256 sums, so that one workgroup can
-    /// add them.
+    /// Scene latents whose loadings one partial sum takes: at most 256 sums, so that one workgroup
+    /// can add them.
     pub fn scene_chunk(&self) -> usize {
         (self.globals as usize).div_ceil(MOST_SCENE_CHUNKS).max(MIN_SCENE_CHUNK)
     }
@@ -321,10 +324,10 @@ impl Params {
         (self.globals as usize).div_ceil(self.scene_chunk())
     }
 
-    /// What one particle's scene draw means, in floats: endmembers (K rows of bands), noise variance
-    /// (a row), variability variance (K rows; when it is off, the first has the noise precision, one over
-    /// its variance), Dirichlet parameters a (K), alpha;
-    /// with covariance the regressions between bands (a row for each band, zero from the diagonal on).
+    /// Floats of one particle's scene draw ([`Buf::Theta`]): endmembers (K rows of bands), noise
+    /// variance (a row), variability variance (K rows; when it is off, the first has the noise
+    /// precision, one over its variance), Dirichlet parameters a (K), alpha; with covariance the
+    /// regressions between bands (a row for each band, zero from the diagonal on).
     pub fn theta_stride(&self) -> usize {
         self.theta_regression_at()
             + if self.has(COVARIANCE) { self.stride() * self.stride() } else { 0 }
@@ -340,14 +343,13 @@ impl Params {
         (2 * self.k() + 1) * self.stride()
     }
 
-    /// What one row's draw means, in floats: abundances (K), their logarithms (K), brightness, its
-    /// logarithm; and the sum of the guide's log scales, the entropy without its constant.
+    /// Floats of one row's draw ([`Buf::Draws`]): abundances (K), their logarithms (K), brightness,
+    /// its logarithm; and the sum of the guide's log scales, the entropy without its constant.
     pub fn draw_stride(&self) -> usize {
         2 * self.k() + 3
     }
 
-    /// Sums over bands that each row needs: for each endmember `sum A c`, for each `sum B v^2`, and
-    /// the log density.
+    /// Sums over bands that each row needs: `sum A c` (K), `sum B v^2` (K), and the log density.
     pub fn row_grad_stride(&self) -> usize {
         2 * self.k() + 1
     }
@@ -358,7 +360,8 @@ impl Params {
         self.k() + 1 + if self.has(VARIABILITY) { self.k() } else { 0 }
     }
 
-    /// Sums over all pixels of the minibatch: the columns, log abundances (K) and the local ELBO.
+    /// Sums over all pixels of the minibatch: the columns of bands, log abundances (K) and the
+    /// pixels' part of the ELBO.
     pub fn totals_stride(&self) -> usize {
         self.columns() * self.stride() + self.k() + 1
     }

@@ -2,8 +2,8 @@
 
 use super::Params;
 
-/// True for scene latents that only fill up: bands of a last group of four, and regressions that are
-/// not below the diagonal.
+/// Whether a scene latent only fills up a row: one of a band that pads the last group, or a
+/// regression that is not below the diagonal.
 pub fn padded(p: &Params, j: usize) -> bool {
     let bands = p.bands as usize;
     if j < p.noise_at() {

@@ -25,8 +25,8 @@ pub static PASS: Pass = Pass {
     },
 };
 
-/// Takes the differences on the CPU. Where the step changed nothing both sums are the same to the
-/// bit, so that no status need be asked.
+/// Takes the differences on the CPU. Where the step changed nothing, the sums before and after are
+/// equal to the bit, so that the step's status need not be asked.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let rank = p.rank as usize;
     if rank == 0 {

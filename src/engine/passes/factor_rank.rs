@@ -1,13 +1,14 @@
-//! The inverse and half the log determinant of `M = I + sum V'V` over all latents: equation 28. Gauss
-//! and Jordan's elimination in place: M has no eigenvalue below 1, so every pivot is at least 1 and
-//! none is sought; their logarithms add up to the log determinant.
+//! The inverse and half the log determinant of `M = I + sum V'V` over all latents: equation 28.
+//! Gauss and Jordan's elimination in place: M has no eigenvalue below 1, so every pivot is at least
+//! 1 and none is sought; their logarithms add up to the log determinant.
 
 use super::pass::{Access, Grid, Pass, shader};
 use crate::engine::ground::math::Real;
 use crate::engine::layout::{Buf, Params};
 use crate::engine::passes::buffers::Buffers;
 
-/// One workgroup, a lane a column: [`crate::engine::model::MOST_RANK`] columns and 16 KiB are what it has.
+/// One workgroup, a lane a column: it has room for [`crate::engine::model::MOST_RANK`] columns,
+/// which fill its 16 KiB.
 pub static PASS: Pass = Pass {
     name: "factor_rank",
     shader: shader!("factor_rank"),
@@ -43,7 +44,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     rest[0] = T::of(0.5) * invert(m, rank);
 }
 
-/// Inverts a symmetric matrix without eigenvalues below 1, in place; its log determinant.
+/// Inverts a symmetric matrix without eigenvalues below 1, in place, and gives its log determinant.
 pub fn invert<T: Real>(m: &mut [T], rank: usize) -> T {
     let mut log_det = T::zero();
     for k in 0..rank {

@@ -1,4 +1,4 @@
-//! What the likelihood asks of each row, as sums over bands: `H_k = sum A c_k`,
+//! The likelihood's gradient by the abundances of each row, as sums over bands: `H_k = sum A c_k`,
 //! `Q_k = sum B v_k^2`, and the row's log density. Equation 9.
 
 use rayon::prelude::*;

@@ -1,4 +1,4 @@
-//! What the likelihood asks of the scene latents of each band, summed over a chunk of rows in a
+//! The likelihood's gradient by the scene latents of each band, summed over a chunk of rows in a
 //! fixed order: `sum e^g W_k A`, `sum B`, `sum W_k^2 B`. Equation 13.
 
 use rayon::prelude::*;

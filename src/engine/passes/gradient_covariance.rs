@@ -1,4 +1,4 @@
-//! What the likelihood asks of the regressions between bands: `sum A_l r_m` over the rows of a
+//! The likelihood's gradient by the regressions between bands: `sum A_l r_m` over the rows of a
 //! particle, in a fixed order. Equation 24.
 //!
 //! No chunks of rows as in `gradient_bands`: there are thousands of sums to keep a device busy, and

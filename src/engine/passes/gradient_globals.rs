@@ -1,5 +1,5 @@
-//! Gradient of the guide of the scene latents: the sums over pixels, times N / B, with priors, Jacobians and entropy; and what each latent gives the ELBO.
-//! Equations 13, 15 to 20 and 24.
+//! Gradient of the guide of the scene latents: sums over pixels, times N / B, with priors,
+//! Jacobians and entropy; and the share of each latent in the ELBO. Equations 13, 15 to 20 and 24.
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
@@ -64,8 +64,9 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     }
 }
 
-/// The outputs of some latents, from `first` on: by loc, by log scale, the share of the ELBO, and with
-/// the low-rank guide the gradients by each in units of its scale (latents, S).
+/// The outputs of some latents, from `first` on: gradients by loc and by log scale, shares of the
+/// ELBO, and with the low-rank guide the gradients by each latent in units of its scale (latents,
+/// S).
 struct Part<'a, T> {
     first: usize,
     by_loc: &'a mut [T],
@@ -75,7 +76,7 @@ struct Part<'a, T> {
 }
 
 impl<'a, T: Real> Part<'a, T> {
-    /// Those before latent `at`, and the others.
+    /// Splits the outputs into those of latents before `at` and those of the others.
     fn split(self, at: usize) -> (Self, Self) {
         let n = at - self.first;
         let particles = self.by_standards.len() / self.by_loc.len().max(1);
@@ -95,7 +96,7 @@ impl<'a, T: Real> Part<'a, T> {
         )
     }
 
-    /// So many latents at a time.
+    /// Splits the outputs into runs of `len` latents.
     fn chunks(
         self,
         view: &View<'_, T>,
@@ -120,7 +121,7 @@ impl<'a, T: Real> Part<'a, T> {
     }
 }
 
-/// One latent for each band.
+/// A row with a latent for each band.
 struct Row<'a, T> {
     view: &'a View<'a, T>,
     out: Part<'a, T>,
@@ -157,7 +158,7 @@ struct View<'a, T> {
 }
 
 impl<T: Real> View<'_, T> {
-    /// Latents one after the other.
+    /// Gathers the outputs of latents one after the other.
     fn one_by_one(&self, out: Part<'_, T>) {
         let (p, g) = (self.p, self.p.globals as usize);
         let particles = p.particles as usize;
@@ -184,8 +185,9 @@ impl<T: Real> View<'_, T> {
         }
     }
 
-    /// A row of bands, with the sums over pixels in `column`. `latent` takes the latent, of an endmember
-    /// its value and prior centre, and the sum, and gives what [`View::latent`] gives.
+    /// The latents of a row of bands, with the sums over pixels in `column`. `latent` takes the
+    /// latent, for an endmember its value and prior centre, and the sum, and gives what
+    /// [`View::latent`] gives.
     #[inline(always)]
     fn row(&self, out: &mut Part<'_, T>, column: usize, latent: impl Fn(T, T, T, T) -> (T, T)) {
         let (p, g, particles) = (self.p, self.p.globals as usize, self.p.particles as usize);
@@ -240,12 +242,13 @@ impl<T: Real> View<'_, T> {
         out.by_standards[bands * particles..].fill(T::zero());
     }
 
-    /// The mean over particles and pixels.
+    /// The factor by which a sum over particles becomes a mean over particles and pixels.
     fn share(&self) -> T {
         T::of(f64::from(self.p.per_pixel) / f64::from(self.p.particles))
     }
 
-    /// Slope of the log joint by latent j at x, and the latent's log prior with its Jacobian.
+    /// Slope of the log joint density by latent j at x, and the latent's log prior with its
+    /// Jacobian.
     fn latent(&self, particle: usize, j: usize, x: T) -> (T, T) {
         let p = self.p;
         if j < p.noise_at() {
@@ -319,10 +322,10 @@ impl<T: Real> View<'_, T> {
         self.totals[particle * self.p.totals_stride() + column * self.p.stride() + at]
     }
 
-    /// Slope by a logit of the mean abundance, or by the log concentration x, and the latent's share
-    /// of the log prior. Both move all a_k: a logit by `a_k (1 - pi)` or `-a_k pi`, the log
-    /// concentration by `a_k`. The last abundance has no logit, so the first one carries its share of
-    /// the prior too.
+    /// Slope by a logit of the mean abundance, or by the log concentration x, and the latent's
+    /// share of the log prior. Both move all a_k: a logit by `a_k (1 - pi)` or `-a_k pi`, the log
+    /// concentration by `a_k`. The last abundance has no logit, so the first one carries its share
+    /// of the prior too.
     fn dirichlet(&self, particle: usize, j: usize, x: T) -> (T, T) {
         let (p, k) = (self.p, self.p.k());
         let of = |value: f64| T::of(value);

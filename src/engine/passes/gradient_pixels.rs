@@ -81,13 +81,13 @@ struct View<'a, T> {
 struct Rows<'a, T> {
     view: &'a View<'a, T>,
     group: usize,
-    /// How many there are.
+    /// Pixels that the group has, 1 to LANES.
     rows: usize,
-    /// (local_stride, LANES), as `grads`.
+    /// Their guide, (local_stride, LANES).
     guide: &'a [T],
-    /// (local_stride, LANES).
+    /// Gradient of their guide, (local_stride, LANES).
     grads: &'a mut [T],
-    /// (S, P, LANES).
+    /// Gradient by each latent in units of its scale, (S, P, LANES).
     by_standards: &'a mut [T],
 }
 
@@ -132,7 +132,7 @@ impl<T: Real> Rows<'_, T> {
         let brightness = load(draw, 2 * k);
         let zero = [T::zero(); LANES];
         let (mut mean_slope, mut mixed) = (zero, zero);
-        // Of an abundance the slope of the log density by it.
+        // Slope of the log density by an abundance.
         let slope = |j: usize, w: &Lanes<T>, by_mean: &Lanes<T>| {
             let by_variance = load(sums, k + j);
             let mut slope = zero;

@@ -1,4 +1,5 @@
-//! Gradient of the loadings of the scene latents, mean over particles, of the ELBO a pixel: equation 29.
+//! Gradient of the loadings of the scene latents, mean over particles, of the ELBO a pixel:
+//! equation 29.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,7 +10,7 @@ use crate::engine::ground::math::Real;
 use crate::engine::layout::{Buf, Params};
 use crate::engine::passes::buffers::Buffers;
 
-/// One invocation a scene latent; none without the guide.
+/// One invocation a scene latent; none without the low-rank guide.
 pub static PASS: Pass = Pass {
     name: "gradient_rank_globals",
     shader: shader!("gradient_rank_globals", "finite"),
@@ -58,7 +59,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     b.status[0] |= u32::from(bad.into_inner());
 }
 
-/// What the entropy asks of a latent's loadings: `V M^-1`.
+/// The entropy's gradient by a latent's loadings: `V M^-1`.
 fn by_entropy<T: Real>(row: &[T], inverse: &[T], grads: &mut [T]) {
     grads.fill(T::zero());
     for (&v, inverse) in row.iter().zip(inverse.chunks_exact(row.len())) {

@@ -1,5 +1,5 @@
-//! Gradient of the loadings of the minibatch's pixels, mean over particles: equation 29. As for their
-//! other parameters, no N / B.
+//! Gradient of the loadings of the minibatch's pixels, mean over particles: equation 29. No N / B:
+//! a pixel's own terms count once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +10,7 @@ use crate::engine::ground::math::Real;
 use crate::engine::layout::{Buf, Params, ROW_GROUP};
 use crate::engine::passes::buffers::Buffers;
 
-/// One invocation a latent of a pixel of the minibatch; none without the guide.
+/// One invocation a latent of a pixel of the minibatch; none without the low-rank guide.
 pub static PASS: Pass = Pass {
     name: "gradient_rank_pixels",
     shader: shader!("gradient_rank_pixels", "finite"),

@@ -1,5 +1,6 @@
 //! Log density of the observed spectra and its derivatives by mean (A) and variance (B), each times
-//! the likelihood's weight. Equation 7. `likelihood_covariance` does it where bands share their noise.
+//! the likelihood's weight. Equation 7. `likelihood_covariance` does it where bands share their
+//! noise.
 
 use rayon::prelude::*;
 
@@ -8,7 +9,7 @@ use crate::engine::ground::math::Real;
 use crate::engine::layout::{Buf, COVARIANCE, Params, ROW_GROUP, VARIABILITY};
 use crate::engine::passes::buffers::Buffers;
 
-/// One invocation a row and four bands, none with covariance.
+/// One invocation a row and four bands; none with covariance noise.
 pub static PASS: Pass = Pass {
     name: "likelihood",
     shader: shader!("likelihood", "normal"),

@@ -1,6 +1,7 @@
-//! Log density of the observed spectra where bands share their noise, and its derivatives by the
-//! innovation's mean (A) and variance (B), each times the likelihood's weight: what `likelihood`
-//! does, with the residual of a band less what the bands before it predict. Equation 22.
+//! Log density of the observed spectra where bands share their noise, and its derivatives by mean
+//! (A) and variance (B) of the innovation, each times the likelihood's weight. The innovation is
+//! the residual of a band less what the bands before it predict; but for that the pass does what
+//! `likelihood` does. Equation 22.
 
 use rayon::prelude::*;
 

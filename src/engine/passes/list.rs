@@ -1,5 +1,5 @@
-//! The passes of one step, in order: the one list that pipelines, the loop on the CPU, the checks of every
-//! shader and the comparison of the two backends come from.
+//! The passes of one step, in order. Pipelines, the loop on the CPU, the checks of every shader and
+//! the comparison of the two backends all take their passes from this one list.
 
 use super::pass::{Pass, Twin};
 use super::{
@@ -13,8 +13,8 @@ use crate::engine::ground::math::Real;
 use crate::engine::layout::limits::{MOST_CONSTANTS, MOST_TRIPS};
 use crate::engine::layout::{Buf, Params, SEPARATE};
 
-/// The passes in the order of a step, each with its CPU twin. Those that a model has no use for have
-/// no invocations.
+/// The separate passes in the order of a step, each with its CPU twin. A pass that a model has no
+/// use for has no invocations.
 pub fn all<T: Real>() -> [Twin<T>; 24] {
     [
         (&sample_rank::PASS, sample_rank::run),
@@ -44,8 +44,8 @@ pub fn all<T: Real>() -> [Twin<T>; 24] {
     ]
 }
 
-/// The passes of a run, in order: one read of the spectra where nothing else needs what lies
-/// between, all of [`all`] otherwise.
+/// The passes of a run, in order: [`all`], with `spectra` in place of the four passes that it
+/// stands for, unless the model needs what they write to memory.
 pub fn step(params: &Params) -> Vec<Twin<f32>> {
     let mut passes = all().to_vec();
     if !params.has(SEPARATE) {
@@ -60,8 +60,8 @@ pub fn step(params: &Params) -> Vec<Twin<f32>> {
     passes
 }
 
-/// The passes of a run on a software driver: those of [`step`], with two for `spectra`, where the
-/// scene's draws fit the uniform that these read.
+/// The passes of a run on a software driver: [`step`], with `spectra_rows` and `spectra_bands` in
+/// place of `spectra`, where the scene's draws fit the uniform that the two read.
 pub fn step_on_software(params: &Params) -> Vec<&'static Pass> {
     let two: [&'static Pass; 2] = [&spectra_rows::PASS, &spectra_bands::PASS];
     let fit = params.len(Buf::Theta) <= MOST_CONSTANTS;
@@ -74,13 +74,14 @@ pub fn step_on_software(params: &Params) -> Vec<&'static Pass> {
         .collect()
 }
 
-/// Every pass there is.
+/// Every pass there is: the separate ones, then those that stand for several of them.
 pub fn every() -> Vec<&'static Pass> {
     let fused = [&spectra::PASS, &spectra_rows::PASS, &spectra_bands::PASS];
     all::<f32>().map(|(pass, _)| pass).into_iter().chain(fused).collect()
 }
 
-/// The first pass with more loop iterations than [`MOST_TRIPS`].
+/// The first of some passes with more loop iterations than [`MOST_TRIPS`]; none where all are
+/// short.
 pub fn too_long(params: &Params, passes: &[&'static Pass]) -> Option<&'static Pass> {
     passes.iter().copied().find(|pass| (pass.trips)(params) > MOST_TRIPS)
 }

@@ -1,5 +1,5 @@
-//! The passes of one SVI step. One pass is one file here (its equation, bindings, grid and CPU twin) and
-//! one file of the same name in `shaders/`. [`list`] has their order.
+//! The passes of one SVI step. A pass is one file here (its equation, bindings, grid and CPU twin)
+//! and one file of the same name in `shaders/`. [`list`] has their order.
 
 pub mod buffers;
 pub mod list;

@@ -13,10 +13,11 @@ pub struct Pass {
     pub shader: &'static str,
     /// Buffers at bindings 1, 2, ..., and whether the pass writes them. Binding 0 is [`Params`].
     pub bindings: &'static [(Buf, Access)],
-    /// Invocations.
+    /// How many invocations it takes.
     pub grid: fn(&Params) -> Grid,
     /// Upper bound of loop iterations, all loops together, of a group of invocations that run in
-    /// lockstep: where they take different branches, the loops of all of these. See [`MOST_TRIPS`].
+    /// lockstep: where they take different branches, the loops of all branches. At most
+    /// [`MOST_TRIPS`](crate::engine::layout::limits::MOST_TRIPS) on software drivers.
     pub trips: fn(&Params) -> u64,
 }
 
@@ -25,7 +26,8 @@ pub struct Pass {
 pub enum Access {
     /// Reads only.
     Read,
-    /// Reads only, as a uniform of [`MOST_CONSTANTS`] words: what a buffer holds beyond is not seen.
+    /// Reads only, as a uniform of [`MOST_CONSTANTS`](crate::engine::layout::MOST_CONSTANTS) words:
+    /// what a buffer holds beyond is not seen.
     Constant,
     /// Writes, and may read.
     Write,
@@ -34,11 +36,11 @@ pub enum Access {
 /// How many invocations a pass takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grid {
-    /// That many independent ones.
+    /// Independent invocations, as many as the number says.
     Line(u64),
     /// One workgroup.
     OneGroup,
-    /// That many workgroups, each with work of its own.
+    /// Workgroups, as many as the number says, each with work of its own.
     Groups(u64),
 }
 
@@ -48,7 +50,7 @@ impl Grid {
         matches!(self, Grid::Line(0) | Grid::Groups(0))
     }
 
-    /// That many independent ones where bands share their noise, none otherwise.
+    /// A line of invocations where bands share their noise, none otherwise.
     pub(super) fn of_covariance(params: &Params, invocations: u64) -> Grid {
         Grid::Line(if params.has(COVARIANCE) { invocations } else { 0 })
     }

@@ -1,6 +1,6 @@
-//! Draws the scene latents and writes what they mean: endmembers, variances, Dirichlet parameters,
-//! regressions between bands.
-//! Equations 1, 3, 4, 5, 8, 19, 21 and 26 of `docs/model.md`.
+//! Draws the scene latents and writes them as the model takes them: endmembers, variances,
+//! Dirichlet parameters, regressions between bands. Equations 1, 3, 4, 5, 8, 19, 21 and 26 of
+//! `docs/model.md`.
 
 use pulp::{Simd, WithSimd};
 
@@ -55,15 +55,15 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
 struct Particle<'a, T> {
     p: &'a Params,
     particle: u32,
-    /// As [`Buf::Globals`].
+    /// Guide of the scene latents, laid out as [`Buf::Globals`].
     globals: &'a [T],
-    /// The normals that all latents share, as [`Buf::RankEps`].
+    /// The normals that all latents share, a row of [`Buf::RankEps`].
     eta: &'a [T],
     /// What the other particle of the pair has drawn, where it went first.
     mirrored: Option<&'a [T]>,
-    /// As [`Buf::GlobalEps`].
+    /// The standard normals that it draws, a row of [`Buf::GlobalEps`].
     eps: &'a mut [T],
-    /// As [`Buf::Theta`].
+    /// The latents as the model takes them, a row of [`Buf::Theta`].
     theta: &'a mut [T],
 }
 

@@ -23,8 +23,8 @@ pub static PASS: Pass = Pass {
         (Buf::RankEps, Access::Read),
     ],
     grid: |p| Grid::Line(p.rows() as u64),
-    // The walk of the shuffle, with at most four rounds of two Philox of ten; the latents, each with its
-    // off-diagonals and Philox; two sums.
+    // The walk of the shuffle, with at most four rounds of two Philox of ten; the latents, each
+    // with its off-diagonals and Philox; two sums.
     trips: |p| {
         u64::from(rng::MAX_WALK) * (1 + 4 * 21)
             + u64::from(p.latents) * (11 + u64::from(p.latents) + u64::from(p.rank))
@@ -32,7 +32,7 @@ pub static PASS: Pass = Pass {
     },
 };
 
-/// Groups of rows between a guide's being asked for and its turn.
+/// How many groups ahead of its turn a guide is asked for.
 const AHEAD: usize = 2;
 
 /// Draws the pixel latents on the CPU.
@@ -74,7 +74,8 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     }
 }
 
-/// At most [`rng::SHUFFLED`] groups of the minibatch, the first of which is `first`.
+/// Puts the pixels of at most [`rng::SHUFFLED`] groups of the minibatch in place, from group
+/// `first` on.
 struct Shuffle<'a> {
     p: &'a Params,
     first: u32,
@@ -91,7 +92,8 @@ impl WithSimd for Shuffle<'_> {
         let mut groups = [0; rng::SHUFFLED];
         let groups = &mut groups[..pixels.len().div_ceil(LANES)];
         for (group, at) in groups.iter_mut().zip(first..) {
-            // All pixels in any order are the same minibatch, and in this one they lie side by side.
+            // All pixels in any order are the same minibatch, and in this one they lie side by
+            // side.
             *group = match at {
                 _ if p.whole() => at,
                 _ if at == last => p.first_group + p.odd_group,
@@ -118,13 +120,13 @@ struct Rows<'a, T> {
     pixels: &'a [u32],
     /// Their guide, (local_stride, LANES).
     guide: &'a [T],
-    /// The normals that all latents share, as [`Buf::RankEps`].
+    /// The normals that all latents share, a row of [`Buf::RankEps`].
     eta: &'a [T],
     /// What the other particle of the pair has drawn, where it went first.
     mirrored: Option<&'a [T]>,
-    /// As [`Buf::LocalEps`].
+    /// The standard normals that it draws, the group's part of [`Buf::LocalEps`], (P, LANES).
     eps: &'a mut [T],
-    /// As [`Buf::Draws`].
+    /// Abundances, brightness and so on, the group's part of [`Buf::Draws`], (draw_stride, LANES).
     draws: &'a mut [T],
 }
 
@@ -146,7 +148,7 @@ impl<T: Real> WithSimd for Rows<'_, T> {
 }
 
 impl<T: Real> Rows<'_, T> {
-    /// Standard normals with the loadings' share.
+    /// Draws the standard normals and adds the loadings' share.
     #[inline(always)]
     fn draw_normals(&mut self) {
         let (p, latents) = (self.p, self.p.latents as usize);
@@ -172,7 +174,7 @@ impl<T: Real> Rows<'_, T> {
         }
     }
 
-    /// What the normals mean.
+    /// Makes abundances and brightness of the normals.
     #[inline(always)]
     fn mean(self) {
         let Rows { p, pixels, guide, eps, draws, .. } = self;

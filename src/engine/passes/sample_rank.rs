@@ -6,7 +6,7 @@ use crate::engine::ground::rng::{self, Stream};
 use crate::engine::layout::{Buf, Params};
 use crate::engine::passes::buffers::Buffers;
 
-/// One invocation four normals of a particle; none without the guide.
+/// One invocation for four normals of a particle; none without the low-rank guide.
 pub static PASS: Pass = Pass {
     name: "sample_rank",
     shader: shader!("sample_rank", "rng"),

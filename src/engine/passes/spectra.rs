@@ -1,7 +1,8 @@
 //! Everything that a pixel's spectrum is read for, in one read of it whatever the number of
 //! particles: mixing, likelihood, and its gradients by abundances and by bands. Equations 6, 7, 9
-//! and 13. Does the work of `mix`, `likelihood`, `gradient_abundances` and `gradient_bands`, which
-//! write what lies between them to memory, serve covariance noise, and are what this is tested against.
+//! and 13. Does the work of `mix`, `likelihood`, `gradient_abundances` and `gradient_bands`. These
+//! write what lies between them to memory, serve covariance noise, and are what this pass is tested
+//! against.
 
 mod kernel;
 mod vectors;
@@ -36,10 +37,11 @@ pub static PASS: Pass = Pass {
     },
 };
 
-/// Sums over bands that fit workgroup memory at a time; `shaders/spectra.wgsl` states the same.
+/// Sums over bands that fit workgroup memory at a time; `shaders/spectra.wgsl` has the number, too.
 const MOST_SUMS: u64 = 63;
 
-/// Tasks of a thread, each a few chunks in a row: one that is late leaves the others little to wait for.
+/// Tasks that a thread gets, each a few chunks in a row: with several, a thread that is late leaves
+/// the others little to wait for.
 const TASKS: usize = 4;
 
 /// Reads the minibatch's spectra on the CPU.
@@ -47,7 +49,7 @@ pub fn run(p: &Params, b: &mut Buffers<f32>) {
     run_in(pulp::Arch::new(), p, b);
 }
 
-/// The same in given vectors.
+/// [`run`] with the vectors that are given, which the processor must have.
 pub fn run_in(arch: pulp::Arch, p: &Params, b: &mut Buffers<f32>) {
     let particles = p.particles as usize;
     let (chunk_rows, batch) = (p.chunk_rows as usize, p.batch as usize);

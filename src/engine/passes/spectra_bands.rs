@@ -1,5 +1,6 @@
-//! The half of `spectra` that concerns bands, on a software driver: mixing, likelihood, and its sums over
-//! chunks of rows. Equations 6, 7 and 13. `spectra_rows` says why.
+//! The half of `spectra` that concerns bands, on a software driver: mixing, likelihood, and its
+//! sums over chunks of rows. Equations 6, 7 and 13. [`spectra_rows`](super::spectra_rows) says why
+//! there are two.
 
 use super::pass::{Access, Grid, Pass, shader};
 use crate::engine::layout::Buf;

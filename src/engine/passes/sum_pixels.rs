@@ -25,8 +25,8 @@ pub static PASS: Pass = Pass {
     trips: |p| u64::from(p.chunk_rows) * (1 + u64::from(p.endmembers)),
 };
 
-/// Sums over pixels on the CPU, a group side by side. Beyond the minibatch draws are zero, but
-/// sums over bands are those of steps before.
+/// Sums over pixels on the CPU, a group side by side. Beyond the minibatch draws are zero, but sums
+/// over bands are left from earlier steps.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let (k, particles, groups) = (p.k(), p.particles as usize, p.groups());
     let (chunks, chunk_groups) = (p.chunks as usize, p.chunk_rows as usize / LANES);

@@ -1,5 +1,6 @@
-//! Partial sums of the products of loadings, in a fixed order: over scene latents, which M needs, and
-//! over the minibatch's pixels as they stand before the update, which `change_rank` needs. Equation 28.
+//! Partial sums of the products of loadings, in a fixed order: over scene latents, which M needs,
+//! and over the minibatch's pixels as they stand before the update, which `change_rank` needs.
+//! Equation 28.
 
 use rayon::prelude::*;
 
@@ -10,7 +11,8 @@ use crate::engine::guide::transform::add_products;
 use crate::engine::layout::{Buf, Params};
 use crate::engine::passes::buffers::Buffers;
 
-/// One invocation a partial sum and pair of directions; those above the diagonal have nothing to do.
+/// One invocation a partial sum and pair of directions; those above the diagonal have nothing to
+/// do.
 pub static PASS: Pass = Pass {
     name: "sum_rank",
     shader: shader!("sum_rank"),
@@ -53,8 +55,8 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     );
 }
 
-/// Adds the products of a chunk of the minibatch's places, `chunk < p.chunks`, to a lower triangle. Where a
-/// group has room left, loadings are zero.
+/// Adds the products of a chunk of the minibatch's places, `chunk < p.chunks`, to a lower triangle.
+/// Where a group has room left, loadings are zero.
 pub fn add_pixels<T: Real>(
     p: &Params,
     locals: &[T],

@@ -1,5 +1,5 @@
-//! Adam on the guide of the scene latents (Kingma and Ba, ICLR 2015), with bias correction; endmembers
-//! that are held stay.
+//! Adam on the guide of the scene latents (Kingma and Ba, ICLR 2015), with bias correction.
+//! Endmembers that are held do not move.
 
 use super::pass::{Access, Grid, Pass, shader};
 use crate::engine::ground::math::Real;
@@ -24,7 +24,7 @@ pub static PASS: Pass = Pass {
 /// length of a step must not depend on the unit of the ELBO.
 const EPSILON: f64 = 1e-20;
 
-/// Both moments after one more gradient.
+/// First and second moment of a parameter after one more gradient.
 #[inline(always)]
 pub fn moments_after<T: Real>((first, second): (T, T), grad: T, decay: (T, T)) -> (T, T) {
     (
@@ -33,7 +33,7 @@ pub fn moments_after<T: Real>((first, second): (T, T), grad: T, decay: (T, T)) -
     )
 }
 
-/// The step, uphill, for a learning rate of 1.
+/// The step uphill that Adam takes at a learning rate of 1.
 #[inline(always)]
 pub fn climb<T: Real>(first: T, second: T) -> T {
     first / (second + T::of(EPSILON)).sqrt()

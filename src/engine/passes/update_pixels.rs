@@ -31,14 +31,14 @@ pub static PASS: Pass = Pass {
 /// longer steps, and their noise would stay in the answer.
 const LOC_STEP: f64 = 2.0;
 
-/// Groups of pixels between moments' being asked for and their turn.
+/// How many groups of pixels ahead of their turn moments are asked for.
 const AHEAD: usize = 2;
 /// Groups of the minibatch that are worth a thread.
 const WORTH_A_THREAD: usize = 128;
 
 /// Updates on the CPU. No bias correction: with decays 0.8 and 0.95 the first step has 0.9 of its
-/// length. Each thread has a part of the scene, and of the minibatch takes what lies there: groups at random
-/// places, of which no two threads then have the same.
+/// length. Each thread has a part of the scene, and of the minibatch takes what lies there: groups
+/// at random places, of which no two threads then have the same.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let group = p.local_stride as usize * LANES;
     if b.status[0] != 0 || group == 0 {
@@ -55,7 +55,8 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     });
 }
 
-/// A part of the scene. Other fields as the buffers, `locals` and `moments` of this part.
+/// A part of the scene, with the buffers that an update reads. `locals` and `moments` hold this
+/// part only.
 struct Part<'a, T> {
     p: &'a Params,
     /// Its first group.
@@ -92,7 +93,7 @@ impl<T: Real> WithSimd for Part<'_, T> {
 }
 
 impl<T: Real> Part<'_, T> {
-    /// One of the part's groups, of so many pixels.
+    /// Updates one of the part's groups, which has `count` pixels.
     #[inline(always)]
     fn update(&mut self, own: usize, rows: usize, grads: &[T]) {
         let p = self.p;

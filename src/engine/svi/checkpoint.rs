@@ -6,8 +6,8 @@ use crate::engine::model::Model;
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::settings::{Settings, params};
 
-/// A run between two steps, as plain data. Sizes follow from the head; the schedule and the stopping rule
-/// from the settings and the ELBO of every step.
+/// A run between two steps, as plain data. Sizes follow from the head; the schedule and the
+/// stopping rule from the settings and the ELBO of every step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// All that is no array.
@@ -83,8 +83,8 @@ impl Checkpoint {
         ]
     }
 
-    /// The checkpoint of a head and the array of each name, for who reads them. Sizes are checked where
-    /// the run goes on.
+    /// The checkpoint of a head and the array of each name, for who reads them. Sizes are checked
+    /// where the run goes on.
     ///
     /// # Errors
     ///
@@ -104,7 +104,8 @@ impl Checkpoint {
         })
     }
 
-    /// Refuses to go on with other pixels, or with what no run has left. Gives the pixels' fingerprint.
+    /// Refuses to go on with other pixels, or with what no run has left. Gives the pixels'
+    /// fingerprint.
     ///
     /// # Errors
     ///
@@ -114,14 +115,16 @@ impl Checkpoint {
         let head = &self.head;
         if head.version != Self::VERSION {
             return refuse(format!(
-                "the checkpoint has version {}, and this program goes on from version {}; continue it with the program that took it",
+                "the checkpoint has version {}, and this program goes on from version {}; \
+                 continue it with the program that took it",
                 head.version,
                 Self::VERSION
             ));
         }
         if (head.pixels, head.bands) != (pixels.count(), pixels.bands()) {
             return refuse(format!(
-                "the checkpoint is of a run on {} pixels with {} bands, and the scene has {} with {}; open the scene that the run began with, with the same bands",
+                "the checkpoint is of a run on {} pixels with {} bands, and the scene has {} with \
+                 {}; open the scene that the run began with, with the same bands",
                 head.pixels,
                 head.bands,
                 pixels.count(),
@@ -131,13 +134,16 @@ impl Checkpoint {
         let numbers = [("visits", head.visits), ("seconds", head.seconds)];
         if let Some((name, value)) = numbers.iter().find(|(_, x)| !(x.is_finite() && *x >= 0.0)) {
             return refuse(format!(
-                "the checkpoint has {value} for {name}, and only a finite number of 0 or more can be; it is damaged"
+                "the checkpoint has {value} for {name}, and only a finite number of 0 or more can \
+                 be; it is damaged"
             ));
         }
         let fingerprint = pixels.fingerprint();
         if head.fingerprint != fingerprint {
             return refuse(
-                "the checkpoint is of a run on other spectra than the scene's; open the scene that the run began with, at the same scale".into(),
+                "the checkpoint is of a run on other spectra than the scene's; open the scene \
+                 that the run began with, at the same scale"
+                    .into(),
             );
         }
         Ok(fingerprint)

@@ -1,5 +1,5 @@
-//! A run as a state machine: opened, then advanced block by block by whoever holds it, ended when that one
-//! likes. It emits progress, never prints, and never blocks.
+//! A run as a state machine: opened, then advanced block by block by whoever holds it, ended when
+//! that one likes. It emits progress, never prints, and never blocks.
 
 use crate::engine::backend::{self, Backend, device::Device};
 use crate::engine::ground::clock::{Duration, Instant};
@@ -147,7 +147,8 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// What [`params`] refuses, and [`Error::Device`] where the device has no room or cannot be opened.
+    /// What [`params`] refuses, and [`Error::Device`] where the device has no room or cannot be
+    /// opened.
     pub async fn open(
         device: &Device,
         settings: &Settings,
@@ -161,11 +162,6 @@ impl Run {
         let (model, prior_centre) = (guide.model.clone(), guide.prior_centre.clone());
         let gradients = guide.momentum.as_ref().map_or(0, |momentum| momentum.steps);
         let before = Before { visits: guide.visits, gradients };
-        let guide = if std::env::var("X_MOM").is_ok_and(|v| v == "0") {
-            Guide { momentum: None, ..guide }
-        } else {
-            guide
-        };
         let begin = Instant::now();
         let backend = backend::open(device, &sizes, pixels, guide).await?;
         Ok(Run {
@@ -187,8 +183,8 @@ impl Run {
         })
     }
 
-    /// Goes on where a checkpoint was taken. On a device of the same kind, every further step gives the bytes
-    /// that the first run would have given.
+    /// Goes on where a checkpoint was taken. On a device of the same kind, every further step gives
+    /// the bytes that the first run would have given.
     ///
     /// # Errors
     ///
@@ -207,7 +203,8 @@ impl Run {
         (BLOCK..=steps).step_by(BLOCK as usize).for_each(|step| run.look(step));
         if steps > run.schedule.last() {
             return Err(Error::Checkpoint(format!(
-                "the checkpoint has {steps} steps, and its settings end the run at step {}; it is damaged",
+                "the checkpoint has {steps} steps, and its settings end the run at step {}; it is \
+                 damaged",
                 run.schedule.last()
             )));
         }
@@ -224,8 +221,8 @@ impl Run {
         &self.settings
     }
 
-    /// Does a block of steps. `interrupted` is asked between steps and ends the block early. None when the
-    /// run has ended, or as long as `interrupted` says so.
+    /// Does a block of steps. `interrupted` is asked between steps and ends the block early. None
+    /// when the run has ended, or as long as `interrupted` says so.
     ///
     /// # Errors
     ///
@@ -335,14 +332,14 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`Error::Fit`] where none of the last steps gave a finite ELBO, [`Error::DeviceLost`] when the device
-    /// fails.
+    /// [`Error::Fit`] where none of the last steps gave a finite ELBO, [`Error::DeviceLost`] when
+    /// the device fails.
     pub async fn finish(self) -> Result<Outcome> {
         self.end(false).await
     }
 
-    /// Ends the run as [`Run::finish`] does, with a guide that keeps its [`Momentum`], so that another run can
-    /// go on from it.
+    /// Ends the run as [`Run::finish`] does, with a guide that keeps its [`Momentum`], so that
+    /// another run can go on from it.
     ///
     /// # Errors
     ///
@@ -356,7 +353,8 @@ impl Run {
         let last = steps.saturating_sub(BLOCK as usize);
         if steps > 0 && self.median(last, steps).is_none() {
             return Err(Error::Fit(format!(
-                "none of the last {} steps gave a finite ELBO; check the scene's values and scale, or lower the learning rate",
+                "none of the last {} steps gave a finite ELBO; check the scene's values and \
+                 scale, or lower the learning rate",
                 steps - last
             )));
         }
@@ -393,8 +391,9 @@ impl Run {
     }
 }
 
-/// Fits a guide's model to pixels, from where the guide is, to the end. `observe` is told after every block of
-/// steps; `interrupted` is asked much more often and ends the run, with what there is.
+/// Fits a guide's model to pixels, from where the guide is, to the end. `observe` is told after
+/// every block of steps; `interrupted` is asked much more often and ends the run, with what there
+/// is.
 ///
 /// # Errors
 ///

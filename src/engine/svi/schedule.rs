@@ -4,8 +4,8 @@ use crate::engine::layout::Params;
 use crate::engine::svi::settings::Settings;
 
 /// Full rate, then a cosine down to zero. The descent begins when the ELBO stands still, or early
-/// enough to end at the ceiling: a run that stops at full rate leaves the noise of its last steps in
-/// the answer.
+/// enough to end at the ceiling: a run that stops at full rate leaves the noise of its last steps
+/// in the answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     /// Share of the full rate at which it begins.
@@ -17,8 +17,13 @@ pub struct Schedule {
 
 /// Steps of the descent, unless the ceiling leaves less.
 const DESCENT: u32 = 1500;
-/// Epochs of a descent from a fitted guide, at least.
-const DESCENT_EPOCHS: u32 = 80;
+/// Share of the full rate at which a run goes on from a fitted guide: its moments are kept, so that
+/// the ELBO does not fall, and what is left to gain is small (docs/evidence.md).
+const CONTINUED: f64 = 0.3;
+/// Steps of a run that goes on from a fitted guide, at least.
+const CONTINUED_STEPS: u32 = 500;
+/// Epochs of such a run, at least: pixels see one gradient in each.
+const CONTINUED_EPOCHS: u32 = 28;
 
 impl Schedule {
     /// The schedule that settings ask for.
@@ -35,15 +40,11 @@ impl Schedule {
         Schedule { full: 1.0, descent_from: ceiling - descent, descent, fired: None }
     }
 
-    /// A run of at most `ceiling` steps from a guide that has been fitted before: the descent alone, long
-    /// enough for pixels, which see one gradient in an epoch of `epoch` steps.
+    /// A run of at most `ceiling` steps from a guide that has been fitted before: the descent
+    /// alone, long enough for pixels, which see one gradient in an epoch of `epoch` steps.
     pub fn descent(ceiling: u32, epoch: u32) -> Self {
-        let x =
-            |name: &str, d: f64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
-        let descent = (x("X_STEPS", 1500.0) as u32)
-            .max((x("X_EPOCHS", 80.0) as u32).saturating_mul(epoch))
-            .min(ceiling);
-        Schedule { full: x("X_SHARE", 1.0), descent_from: 0, descent, fired: None }
+        let descent = CONTINUED_STEPS.max(CONTINUED_EPOCHS.saturating_mul(epoch)).min(ceiling);
+        Schedule { full: CONTINUED, descent_from: 0, descent, fired: None }
     }
 
     /// Steps of the run, as far as known.
@@ -115,11 +116,11 @@ mod tests {
     #[test]
     fn a_descent_alone_is_as_long_as_pixels_need_and_the_ceiling_allows() {
         for (ceiling, epoch, last) in
-            [(5000, 3, 1500), (5000, 40, 3200), (5000, 1000, 5000), (7, 1, 7)]
+            [(5000, 3, 500), (5000, 40, 1120), (5000, 1000, 5000), (7, 1, 7)]
         {
             let schedule = Schedule::descent(ceiling, epoch);
-            assert_eq!((schedule.last(), schedule.rate(0)), (last, 1.0));
-            assert!(schedule.rate(last) < 1e-12 && schedule.rate(1) < 1.0);
+            assert_eq!((schedule.last(), schedule.rate(0)), (last, CONTINUED));
+            assert!(schedule.rate(last) < 1e-12 && schedule.rate(1) < CONTINUED);
         }
         assert_eq!(Schedule::descent(5000, u32::MAX).last(), 5000);
     }

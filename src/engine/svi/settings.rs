@@ -11,19 +11,21 @@ use crate::engine::model::{Family, MOST_COVARIANCE_BANDS, MOST_RANK, Model, Nois
 pub struct Settings {
     /// Ceiling of the number of steps, >= 1; the stopping rule usually ends the run before.
     pub steps: u32,
-    /// Pixels in a minibatch, >= 1, taken as the next multiple of 16; more than the scene has means all of them.
+    /// Pixels in a minibatch, >= 1, taken as the next multiple of 16; more than the scene has means
+    /// all of them.
     pub batch_size: usize,
     /// Draws a step, 1 to 64.
     pub particles: usize,
-    /// Adam's learning rate of the scene latents, > 0; pixel latents take [`LOCAL_RATE`] times as much.
+    /// Adam's learning rate of the scene latents, > 0; pixel latents take [`LOCAL_RATE`] times as
+    /// much.
     pub learning_rate: f64,
     /// Seed of every random number of the run.
     pub seed: u64,
     /// Whether the stopping rule may end the run before the ceiling.
     pub early_stop: bool,
-    /// Whether the start is a guide that a search has fitted: the run is then a descent of the rate alone
-    /// ([`Schedule::descent`]). More steps at the full rate would undo some of the fit: they are
-    /// relative, and what the data hardly tell, as a dark endmember's shape, drifts.
+    /// Whether the start is a guide that a search has fitted: the run is then a descent of the rate
+    /// alone ([`Schedule::descent`]). More steps at the full rate would undo some of the fit: they
+    /// are relative, and what the data hardly tell, as a dark endmember's shape, drifts.
     pub warm: bool,
 }
 
@@ -44,10 +46,11 @@ impl Default for Settings {
 /// Learning rate of pixel latents over that of scene latents. A pixel is drawn once an epoch, a
 /// scene latent moves every step.
 pub const LOCAL_RATE: f64 = 5.0;
-/// Gradients after which a pixel's rate has fallen by a factor of sqrt 2; it goes on as their inverse root
-/// (Robbins and Monro 1951; Kingma and Ba 2015, section 4). At a rate that stays, the noise of the locs of
-/// pixels that are often seen moves the scene: of a small scene a dark endmember is lost after some
-/// thousand steps (docs/model.md). Of a large one a pixel never sees so many.
+/// Gradients after which a pixel's rate has fallen by a factor of sqrt 2; it goes on as their
+/// inverse root (Robbins and Monro 1951; Kingma and Ba 2015, section 4). At a rate that stays, the
+/// noise of the locs of pixels that are often seen moves the scene: of a small scene a dark
+/// endmember is lost after some thousand steps (docs/model.md). Of a large one a pixel never sees
+/// so many.
 const MANY_VISITS: f64 = 200.0;
 /// Adam's decays: (first, second) moment. Pixels see few gradients, so theirs forget sooner.
 const DECAY_GLOBAL: (f64, f64) = (0.9, 0.999);
@@ -56,8 +59,8 @@ const DECAY_LOCAL: (f64, f64) = (0.8, 0.95);
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] for the first setting outside its range, [`Error::Scene`] where there is nothing to fit or
-/// too much for 32-bit sizes.
+/// [`Error::Setting`] for the first setting outside its range, [`Error::Scene`] where there is
+/// nothing to fit or too much for 32-bit sizes.
 pub fn params(
     model: &Model,
     settings: &Settings,
@@ -106,7 +109,8 @@ pub fn check(model: &Model, settings: &Settings) -> Result<()> {
                 setting::RANK,
                 rank,
                 format!(
-                    "at most {MOST_RANK}: one workgroup of a GPU inverts a matrix of this size each step, and holds no larger one"
+                    "at most {MOST_RANK}: one workgroup of a GPU inverts a matrix of this size \
+                     each step, and holds no larger one"
                 ),
             ));
         }
@@ -134,7 +138,8 @@ fn check_rank(model: &Model, params: &Params) -> Result<()> {
         setting::RANK,
         rank,
         format!(
-            "the scene and its pixels have {latents} latents together, and that is the highest rank; give less, or take the full-rank guide"
+            "the scene and its pixels have {latents} latents together, and that is the highest \
+             rank; give less, or take the full-rank guide"
         ),
     ))
 }
@@ -146,12 +151,15 @@ fn check_covariance(model: &Model, bands: usize) -> Result<()> {
     let refuse = |reason: String| Err(Error::setting(setting::NOISE, "covariance", reason));
     if model.variability.is_some() {
         return refuse(
-            "does not go with endmember variability, which gives every pixel a covariance of its own; switch one of the two off".into(),
+            "does not go with endmember variability, which gives every pixel a covariance of its \
+             own; switch one of the two off"
+                .into(),
         );
     }
     if bands > MOST_COVARIANCE_BANDS {
         return refuse(format!(
-            "the scene has {bands} bands in use, and at most {MOST_COVARIANCE_BANDS} are possible; take one noise sd a band"
+            "the scene has {bands} bands in use, and at most {MOST_COVARIANCE_BANDS} are \
+             possible; take one noise sd a band"
         ));
     }
     if !(model.regression_sd.is_finite() && model.regression_sd > 0.0) {
@@ -177,8 +185,8 @@ pub(super) fn visits(sizes: &Params, steps: u32) -> f64 {
     f64::from(steps) / f64::from(sizes.batches())
 }
 
-/// The parameters of one step, counted from 0, whose ELBO goes to a slot of the trace, at a share of the full
-/// learning rate.
+/// The parameters of one step, counted from 0, whose ELBO goes to a slot of the trace, at a share
+/// of the full learning rate.
 pub(crate) fn at_step(
     sizes: &Params,
     settings: &Settings,

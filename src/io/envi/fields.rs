@@ -225,7 +225,8 @@ impl Fields {
             .and_then(|n| n.checked_add(offset))
             .ok_or_else(|| {
                 self.error(format!(
-                    "{rows} lines x {cols} samples x {bands} bands with a header offset of {offset} \
+                    "{rows} lines x {cols} samples x {bands} bands with a header offset of \
+                     {offset} \
                      are more bytes than any file can hold."
                 ))
             })?;
@@ -247,7 +248,7 @@ impl Fields {
                 data_path,
                 format!(
                     "holds {found} bytes, but its header `{}` describes {end}: {rows} lines x \
-                     {cols} samples x {bands} bands x {} bytes after an offset of {offset}. Correct \
+                     {cols} samples x {bands} bands x {} bytes after {offset} others. Correct \
                      the header, or fetch the data again.",
                     self.path.display(),
                     kind.size()

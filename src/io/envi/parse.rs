@@ -100,7 +100,8 @@ mod tests {
     #[test]
     fn keys_in_any_case_lists_over_lines_and_comments() {
         let map = parse(
-            "ENVI\r\n; made by hand\r\nSamples  = 3\r\nData   Type=4\r\nwavelength = {\r\n 1.5,\r\n; \
+            "ENVI\r\n; made by hand\r\nSamples  = 3\r\nData   Type=4\r\nwavelength = {\r\n \
+             1.5,\r\n; \
              inside\r\n 2.5 }\r\nbands = 2",
         )
         .unwrap();

@@ -2,8 +2,8 @@
 
 use super::Candidate;
 
-/// Places looked at along the axes other than the one in question. Few, since each may be a read from a
-/// slow disk.
+/// Places looked at along the axes other than the one in question. Few, since each may be a read
+/// from a slow disk.
 const PROBES: usize = 96;
 /// Profiles of shorter axes say nothing.
 const SHORTEST: usize = 8;

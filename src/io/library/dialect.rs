@@ -10,7 +10,8 @@ const LARGEST: u64 = 1 << 30;
 /// Lines that are looked at.
 const LINES: usize = 200;
 
-/// The text of a file, whatever its encoding: UTF-8 or UTF-16 by its mark, else UTF-8, else Latin-1.
+/// The text of a file, whatever its encoding: UTF-8 or UTF-16 by its mark, else UTF-8, else
+/// Latin-1.
 pub(super) fn read_text(path: &Path) -> Result<String> {
     let file = FileBytes::open(path)?;
     let size = file.len();

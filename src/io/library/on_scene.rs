@@ -26,12 +26,12 @@ pub struct OnScene {
 impl Spectra {
     /// The spectra on the bands that `scene` uses, (K, L): finite reflectance.
     ///
-    /// With as many bands as the scene's file, or as it uses, they are taken one by one, unless both
-    /// know their wavelengths and these differ by more than 1 nm somewhere. Else, and for deleted
-    /// channels, they are resampled in wavelength: as the mean under a band's response (a Gaussian)
-    /// where the scene tells the widths of its bands and the spectrum has at least three channels
-    /// within one, else linearly; and held up to 10 nm beyond the ends. Fails when the bands cannot
-    /// be matched or the range of any spectrum does not cover the scene's.
+    /// With as many bands as the scene's file, or as it uses, they are taken one by one, unless
+    /// both know their wavelengths and these differ by more than 1 nm somewhere. Else, and for
+    /// deleted channels, they are resampled in wavelength: as the mean under a band's response (a
+    /// Gaussian) where the scene tells the widths of its bands and the spectrum has at least three
+    /// channels within one, else linearly; and held up to 10 nm beyond the ends. Fails when the
+    /// bands cannot be matched or the range of any spectrum does not cover the scene's.
     pub fn for_scene(&self, scene: &Scene) -> Result<Array2<f64>> {
         let (found, mut refused) = self.resampled(scene)?;
         match refused.is_empty() {

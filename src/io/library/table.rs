@@ -80,8 +80,8 @@ fn records(path: &Path, text: &str, dialect: Dialect) -> Result<Vec<Row>> {
         .collect()
 }
 
-/// The wavelength in the header of a column: a number, perhaps behind letters (`X460.0`) or before a
-/// unit (`460 nm`).
+/// The wavelength in the header of a column: a number, perhaps behind letters (`X460.0`) or before
+/// a unit (`460 nm`).
 fn wavelength_of(field: &str, dialect: Dialect) -> Option<f64> {
     let field = field.trim();
     if let Some(number) = dialect.number(field).filter(|v| v.is_finite()) {
@@ -129,7 +129,8 @@ fn number(path: &Path, line: usize, text: &str, dialect: Dialect) -> Result<f64>
         Error::file(
             path,
             format!(
-                "line {line} holds `{text}` where a number belongs. Spectra are rows under a header \
+                "line {line} holds `{text}` where a number belongs. Spectra are rows under a \
+                 header \
                  of wavelengths, or columns beside one called `wavelength`."
             ),
         )

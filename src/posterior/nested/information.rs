@@ -1,14 +1,16 @@
-//! Slope and curvature of the scene's log posterior, pixels integrated out: Fisher's and Louis' identities
-//! (Louis 1982, "Finding the observed information matrix when using the EM algorithm").
+//! Slope and curvature of the scene's log posterior, pixels integrated out: Fisher's and Louis'
+//! identities (Louis 1982, "Finding the observed information matrix when using the EM algorithm").
 
 use nalgebra::DMatrix;
 use rayon::prelude::*;
 
 use super::pixels::{Drawn, Pixels};
 
-/// Draws a pixel. Their noise is a tenth of each pixel's own, and pixels' are independent.
+/// Draws of each pixel. Their noise is a tenth of what the pixel itself leaves open, and
+/// independent between pixels.
 const DRAWS: u32 = 128;
-/// The most pixels that the curvature is summed over: a pixel takes a rank-K change of a (K L, K L) matrix.
+/// The most pixels that the curvature is summed over: each changes a (K L, K L) matrix by one of
+/// rank K.
 const MOST_PIXELS: usize = 2048;
 /// Parts that threads take, fixed so that sums do not depend on their number.
 const PARTS: usize = 8;
@@ -19,24 +21,24 @@ const BETWEEN: usize = 256;
 /// Directions of a pixel's amounts with less of the largest variance than this are left out.
 const LEAST: f64 = 1e-7;
 
-/// Sums over the pixels, of the derivatives by spectra c, (K, L) as rows.
+/// Sums over all pixels: derivatives of the log likelihood by the spectra c, (K, L), row by row.
 pub(super) struct Sums {
-    /// (K L).
+    /// The first derivative, (K L).
     pub(super) slope: Vec<f64>,
     /// Minus the second derivative, (K L, K L).
     pub(super) curvature: DMatrix<f64>,
 }
 
-/// Sums of one part.
+/// Sums over one part of the pixels.
 struct Part {
     slope: Vec<f64>,
     /// `E[u_i u_j] / V` of each band, (K, K, L).
     complete: Vec<f64>,
-    /// What the pixels' freedom takes from it.
+    /// What is lost of it because the pixels' amounts are not known, (K L, K L).
     lost: DMatrix<f64>,
 }
 
-/// At the spectra `c`, (K L). None when `interrupted`.
+/// The sums at the spectra `c`, (K L). None when `interrupted`.
 pub(super) fn sums(
     pixels: &Pixels,
     c: &[f64],
@@ -193,8 +195,9 @@ impl Moments {
         }
     }
 
-    /// Columns X with `X X'` the covariance over draws of `u_i (y - u'c) / V`: with r the residual of the mean
-    /// that is linear in the features, `r d_i - E u_i sum_j d_j c_j - sum_j d_i d_j c_j`.
+    /// Columns X with `X X'` the covariance over draws of `u_i (y - u'c) / V`: with r the residual
+    /// of the mean that is linear in the features, `r d_i - E u_i sum_j d_j c_j - sum_j d_i d_j
+    /// c_j`.
     fn add_columns(&self, c: &[f64], columns: &mut Vec<f64>) {
         let (k, bands) = (self.k, self.precision.len());
         let pair = |i: usize, j: usize| k + i.max(j) * (i.max(j) + 1) / 2 + i.min(j);
@@ -250,7 +253,8 @@ mod tests {
         (flat(&model, PIXELS, 3), cube, c)
     }
 
-    /// Log density of all spectra given c, amounts summed out on a grid of logit and log brightness.
+    /// Log density of all spectra given c, amounts summed out on a grid of logit and log
+    /// brightness.
     fn marginal(cube: &Cube, c: &[f64], brightness: Option<f64>) -> f64 {
         let logs: Vec<f64> = match brightness {
             Some(_) => (-24..=24).map(|i| 0.05 * f64::from(i)).collect(),
@@ -258,7 +262,8 @@ mod tests {
         };
         let of_pixel = |n: usize| {
             let mut sum = 0.0;
-            // Sums of smooth densities that vanish at both ends converge faster than any power of the step.
+            // Sums of smooth densities that vanish at both ends converge faster than any power of
+            // the step.
             for i in -60..=60 {
                 let w = 1.0 / (1.0 + (-f64::from(i) * 0.5).exp());
                 for g in &logs {
@@ -314,8 +319,9 @@ mod tests {
         // With brightness two amounts are free, and sds twice as large.
         for (brightness, most) in [(None, 60.0), (Some(0.3), 120.0)] {
             let (slope, curvature) = compare(SD, brightness);
-            // A pixel's amounts have sds near 0.3 of 128 draws: a slope is off by 0.03 / V 0.5 a pixel, 20 over
-            // 200 pixels. Curvatures lose 1 in sqrt(64) of each pixel's, 1 in 100 of all; three times the one, five the other.
+            // A pixel's amounts have sds near 0.3 of 128 draws: a slope is off by 0.03 / V 0.5 a
+            // pixel, 20 over 200 pixels. Curvatures lose 1 in sqrt(64) of each pixel's, 1 in 100 of
+            // all; three times the one, five the other.
             let largest = slope.iter().map(|s| (s.0 - s.1).abs()).fold(0.0, f64::max);
             assert!(largest < most, "{slope:?}");
             assert!(off(&curvature) < 0.05, "{curvature:?}");

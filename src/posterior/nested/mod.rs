@@ -1,6 +1,6 @@
-//! The posterior beyond the guide: spectra with the pixels integrated out, and each pixel given the spectra
-//! (docs/model.md, "Nested posterior"). The guide takes scene and pixels to be independent, and a pixel
-//! to be normal in its logits; this takes neither.
+//! The posterior beyond the guide: spectra with the pixels integrated out, and each pixel given the
+//! spectra (docs/model.md, "Nested posterior"). The guide takes scene and pixels to be independent,
+//! and a pixel to be normal in its logits; the nested posterior assumes neither.
 
 mod information;
 mod pixels;
@@ -20,11 +20,12 @@ use crate::engine::pixels::Pixels as FitPixels;
 pub use pixels::Drawn;
 use pixels::Pixels;
 
-/// Draws of the scene that pixels meet.
+/// Draws of the scene, given each of which the pixels are drawn.
 pub const SCENES: u32 = 100;
-/// Draws of a pixel for each of them.
+/// Draws of a pixel given each draw of the scene.
 pub const PER_SCENE: u32 = 8;
-/// The most spectrum values, K times L: matrices of their squares, up to ten of them, are held and inverted.
+/// The most spectrum values, K times L: matrices of their squares, up to ten of them, are held and
+/// inverted.
 pub const MOST_VALUES: usize = 4096;
 /// Newton's steps at most.
 const MOST_STEPS: usize = 8;
@@ -37,17 +38,18 @@ const SIZE_SD: f64 = 1e-3;
 /// Pixels whose quadratic forms are computed at once.
 pub const BLOCK: usize = 64;
 
-/// The posterior of a scene's spectra, normal in u = softplus^-1(c), and what pixels need of the rest.
+/// The posterior of a scene's spectra, normal in u = softplus^-1(c), and what pixels need of the
+/// rest.
 #[derive(Debug)]
 pub struct Nested<'a> {
     of: &'a FitPixels,
     pixels: Pixels<'a>,
-    /// u, (K L).
+    /// Mean of u, (K L).
     centre: Vec<f64>,
-    /// Of the inverse covariance.
+    /// Cholesky factor of the inverse covariance of u.
     factor: Cholesky<f64, Dyn>,
-    /// Length of each of Newton's steps, in posterior sds, root mean square over the values. The last one
-    /// was not taken.
+    /// Length of each of Newton's steps, in posterior sds, root mean square over the values. The
+    /// last one was not taken.
     pub steps: Vec<f64>,
 }
 
@@ -61,7 +63,7 @@ pub struct SceneNormal {
 }
 
 impl SceneNormal {
-    /// As the guide has it: independent values.
+    /// The spectra's posterior as a guide has it: values that are independent of each other.
     ///
     /// # Errors
     ///
@@ -106,8 +108,8 @@ pub fn check(params: &Params) -> Result<()> {
     let values = params.k().saturating_mul(params.bands as usize);
     if values > MOST_VALUES {
         return refuse(format!(
-            "takes at most {MOST_VALUES} values of endmembers; {} endmembers of {} bands have {values}; use \
-             the guide's posterior, or fewer bands",
+            "takes at most {MOST_VALUES} values of endmembers; {} endmembers of {} bands have \
+             {values}; use the guide's posterior, or fewer bands",
             params.k(),
             params.bands
         ));
@@ -116,9 +118,9 @@ pub fn check(params: &Params) -> Result<()> {
 }
 
 impl<'a> Nested<'a> {
-    /// Of the guide of these pixels. Noise, variability and
-    /// the Dirichlet stay at the guide's locs. Newton's method takes the spectra to the mode of their own
-    /// posterior; each step costs 128 draws a pixel. None when `interrupted`.
+    /// The nested posterior of a guide's pixels. Noise, variability and the Dirichlet stay at the
+    /// guide's locs. Newton's method takes the spectra to the mode of their own posterior; each
+    /// step costs 128 draws a pixel. None when `interrupted`.
     ///
     /// # Errors
     ///
@@ -169,7 +171,8 @@ impl<'a> Nested<'a> {
         }
     }
 
-    /// Of pixels whose scene is known: the guide's latents of the scene but for its spectra, which are `scene`'s.
+    /// The nested posterior of pixels whose scene is known: latents of the scene are the guide's,
+    /// but for the spectra, which are those of `scene`.
     ///
     /// # Errors
     ///
@@ -205,8 +208,8 @@ impl<'a> Nested<'a> {
         self.of
     }
 
-    /// False where Newton's method did not come to rest: the centre is then the guide's, and the last
-    /// of the steps is the one from there.
+    /// False where Newton's method did not come to rest: the centre is then the guide's, and the
+    /// last of the steps is the one from there.
     pub fn settled(&self) -> bool {
         self.steps.last().is_some_and(|&step| step < SMALL)
     }
@@ -231,7 +234,8 @@ impl<'a> Nested<'a> {
         (0..count).map(one).collect()
     }
 
-    /// For draws of the spectra, reflectance, as [`Nested::spectra`] has them. Takes K^2 L 8 bytes a draw.
+    /// What the pixels' likelihoods need of draws of the spectra, reflectance, which
+    /// [`Nested::spectra`] gives. Takes K^2 L 8 bytes a draw.
     pub fn scenes(&self, spectra: &[Vec<Vec<f64>>]) -> Scenes {
         let p = self.pixels.params;
         let (k, bands) = (p.k(), p.bands as usize);
@@ -251,8 +255,8 @@ impl<'a> Nested<'a> {
         (self.pixels.params.pixels as usize).div_ceil(BLOCK)
     }
 
-    /// Weighted draws of the pixels of one block, in the order of the pixels: [`PER_SCENE`] for each draw
-    /// of the scene in turn, weights with sum 1.
+    /// Weighted draws of the pixels of one block, in the order of the pixels: [`PER_SCENE`] for
+    /// each draw of the scene in turn, weights with sum 1.
     pub fn block(&self, block: usize, scenes: &Scenes) -> Vec<Drawn> {
         let p = self.pixels.params;
         let (k, bands) = (p.k(), p.bands as usize);
@@ -297,8 +301,9 @@ impl<'a> Nested<'a> {
 /// Slope of the log posterior of u, and the factor of its curvature.
 type Slope = (DVector<f64>, Cholesky<f64, Dyn>);
 
-/// At u, with the prior's centre; spectra that the data and the prior
-/// do not bend down enough are held by a ridge. None when `interrupted`.
+/// Slope and curvature of the log posterior at u, with the centre of the spectra's prior. Where
+/// data and prior leave the posterior too flat for a step, a ridge holds the spectra. None when
+/// `interrupted`.
 fn newton(
     pixels: &Pixels,
     u: &[f64],
@@ -344,9 +349,9 @@ fn newton(
     }
 }
 
-/// Keeps the size of each spectrum where the guide has it. With brightness the data do not tell it, as twice
-/// c_k with half of u_k is the same mixture: the two terms of equation 32 cancel along it but for the noise of the
-/// draws. What is reported is in relation to peaks, where sizes go out.
+/// Keeps the size of each spectrum where the guide has it. With brightness the data do not tell it,
+/// as twice c_k with half of u_k is the same mixture: the two terms of equation 32 cancel along it
+/// but for the noise of the draws. What is reported is in relation to peaks, where sizes go out.
 fn hold_sizes(
     pixels: &Pixels,
     c: &[f64],

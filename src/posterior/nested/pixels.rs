@@ -7,11 +7,11 @@ use crate::engine::pixels::Cube;
 
 use super::power_normal::PowerNormal;
 
-/// Precision of what is drawn from beside the likelihood's, around the guide: amounts that no band
-/// tells apart stay near 1. Weights take it out again.
+/// Precision that the proposal has beside the likelihood's, around the guide: it holds amounts that
+/// no band tells apart near 1. Weights take it out again.
 const RIDGE: f64 = 1.0;
 
-/// What all pixels share.
+/// The scene as the posterior of a pixel needs it, and the pixels.
 #[derive(Debug)]
 pub(super) struct Pixels<'a> {
     pub(super) params: &'a Params,
@@ -21,18 +21,18 @@ pub(super) struct Pixels<'a> {
     noise: Vec<f64>,
     /// Variance of each endmember between pixels, rows of L; none without variability.
     variability: Vec<Vec<f64>>,
-    /// a of equation 10, (K).
+    /// Parameters of the abundances' Dirichlet, a of equation 10, (K).
     dirichlet: Vec<f64>,
-    /// For each endmember.
+    /// Tables for the power of each endmember's amount, (K).
     tables: Vec<PowerNormal>,
 }
 
 /// Weighted draws of one pixel's amounts u = e^g W.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Drawn {
-    /// Rows of K, each endmember's amount, 0 or more.
+    /// A row for each draw: the amount of each endmember, 0 or more, (K).
     pub amounts: Vec<f64>,
-    /// One each, with sum 1.
+    /// A weight for each draw; their sum is 1.
     pub weights: Vec<f64>,
 }
 
@@ -78,8 +78,8 @@ impl<'a> Pixels<'a> {
         w
     }
 
-    /// Weight of the likelihood over the variance, (L): equation 7 at the guide's abundances. With it
-    /// the likelihood is a quadratic form in the amounts, and a draw costs K^2, not K L.
+    /// Weight of the likelihood over the variance, (L): equation 7 at the guide's abundances. With
+    /// it the likelihood is a quadratic form in the amounts, and a draw costs K^2, not K L.
     pub(super) fn precision(&self, expected: &[f64]) -> Vec<f64> {
         let total: f64 = expected.iter().sum();
         let squares: Vec<f64> = expected.iter().map(|u| (u / total).powi(2)).collect();
@@ -90,13 +90,15 @@ impl<'a> Pixels<'a> {
         self.noise.iter().enumerate().map(of_band).collect()
     }
 
-    /// Adds draws number `first` to `first + count` of a pixel whose log likelihood is `linear'u - u'square u / 2`
-    /// (K, and rows of K); `expected` is where the guide has it. Weights of what is added have sum 1.
+    /// Adds draws number `first` to `first + count` of a pixel whose log likelihood is `linear'u -
+    /// u'square u / 2` (K, and rows of K); `expected` are the guide's amounts, (K). The weights of
+    /// the added draws have sum 1.
     ///
-    /// Times the Dirichlet and the brightness that is a normal in u with a power of each amount. Amounts are drawn
-    /// one after the other, the smallest first, each from its normal given those before, as if those after
-    /// could be negative, times its power (the simulator of Geweke, Hajivassiliou and Keane, with powers); the last is 1 minus the
-    /// others where there is no brightness. Weights are density over proposal.
+    /// The likelihood times the densities of Dirichlet and brightness is a normal in u times a
+    /// power of each amount. Amounts are drawn one after the other, the smallest first, each from
+    /// its normal given those before, as if those after could be negative, times its power (the
+    /// simulator of Geweke, Hajivassiliou and Keane, with powers); without brightness the last is 1
+    /// minus the others. Weights are density over proposal.
     pub(super) fn draw(
         &self,
         pixel: usize,
@@ -168,7 +170,7 @@ struct Sequence {
     /// Latents that are drawn: K with brightness, K - 1 without.
     free: usize,
     centre: Vec<f64>,
-    /// Rows of `free`.
+    /// Rows of `free` values.
     factor: Vec<f64>,
 }
 
@@ -258,8 +260,8 @@ pub(super) mod tests {
         }
     }
 
-    /// Mean of each amount and the share of the first below 0.05, by draws and by summing the density over
-    /// log amounts: K = 2 with brightness, K = 3 without.
+    /// Mean of each amount and the share of the first below 0.05, by draws and by summing the
+    /// density over log amounts: K = 2 with brightness, K = 3 without.
     fn compare(brightness: bool, linear: &[f64], square: &[f64], off: f64) -> Vec<(f64, f64)> {
         let k = linear.len();
         let model = Model {
@@ -308,7 +310,8 @@ pub(super) mod tests {
     }
 
     fn close(pairs: &[(f64, f64)]) -> bool {
-        // 20,000 draws, of which half or more count: 0.5 / 100 at most for a share; five times that.
+        // 20,000 draws, of which half or more count: 0.5 / 100 at most for a share; five times
+        // that.
         pairs.iter().all(|(found, truth)| (found - truth).abs() < 0.025)
     }
 

@@ -1,7 +1,8 @@
-//! Draws from `x^(a - 1) exp(-(x - m)^2 / (2 s^2))`, x > 0: what a Gaussian likelihood makes of an amount of
-//! which the Dirichlet expects little (the modified half-normal; Sun, Kong and Pal 2023).
+//! Draws from the power normal, `x^(a - 1) exp(-(x - m)^2 / (2 s^2))` for x > 0: the posterior of
+//! an amount of which the Dirichlet expects little, under a Gaussian likelihood (the modified
+//! half-normal; Sun, Kong and Pal 2023).
 
-/// Tables for one exponent a > 0, by the mean in sds.
+/// Tables of power normals with one exponent a > 0, by their mean in sds.
 #[derive(Debug, Clone)]
 pub(super) struct PowerNormal {
     exponent: f64,
@@ -12,14 +13,14 @@ pub(super) struct PowerNormal {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Drawn {
     pub(super) value: f64,
-    /// Its logarithm, also where the value underflows to zero.
+    /// Logarithm of the value, also where the value underflows to zero.
     pub(super) log: f64,
-    /// Log density of that logarithm, of what is drawn: the tables are close to the power normal, and
-    /// weights make up for the rest.
+    /// Log density of the logarithm under the tables that it is drawn from: they are close to the
+    /// power normal, and weights make up for the rest.
     pub(super) density: f64,
 }
 
-/// The logarithm runs linearly with the probability inside each cell.
+/// A table of quantiles: inside each cell the logarithm is linear in the probability.
 #[derive(Debug, Clone)]
 struct Table {
     edges: Vec<f64>,
@@ -27,15 +28,16 @@ struct Table {
     densities: Vec<f64>,
 }
 
-/// Means of more sds than this, either way, use the last table.
+/// Means beyond so many sds, either way, use the last table.
 const FAR: f64 = 12.0;
-/// Tables for each sd of the mean.
+/// Tables to one sd of the mean.
 const FINE: f64 = 8.0;
 /// Cells of equal probability.
 const CELLS: usize = 128;
-/// The last of them is halved so often: the tail to the right, down to a probability of 5e-10.
+/// How often the last cell is halved: it holds the tail to the right, down to a probability of
+/// 5e-10.
 const HALVINGS: usize = 24;
-/// Probabilities are at least this share of a cell: those that 32 bits give are.
+/// The least probability, as a share of a cell: every one that 32 bits give is larger.
 const LEAST: f64 = 1e-9;
 /// Points of the integral behind a table.
 const GRID: usize = 1000;
@@ -70,7 +72,8 @@ impl PowerNormal {
 }
 
 impl Table {
-    /// For sd 1. The density of y = log x is `exp(a y - (e^y - m)^2 / 2)`; left of the grid it is e^(a y).
+    /// For sd 1. The density of y = log x is `exp(a y - (e^y - m)^2 / 2)`; left of the grid it is
+    /// e^(a y).
     fn new(a: f64, mean: f64) -> Self {
         let height = |y: f64| a * y - 0.5 * (y.exp() - mean).powi(2);
         let first = (1e-3 / (1.0 + mean.abs())).ln();
@@ -149,7 +152,7 @@ mod tests {
         sum / total
     }
 
-    /// The same from evenly spaced probabilities, weighted or as they come.
+    /// The mean of values at evenly spaced probabilities, weighted or as they come.
     fn drawn(a: f64, mean: f64, sd: f64, weighted: bool) -> f64 {
         let power = PowerNormal::new(a);
         let (mut total, mut sum) = (0.0, 0.0);
@@ -174,7 +177,8 @@ mod tests {
         ] {
             let truth = integrated(a, mean, sd);
             let weighted = drawn(a, mean, sd, true);
-            // Evenly spaced probabilities: cells hold 156 points each, so sums are good to a thousandth.
+            // Evenly spaced probabilities: cells hold 156 points each, so sums are good to a
+            // thousandth.
             assert!((weighted / truth - 1.0).abs() < 2e-3, "{a} {mean} {sd}: {weighted} {truth}");
             // The nearest table is 1/16 sd off, which moves a mean by 1/16 sd or its share at most.
             let plain = drawn(a, mean, sd, false);

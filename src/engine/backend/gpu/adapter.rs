@@ -108,7 +108,8 @@ impl Adapter {
             return Ok(());
         }
         Err(Error::Device(format!(
-            "{}: the largest buffer of this fit takes {} MiB and the device allows {} MiB; use the CPU, a smaller batch size or a part of the scene",
+            "{}: the largest buffer of this fit takes {} MiB and the device allows {} MiB; use \
+             the CPU, a smaller batch size or a part of the scene",
             self.info.name,
             largest.div_ceil(1 << 20),
             allowed >> 20

@@ -38,7 +38,8 @@ pub struct Gpu {
     steps_a_submit: usize,
 }
 
-/// Systems reset a device whose work takes 2 s (Windows TDR); a twentieth of it keeps screens alive.
+/// Systems reset a device whose work takes 2 s (Windows TDR); a twentieth of it keeps screens
+/// alive.
 const SUBMIT_SECONDS: f64 = 0.1;
 /// Steps of the first submit, before their time is known.
 const FIRST_STEPS: usize = 4;
@@ -75,7 +76,8 @@ impl Gpu {
             && let Some(pass) = passes::too_long(params, passes)
         {
             return Err(Error::Device(format!(
-                "{}: the loops of {} are longer than this software driver takes; use the CPU, a smaller batch size or fewer particles",
+                "{}: the loops of {} are longer than this software driver takes; use the CPU, a \
+                 smaller batch size or fewer particles",
                 adapter.info().name,
                 pass.name
             )));

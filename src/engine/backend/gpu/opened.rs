@@ -1,5 +1,5 @@
-//! An open device, shared by the runs on it: a search makes dozens of short fits, and opening a device
-//! and compiling the passes takes longer than some of them.
+//! An open device, shared by the runs on it: a search makes dozens of short fits, and opening a
+//! device and compiling the passes takes longer than some of them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

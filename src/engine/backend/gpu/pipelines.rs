@@ -19,8 +19,8 @@ pub struct Pipeline {
     pub name: &'static str,
 }
 
-/// What is a constant of a pass where its shader asks for it, so that loops unroll and what is not needed is
-/// left out; zeros for other passes.
+/// What is a constant of a pass where its shader asks for it, so that loops unroll and what is not
+/// needed is left out; zeros for other passes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Constants {
     endmembers: u32,
@@ -86,7 +86,8 @@ impl Compiled {
             layout: Some(&all_layouts),
             module: &module,
             entry_point: Some("main"),
-            // Workgroup memory is written before it is read; clearing it first costs some drivers dearly.
+            // Workgroup memory is written before it is read; clearing it first costs some drivers
+            // dearly.
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants,
                 zero_initialize_workgroup_memory: false,
@@ -143,8 +144,8 @@ mod tests {
     use crate::engine::model::Model;
     use crate::engine::passes;
 
-    /// What wgpu has against pipelines of these passes on a device with the limits that every WebGPU
-    /// device has. The device is a stub, so no driver is needed and none has a say.
+    /// What wgpu has against pipelines of these passes on a device with the limits that every
+    /// WebGPU device has. The device is a stub, so no driver is needed and none has a say.
     fn complaint(passes: impl IntoIterator<Item = &'static Pass>) -> Option<String> {
         let (device, _queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
         let params = Params::new(&Model::new(3), 10, 5, 4, 1, 0).unwrap();

@@ -1,5 +1,5 @@
-//! The time of each pass, by the device's own clock. Every pass is a compute pass of its own here, with
-//! a time stamp before and after it; in a fit all passes of many steps are one.
+//! The time of each pass, by the device's own clock. Every pass is a compute pass of its own here,
+//! with a time stamp before and after it; in a fit all passes of many steps are one.
 
 use super::{Gpu, MOST_STEPS, PARAMS_STRIDE, groups};
 use crate::engine::backend::Laps;

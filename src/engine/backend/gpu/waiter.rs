@@ -1,5 +1,6 @@
-//! Waiting for a device without blocking who waits. Native devices must be asked, again and again or by a call
-//! that blocks: a thread of its own does so for each open device. Browsers tell on their own.
+//! Waiting for a device without blocking who waits. Native devices must be asked, again and again
+//! or by a call that blocks: a thread of its own does so for each open device. Browsers tell on
+//! their own.
 
 use futures_channel::oneshot;
 
@@ -23,7 +24,8 @@ impl Waiter {
     }
 
     /// Ends when the submission is done, with what went wrong.
-    #[cfg_attr(not(target_arch = "wasm32"), allow(unused_variables))] // Only browsers need the queue.
+    // Only browsers need the queue.
+    #[cfg_attr(not(target_arch = "wasm32"), allow(unused_variables))]
     pub async fn done(
         &self,
         queue: &wgpu::Queue,
@@ -116,8 +118,8 @@ mod native {
     }
 
     impl Drop for Asking {
-        /// Ends the thread before the device goes: drivers do not like to be left in the middle of a call
-        /// when a program ends.
+        /// Ends the thread before the device goes: drivers do not like to be left in the middle of
+        /// a call when a program ends.
         fn drop(&mut self) {
             self.questions = None;
             if let Some(thread) = self.thread.take() {

@@ -1,5 +1,5 @@
-//! The loop over bands, in the widest vectors that the processor has (AVX-512, AVX2, NEON, or none),
-//! chosen when the program runs.
+//! The loop over bands, in the widest vectors that the processor has (AVX-512, AVX2, NEON, or
+//! none), chosen when the program runs.
 #![allow(clippy::needless_range_loop, reason = "one index into registers of several arrays")]
 
 use pulp::{Arch, Simd, WithSimd};
@@ -16,23 +16,24 @@ pub struct Chunks<'a> {
     pub cube: &'a Cube,
     pub theta: &'a [f32],
     pub draws: &'a [f32],
-    /// Place in the minibatch of the first pixel.
+    /// Place of their first pixel in the minibatch.
     pub first: usize,
     pub pixels: &'a [u32],
-    /// (groups, particles, row_grad_stride, ROW_GROUP).
+    /// Sums over bands, (groups, particles, row_grad_stride, ROW_GROUP).
     pub row_sums: &'a mut [f32],
-    /// (chunks, particles, columns, stride).
+    /// Sums over the pixels of each chunk, (chunks, particles, columns, stride).
     pub band_sums: &'a mut [f32],
 }
 
-/// Rows that share one reading of endmembers and of sums over pixels: at six endmembers their amounts, or
-/// their sums over bands, are 24 of the 32 vector registers.
+/// Rows that share one reading of endmembers and of sums over pixels: at six endmembers their
+/// amounts, or their sums over bands, are 24 of the 32 vector registers.
 const ROWS: usize = 4;
 
 /// Vectors of bands at a time: 8 KiB for [`ROWS`] rows, a quarter of the nearest cache.
 const BLOCK: usize = 16;
 
-/// Does them, with loops over endmembers unrolled into registers where these are few.
+/// Computes the sums of some chunks, with loops over endmembers unrolled into registers where
+/// endmembers are few.
 pub fn run(arch: Arch, chunks: Chunks<'_>) {
     macro_rules! with {
         ($k:expr) => {
@@ -52,11 +53,12 @@ pub fn run(arch: Arch, chunks: Chunks<'_>) {
     }
 }
 
-/// Chunks for K endmembers, or up to [`MOST_FUSED`], with or without variability.
+/// The loop over chunks for K endmembers, or for any number up to [`MOST_FUSED`], with or without
+/// variability.
 struct Spectra<'a, const K: usize, const VARIES: bool>(Chunks<'a>);
 
-/// What all rows see of a vector of bands, side by side so that one pointer leads to all, and where
-/// cache lines begin, which vectors alone do not ask for.
+/// What all rows need to know of a vector of bands. The fields lie side by side, so that one
+/// pointer leads to all of them, and begin with a cache line, which vectors alone do not ask for.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Bands<V, const K: usize> {
@@ -149,16 +151,16 @@ struct Rows<S: Simd, const K: usize, const VARIES: bool> {
     bands: [Bands<S::f32s, K>; BLOCK],
     /// Sums over rows of A, 2 W^2 B and 2 B, the last without what all rows share.
     sums: [Bands<S::f32s, K>; BLOCK],
-    /// Of a group of rows, what each has of an endmember: abundance times brightness.
+    /// Amounts of each endmember in a group of rows: abundance times brightness.
     amounts: [[f32; ROW_GROUP]; K],
-    /// Squares of abundances.
+    /// Squares of the abundances of each endmember in a group of rows.
     squares: [[f32; ROW_GROUP]; K],
     /// A of [`ROWS`] rows.
     a: [[S::f32s; BLOCK]; ROWS],
-    /// 2 B of the same.
+    /// 2 B of [`ROWS`] rows.
     twice_b: [[S::f32s; BLOCK]; ROWS],
     simd: S,
-    /// The number of endmembers, where K is only the most there may be.
+    /// The number of endmembers, of which K may be only an upper bound.
     endmembers: usize,
     weight: f32,
 }
@@ -169,8 +171,8 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         if K == MOST_FUSED { self.endmembers } else { K }
     }
 
-    /// Takes so many vectors of theta, whose rows of bands have `stride`. Gives the sum of the log
-    /// variances where they are the same for all rows, without variability.
+    /// Takes `n` vectors of theta, whose rows of bands are `stride` vectors long. Gives the sum of
+    /// the log variances where they are the same for all rows, without variability.
     #[inline(always)]
     fn begin(&mut self, theta: &[S::f32s], stride: usize, n: usize) -> f32 {
         let (simd, k) = (self.simd, self.k());
@@ -211,9 +213,9 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         }
     }
 
-    /// Adds the rows of the group that begin with `from`, of which `count` count: A and B of each, sums over
-    /// bands, sums over rows, each a loop that has what it needs in registers. `out` are the group's sums
-    /// over bands, side by side.
+    /// Adds [`ROWS`] rows of the group, the first `count` of which hold pixels, from row `from` on:
+    /// A and B of each, sums over bands, sums over rows, each a loop that has what it needs in
+    /// registers. `out` are the group's sums over bands, side by side.
     #[inline(always)]
     fn add(
         &mut self,
@@ -265,7 +267,8 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         }
     }
 
-    /// A and B of a row whose variances are its own; gives the sum of residual times A and of log variances.
+    /// A and B of a row whose variances are its own; gives the sum of residual times A and of log
+    /// variances.
     #[inline(always)]
     fn varying(&mut self, r: usize, n: usize, y: &[S::f32s], row: usize) -> S::f32s {
         let (simd, k) = (self.simd, self.k());
@@ -358,7 +361,7 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         [sums[r], sums[r + 1]] = own;
     }
 
-    /// Sums over the rows.
+    /// Adds what the rows give to the sums over pixels.
     #[inline(always)]
     fn over_rows(&mut self, n: usize, from: usize) {
         let (simd, k) = (self.simd, self.k());
@@ -414,7 +417,7 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         }
     }
 
-    /// Writes the sums over so many rows.
+    /// Writes the sums over the rows that were added.
     #[inline(always)]
     fn end(&self, to: &mut [S::f32s], stride: usize, n: usize, rows: usize) {
         let (simd, k) = (self.simd, self.k());

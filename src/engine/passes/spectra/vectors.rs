@@ -1,11 +1,13 @@
-//! Reciprocals and logarithms of vectors, without a division and with one logarithm for many values.
+//! Reciprocals and logarithms of vectors, without a division and with one logarithm for many
+//! values.
 
 use pulp::Simd;
 
 use crate::engine::ground::math::Real;
 
 /// `1 / x` of a positive, normal x: a guess from the bits, 12 % off at most, and three of Newton's
-/// steps, each of which squares that. Seven operations where a division takes as long as thirty.
+/// steps, each of which squares the relative error. Seven operations, where a division takes as
+/// long as thirty.
 #[inline(always)]
 pub fn reciprocal<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let bits = simd.sub_u32s(simd.splat_u32s(0x7ef3_11c7), simd.transmute_u32s_f32s(x));
@@ -95,8 +97,8 @@ mod tests {
         let mut got = values.clone();
         Arch::new().dispatch(Reciprocals(&mut got));
         for (&x, y) in values.iter().zip(got) {
-            // The third step leaves 0.12^8, and each of its two operations rounds by 6e-8, by twice that
-            // where products and sums are not fused.
+            // The third step leaves 0.12^8, and each of its two operations rounds by 6e-8, by twice
+            // that where products and sums are not fused.
             assert!((f64::from(y) * f64::from(x) - 1.0).abs() < 4e-7, "{x}: {y}");
         }
     }

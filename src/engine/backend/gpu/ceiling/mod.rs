@@ -1,5 +1,5 @@
-//! What a GPU reaches: a copy kernel and one of fused multiply-adds, by the host's clock over submits
-//! that are long beside the way there and back.
+//! What a GPU reaches: a copy kernel and one of fused multiply-adds, by the host's clock over
+//! submits that are long beside the way there and back.
 
 use super::opened::Opened;
 use super::{Adapter, GROUPS_X};
@@ -18,14 +18,14 @@ const REPEATS: usize = 5;
 const MOST_DISPATCHES: u32 = 4096;
 /// Invocations of the arithmetic kernel: several times what the largest devices hold at once.
 const FMA_INVOCATIONS: u32 = 1 << 20;
-/// Rounds of an invocation, each of [`FMA_OPERATIONS`]: few for a software driver, whose submit must stay
-/// short, up to as many as hide what a dispatch costs the largest device.
+/// Rounds of an invocation, each of [`FMA_OPERATIONS`]: few for a software driver, whose submit
+/// must stay short, up to as many as hide what a dispatch costs the largest device.
 const FMA_ROUNDS: (u32, u32) = (4, 8192);
 const FMA_OPERATIONS: u32 = 64;
 const WORKGROUP: u32 = 64;
 
-/// Opens the device for itself and measures. `sizes` are the bytes that a copy reads and writes, cut to
-/// what the device allows a buffer.
+/// Opens the device for itself and measures. `sizes` are the bytes that a copy reads and writes,
+/// cut to what the device allows a buffer.
 pub async fn measure(adapter: &Adapter, sizes: &[usize]) -> Result<Ceilings> {
     let allowed = adapter.largest_buffer();
     // Whole vec4s, at least those that the arithmetic kernel reads.

@@ -1,0 +1,178 @@
+//! Results as maps that other programs open at the right place: GeoTIFF, ENVI, NetCDF.
+
+use ndarray::{Array2, Array3, ArrayView2, Axis};
+
+use super::folder::OutputFolder;
+use super::write::Results;
+use crate::convention::Convention;
+use crate::engine::ground::error::Result;
+use crate::io::rasters::{
+    About, Raster, Spectra, SpectraTable, write_envi_maps, write_envi_spectra, write_geotiff,
+    write_netcdf,
+};
+use crate::posterior::Posterior;
+use crate::scene::Scene;
+
+/// A kind of file that results are written as. The table of endmembers and the report are always
+/// written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Pictures of maps, spectra and progress.
+    Png,
+    /// Abundances as NumPy arrays.
+    Npy,
+    /// Maps with their place, and the spectra as a library.
+    Envi,
+    /// Maps with their place, cloud-optimised.
+    GeoTiff,
+    /// All maps and spectra in one file, with the CF conventions.
+    NetCdf,
+}
+
+impl Format {
+    /// What is written if nobody says otherwise: pictures and arrays, and GeoTIFF where the scene
+    /// has a place on earth. A picture or an array has no room for one, and whoever brings a scene
+    /// with a place wants the maps there; files of a few per cent of the scene's size are no cost.
+    pub fn usual(scene: &Scene) -> Vec<Format> {
+        let mut formats = vec![Format::Png, Format::Npy];
+        formats.extend(scene.georeference().is_some().then_some(Format::GeoTiff));
+        formats
+    }
+}
+
+/// Maps of a fit as images, NaN where there are no data.
+pub(super) struct Maps<'a> {
+    /// Names of the endmembers as shown.
+    pub(super) names: &'a [String],
+    /// Mean abundances, (rows, columns, endmembers).
+    pub(super) mean: &'a Array3<f32>,
+    /// Standard deviations of the abundances.
+    pub(super) sd: &'a Array3<f32>,
+    /// Root mean square over bands of data minus fit, (rows, columns).
+    pub(super) residual: &'a Array2<f32>,
+    /// Brightness, where the model has it.
+    pub(super) brightness: Option<&'a Array2<f32>>,
+}
+
+/// Writes what `results.formats` asks for beyond pictures and arrays, and gives the files' names.
+pub(super) fn write(
+    folder: &OutputFolder,
+    results: &Results<'_>,
+    maps: &Maps<'_>,
+) -> Result<Vec<String>> {
+    let scene = results.scene;
+    let history = format!(
+        "Bayesian unmixing of {} by unmixel {}; settings, seed and device are in report.json",
+        scene.name(),
+        env!("CARGO_PKG_VERSION")
+    );
+    let about = About { place: scene.georeference(), history: &history };
+    let single = |name: &str| vec![name.to_owned()];
+    let (residual_name, brightness_name) = (single("residual"), single("brightness"));
+    let rasters = rasters(maps, &residual_name, &brightness_name);
+    let mut files = Vec::new();
+    let wants = |format| results.formats.contains(&format);
+    if wants(Format::GeoTiff) {
+        for raster in &rasters {
+            let file = format!("{}.tif", raster.name);
+            folder.write(&file, |to| write_geotiff(raster, &about, to))?;
+            files.push(file);
+        }
+    }
+    if wants(Format::Envi) {
+        for raster in &rasters {
+            envi(folder, raster.name, "img", &mut files, |to| write_envi_maps(raster, &about, to))?;
+        }
+        let wavelengths: Option<Vec<f64>> = scene.bands().iter().map(|b| b.wavelength).collect();
+        let spectra = Spectra {
+            title: "Endmembers, posterior mean",
+            names: maps.names,
+            wavelengths: wavelengths.as_deref(),
+            values: results.posterior.endmember_mean.view(),
+        };
+        envi(folder, "endmembers", "sli", &mut files, |to| write_envi_spectra(&spectra, to))?;
+    }
+    if wants(Format::NetCdf) {
+        let spectra = SpectraTable {
+            bands: scene.bands(),
+            names: maps.names,
+            tables: tables(results.posterior),
+            unit: unit(results.posterior.convention),
+        };
+        let file = "unmixing.nc".to_owned();
+        folder.write(&file, |to| write_netcdf(&rasters, &spectra, &about, to))?;
+        files.push(file);
+    }
+    Ok(files)
+}
+
+/// What spectra are measured in.
+pub(super) fn unit(convention: Convention) -> &'static str {
+    match convention {
+        Convention::Reflectance => "reflectance",
+        Convention::Peak => "reflectance, relative to the peak",
+    }
+}
+
+fn rasters<'a>(
+    maps: &'a Maps<'_>,
+    residual_name: &'a [String],
+    brightness_name: &'a [String],
+) -> Vec<Raster<'a>> {
+    let raster =
+        |name, title, bands: &'a [String], values| Raster { name, title, unit: "1", bands, values };
+    let flat = |map: &'a Array2<f32>| map.view().insert_axis(Axis(2));
+    let mut rasters = vec![
+        raster("abundance_mean", "Abundance, posterior mean", maps.names, maps.mean.view()),
+        raster(
+            "abundance_sd",
+            "Abundance, posterior standard deviation",
+            maps.names,
+            maps.sd.view(),
+        ),
+        raster(
+            "residual",
+            "Root mean square over bands of data minus fit, reflectance",
+            residual_name,
+            flat(maps.residual),
+        ),
+    ];
+    rasters.extend(maps.brightness.map(|map| {
+        raster("brightness", "Brightness of each pixel, posterior mean", brightness_name, flat(map))
+    }));
+    rasters
+}
+
+fn tables(posterior: &Posterior) -> Vec<(&'static str, &'static str, ArrayView2<'_, f64>)> {
+    let mut tables = vec![
+        ("spectrum_mean", "Endmember, posterior mean", posterior.endmember_mean.view()),
+        ("spectrum_sd", "Endmember, posterior standard deviation", posterior.endmember_sd.view()),
+        ("spectrum_q05", "Endmember, 5 % quantile", posterior.endmember_q05.view()),
+        ("spectrum_q95", "Endmember, 95 % quantile", posterior.endmember_q95.view()),
+    ];
+    tables.extend(posterior.variability.as_ref().map(|sd| {
+        ("spectrum_variability", "Endmember, standard deviation between pixels", sd.view())
+    }));
+    tables
+}
+
+/// Writes an ENVI file and its header.
+fn envi(
+    folder: &OutputFolder,
+    name: &str,
+    extension: &str,
+    files: &mut Vec<String>,
+    fill: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<String>,
+) -> Result<()> {
+    let mut header = String::new();
+    let data = format!("{name}.{extension}");
+    folder.write(&data, |to| {
+        header = fill(to)?;
+        Ok(())
+    })?;
+    let header_file = format!("{name}.hdr");
+    folder.write(&header_file, |to| to.write_all(header.as_bytes()))?;
+    files.extend([header_file, data]);
+    Ok(())
+}

@@ -1,0 +1,239 @@
+"""Writes one cube in every format that unmixel reads, with the libraries that people use.
+
+    make.py FOLDER
+
+`expected.npy` holds the values that all files stand for, (rows, columns, bands), as the libraries
+themselves read them back: whole numbers from 0 to 9,999, which every number type but the smallest
+holds, and `manifest.json` says what each file must be understood as.
+"""
+import json
+import sys
+from pathlib import Path
+
+import h5py
+import hdf5storage
+import netCDF4
+import numpy as np
+import rasterio
+import scipy.io
+from affine import Affine
+
+ROWS, COLS, BANDS = 37, 53, 12
+NM = np.round(np.linspace(420.5, 2380.25, BANDS), 3)
+FWHM = np.full(BANDS, 6.5)
+CRS = "EPSG:32633"
+UPRIGHT = Affine(30.0, 0.0, 366015.0, 0.0, -30.0, 5809965.0)
+ROTATED = Affine.translation(366015.0, 5809965.0) * Affine.rotation(20.0) * Affine.scale(30.0, -30.0)
+
+
+def cube():
+    """Smooth mixtures of three spectra with noise, so that a fit has something to find."""
+    rng = np.random.default_rng(3)
+    spectra = np.stack([np.linspace(900, 5200, BANDS), np.linspace(6400, 700, BANDS),
+                        2400 + 1900 * np.sin(np.arange(BANDS))])
+    shares = rng.dirichlet([0.6, 0.6, 0.6], size=(ROWS, COLS))
+    values = shares @ spectra + rng.normal(0, 15, (ROWS, COLS, BANDS))
+    return np.clip(np.rint(values), 1, 9999).astype(np.int16)
+
+
+def tiffs(folder, values, manifest):
+    planes = np.moveaxis(values, 2, 0)
+
+    def write(name, dtype="int16", crs=CRS, transform=UPRIGHT, scale=None, **options):
+        path = folder / f"{name}.tif"
+        with rasterio.open(path, "w", driver="GTiff", width=COLS, height=ROWS, count=BANDS, dtype=dtype,
+                           crs=crs, transform=transform, **options) as out:
+            out.write(planes.astype(dtype))
+            for band in range(BANDS):
+                out.update_tags(band + 1, wavelength=str(NM[band]), wavelength_units="Nanometers",
+                                fwhm=str(FWHM[band]), bbl="0" if band == 4 else "1")
+            if scale:
+                out.scales = [scale] * BANDS
+        with rasterio.open(path) as back:
+            assert np.array_equal(np.moveaxis(back.read(), 0, 2), values), name
+        manifest[path.name] = dict(place=list(transform.to_gdal()), epsg=32633 if crs == CRS else None,
+                                   wavelengths=True, bad=[4], scale=scale)
+
+    tiled = dict(tiled=True, blockxsize=16, blockysize=32)
+    for interleave in ("pixel", "band"):
+        for layout, blocks in (("strips", dict(blockysize=5)), ("tiles", tiled)):
+            for compress in ("none", "deflate", "lzw", "zstd", "packbits", "lerc"):
+                name = f"{interleave}-{layout}-{compress}"
+                options = dict(interleave=interleave, compress=compress, **blocks)
+                write(name, **options)
+                if compress in ("deflate", "lzw", "zstd"):
+                    write(name + "-p2", predictor=2, **options)
+                    write(name + "-p3", dtype="float32", predictor=3, **options)
+    for dtype in ("uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"):
+        write(f"type-{dtype}", dtype=dtype, compress="deflate")
+    write("bigtiff", BIGTIFF="YES", compress="deflate", **tiled)
+    write("big-endian", ENDIANNESS="BIG", compress="lzw")
+    write("big-endian-bigtiff", dtype="float64", ENDIANNESS="BIG", BIGTIFF="YES")
+    write("nbits", dtype="uint16", NBITS=14)
+    write("rotated", transform=ROTATED)
+    write("scaled", scale=0.0001)
+    write("no-place", crs=None, transform=Affine(2.0, 0.0, 0.0, 0.0, -2.0, 0.0))
+    with rasterio.open(folder / "imagery.tif", "w", driver="GTiff", width=COLS, height=ROWS, count=BANDS,
+                       dtype="int16", crs=CRS, transform=UPRIGHT, nodata=-32768) as out:
+        out.write(planes)
+        for band in range(BANDS):
+            out.update_tags(band + 1, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=str(NM[band] / 1000), FWHM_UM="0.0065")
+    manifest["imagery.tif"] = dict(place=list(UPRIGHT.to_gdal()), epsg=32633, wavelengths=True, ignore=-32768)
+
+
+def envi(folder, values, manifest):
+    for transform, name in ((UPRIGHT, "envi"), (ROTATED, "envi-rotated")):
+        path = folder / f"{name}.img"
+        with rasterio.open(path, "w", driver="ENVI", width=COLS, height=ROWS, count=BANDS, dtype="int16",
+                           crs=CRS, transform=transform) as out:
+            out.write(np.moveaxis(values, 2, 0))
+        with open(folder / f"{name}.hdr", "a", encoding="ascii") as header:
+            header.write("wavelength units = Nanometers\nwavelength = {" + ", ".join(map(str, NM)) + "}\n")
+        manifest[path.name] = dict(place=list(transform.to_gdal()), epsg=32633, wavelengths=True)
+
+
+def plain_hdf5(folder, values, manifest):
+    options = dict(
+        contiguous={}, chunked=dict(chunks=(8, 16, 5)), gzip=dict(chunks=(8, 16, 5), compression="gzip"),
+        shuffle=dict(chunks=(8, 16, 5), compression="gzip", shuffle=True, fletcher32=True),
+        lzf=dict(chunks=(8, 16, 5), compression="lzf"), szip=None)
+    for version in ("earliest", "latest"):
+        for name, how in options.items():
+            if how is None:
+                continue
+            path = folder / f"h5-{version}-{name}.h5"
+            with h5py.File(path, "w", libver=version) as out:
+                out.create_dataset("group/cube", data=values, **how)
+                out["group/cube"].attrs["scale_factor"] = np.float64(0.0001)
+                out["group/wavelength"] = NM
+                out["group/wavelength"].attrs["units"] = "nm"
+            with h5py.File(path) as back:
+                assert np.array_equal(back["group/cube"][()], values)
+            manifest[path.name] = dict(wavelengths=True, scale=0.0001)
+    for dtype in (">i2", "<u2", ">i4", "<i8", ">f4", "<f8", ">f8"):
+        path = folder / f"h5-type-{dtype[1:]}-{'be' if dtype[0] == '>' else 'le'}.h5"
+        with h5py.File(path, "w", userblock_size=1024) as out:
+            out.create_dataset("cube", data=np.moveaxis(values, 2, 0).astype(dtype), chunks=(3, 10, 10))
+            out["wavelength"] = NM.astype(">f8")
+        manifest[path.name] = dict(wavelengths=True)
+
+
+def netcdf(folder, values, manifest):
+    for name, order in (("netcdf", ("y", "x", "wavelength")), ("netcdf-bsq", ("wavelength", "y", "x"))):
+        path = folder / f"{name}.nc"
+        with netCDF4.Dataset(path, "w") as out:
+            for dimension, length in (("y", ROWS), ("x", COLS), ("wavelength", BANDS)):
+                out.createDimension(dimension, length)
+            out.createVariable("wavelength", "f8", ("wavelength",))[:] = NM
+            out["wavelength"].units = "nm"
+            for axis, count in (("y", ROWS), ("x", COLS)):
+                at = (np.arange(count) + 0.5) * (-30.0 if axis == "y" else 30.0)
+                out.createVariable(axis, "f8", (axis,))[:] = at + (5809965.0 if axis == "y" else 366015.0)
+                out[axis].units = "m"
+                out[axis].standard_name = f"projection_{axis}_coordinate"
+            out.createVariable("crs", "i4")
+            out["crs"].crs_wkt = rasterio.crs.CRS.from_string(CRS).to_wkt()
+            cube = out.createVariable("reflectance", "i2", order, zlib=True, fill_value=-9999)
+            cube.set_auto_maskandscale(False)
+            cube.scale_factor, cube.grid_mapping = 0.0001, "crs"
+            cube[:] = values if order[0] == "y" else np.moveaxis(values, 2, 0)
+        manifest[path.name] = dict(place=list(UPRIGHT.to_gdal()), epsg=32633, wavelengths=True, scale=0.0001,
+                                   ignore=-9999)
+
+
+def emit(folder, values, manifest):
+    path = folder / "emit.nc"
+    with netCDF4.Dataset(path, "w") as out:
+        for dimension, length in (("downtrack", ROWS), ("crosstrack", COLS), ("bands", BANDS),
+                                  ("ortho_y", ROWS + 2), ("ortho_x", COLS + 3)):
+            out.createDimension(dimension, length)
+        cube = out.createVariable("reflectance", "f4", ("downtrack", "crosstrack", "bands"), zlib=True,
+                                  fill_value=-9999.0)
+        cube[:] = values.astype("f4")
+        group = out.createGroup("sensor_band_parameters")
+        group.createVariable("wavelengths", "f4", ("bands",))[:] = NM
+        group["wavelengths"].units = "nm"
+        group.createVariable("fwhm", "f4", ("bands",))[:] = FWHM
+        good = np.ones(BANDS, "u1")
+        good[4] = 0
+        group.createVariable("good_wavelengths", "u1", ("bands",))[:] = good
+        location = out.createGroup("location")
+        x, y = np.zeros((ROWS + 2, COLS + 3), "i4"), np.zeros((ROWS + 2, COLS + 3), "i4")
+        rows, cols = np.meshgrid(np.arange(ROWS), np.arange(COLS), indexing="ij")
+        x[1:-1, 2:-1], y[1:-1, 2:-1] = cols + 1, rows + 1
+        x[3, 5], y[3, 5] = -x[3, 5], -y[3, 5]
+        location.createVariable("glt_x", "i4", ("ortho_y", "ortho_x"), fill_value=0)[:] = x
+        location.createVariable("glt_y", "i4", ("ortho_y", "ortho_x"), fill_value=0)[:] = y
+        out.geotransform = np.array([-115.9, 0.00054, 0.0, 33.4, 0.0, -0.00054])
+        out.spatial_ref = rasterio.crs.CRS.from_epsg(4326).to_wkt()
+    manifest[path.name] = dict(place=[-115.9, 0.00054, 0.0, 33.4, 0.0, -0.00054], epsg=4326, wavelengths=True,
+                               bad=[4], ignore=-9999, grid=[ROWS + 2, COLS + 3])
+
+
+def prisma(folder, values, manifest):
+    path = folder / "prisma.he5"
+    split = 5
+    low, high = 0.0, 6.5535
+    with h5py.File(path, "w") as out:
+        fields = "HDFEOS/SWATHS/PRS_L2D_HCO/Data Fields/"
+        for name, part in (("Vnir", slice(0, split)), ("Swir", slice(split, BANDS))):
+            # Rows, bands from long to short waves, columns; one band that is not in use in front.
+            bands = values[:, :, part][:, :, ::-1].swapaxes(1, 2).astype("u2")
+            unused = np.zeros((ROWS, 1, COLS), "u2")
+            out[fields + name.upper() + "_Cube"] = np.concatenate([bands, unused], axis=1)
+            out.attrs[f"List_Cw_{name}"] = np.append(NM[part][::-1], 0).astype("f4")
+            out.attrs[f"List_Fwhm_{name}"] = np.append(FWHM[part], 0).astype("f4")
+            out.attrs[f"L2Scale{name}Min"] = np.float32(low)
+            out.attrs[f"L2Scale{name}Max"] = np.float32(high)
+        out.attrs["Epsg_Code"] = np.uint32(32633)
+        out.attrs["Product_ULcorner_easting"] = np.float32(366030.0)
+        out.attrs["Product_ULcorner_northing"] = np.float64(5809950.0)
+        out.attrs["Product_LRcorner_easting"] = np.float32(366030.0 + 30 * (COLS - 1))
+        out.attrs["Product_LRcorner_northing"] = np.float64(5809950.0 - 30 * (ROWS - 1))
+    manifest[path.name] = dict(place=list(UPRIGHT.to_gdal()), epsg=32633, wavelengths=True, ignore=0,
+                               order=[0, 1, 2, 3, 4, None, 5, 6, 7, 8, 9, 10, 11, None], bad=[5, 13], scale=0.0001)
+
+
+def neon(folder, values, manifest):
+    path = folder / "neon.h5"
+    with h5py.File(path, "w") as out:
+        base = "SJER/Reflectance/"
+        data = out.create_dataset(base + "Reflectance_Data", data=values, chunks=(10, 10, BANDS), compression="gzip")
+        data.attrs["Scale_Factor"], data.attrs["Data_Ignore_Value"] = 10000.0, -9999.0
+        out[base + "Metadata/Spectral_Data/Wavelength"] = NM
+        out[base + "Metadata/Spectral_Data/Wavelength"].attrs["Units"] = "nanometers"
+        out[base + "Metadata/Spectral_Data/FWHM"] = FWHM
+        where = base + "Metadata/Coordinate_System/"
+        out[where + "Map_Info"] = "UTM,  1.000,  1.000, 366015.00, 5809965.0, 30.000, 30.000, 33, North, WGS-84, units=Meters, 0"
+        out[where + "EPSG Code"] = "32633"
+        out[where + "Coordinate_System_String"] = rasterio.crs.CRS.from_string(CRS).to_wkt()
+    manifest[path.name] = dict(place=list(UPRIGHT.to_gdal()), epsg=32633, wavelengths=True, ignore=-9999, scale=0.0001)
+
+
+def matlab(folder, values, manifest):
+    flat = values.reshape(ROWS * COLS, BANDS, order="F").T
+    schemas = dict(cube={"cube": values}, flat={"Y": np.ascontiguousarray(flat), "nRow": float(ROWS), "nCol": float(COLS),
+                                              "nBand": float(BANDS)})
+    for name, content in schemas.items():
+        content = dict(content, wavelength=NM)
+        scipy.io.savemat(folder / f"mat5-{name}.mat", content)
+        scipy.io.savemat(folder / f"mat5z-{name}.mat", content, do_compression=True)
+        hdf5storage.savemat(str(folder / f"mat73-{name}.mat"), content, format="7.3", oned_as="row", store_python_metadata=False,
+                            matlab_compatible=True)
+        for kind in ("mat5", "mat5z", "mat73"):
+            manifest[f"{kind}-{name}.mat"] = dict(wavelengths=True)
+
+
+def main():
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    values, manifest = cube(), {}
+    np.save(folder / "expected.npy", values.astype("f4"))
+    np.savez(folder / "plain.npz", cube=values, wavelength=NM)
+    manifest["plain.npz"] = dict(wavelengths=True)
+    for write in (tiffs, envi, plain_hdf5, netcdf, emit, prisma, neon, matlab):
+        write(folder, values, manifest)
+    (folder / "manifest.json").write_text(json.dumps(dict(files=manifest, wavelengths=list(NM), fwhm=list(FWHM)), indent=1))
+
+
+main()
