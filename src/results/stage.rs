@@ -23,6 +23,8 @@ use crate::engine::ground::error::{Error, Result};
 
 const INSIDE: &str = ".unmixel";
 const LOCK: &str = "lock";
+/// All that can be in a staging folder.
+const OWN: [&str; 6] = [LOCK, "new", "swap", "commit", "probe", swap::PLAN];
 /// What the lock says of a run that was given leave to write over results.
 const FORCED: &str = "forced";
 
@@ -200,7 +202,8 @@ fn put_in_order(folder: &Path, target: &Path) -> Result<bool> {
         return Ok(false);
     }
     let names = disk::names(folder).map_err(|error| Error::io(folder, error))?;
-    if !names.is_empty() && !names.iter().any(|name| name == LOCK) {
+    let own = |name: &OsString| OWN.iter().any(|own| name == own);
+    if !names.iter().all(own) {
         return Err(Error::file(
             folder,
             "has the name of unmixel's working folder, and is something else; move it away, or \
@@ -324,4 +327,21 @@ fn busy(target: &Path, who: &str) -> Error {
              another folder."
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_that_name_that_is_something_else_is_left_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let target = root.path().canonicalize().unwrap().join("out");
+        let folder = beside(&target).unwrap();
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("diary.txt"), "mine").unwrap();
+        let told = Stage::take(&target, true).unwrap_err().to_string();
+        assert!(told.contains("something else"), "{told}");
+        assert_eq!(fs::read_to_string(folder.join("diary.txt")).unwrap(), "mine");
+    }
 }
