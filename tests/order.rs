@@ -122,20 +122,20 @@ fn truths_are_placed_in_the_order_of_the_cube() {
     let wrong = places(&other, &lie, &truth).unwrap().abundances;
     assert!(apart(&wrong, &expected) > 0.15, "{}", apart(&wrong, &expected));
 
+    // The spectra's part is found once: from a guide that no step has fitted, Newton's method comes
+    // to rest with some draws and not with others.
+    let scene = Nested::new(&guide, &lie, &|| false).unwrap().unwrap().scene();
     let nested = |guide: &Guide, pixels: &Pixels, abundances: &Array2<f32>| {
-        let nested = Nested::new(guide, pixels, &|| false).unwrap().unwrap();
+        let nested = Nested::given(guide, pixels, &scene).unwrap();
         let posterior = Posterior::nested(&nested, Convention::Reflectance, &|| false).unwrap();
         let means: Vec<f64> = posterior.abundance_mean.iter().map(|&w| w.into()).collect();
         (means, nested_places(&nested, &known(&problem.endmembers, abundances)).unwrap().abundances)
     };
     let (means, expected) = nested(&guide, &lie, &problem.abundances);
     let (found_means, found) = nested(&other, &shuffled, &problem.abundances);
-    // The draws have weights, and their scenes are draws too: other draws tell again by how much.
-    let (again_means, again) = nested(&reseeded, &lie, &problem.abundances);
-    let (noise, off) = (apart(&again_means, &means), apart(&found_means, &means));
-    assert!(off < 1.5 * noise && noise < 0.08, "means: {off} {noise}");
-    let (noise, off) = (apart(&again, &expected), apart(&found, &expected));
-    assert!(off < 1.5 * noise && noise < 0.08, "places: {off} {noise}");
+    // 800 weighted draws, of which some hundred count.
+    assert!(apart(&found_means, &means) < 0.01, "{}", apart(&found_means, &means));
+    assert!(apart(&found, &expected) < 0.06, "{}", apart(&found, &expected));
     let mut reversed = problem.abundances.clone();
     reversed.invert_axis(ndarray::Axis(0));
     let (_, wrong) = nested(&other, &shuffled, &reversed);
