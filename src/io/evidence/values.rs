@@ -116,11 +116,18 @@ pub(super) fn spectral_axis(candidate: &Candidate<'_>) -> Option<usize> {
         let share = sums.iter().map(of).sum::<f64>() / sums.len() as f64 / variance;
         // What chance alone gives the means of so few values.
         let chance = (sums.len() as f64 / count as f64).min(1.0);
-        shares.push((axis, (share - chance).max(0.0)));
+        // Spectra are smooth, and rows and columns may be as rough as chance, which gives 2.
+        let means: Vec<f64> =
+            sums.iter().filter(|(_, n)| *n > 0).map(|(sum, n)| sum / *n as f64 - mean).collect();
+        let steps: f64 = means.windows(2).map(|w| (w[1] - w[0]).powi(2)).sum();
+        let smooth = steps < means.iter().map(|m| m * m).sum::<f64>();
+        shares.push((axis, (share - chance).max(0.0), smooth));
     }
     shares.sort_by(|a, b| b.1.total_cmp(&a.1));
     match shares[..] {
-        [(axis, first), (_, second), ..] if first >= 0.1 && first >= 3.0 * second => Some(axis),
+        [(axis, first, true), (_, second, _), ..] if first >= 0.1 && first >= 3.0 * second => {
+            Some(axis)
+        }
         _ => None,
     }
 }
