@@ -44,7 +44,14 @@ pub enum Event {
     Searching(search::Settings),
     /// How far the search is.
     Search(search::Event),
-    /// The search looked at a part of the pixels.
+    /// Spectra, noise and variability are learned from a sample of the pixels.
+    LearnedFrom {
+        /// Pixels of the sample.
+        pixels: usize,
+        /// Pixels of the scene.
+        of: usize,
+    },
+    /// The search used a part of the pixels.
     SearchedPart {
         /// Pixels of the search.
         pixels: usize,
@@ -72,9 +79,9 @@ pub enum Event {
     },
     /// Spectra of a fit with brightness are held while the rest is fitted without.
     SpectraHeld,
-    /// The nested posterior begins.
+    /// The exact posterior begins.
     Nesting,
-    /// The nested posterior has its spectra.
+    /// The exact posterior has its spectra.
     Nested {
         /// Newton's steps that were taken.
         steps: usize,
@@ -124,6 +131,11 @@ impl fmt::Display for Event {
                 (None, Some(elbo)) => write!(f, "  {}: ELBO {elbo:.3}", one.origin),
                 (None, None) => write!(f, "  {}: failed", one.origin),
             },
+            Event::LearnedFrom { pixels, of } => write!(
+                f,
+                "spectra and noise are learned from {pixels} of {of} pixels; then each pixel gets \
+                 its posterior"
+            ),
             Event::SearchedPart { pixels, of } => write!(f, "search: on {pixels} of {of} pixels"),
             Event::Start(how) => write!(f, "start: {how}"),
             Event::Progress(progress) => write!(
@@ -154,8 +166,7 @@ impl fmt::Display for Event {
             ),
             Event::Nesting => write!(
                 f,
-                "nested posterior: spectra with the pixels integrated out, some steps over all \
-                 pixels"
+                "exact posterior: spectra with the pixels integrated out, some steps over all pixels"
             ),
             Event::Nested { steps, moved, settled, draws } => {
                 let rest = match settled {
@@ -164,7 +175,7 @@ impl fmt::Display for Event {
                 };
                 write!(
                     f,
-                    "nested posterior: spectra moved in {steps} steps by {moved:.2} posterior sds \
+                    "exact posterior: spectra moved in {steps} steps by {moved:.2} posterior sds \
                      in all{rest}; {draws} draws of each pixel"
                 )
             }

@@ -55,12 +55,12 @@ pub enum Spectra {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PosteriorKind {
-    /// The guide as fitted. Fast; its intervals are too narrow.
+    /// Spectra with the pixels integrated out, and the exact posterior of each pixel given the
+    /// spectra, by weighted draws ([`crate::posterior::nested`]).
     #[default]
+    Exact,
+    /// The guide as fitted; its intervals are too narrow.
     Guide,
-    /// Spectra with the pixels integrated out, and pixels by weighted draws given the spectra
-    /// ([`crate::posterior::nested`]).
-    Nested,
 }
 
 /// How long a search goes on after its starts.

@@ -191,11 +191,11 @@ pub struct RunArgs {
     /// joint; first with --brightness off, unless --init or few steps leave no search]
     #[arg(long, value_enum)]
     pub spectra: Option<SpectraArg>,
-    /// What is reported: the guide as fitted, or the nested posterior, whose intervals hold what
-    /// they promise: spectra with the pixels integrated out, pixels by weighted draws given the
-    /// spectra; not with covariance noise
-    #[arg(long, value_enum, default_value = "guide")]
-    pub posterior: PosteriorArg,
+    /// What is reported: the exact posterior of each pixel given spectra with the pixels integrated
+    /// out, or the guide as fitted, whose intervals are too narrow [default: exact; guide with
+    /// covariance noise or a low-rank guide]
+    #[arg(long, value_enum)]
+    pub posterior: Option<PosteriorArg>,
     /// Abundances as shares of area (reflectance) or of peak-normalised spectra (peak); peak is
     /// what a fit with brightness can tell, and its default
     #[arg(long, value_enum)]
@@ -229,8 +229,9 @@ impl From<FormatArg> for Format {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PosteriorArg {
+    #[value(alias = "nested")]
+    Exact,
     Guide,
-    Nested,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]

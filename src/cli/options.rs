@@ -42,10 +42,6 @@ pub fn settings(args: &RunArgs, unmixing: Unmixing) -> Result<Unmixing> {
             NoiseArg::Covariance => Noise::Covariance,
         })
         .brightness(args.brightness == Switch::On)
-        .posterior(match args.posterior {
-            PosteriorArg::Guide => PosteriorKind::Guide,
-            PosteriorArg::Nested => PosteriorKind::Nested,
-        })
         .seed(args.seed)
         .steps(args.steps)
         .early_stop(!args.no_early_stop)
@@ -83,6 +79,12 @@ pub fn settings(args: &RunArgs, unmixing: Unmixing) -> Result<Unmixing> {
             SpectraArg::Joint => Spectra::Joint,
             SpectraArg::First => Spectra::First,
             SpectraArg::Given => Spectra::Given,
+        });
+    }
+    if let Some(posterior) = args.posterior {
+        unmixing = unmixing.posterior(match posterior {
+            PosteriorArg::Exact => PosteriorKind::Exact,
+            PosteriorArg::Guide => PosteriorKind::Guide,
         });
     }
     if let Some(convention) = args.convention {

@@ -133,10 +133,18 @@ impl Pixels {
         if every == 1 {
             return self.clone();
         }
-        let chosen: Vec<usize> = (0..self.count()).step_by(every).collect();
+        self.chosen(&(0..self.count()).step_by(every).collect::<Vec<usize>>())
+    }
+
+    /// Some of them, in their order here: `chosen` are their numbers, ascending. Takes a copy of
+    /// them, but for all of them.
+    pub fn chosen(&self, chosen: &[usize]) -> Self {
+        if chosen.len() == self.count() {
+            return self.clone();
+        }
         let place = |&n: &usize| self.places.as_ref().map_or(n, |places| places[n]);
         let places = chosen.iter().map(place).collect();
-        Pixels { cube: Arc::new(self.cube.select(&chosen)), places: Some(places) }
+        Pixels { cube: Arc::new(self.cube.select(chosen)), places: Some(places) }
     }
 
     /// Number of pixels.

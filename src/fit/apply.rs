@@ -3,7 +3,6 @@
 use super::{Fit, Record};
 use crate::engine::ground::clock::Instant;
 use crate::engine::ground::error::{Error, Result};
-use crate::engine::guide::Guide;
 use crate::engine::model::{Held, Model};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::Stop;
@@ -11,7 +10,6 @@ use crate::posterior::Posterior;
 use crate::posterior::nested::{Nested, SceneNormal};
 use crate::scene::{Cube, Scene};
 use crate::settings::PosteriorKind;
-use crate::starts;
 
 /// Wavelengths closer than this are one band, nanometres.
 const SAME_BAND_NM: f64 = 1.0;
@@ -49,18 +47,16 @@ impl Fit {
         let pixels = Pixels::of(&at_bands_of(&self.scene, scene)?);
         // Spectra are given now, whatever they were to the fit.
         let model = Model { held: Held::SpectraAndVariability, ..self.record.model.clone() };
-        let start = starts::begin(&model, &self.record.svi, &pixels, self.guide.medians())?;
-        let guide = Guide { globals: self.guide.globals.clone(), ..start };
         let normal = match &self.scene_normal {
             Some(normal) => normal.clone(),
-            None => SceneNormal::of_guide(&guide)?,
+            None => SceneNormal::of_guide(&self.guide),
         };
-        let nested = Nested::given(&guide, &pixels, &normal)?;
+        let nested = Nested::given(&self.guide, &pixels, &normal)?;
         let drawn = Posterior::nested(&nested, self.convention(), interrupted);
         let posterior = drawn.ok_or(Error::Interrupted)?;
         let record = Record {
             model,
-            posterior: PosteriorKind::Nested,
+            posterior: PosteriorKind::Exact,
             start: format!("the scene posterior of a fit of {}", self.scene.name()),
             trace: Vec::new(),
             stop: Stop::Ceiling,
@@ -74,8 +70,9 @@ impl Fit {
         let bands = self.scene.bands().to_vec();
         let cube = std::sync::Arc::new(Cube::zeros(0, bands.len()));
         let scene = Scene::new(crate::scene::SceneParts { bands, cube, ..parts })?;
-        let fit = Fit::new(scene, guide, &pixels, posterior, record, None);
-        let fit = Fit { scene_normal: Some(normal), ..fit };
+        let scene = scene.without_spectra();
+        let (guide, found) = (self.guide.clone(), None);
+        let fit = Fit { scene, guide, posterior, record, scene_normal: Some(normal), found };
         fit.in_order(&self.record.order)
     }
 }

@@ -35,7 +35,8 @@ pub struct Fit {
 }
 
 impl Fit {
-    /// The fit of a guide whose pixels were `of`; the scene's own spectra are let go.
+    /// The fit of a guide whose pixels were `of`, all of the scene's or a sample of them; the
+    /// scene's own spectra are let go.
     pub(crate) fn new(
         scene: Scene,
         guide: Guide,
@@ -110,7 +111,8 @@ impl Fit {
         self.found.as_ref()
     }
 
-    /// The guide behind the posterior, a row a valid pixel of the scene.
+    /// The guide behind the posterior, a row for each pixel that the scene was learned from: each
+    /// valid pixel of the scene, or of a large one a sample of them, in the order of the scene.
     pub fn guide(&self) -> &Guide {
         &self.guide
     }

@@ -12,7 +12,7 @@ use crate::engine::ground::error::{Error, Result};
 use crate::engine::guide::Guide;
 use crate::engine::svi;
 use crate::posterior::Posterior;
-use crate::posterior::nested::SceneNormal;
+use crate::posterior::nested::{Factor, SceneNormal};
 use crate::scene::{Band, Cube, Georeference, Lookup, Scaling, Scene, SceneParts};
 use crate::store::Store;
 
@@ -36,6 +36,8 @@ struct Meta {
     concentration: f64,
     mean_abundance: Vec<f64>,
     noise_sd: Vec<f64>,
+    /// Pixels that the guide has.
+    learned_from: usize,
     visits: f64,
     record: Record,
 }
@@ -99,6 +101,7 @@ impl Fit {
                 concentration: p.concentration,
                 mean_abundance: p.mean_abundance.clone(),
                 noise_sd: p.noise_sd.clone(),
+                learned_from: self.guide.params.pixels as usize,
                 visits: self.guide.visits,
                 record: self.record.clone(),
             },
@@ -117,8 +120,18 @@ impl Fit {
         }
         let flat32 = |values: &Array2<f32>| values.iter().copied().collect::<Vec<f32>>();
         let flat = |values: &Array2<f64>| values.iter().copied().collect::<Vec<f64>>();
-        store.put_f32("abundance_mean", &flat32(&p.abundance_mean));
-        store.put_f32("abundance_sd", &flat32(&p.abundance_sd));
+        for (name, values) in [
+            ("abundance_mean", &p.abundance_mean),
+            ("abundance_sd", &p.abundance_sd),
+            ("abundance_q05", &p.abundance_q05),
+            ("abundance_q50", &p.abundance_q50),
+            ("abundance_q95", &p.abundance_q95),
+        ] {
+            store.put_f32(name, &flat32(values));
+        }
+        if let Some(worth) = &p.draws_worth {
+            store.put_f32("draws_worth", &worth.to_vec());
+        }
         if let Some(brightness) = &p.brightness {
             store.put_f32("brightness", &brightness.to_vec());
         }
@@ -136,7 +149,10 @@ impl Fit {
         }
         if let Some(normal) = &self.scene_normal {
             store.put_f64("scene_centre", &normal.centre);
-            store.put_f64("scene_factor", normal.factor.as_slice());
+            store.put_f64("scene_factor", match &normal.factor {
+                Factor::Full(lower) => lower.as_slice(),
+                Factor::Independent(roots) => roots,
+            });
         }
         Ok(store)
     }
@@ -158,10 +174,11 @@ impl Fit {
             store.take_f32(name).filter(|v| v.len() == len).ok_or_else(|| missing(name))
         };
         let say = |error: Error| error.to_string();
-        let params = svi::params(&record.model, &record.svi, (n, l)).map_err(say)?;
+        let learned_from = meta.learned_from;
+        let params = svi::params(&record.model, &record.svi, (learned_from, l)).map_err(say)?;
         let guide = Guide {
             globals: f32s("globals", params.global_stride())?,
-            locals: f32s("locals", n * params.local_stride as usize)?,
+            locals: f32s("locals", learned_from.saturating_mul(params.local_stride as usize))?,
             prior_centre: f32s("prior_centre", k * params.stride())?,
             visits: meta.visits,
             ..Guide::empty(record.model.clone(), params)
@@ -171,6 +188,10 @@ impl Fit {
         };
         let abundance_mean = table(f32s("abundance_mean", n * k)?)?;
         let abundance_sd = table(f32s("abundance_sd", n * k)?)?;
+        let abundance_q05 = table(f32s("abundance_q05", n * k)?)?;
+        let abundance_q50 = table(f32s("abundance_q50", n * k)?)?;
+        let abundance_q95 = table(f32s("abundance_q95", n * k)?)?;
+        let draws_worth = f32s("draws_worth", n).ok().map(Into::into);
         let residual = f32s("residual", n)?;
         let brightness = match record.model.brightness {
             Some(_) => Some(f32s("brightness", n)?.into()),
@@ -184,6 +205,10 @@ impl Fit {
             convention: meta.convention,
             abundance_mean,
             abundance_sd,
+            abundance_q05,
+            abundance_q50,
+            abundance_q95,
+            draws_worth,
             brightness,
             endmember_mean: f64s("endmember_mean", (k, l))?,
             endmember_sd: f64s("endmember_sd", (k, l))?,
@@ -200,11 +225,16 @@ impl Fit {
             residual,
         };
         let centre = f64s("scene_centre", (1, k * l)).ok();
-        let factor = f64s("scene_factor", (k * l, k * l)).ok();
-        let scene_normal = centre.zip(factor).map(|(centre, factor)| SceneNormal {
-            centre: centre.into_iter().collect(),
+        let factor = store.take_f64("scene_factor").and_then(|values| match values.len() {
+            size if size == k * l => Some(Factor::Independent(values)),
             // Column by column, as it was written.
-            factor: nalgebra::DMatrix::from_iterator(k * l, k * l, factor),
+            size if size == (k * l).pow(2) => {
+                Some(Factor::Full(nalgebra::DMatrix::from_vec(k * l, k * l, values)))
+            }
+            _ => None,
+        });
+        let scene_normal = centre.zip(factor).map(|(centre, factor)| {
+            SceneNormal { centre: centre.into_iter().collect(), factor }
         });
         let sound = posterior.noise_sd.len() == l
             && posterior.mean_abundance.len() == k

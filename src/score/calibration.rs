@@ -119,21 +119,19 @@ pub fn places(guide: &Guide, of: &Pixels, truth: &Known) -> Result<Places> {
 pub fn nested_places(nested: &Nested, truth: &Known) -> Result<Places> {
     let p = nested.params();
     truth.check(p)?;
-    let mut spectra = nested.spectra(DRAWS);
-    let scenes = nested.scenes(&spectra[..nested::SCENES as usize]);
+    let mut spectra = nested.spectra(DRAWS as usize);
+    let plain = spectra[..nested::SCENES].to_vec();
     let heights: Vec<Vec<f64>> =
         spectra.iter_mut().map(|of_draw| scale(of_draw, truth.convention)).collect();
+    let scenes = nested.scenes(&plain, &heights);
     let of_pixels = nested.pixels().arrange(truth.abundances.to_owned());
     let arranged = Known { abundances: of_pixels.view(), ..*truth };
     let of_block = |block| -> Vec<f64> {
         let first = block * nested::BLOCK;
         let of_pixel = |(n, drawn): (usize, nested::Drawn)| {
-            let narrow = |shares: Vec<f64>| shares.into_iter().map(|w| w as f32).collect();
-            let shares: Vec<Vec<f32>> =
-                drawn.shares(&heights).map(|(_, shares, _)| narrow(shares)).collect();
-            arranged.among(first + n, &shares, &drawn.weights)
+            arranged.among(first + n, &drawn.shares, &drawn.weights)
         };
-        nested.block(block, &scenes).into_iter().enumerate().flat_map(of_pixel).collect()
+        nested.drawn(block, &scenes).into_iter().enumerate().flat_map(of_pixel).collect()
     };
     let blocks: Vec<Vec<f64>> = (0..nested.blocks()).into_par_iter().map(of_block).collect();
     let found = Array2::from_shape_vec(truth.abundances.dim(), blocks.concat())

@@ -32,6 +32,7 @@ pub use nfindr::nfindr;
 pub use nnls::nnls;
 pub use purest::purest;
 pub use random::random;
+pub use sample::learned_from;
 pub use vca::vca;
 
 use crate::engine::ground::error::{Error, Result};

@@ -38,31 +38,7 @@ impl<'a> Sample<'a> {
         if n <= MOST {
             return Sample { cube: Cow::Borrowed(cube), weights: vec![1.0; n] };
         }
-        let rng = &mut ChaCha8Rng::seed_from_u64(seed);
-        let mut bulk = rand::seq::index::sample(rng, n, RANDOM).into_vec();
-        bulk.sort_unstable();
-        let part = cube.select(&bulk);
-        let axes = Spread::about_zero(&part).leading(k).vectors;
-        let mut at = products(cube, axes.view());
-
-        let mut forced = vec![false; n];
-        let left: Vec<f64> = at
-            .axis_iter(Axis(0))
-            .into_par_iter()
-            .enumerate()
-            .map(|(pixel, along)| {
-                let square: f64 = cube.spectrum(pixel).iter().map(|&y| f64::from(y).powi(2)).sum();
-                square - along.dot(&along)
-            })
-            .collect();
-        highest(&left, UNEXPLAINED).into_iter().for_each(|pixel| forced[pixel] = true);
-        divide_brightness(&mut at);
-        for pixel in ends(&at, rng) {
-            forced[pixel] = true;
-        }
-
-        bulk.retain(|&pixel| !forced[pixel]);
-        let chosen: Vec<usize> = (0..n).filter(|&pixel| forced[pixel]).collect();
+        let (bulk, chosen) = parts(cube, k, seed, (RANDOM, UNEXPLAINED, EXTREMES));
         let each = (n - chosen.len()) as f64 / bulk.len().max(1) as f64;
         let mut all: Vec<(usize, f64)> = chosen.iter().map(|&pixel| (pixel, 1.0)).collect();
         all.extend(bulk.iter().map(|&pixel| (pixel, each)));
@@ -70,6 +46,55 @@ impl<'a> Sample<'a> {
         let (pixels, weights): (Vec<usize>, Vec<f64>) = all.into_iter().unzip();
         Sample { cube: Cow::Owned(cube.select(&pixels)), weights }
     }
+}
+
+/// About `most` pixels of a cube of finite values that a model of the scene is learned from, in
+/// ascending order: a fair sample, and a tenth of extremes, so that no rare material is lost and
+/// none weighs much more than it has pixels. All of a cube that has no more.
+pub fn learned_from(cube: &Cube, k: usize, most: usize, seed: u64) -> Vec<usize> {
+    if cube.pixels() <= most {
+        return (0..cube.pixels()).collect();
+    }
+    let ends = most / (40 * DIRECTIONS);
+    let (mut bulk, chosen) = parts(cube, k, seed, (most - most / 10, most / 20, ends.max(1)));
+    bulk.extend(chosen);
+    bulk.sort_unstable();
+    bulk
+}
+
+/// Pixels drawn at random, and those that chance would miss: how many at random, of those that the
+/// bulk explains worst, and at each end of each direction.
+fn parts(
+    cube: &Cube,
+    k: usize,
+    seed: u64,
+    (random, unexplained, extremes): (usize, usize, usize),
+) -> (Vec<usize>, Vec<usize>) {
+    let n = cube.pixels();
+    let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+    let mut bulk = rand::seq::index::sample(rng, n, random.min(n)).into_vec();
+    bulk.sort_unstable();
+    let part = cube.select(&bulk);
+    let axes = Spread::about_zero(&part).leading(k).vectors;
+    let mut at = products(cube, axes.view());
+
+    let mut forced = vec![false; n];
+    let left: Vec<f64> = at
+        .axis_iter(Axis(0))
+        .into_par_iter()
+        .enumerate()
+        .map(|(pixel, along)| {
+            let square: f64 = cube.spectrum(pixel).iter().map(|&y| f64::from(y).powi(2)).sum();
+            square - along.dot(&along)
+        })
+        .collect();
+    highest(&left, unexplained).into_iter().for_each(|pixel| forced[pixel] = true);
+    divide_brightness(&mut at);
+    for pixel in ends(&at, extremes, rng) {
+        forced[pixel] = true;
+    }
+    bulk.retain(|&pixel| !forced[pixel]);
+    (bulk, (0..n).filter(|&pixel| forced[pixel]).collect())
 }
 
 /// Divides each row by its first coordinate, which lies along the bulk of the scene. A pixel darker
@@ -85,15 +110,15 @@ fn divide_brightness(at: &mut Array2<f64>) {
     }
 }
 
-/// The pixels at both ends of random directions.
-fn ends(at: &Array2<f64>, rng: &mut ChaCha8Rng) -> Vec<usize> {
+/// The `extremes` pixels at each of both ends of random directions.
+fn ends(at: &Array2<f64>, extremes: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let directions: Vec<Array1<f64>> = (0..DIRECTIONS)
         .map(|_| (0..at.ncols()).map(|_| StandardNormal.sample(rng)).collect())
         .collect();
     let of = |direction: &Array1<f64>| {
         let scores = at.dot(direction).to_vec();
-        let mut found = highest(&scores, EXTREMES);
-        found.extend(highest(&scores.iter().map(|s| -s).collect::<Vec<f64>>(), EXTREMES));
+        let mut found = highest(&scores, extremes);
+        found.extend(highest(&scores.iter().map(|s| -s).collect::<Vec<f64>>(), extremes));
         found
     };
     directions.par_iter().map(of).collect::<Vec<_>>().concat()

@@ -132,6 +132,7 @@ impl Unmixing {
         let Checkpoint { meta, run } = checkpoint;
         let mut plan = Plan::new(self, meta.endmembers)?;
         let pixels = scene.pixels();
+        let learned = plan.learned_from(&pixels);
         plan.weigh(meta.effective_bands / pixels.bands() as f64);
         let expected = if meta.is_first { plan.first.as_ref() } else { Some(&plan.model) };
         // Whether the start had been fitted is no setting.
@@ -144,12 +145,13 @@ impl Unmixing {
         }
         let device = self.open().await?;
         self.tell(&Event::Device(device.info.clone()));
-        let stage = svi::Run::resume(&device, &pixels, run).await?;
+        let stage = svi::Run::resume(&device, &learned, run).await?;
         Ok(Run {
             of: self.clone(),
             plan,
             scene: scene.clone(),
             pixels,
+            learned,
             device: Arc::clone(&device),
             stage: Some(stage),
             is_first: meta.is_first,

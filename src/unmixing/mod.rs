@@ -53,7 +53,7 @@ pub struct Unmixing {
     effective_bands: EffectiveBands,
     concentration: Concentration,
     family: Family,
-    posterior: PosteriorKind,
+    posterior: Option<PosteriorKind>,
     spectra: Option<Spectra>,
     init: Option<Init>,
     restarts: Option<usize>,
@@ -83,7 +83,7 @@ impl Unmixing {
             effective_bands: EffectiveBands::default(),
             concentration: Concentration::default(),
             family: Family::FullRank,
-            posterior: PosteriorKind::default(),
+            posterior: None,
             spectra: None,
             init: None,
             restarts: None,
@@ -138,9 +138,10 @@ impl Unmixing {
         self.family(plan::LOW_RANK)
     }
 
-    /// Which posterior is reported. Default: the guide.
+    /// Which posterior is reported. Default: the exact one; the guide with a noise covariance or a
+    /// low-rank family.
     pub fn posterior(self, posterior: PosteriorKind) -> Self {
-        Unmixing { posterior, ..self }
+        Unmixing { posterior: Some(posterior), ..self }
     }
 
     /// How spectra are found. Default: jointly with all else; first, where brightness is off and a

@@ -11,11 +11,16 @@ use crate::engine::svi;
 use crate::posterior::nested;
 use crate::search;
 use crate::settings::{Concentration, EffectiveBands, PosteriorKind, SearchBudget, Spectra};
-use crate::starts::Init;
+use crate::starts::{self, Init};
 use crate::statistics::effective::{default_bands, independent_bands};
 
 /// Prior sd of the log concentration, where it is learned.
 const CONCENTRATION_SD: f64 = 1.0;
+
+/// The most pixels that spectra, noise and variability are learned from, where each pixel then has
+/// its exact posterior: as many as are searched whole, so that the fit goes on where the search
+/// ended.
+pub const LEARNED_FROM: usize = search::MOST_PIXELS;
 
 /// Steps below which a search would cost far more than the fit.
 pub const WORTH_A_SEARCH: u32 = 1000;
@@ -64,7 +69,7 @@ impl Plan {
             init,
             svi: of.svi.clone(),
             convention: convention(of)?,
-            posterior: of.posterior,
+            posterior: posterior(of),
             search: of.search_settings(),
         })
     }
@@ -76,10 +81,21 @@ impl Plan {
 
     /// Sizes of the largest run, with everything checked against so many pixels and bands.
     pub fn sizes(&self, size: (usize, usize)) -> Result<Params> {
-        if self.posterior == PosteriorKind::Nested {
+        if self.posterior == PosteriorKind::Exact {
             nested::check(&svi::params(&self.model, &self.svi, size)?)?;
         }
         svi::params(self.searched(), &self.svi, size)
+    }
+
+    /// The pixels that the scene is learned from: all of a small scene, or where the posterior is
+    /// that of the guide, which must have met each pixel; of a large one a sample. What a pixel
+    /// adds to spectra and noise beyond some ten thousand others is less than what it costs.
+    pub fn learned_from(&self, pixels: &Pixels) -> Pixels {
+        if self.posterior == PosteriorKind::Guide || pixels.count() <= LEARNED_FROM {
+            return pixels.clone();
+        }
+        let (k, seed) = (self.model.endmembers, self.svi.seed);
+        pixels.chosen(&starts::learned_from(pixels.cube(), k, LEARNED_FROM, seed))
     }
 
     /// Sets the weight of the likelihood.
@@ -103,6 +119,13 @@ fn convention(of: &Unmixing) -> Result<Convention> {
         (Some(Convention::Reflectance), _) | (None, false) => Ok(Convention::Reflectance),
         (Some(Convention::Peak) | None, true) => Ok(Convention::Peak),
     }
+}
+
+/// The posterior that was asked for, or the exact one where pixels have it. Who takes a low-rank
+/// guide wants what only that one says.
+fn posterior(of: &Unmixing) -> PosteriorKind {
+    let guide = of.noise == Noise::Covariance || matches!(of.family, Family::LowRank { .. });
+    of.posterior.unwrap_or(if guide { PosteriorKind::Guide } else { PosteriorKind::Exact })
 }
 
 fn model(of: &Unmixing, endmembers: usize) -> Model {

@@ -45,6 +45,8 @@ pub struct Run {
     pub(super) plan: Plan,
     pub(super) scene: Scene,
     pub(super) pixels: Pixels,
+    /// Those that the scene is learned from.
+    pub(super) learned: Pixels,
     pub(super) device: Arc<Device>,
     /// The run of the engine; none between two of them.
     pub(super) stage: Option<svi::Run>,
@@ -84,13 +86,22 @@ impl Run {
         starts::check_count(scene.cube(), endmembers)?;
         let mut plan = Plan::new(of, endmembers)?;
         let mut laps = Laps::after(Vec::new());
-        let sizes = plan.sizes((scene.cube().pixels(), scene.cube().bands()))?;
+        let stop = || of.is_interrupted();
+        let shared = (scene.clone(), plan.clone());
+        let (pixels, learned) = unless(&stop, move |_| {
+            let (scene, plan) = shared;
+            let pixels = scene.pixels();
+            let learned = plan.learned_from(&pixels);
+            Ok((pixels, learned))
+        })?;
+        let sizes = plan.sizes((learned.count(), learned.bands()))?;
         let device = of.open().await?;
         backend::check_memory(&device, &sizes)?;
         of.tell(&Event::Device(device.info.clone()));
-        let pixels = scene.pixels();
+        if learned.count() < pixels.count() {
+            of.tell(&Event::LearnedFrom { pixels: learned.count(), of: pixels.count() });
+        }
         let mut library = None;
-        let stop = || of.is_interrupted();
         let start = match plan.init.take() {
             None => None,
             Some(init) => {
@@ -102,14 +113,14 @@ impl Run {
                     library = Some(chosen);
                 }
                 let bright = plan.searched().brightness.is_some();
-                let cube = Arc::clone(pixels.cube());
+                let cube = Arc::clone(learned.cube());
                 let start =
                     move |_: Interrupted| starts::start(&cube, endmembers, &init, bright, seed);
                 Some(unless(&stop, start)?)
             }
         };
         laps.lap("start");
-        let shared = (of.clone(), pixels.clone());
+        let shared = (of.clone(), learned.clone());
         let (bands, reason) = unless(&stop, move |_| {
             let (of, pixels) = shared;
             Ok(effective_bands(&of, &pixels, endmembers))
@@ -120,11 +131,15 @@ impl Run {
         let (guide, description, found) = match start {
             Some(start) => {
                 let (model, endmembers) = (plan.searched(), start.endmembers);
-                let guide = starts::begin(model, &plan.svi, &pixels, endmembers)?;
+                let guide = starts::begin(model, &plan.svi, &learned, endmembers)?;
                 (guide, start.description, None)
             }
             None => {
-                let found = search(of, &plan, &device, &pixels).await?;
+                let mut found = search(of, &plan, &device, &learned).await?;
+                if learned.count() < pixels.count() {
+                    // Their maps would have a pixel here and there.
+                    found.modes.iter_mut().for_each(|mode| mode.abundances = None);
+                }
                 (found.guide.clone(), found.description.clone(), Some(found))
             }
         };
@@ -133,7 +148,7 @@ impl Run {
         // Who asks for all steps gets them, from the full rate.
         let warm = plan.svi.early_stop && found.as_ref().is_some_and(|found| found.fitted);
         let settings = svi::Settings { warm, ..plan.svi.clone() };
-        let stage = svi::Run::open(&device, &settings, &pixels, guide).await?;
+        let stage = svi::Run::open(&device, &settings, &learned, guide).await?;
         laps.lap("open device");
         Ok(Run {
             of: of.clone(),
@@ -141,6 +156,7 @@ impl Run {
             plan,
             scene: scene.clone(),
             pixels,
+            learned,
             device,
             stage: Some(stage),
             elbo_with_brightness: None,
@@ -190,8 +206,8 @@ impl Run {
         self.of.tell(&Event::SpectraHeld);
         self.elbo_with_brightness = shaded.elbo();
         let settings = svi::Settings { warm: false, ..self.plan.svi.clone() };
-        let guide = spectra_first::begin(&self.plan.model, &settings, &self.pixels, &shaded.guide)?;
-        let stage = svi::Run::open(&self.device, &settings, &self.pixels, guide).await?;
+        let guide = spectra_first::begin(&self.plan.model, &settings, &self.learned, &shaded.guide)?;
+        let stage = svi::Run::open(&self.device, &settings, &self.learned, guide).await?;
         self.stage = Some(stage);
         self.is_first = false;
         self.laps.lap("spectra");
@@ -239,18 +255,28 @@ impl Run {
         let outcome = self.end_stage().await?;
         self.tell_fitted(&outcome);
         self.laps.lap("steps");
-        let nested = match self.plan.posterior {
+        let exact = match self.plan.posterior {
             PosteriorKind::Guide => None,
-            PosteriorKind::Nested => self.nested(&outcome.guide)?,
+            PosteriorKind::Exact => self.exact(&outcome.guide)?,
         };
-        let (nested, normal) = nested.unzip();
+        let (exact, normal) = exact.unzip();
         let posterior_kind =
-            if nested.is_some() { PosteriorKind::Nested } else { PosteriorKind::Guide };
+            if exact.is_some() { PosteriorKind::Exact } else { PosteriorKind::Guide };
         let interrupted =
             outcome.stop == Stop::Interrupted || posterior_kind != self.plan.posterior;
         // An interrupted run reports what there is.
-        let posterior = nested
-            .unwrap_or_else(|| Posterior::new(&outcome.guide, &self.pixels, self.plan.convention));
+        let posterior = match exact {
+            Some(posterior) => posterior,
+            None if self.learned.same(&self.pixels) => {
+                Posterior::new(&outcome.guide, &self.pixels, self.plan.convention)
+            }
+            None => {
+                // The guide has met a part of the pixels only.
+                let scene = SceneNormal::of_guide(&outcome.guide);
+                let nested = Nested::given(&outcome.guide, &self.pixels, &scene)?;
+                Posterior::placed(&nested, self.plan.convention)
+            }
+        };
         self.laps.lap("posterior");
         let record = Record {
             model: self.plan.model,
@@ -269,22 +295,23 @@ impl Run {
             order: (0..outcome.guide.k()).collect(),
             seconds: self.laps.seconds,
         };
-        let fit = Fit::new(self.scene, outcome.guide, &self.pixels, posterior, record, self.found);
+        let fit = Fit::new(self.scene, outcome.guide, &self.learned, posterior, record, self.found);
         Ok(fit.with_scene_normal(normal))
     }
 
-    /// The nested posterior of a fit; none when interrupted.
-    fn nested(&self, guide: &Guide) -> Result<Option<(Posterior, SceneNormal)>> {
+    /// The exact posterior of a fit; none when interrupted.
+    fn exact(&self, guide: &Guide) -> Result<Option<(Posterior, SceneNormal)>> {
         let stop = || self.of.is_interrupted();
         self.of.tell(&Event::Nesting);
-        let Some(nested) = Nested::new(guide, &self.pixels, &stop)? else { return Ok(None) };
-        let taken = &nested.steps[..nested.steps.len() - 1];
+        let Some(learned) = Nested::new(guide, &self.learned, &stop)? else { return Ok(None) };
+        let taken = &learned.steps[..learned.steps.len() - 1];
         self.of.tell(&Event::Nested {
             steps: taken.len(),
             moved: taken.iter().sum(),
-            settled: nested.settled(),
-            draws: nested::SCENES * nested::PER_SCENE,
+            settled: learned.settled(),
+            draws: (nested::SCENES * nested::PER_SCENE) as u32,
         });
+        let nested = Nested::given(guide, &self.pixels, &learned.scene())?;
         let posterior = Posterior::nested(&nested, self.plan.convention, &stop);
         Ok(posterior.map(|posterior| (posterior, nested.scene())))
     }

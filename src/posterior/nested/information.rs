@@ -2,226 +2,336 @@
 //! identities (Louis 1982, "Finding the observed information matrix when using the EM algorithm").
 
 use nalgebra::DMatrix;
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array2, ArrayView2, s};
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::pixels::{Drawn, Pixels};
+use super::group::Group;
+use super::known::Known;
+use super::vector::V;
+use crate::engine::ground::lanes::{LANES, load};
+use crate::engine::pixels::Cube;
 
-/// Draws of each pixel. Their noise is a tenth of what the pixel itself leaves open, and
+/// Draws of each pixel. Their noise is an eighth of what the pixel itself leaves open, and
 /// independent between pixels.
-const DRAWS: u32 = 128;
-/// The most pixels that the curvature is summed over: each changes a (K L, K L) matrix by one of
-/// rank K.
+const DRAWS: usize = 64;
+/// The most pixels that the curvature is summed over, and the most multiplications: a pixel takes
+/// K (K L)^2 of them. Pixels that neighbours stand for would not do: nearly all that is known of
+/// some directions is lost again, and what is left is a difference of large numbers.
 const MOST_PIXELS: usize = 2048;
+const MOST_PRODUCTS: usize = 16_000_000_000;
+/// The fewest pixels that the curvature is summed over.
+const FEWEST_PIXELS: usize = 256;
+/// Pixels whose products are computed together.
+const TOGETHER: usize = 64;
 /// Parts that threads take, fixed so that sums do not depend on their number.
-const PARTS: usize = 8;
-/// Rows of a product of matrices.
-const ROWS: usize = 256;
-/// Pixels between two questions whether to go on.
-const BETWEEN: usize = 256;
-/// Directions of a pixel's amounts with less of the largest variance than this are left out.
-const LEAST: f64 = 1e-7;
+const PARTS: usize = 16;
 
 /// Sums over all pixels: derivatives of the log likelihood by the spectra c, (K, L), row by row.
 pub(super) struct Sums {
     /// The first derivative, (K L).
     pub(super) slope: Vec<f64>,
-    /// Minus the second derivative, (K L, K L).
-    pub(super) curvature: DMatrix<f64>,
+    /// Minus the second derivative, (K L, K L); none where it was not asked for.
+    pub(super) curvature: Option<DMatrix<f64>>,
+}
+
+/// What the draws of a pixel say of its amounts u, and of its spectrum.
+struct Moments {
+    /// E u, (K).
+    mean: Vec<f32>,
+    /// Covariance of the features `E u_i d_j + d_i d_j - E d_i d_j`, d = u - E u: (K K, K K).
+    features: Vec<f32>,
+    /// Weight of the likelihood over the variance, (L).
+    precision: Vec<f32>,
 }
 
 /// Sums over one part of the pixels.
 struct Part {
     slope: Vec<f64>,
-    /// `E[u_i u_j] / V` of each band, (K, K, L).
-    complete: Vec<f64>,
-    /// What is lost of it because the pixels' amounts are not known, (K L, K L).
-    lost: DMatrix<f64>,
+    /// `E[u_i u_j] / V - Cov[u_i, u_j] r^2 / V^2` of each band, (K, K, L).
+    own: Vec<f64>,
+    moments: Vec<Moments>,
 }
 
-/// The sums at the spectra `c`, (K L). None when `interrupted`.
+/// The sums at the spectra `c`, (K, L). None when `interrupted`.
 pub(super) fn sums(
-    pixels: &Pixels,
+    known: &Known,
+    cube: &Cube,
+    key: [u32; 2],
     c: &[f64],
+    with_curvature: bool,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Option<Sums> {
-    let p = pixels.params;
-    let (k, bands, count) = (p.k(), p.bands as usize, p.pixels as usize);
-    let size = k * bands;
-    let every = count.div_ceil(MOST_PIXELS).max(1);
-    let chunk = count.div_ceil(PARTS).max(1);
+    let (k, bands, count) = (known.k, known.bands, cube.pixels());
+    let spectra: Vec<f32> =
+        (0..bands).flat_map(|l| (0..k).map(move |i| c[i * bands + l] as f32)).collect();
+    let groups = count.div_ceil(LANES);
+    let chunk = groups.div_ceil(PARTS).max(1);
+    let most = MOST_PRODUCTS / (k * (k * bands).pow(2)).max(1);
+    let most = most.clamp(FEWEST_PIXELS, MOST_PIXELS);
+    let every = groups.div_ceil(most / LANES).max(1);
     let part = |first: usize| {
-        let mut part = Part {
-            slope: vec![0.0; size],
-            complete: vec![0.0; size * k],
-            lost: DMatrix::zeros(size, size),
-        };
-        let mut columns = Vec::new();
-        for n in first..(first + chunk).min(count) {
-            if n % BETWEEN == 0 && interrupted() {
+        let mut group = Group::new(known);
+        let mut part =
+            Part { slope: vec![0.0; k * bands], own: vec![0.0; k * k * bands], moments: Vec::new() };
+        let mut room = Room::new(k);
+        for g in first..(first + chunk).min(groups) {
+            if interrupted() {
                 break;
             }
-            let moments = Moments::new(pixels, n, c);
-            moments.add_slope(c, &mut part.slope);
-            if n % every == 0 {
-                moments.add_complete(&mut part.complete);
-                moments.add_columns(c, &mut columns);
-            }
-            if columns.len() > ROWS * size {
-                product(&mut columns, &mut part.lost);
+            group.take(cube, g * LANES, key, &spectra);
+            room.draw(&mut group, &spectra);
+            let curved = with_curvature && g % every == 0;
+            room.add(&group, &spectra, curved, &mut part);
+            if curved {
+                part.moments.extend((0..group.rows).map(|lane| room.moments(&group, lane)));
             }
         }
-        product(&mut columns, &mut part.lost);
         part
     };
-    let firsts: Vec<usize> = (0..count).step_by(chunk).collect();
+    let firsts: Vec<usize> = (0..groups).step_by(chunk).collect();
     let parts: Vec<Part> = firsts.into_par_iter().map(part).collect();
     if interrupted() {
         return None;
     }
-    let mut slope = vec![0.0; size];
-    let mut curvature = DMatrix::zeros(size, size);
-    // Pixels that were looked at stand for the others.
-    let scale = count as f64 / count.div_ceil(every) as f64;
+    let mut slope = vec![0.0; k * bands];
+    let mut own = vec![0.0; k * k * bands];
+    let mut moments = Vec::new();
     for part in parts {
         slope.iter_mut().zip(part.slope).for_each(|(to, x)| *to += x);
-        curvature -= part.lost * scale;
-        for (at, x) in part.complete.into_iter().enumerate() {
-            let (i, j, l) = (at / (k * bands), at / bands % k, at % bands);
-            curvature[(i * bands + l, j * bands + l)] += scale * x;
-        }
+        own.iter_mut().zip(part.own).for_each(|(to, x)| *to += x);
+        moments.extend(part.moments);
     }
-    Some(Sums { slope, curvature })
+    if !with_curvature {
+        return Some(Sums { slope, curvature: None });
+    }
+    // Pixels that were looked at stand for the others.
+    let scale = count as f64 / moments.len() as f64;
+    let mut curvature = lost(&moments, &spectra, k);
+    curvature *= -scale;
+    for (at, x) in own.into_iter().enumerate() {
+        let (i, j, l) = (at / (k * bands), at / bands % k, at % bands);
+        curvature[(i * bands + l, j * bands + l)] += scale * x;
+    }
+    Some(Sums { slope, curvature: Some(curvature) })
 }
 
-/// Adds `X X'` and empties X, columns of the matrix's size.
-fn product(columns: &mut Vec<f64>, to: &mut DMatrix<f64>) {
-    let size = to.nrows();
-    let x = DMatrix::from_column_slice(size, columns.len() / size, columns);
-    to.gemm(1.0, &x, &x.transpose(), 1.0);
-    columns.clear();
-}
-
-/// A pixel's amounts u given the scene, and what its spectrum says.
-struct Moments {
+/// Draws of a group and what is summed of them.
+struct Room {
     k: usize,
-    /// Weight of the likelihood over the variance, (L).
-    precision: Vec<f64>,
-    /// E u.
-    mean: Vec<f64>,
-    /// What the mean leaves of the spectrum, (L).
-    residual: Vec<f64>,
-    /// Covariance of the features: d = u - E u, and the products d_i d_j, j <= i.
-    covariance: DMatrix<f64>,
+    /// In each pixel's own order, (DRAWS, K, LANES).
+    amounts: Vec<f32>,
+    /// Logarithms of the weights, then weights, (DRAWS, LANES).
+    weights: Vec<f32>,
+    /// E u, (K, LANES), and Cov u, (K, K, LANES).
+    mean: Vec<f32>,
+    spread: Vec<f32>,
+    /// Both in each pixel's own order.
+    mean_sorted: Vec<f32>,
+    spread_sorted: Vec<f32>,
 }
 
-impl Moments {
-    fn new(pixels: &Pixels, n: usize, c: &[f64]) -> Self {
-        let (k, bands) = (pixels.params.k(), pixels.params.bands as usize);
-        let expected = pixels.expected(n);
-        let precision = pixels.precision(&expected);
-        let y = pixels.cube.spectrum(n);
-        let (mut linear, mut square) = (vec![0.0; k], vec![0.0; k * k]);
-        for (i, c_i) in c.chunks_exact(bands).enumerate() {
-            let weighted: Vec<f64> = c_i.iter().zip(&precision).map(|(c, p)| c * p).collect();
-            linear[i] = weighted.iter().zip(y).map(|(c, &y)| c * f64::from(y)).sum();
-            for (j, c_j) in c.chunks_exact(bands).take(i + 1).enumerate() {
-                let sum: f64 = weighted.iter().zip(c_j).map(|(a, b)| a * b).sum();
-                (square[i * k + j], square[j * k + i]) = (sum, sum);
-            }
+impl Room {
+    fn new(k: usize) -> Self {
+        let zeros = |count: usize| vec![0.0; count * LANES];
+        Room {
+            k,
+            amounts: zeros(DRAWS * k),
+            weights: zeros(DRAWS),
+            mean: zeros(k),
+            spread: zeros(k * k),
+            mean_sorted: zeros(k),
+            spread_sorted: zeros(k * k),
         }
-        let mut drawn = Drawn::default();
-        pixels.draw(n, (0, DRAWS), (&linear, &square), &expected, &mut drawn);
-        let rows = || drawn.amounts.chunks_exact(k).zip(&drawn.weights);
-        let mut mean = vec![0.0; k];
-        for (u, w) in rows() {
-            mean.iter_mut().zip(u).for_each(|(m, u)| *m += w * u);
-        }
-        let features = k + k * (k + 1) / 2;
-        let mut f = vec![0.0; features];
-        let mut of_f = vec![0.0; features];
-        let mut covariance = DMatrix::zeros(features, features);
-        for (u, w) in rows() {
-            let mut at = k;
-            for i in 0..k {
-                f[i] = u[i] - mean[i];
-                for j in 0..=i {
-                    f[at] = f[i] * f[j];
-                    at += 1;
+    }
+
+    fn draw(&mut self, group: &mut Group, spectra: &[f32]) {
+        let k = self.k;
+        group.draw(spectra, 0, &mut self.amounts, &mut self.weights);
+        Arch::new().dispatch(Spread {
+            k,
+            amounts: &self.amounts,
+            weights: &mut self.weights,
+            mean: &mut self.mean_sorted,
+            spread: &mut self.spread_sorted,
+        });
+        for lane in 0..LANES {
+            for a in 0..k {
+                let i = usize::from(group.order[a][lane]);
+                self.mean[i * LANES + lane] = self.mean_sorted[a * LANES + lane];
+                for b in 0..k {
+                    let j = usize::from(group.order[b][lane]);
+                    self.spread[(i * k + j) * LANES + lane] =
+                        self.spread_sorted[(a * k + b) * LANES + lane];
                 }
             }
-            for a in 0..features {
-                of_f[a] += w * f[a];
+        }
+    }
+
+    /// Adds the mean over draws of `u_i (y - u'c) / V`, and what each band adds to the curvature on
+    /// its own.
+    fn add(&self, group: &Group, spectra: &[f32], curved: bool, part: &mut Part) {
+        let (k, bands) = (self.k, group.known.bands);
+        for (l, c) in spectra.chunks_exact(k).enumerate() {
+            let (mut rest, precision) = (load(&group.y, l), load(&group.precision, l));
+            for (i, &c) in c.iter().enumerate() {
+                let mean = load(&self.mean, i);
+                for lane in 0..LANES {
+                    rest[lane] -= c * mean[lane];
+                }
+            }
+            for i in 0..k {
+                let mut sum = load(&self.mean, i);
+                for lane in 0..LANES {
+                    sum[lane] *= rest[lane];
+                }
+                for (j, &c) in c.iter().enumerate() {
+                    let spread = load(&self.spread, i * k + j);
+                    for lane in 0..LANES {
+                        sum[lane] -= spread[lane] * c;
+                    }
+                }
+                let of_rows = sum.iter().zip(&precision).take(group.rows);
+                part.slope[i * bands + l] += of_rows.map(|(s, p)| f64::from(s * p)).sum::<f64>();
+                for j in 0..if curved { k } else { 0 } {
+                    let (m, n) = (load(&self.mean, i), load(&self.mean, j));
+                    let spread = load(&self.spread, i * k + j);
+                    let mut sum = 0.0f64;
+                    for lane in 0..group.rows {
+                        let (p, r) = (precision[lane], rest[lane]);
+                        let known = p * (m[lane] * n[lane] + spread[lane]);
+                        sum += f64::from(known - spread[lane] * (r * p) * (r * p));
+                    }
+                    part.own[(i * k + j) * bands + l] += sum;
+                }
+            }
+        }
+    }
+
+    fn moments(&self, group: &Group, lane: usize) -> Moments {
+        let (k, bands) = (self.k, group.known.bands);
+        let mean: Vec<f32> = (0..k).map(|i| self.mean[i * LANES + lane]).collect();
+        // Rows of draws, each times the root of its weight.
+        let mut f = Array2::<f32>::zeros((DRAWS, k * k));
+        let mut d = vec![0.0; k];
+        for (draw, mut f) in f.rows_mut().into_iter().enumerate() {
+            let root = self.weights[draw * LANES + lane].sqrt();
+            for (a, order) in group.order.iter().enumerate() {
+                let i = usize::from(order[lane]);
+                d[i] = self.amounts[(draw * k + a) * LANES + lane] - mean[i];
+            }
+            for (i, &d_i) in d.iter().enumerate() {
+                for (j, &d_j) in d.iter().enumerate() {
+                    let spread = self.spread[(i * k + j) * LANES + lane];
+                    f[i * k + j] = root * (mean[i] * d_j + d_i * d_j - spread);
+                }
+            }
+        }
+        let features = f.t().dot(&f).into_raw_vec_and_offset().0;
+        let precision = (0..bands).map(|l| group.precision[l * LANES + lane]).collect();
+        Moments { mean, features, precision }
+    }
+}
+
+/// Makes weights of their logarithms, and mean and covariance of the amounts.
+struct Spread<'a> {
+    k: usize,
+    amounts: &'a [f32],
+    weights: &'a mut [f32],
+    mean: &'a mut [f32],
+    spread: &'a mut [f32],
+}
+
+impl WithSimd for Spread<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Spread { k, amounts, weights, mean, spread } = self;
+        let c = |x: f32| V::splat(simd, x);
+        for part in (0..LANES).step_by(S::F32_LANES) {
+            let rows = || (0..DRAWS).map(|d| d * LANES + part);
+            let mut top = c(f32::NEG_INFINITY);
+            for at in rows() {
+                top = V::load(simd, weights, at).max(top);
+            }
+            let possible = c(f32::NEG_INFINITY).less(top);
+            let mut total = c(0.0);
+            for at in rows() {
+                let off = V::load(simd, weights, at) - top;
+                let weight = possible.select(off, c(0.0)).exp();
+                weight.store(weights, at);
+                total = total + weight;
+            }
+            let share = c(1.0) / total;
+            for at in rows() {
+                (V::load(simd, weights, at) * share).store(weights, at);
+            }
+            let amount = |d: usize, a: usize| V::load(simd, amounts, (d * k + a) * LANES + part);
+            for a in 0..k {
+                let mut sum = c(0.0);
+                for d in 0..DRAWS {
+                    sum = V::load(simd, weights, d * LANES + part).mul_add(amount(d, a), sum);
+                }
+                sum.store(mean, a * LANES + part);
+            }
+            for a in 0..k {
+                let of_a = V::load(simd, mean, a * LANES + part);
                 for b in 0..=a {
-                    covariance[(a, b)] += w * f[a] * f[b];
+                    let of_b = V::load(simd, mean, b * LANES + part);
+                    let mut sum = c(0.0);
+                    for d in 0..DRAWS {
+                        let weight = V::load(simd, weights, d * LANES + part);
+                        let off = weight * (amount(d, a) - of_a);
+                        sum = off.mul_add(amount(d, b) - of_b, sum);
+                    }
+                    sum.store(spread, (a * k + b) * LANES + part);
+                    sum.store(spread, (b * k + a) * LANES + part);
                 }
             }
         }
-        for a in 0..features {
-            for b in 0..=a {
-                let x = covariance[(a, b)] - of_f[a] * of_f[b];
-                (covariance[(a, b)], covariance[(b, a)]) = (x, x);
+    }
+}
+
+/// What is lost because the pixels' amounts are not known: the covariance of `u_i (y - u'c) / V`
+/// but for what the residual of the mean adds to it, summed over pixels. A pixel's share is `(I x
+/// Z) F (I x Z)'` with Z its spectra over the variance, (L, K), and F the covariance of its
+/// features: block i, j is a product of matrices, `Z F_ij Z'`.
+fn lost(moments: &[Moments], spectra: &[f32], k: usize) -> DMatrix<f64> {
+    let (bands, count) = (spectra.len() / k, moments.len());
+    // Z of all pixels side by side, (L, count K).
+    let z = Array2::from_shape_fn((bands, count * k), |(l, at)| {
+        spectra[l * k + at % k] * moments[at / k].precision[l]
+    });
+    let blocks: Vec<(usize, usize)> = (0..k).flat_map(|i| (0..=i).map(move |j| (i, j))).collect();
+    let of_block = |&(i, j): &(usize, usize)| {
+        let mut sum = Array2::<f32>::zeros((bands, bands));
+        for first in (0..count).step_by(TOGETHER) {
+            let end = count.min(first + TOGETHER);
+            let mut left = Array2::<f32>::zeros((bands, (end - first) * k));
+            for (n, of) in moments[first..end].iter().enumerate() {
+                let f = ArrayView2::from_shape((k * k, k * k), &of.features);
+                let Ok(f) = f else { continue };
+                let f = f.slice_move(s![i * k..(i + 1) * k, j * k..(j + 1) * k]);
+                let own = z.slice(s![.., (first + n) * k..(first + n + 1) * k]);
+                let mut to = left.slice_mut(s![.., n * k..(n + 1) * k]);
+                general_mat_mul(1.0, &own, &f, 0.0, &mut to);
             }
+            let right = z.slice(s![.., first * k..end * k]);
+            general_mat_mul(1.0, &left, &right.t(), 1.0, &mut sum);
         }
-        let residual = (0..bands)
-            .map(|l| f64::from(y[l]) - (0..k).map(|i| mean[i] * c[i * bands + l]).sum::<f64>())
-            .collect();
-        Moments { k, precision, mean, residual, covariance }
-    }
-
-    /// Covariance of two amounts.
-    fn spread(&self, i: usize, j: usize) -> f64 {
-        self.covariance[(i, j)]
-    }
-
-    /// Mean over draws of `u_i (y - u'c) / V`.
-    fn add_slope(&self, c: &[f64], slope: &mut [f64]) {
-        let bands = self.precision.len();
-        for i in 0..self.k {
-            for l in 0..bands {
-                let spread: f64 = (0..self.k).map(|j| self.spread(i, j) * c[j * bands + l]).sum();
-                slope[i * bands + l] +=
-                    self.precision[l] * (self.mean[i] * self.residual[l] - spread);
-            }
-        }
-    }
-
-    /// Mean over draws of `u_i u_j / V`.
-    fn add_complete(&self, complete: &mut [f64]) {
-        let bands = self.precision.len();
-        for (at, block) in complete.chunks_exact_mut(bands).enumerate() {
-            let (i, j) = (at / self.k, at % self.k);
-            let product = self.mean[i] * self.mean[j] + self.spread(i, j);
-            block.iter_mut().zip(&self.precision).for_each(|(to, p)| *to += product * p);
-        }
-    }
-
-    /// Columns X with `X X'` the covariance over draws of `u_i (y - u'c) / V`: with r the residual
-    /// of the mean that is linear in the features, `r d_i - E u_i sum_j d_j c_j - sum_j d_i d_j
-    /// c_j`.
-    fn add_columns(&self, c: &[f64], columns: &mut Vec<f64>) {
-        let (k, bands) = (self.k, self.precision.len());
-        let pair = |i: usize, j: usize| k + i.max(j) * (i.max(j) + 1) / 2 + i.min(j);
-        let eigen = self.covariance.clone().symmetric_eigen();
-        let least = LEAST * eigen.eigenvalues.max();
-        for (value, v) in eigen.eigenvalues.iter().zip(eigen.eigenvectors.column_iter()) {
-            if value.is_nan() || *value <= least {
-                continue;
-            }
-            let length = value.sqrt();
-            for i in 0..k {
-                let begin = columns.len();
-                columns.extend(self.residual.iter().map(|r| r * v[i]));
-                for (j, c_j) in c.chunks_exact(bands).enumerate() {
-                    let part = self.mean[i] * v[j] + v[pair(i, j)];
-                    columns[begin..].iter_mut().zip(c_j).for_each(|(to, c)| *to -= part * c);
-                }
-                columns[begin..]
-                    .iter_mut()
-                    .zip(&self.precision)
-                    .for_each(|(to, p)| *to *= length * p);
-            }
+        sum
+    };
+    let sums: Vec<Array2<f32>> = blocks.par_iter().map(of_block).collect();
+    let mut total = DMatrix::zeros(k * bands, k * bands);
+    for (&(i, j), sum) in blocks.iter().zip(&sums) {
+        for ((l, m), &x) in sum.indexed_iter() {
+            total[(i * bands + l, j * bands + m)] = f64::from(x);
+            total[(j * bands + m, i * bands + l)] = f64::from(x);
         }
     }
+    total
 }
 
 #[cfg(test)]

@@ -2,30 +2,34 @@
 //! spectra (docs/model.md, "Nested posterior"). The guide takes scene and pixels to be independent,
 //! and a pixel to be normal in its logits; the nested posterior assumes neither.
 
+mod amounts;
+mod forms;
+mod group;
 mod information;
+mod known;
 mod pixels;
 mod power_normal;
+mod vector;
 
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
-use ndarray::Array2;
+use rayon::prelude::*;
 
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::unless;
+use crate::engine::ground::lanes::LANES;
 use crate::engine::ground::math::{sigmoid, softplus};
 use crate::engine::ground::rng::{self, Stream};
 use crate::engine::ground::setting;
 use crate::engine::guide::Guide;
-use crate::engine::layout::{BRIGHTNESS, COVARIANCE, HELD, Params};
-use crate::engine::pixels::Pixels as FitPixels;
-pub use pixels::Drawn;
-use pixels::Pixels;
+use crate::engine::layout::{COVARIANCE, HELD, Params};
+use crate::engine::pixels::Pixels;
+use known::Known;
+use pixels::Draws;
+pub(crate) use pixels::Summary;
+pub use pixels::{Drawn, PER_SCENE, QUANTILES, SCENES, Scenes, WORTH};
 
-/// Draws of the scene, given each of which the pixels are drawn.
-pub const SCENES: u32 = 100;
-/// Draws of a pixel given each draw of the scene.
-pub const PER_SCENE: u32 = 8;
-/// The most spectrum values, K times L: matrices of their squares, up to ten of them, are held and
-/// inverted.
+/// The most spectrum values, K times L, whose covariance is computed: matrices of their squares, up
+/// to four of them, are held and inverted. Beyond, spectra have the guide's own sds.
 pub const MOST_VALUES: usize = 4096;
 /// Newton's steps at most.
 const MOST_STEPS: usize = 8;
@@ -35,19 +39,19 @@ const SMALL: f64 = 0.1;
 const LONGEST: f64 = 0.5;
 /// What the relative size of a spectrum may vary by, with brightness.
 const SIZE_SD: f64 = 1e-3;
-/// Pixels whose quadratic forms are computed at once.
-pub const BLOCK: usize = 64;
+/// What steps may add up to before the curvature is computed anew, posterior sds.
+const FAR: f64 = 0.5;
+/// Pixels in a block, which one thread takes at once and after which an interrupt is heard.
+pub const BLOCK: usize = 16 * LANES;
 
 /// The posterior of a scene's spectra, normal in u = softplus^-1(c), and what pixels need of the
 /// rest.
 #[derive(Debug)]
 pub struct Nested<'a> {
-    of: &'a FitPixels,
-    pixels: Pixels<'a>,
-    /// Mean of u, (K L).
-    centre: Vec<f64>,
-    /// Cholesky factor of the inverse covariance of u.
-    factor: Cholesky<f64, Dyn>,
+    guide: &'a Guide,
+    of: &'a Pixels,
+    known: Known,
+    scene: SceneNormal,
     /// Length of each of Newton's steps, in posterior sds, root mean square over the values. The
     /// last one was not taken.
     pub steps: Vec<f64>,
@@ -58,60 +62,58 @@ pub struct Nested<'a> {
 pub struct SceneNormal {
     /// Mean of u, (K L).
     pub(crate) centre: Vec<f64>,
-    /// Lower Cholesky factor of the inverse covariance, (K L, K L).
-    pub(crate) factor: DMatrix<f64>,
+    /// Of the inverse covariance.
+    pub(crate) factor: Factor,
+}
+
+/// The inverse covariance of the spectra's u.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Factor {
+    /// Its lower Cholesky factor, (K L, K L).
+    Full(DMatrix<f64>),
+    /// Values independent of each other: roots of its diagonal, (K L).
+    Independent(Vec<f64>),
 }
 
 impl SceneNormal {
     /// The spectra's posterior as a guide has it: values that are independent of each other.
-    ///
-    /// # Errors
-    ///
-    /// What [`check`] refuses.
-    pub fn of_guide(guide: &Guide) -> Result<Self> {
-        check(&guide.params)?;
+    pub fn of_guide(guide: &Guide) -> Self {
         let p = &guide.params;
         let at = |a: usize| (a / p.bands as usize) * p.stride() + a % p.bands as usize;
-        let size = p.k() * p.bands as usize;
-        let (centre, precision): (Vec<f64>, Vec<f64>) = (0..size)
+        let (centre, precision): (Vec<f64>, Vec<f64>) = (0..p.k() * p.bands as usize)
             .map(|a| guide.marginal(at(a)))
             .map(|(loc, scale)| (loc, 1.0 / scale.max(f64::MIN_POSITIVE)))
             .unzip();
-        let factor = DMatrix::from_diagonal(&DVector::from_vec(precision));
-        Ok(SceneNormal { centre, factor })
+        SceneNormal { centre, factor: Factor::Independent(precision) }
+    }
+
+    /// What `normals` become: a draw less the centre.
+    fn spread(&self, normals: Vec<f64>) -> Vec<f64> {
+        match &self.factor {
+            Factor::Independent(roots) => {
+                normals.iter().zip(roots).map(|(x, root)| x / root).collect()
+            }
+            Factor::Full(lower) => {
+                let mut off = DVector::from_vec(normals);
+                // A factor of a positive matrix has no zero on its diagonal.
+                lower.tr_solve_lower_triangular_mut(&mut off);
+                off.as_slice().to_vec()
+            }
+        }
     }
 }
 
-/// What the pixels' likelihoods need of draws of the spectra.
-#[derive(Debug)]
-pub struct Scenes {
-    draws: usize,
-    /// c_k of each draw, rows (draws K) of L.
-    linear: Array2<f64>,
-    /// c_i c_j, j <= i, of each draw, rows of L.
-    square: Array2<f64>,
-}
-
-/// Refuses fits that have no nested posterior.
+/// Refuses fits whose pixels have no posterior of their own.
 ///
 /// # Errors
 ///
-/// [`Error::Setting`] with covariance noise, and with more than [`MOST_VALUES`] spectrum values.
+/// [`Error::Setting`] with covariance noise.
 pub fn check(params: &Params) -> Result<()> {
-    let refuse = |why: String| Err(Error::setting(setting::POSTERIOR, "nested", why));
     if params.has(COVARIANCE) {
-        return refuse(
-            "does not go with a noise covariance: its pixels need bands that stand for themselves"
-                .into(),
-        );
-    }
-    let values = params.k().saturating_mul(params.bands as usize);
-    if values > MOST_VALUES {
-        return refuse(format!(
-            "takes at most {MOST_VALUES} values of endmembers; {} endmembers of {} bands have \
-             {values}; use the guide's posterior, or fewer bands",
-            params.k(),
-            params.bands
+        return Err(Error::setting(
+            setting::POSTERIOR,
+            "exact",
+            "does not go with a noise covariance: its pixels need bands that stand for themselves",
         ));
     }
     Ok(())
@@ -120,91 +122,81 @@ pub fn check(params: &Params) -> Result<()> {
 impl<'a> Nested<'a> {
     /// The nested posterior of a guide's pixels. Noise, variability and the Dirichlet stay at the
     /// guide's locs. Newton's method takes the spectra to the mode of their own posterior; each
-    /// step costs 128 draws a pixel. None when `interrupted`.
+    /// step costs 64 draws a pixel. None when `interrupted`.
     ///
     /// # Errors
     ///
     /// What [`check`] refuses; [`Error::Fit`] when the fit is not finite.
     pub fn new(
         guide: &'a Guide,
-        of: &'a FitPixels,
+        of: &'a Pixels,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Self>> {
-        let (p, globals) = (&guide.params, &guide.globals);
+        let p = &guide.params;
         check(p)?;
-        let pixels = Pixels::new(guide, of.cube());
-        let values = |from: &[f32]| -> Vec<f64> {
-            let row = |k: usize| from[k * p.stride()..][..p.bands as usize].iter();
-            (0..p.k()).flat_map(row).map(|&x| f64::from(x)).collect()
-        };
-        let (mut centre, prior) = (values(globals), values(&guide.prior_centre));
-        let begin = centre.clone();
-        if p.has(HELD) {
-            let scales = values(&globals[p.globals as usize..]);
-            let precision =
-                DVector::from_iterator(scales.len(), scales.iter().map(|s| (-2.0 * s).exp()));
-            let factor = Cholesky::new(DMatrix::from_diagonal(&precision));
-            return match factor {
-                Some(factor) => Ok(Some(Nested { of, pixels, centre, factor, steps: vec![0.0] })),
-                None => Err(Error::Fit("the guide of the endmembers is not finite".into())),
-            };
+        let known = Known::of(guide);
+        if p.has(HELD) || p.k() * p.bands as usize > MOST_VALUES {
+            let scene = SceneNormal::of_guide(guide);
+            let nested = Nested { guide, of, known, scene, steps: vec![0.0] };
+            nested.check_finite()?;
+            return Ok(Some(nested));
         }
-        let mut steps = Vec::new();
-        loop {
-            let Some((slope, factor)) = newton(&pixels, &centre, &prior, interrupted)? else {
-                return Ok(None);
-            };
-            let step = factor.solve(&slope);
-            let length = (step.dot(&slope).max(0.0) / centre.len() as f64).sqrt();
-            steps.push(length);
-            let lost = steps.len() > MOST_STEPS;
-            if length < SMALL || (lost && centre == begin) {
-                return Ok(Some(Nested { of, pixels, centre, factor, steps }));
-            }
-            if lost {
-                // Where steps led nowhere the guide's own spectra are the better centre.
-                centre.copy_from_slice(&begin);
-                continue;
-            }
-            let bounded = |step: &f64| step.clamp(-LONGEST, LONGEST);
-            centre.iter_mut().zip(step.iter()).for_each(|(u, s)| *u += bounded(s));
-        }
+        let newton = Newton { guide, known: &known, of, interrupted };
+        let Some((scene, steps)) = newton.run()? else { return Ok(None) };
+        Ok(Some(Nested { guide, of, known, scene, steps }))
     }
 
     /// The nested posterior of pixels whose scene is known: latents of the scene are the guide's,
-    /// but for the spectra, which are those of `scene`.
+    /// but for the spectra, which are those of `scene`. The guide's own pixels are not looked at.
     ///
     /// # Errors
     ///
     /// What [`check`] refuses, and [`Error::Fit`] where sizes do not agree.
-    pub fn given(guide: &'a Guide, of: &'a FitPixels, scene: &SceneNormal) -> Result<Self> {
+    pub fn given(guide: &'a Guide, of: &'a Pixels, scene: &SceneNormal) -> Result<Self> {
         check(&guide.params)?;
         let size = guide.k() * guide.params.bands as usize;
-        if scene.centre.len() != size || scene.factor.shape() != (size, size) {
+        let sound = scene.centre.len() == size
+            && of.bands() == guide.params.bands as usize
+            && match &scene.factor {
+                Factor::Full(lower) => lower.shape() == (size, size),
+                Factor::Independent(roots) => roots.len() == size,
+            };
+        if !sound {
             return Err(Error::Fit(format!(
-                "the posterior of the spectra has {} values, and the guide {size}",
-                scene.centre.len()
+                "the posterior of the spectra has {} values, the guide {size}, and the pixels {} \
+                 bands",
+                scene.centre.len(),
+                of.bands()
             )));
         }
-        let factor = Cholesky::pack_dirty(scene.factor.clone());
-        let pixels = Pixels::new(guide, of.cube());
-        Ok(Nested { of, pixels, centre: scene.centre.clone(), factor, steps: vec![0.0] })
+        let known = Known::of(guide);
+        let nested = Nested { guide, of, known, scene: scene.clone(), steps: vec![0.0] };
+        nested.check_finite()?;
+        Ok(nested)
+    }
+
+    fn check_finite(&self) -> Result<()> {
+        let globals = &self.guide.globals[..self.guide.params.globals as usize];
+        match globals.iter().all(|x| x.is_finite()) {
+            true => Ok(()),
+            false => Err(not_finite()),
+        }
     }
 
     /// The posterior of the spectra.
     pub fn scene(&self) -> SceneNormal {
-        SceneNormal { centre: self.centre.clone(), factor: self.factor.l() }
+        self.scene.clone()
     }
 
     pub(crate) fn params(&self) -> &'a Params {
-        self.pixels.params
+        &self.guide.params
     }
 
     pub(crate) fn guide(&self) -> &'a Guide {
-        self.pixels.guide
+        self.guide
     }
 
-    pub(crate) fn pixels(&self) -> &'a FitPixels {
+    pub(crate) fn pixels(&self) -> &'a Pixels {
         self.of
     }
 
@@ -215,154 +207,216 @@ impl<'a> Nested<'a> {
     }
 
     /// The first `count` draws of the spectra, reflectance: draws, then endmembers, then bands.
-    pub fn spectra(&self, count: u32) -> Vec<Vec<Vec<f64>>> {
-        let p = self.pixels.params;
+    /// Each second one is the mirror image of the one before.
+    pub fn spectra(&self, count: usize) -> Vec<Vec<Vec<f64>>> {
+        let p = self.params();
         let (k, bands) = (p.k(), p.bands as usize);
-        let factor = self.factor.l().transpose();
-        let one = |draw: u32| -> Vec<Vec<f64>> {
-            let normal = |a: usize, _| {
+        let pair = |pair: usize| -> Vec<f64> {
+            let normal = |a: usize| {
                 let (block, at) = ((a / 4) as u32, a % 4);
-                f64::from(rng::normals(p.key(), Stream::Posterior, 0, draw, block, 0)[at])
+                f64::from(rng::normals(p.key(), Stream::Posterior, 0, pair as u32, block, 0)[at])
             };
-            let mut off = DVector::from_fn(k * bands, normal);
-            // A factor of a positive matrix has no zero on its diagonal.
-            factor.solve_upper_triangular_mut(&mut off);
-            let c: Vec<f64> =
-                self.centre.iter().zip(off.iter()).map(|(u, off)| softplus(u + off)).collect();
+            self.scene.spread((0..k * bands).map(normal).collect())
+        };
+        let pairs: Vec<Vec<f64>> = (0..count.div_ceil(2)).into_par_iter().map(pair).collect();
+        let one = |draw: usize| -> Vec<Vec<f64>> {
+            let sign = if draw % 2 == 0 { 1.0 } else { -1.0 };
+            let off = self.scene.centre.iter().zip(&pairs[draw / 2]);
+            let c: Vec<f64> = off.map(|(u, off)| softplus(u + sign * off)).collect();
             c.chunks_exact(bands).map(<[f64]>::to_vec).collect()
         };
         (0..count).map(one).collect()
     }
 
-    /// What the pixels' likelihoods need of draws of the spectra, reflectance, which
-    /// [`Nested::spectra`] gives. Takes K^2 L 8 bytes a draw.
-    pub fn scenes(&self, spectra: &[Vec<Vec<f64>>]) -> Scenes {
-        let p = self.pixels.params;
-        let (k, bands) = (p.k(), p.bands as usize);
-        let pairs: Vec<(usize, usize)> =
-            (0..k).flat_map(|i| (0..=i).map(move |j| (i, j))).collect();
-        let linear =
-            Array2::from_shape_fn((spectra.len() * k, bands), |(at, l)| spectra[at / k][at % k][l]);
-        let square = Array2::from_shape_fn((spectra.len() * pairs.len(), bands), |(at, l)| {
-            let ((i, j), c) = (pairs[at % pairs.len()], &spectra[at / pairs.len()]);
-            c[i][l] * c[j][l]
-        });
-        Scenes { draws: spectra.len(), linear, square }
-    }
-
-    /// Number of blocks that [`Nested::block`] takes.
-    pub fn blocks(&self) -> usize {
-        (self.pixels.params.pixels as usize).div_ceil(BLOCK)
-    }
-
-    /// Weighted draws of the pixels of one block, in the order of the pixels: [`PER_SCENE`] for
-    /// each draw of the scene in turn, weights with sum 1.
-    pub fn block(&self, block: usize, scenes: &Scenes) -> Vec<Drawn> {
-        let p = self.pixels.params;
-        let (k, bands) = (p.k(), p.bands as usize);
-        let first = block * BLOCK;
-        let count = BLOCK.min((p.pixels as usize).saturating_sub(first));
-        let mut precision = Array2::zeros((count, bands));
-        let mut weighted = Array2::zeros((count, bands));
-        let expected: Vec<Vec<f64>> =
-            (first..first + count).map(|n| self.pixels.expected(n)).collect();
-        for (i, expected) in expected.iter().enumerate() {
-            let y = self.pixels.cube.spectrum(first + i);
-            for (l, value) in self.pixels.precision(expected).into_iter().enumerate() {
-                precision[[i, l]] = value;
-                weighted[[i, l]] = value * f64::from(y[l]);
-            }
-        }
-        let linear = weighted.dot(&scenes.linear.t());
-        let square = precision.dot(&scenes.square.t());
-        let draws = scenes.draws;
-        let one = |(n, expected): (usize, &Vec<f64>)| {
-            let mut drawn = Drawn::default();
-            let mut form = vec![0.0; k * k];
-            for s in 0..draws {
-                let linear: Vec<f64> = (0..k).map(|i| linear[[n, s * k + i]]).collect();
-                let mut at = s * k * (k + 1) / 2;
-                for i in 0..k {
-                    for j in 0..=i {
-                        (form[i * k + j], form[j * k + i]) = (square[[n, at]], square[[n, at]]);
-                        at += 1;
-                    }
-                }
-                let range = (s as u32 * PER_SCENE, PER_SCENE);
-                self.pixels.draw(first + n, range, (&linear, &form), expected, &mut drawn);
-            }
-            drawn.weights.iter_mut().for_each(|w| *w /= draws as f64);
-            drawn
+    /// What the pixels need of draws of the spectra, reflectance, which [`Nested::spectra`] gives,
+    /// of which the first [`SCENES`] are taken; `heights` are what the spectra of each draw are
+    /// divided by, (K).
+    pub fn scenes(&self, spectra: &[Vec<Vec<f64>>], heights: &[Vec<f64>]) -> Scenes {
+        let (k, bands) = (self.known.k, self.known.bands);
+        let by_bands = |value: &dyn Fn(usize, usize) -> f64| -> Vec<f32> {
+            (0..bands * k).map(|at| value(at % k, at / k) as f32).collect()
         };
-        expected.iter().enumerate().map(one).collect()
+        let narrow = |heights: &Vec<f64>| heights.iter().map(|&h| h as f32).collect();
+        Scenes {
+            centre: by_bands(&|i, l| softplus(self.scene.centre[i * bands + l])),
+            spectra: spectra.iter().take(SCENES).map(|c| by_bands(&|i, l| c[i][l])).collect(),
+            heights: heights.iter().take(SCENES).map(narrow).collect(),
+        }
+    }
+
+    /// Number of blocks of [`BLOCK`] pixels.
+    pub fn blocks(&self) -> usize {
+        self.of.count().div_ceil(BLOCK)
+    }
+
+    /// The first pixels of the groups of one block, in the engine's order.
+    fn groups(&self, block: usize) -> impl Iterator<Item = usize> {
+        (block * BLOCK..self.of.count().min((block + 1) * BLOCK)).step_by(LANES)
+    }
+
+    /// Moments and quantiles of the pixels of one block, in the engine's order.
+    pub(crate) fn summary(&self, block: usize, scenes: &Scenes) -> Summary {
+        let mut draws = Draws::new(&self.known, scenes, self.params().key());
+        let mut summary = Summary::default();
+        for first in self.groups(block) {
+            draws.summary(self.of.cube(), first, &mut summary);
+        }
+        summary
+    }
+
+    /// Where the pixels of one block lie, in the engine's order, without their uncertainty.
+    pub(crate) fn placed(&self, block: usize, scenes: &Scenes) -> Summary {
+        let mut draws = Draws::new(&self.known, scenes, self.params().key());
+        let mut summary = Summary::default();
+        for first in self.groups(block) {
+            draws.placed(self.of.cube(), first, &mut summary);
+        }
+        summary
+    }
+
+    /// Weighted draws of the pixels of one block, in the engine's order: [`PER_SCENE`] for each
+    /// draw of the scene in turn, weights with sum 1.
+    pub fn drawn(&self, block: usize, scenes: &Scenes) -> Vec<Drawn> {
+        let mut draws = Draws::new(&self.known, scenes, self.params().key());
+        self.groups(block).flat_map(|first| draws.drawn(self.of.cube(), first)).collect()
+    }
+
+    /// Equal draws of the pixels of one block, in the engine's order: `count` rows of K a pixel,
+    /// number i given draw number i of the scene, modulo [`SCENES`].
+    pub fn equal(&self, block: usize, scenes: &Scenes, count: usize) -> Vec<Vec<f32>> {
+        let mut draws = Draws::new(&self.known, scenes, self.params().key());
+        self.groups(block).flat_map(|first| draws.equal(self.of.cube(), first, count)).collect()
     }
 }
 
-/// Slope of the log posterior of u, and the factor of its curvature.
-type Slope = (DVector<f64>, Cholesky<f64, Dyn>);
+fn not_finite() -> Error {
+    Error::Fit(
+        "the fit is not finite, so pixels have no posterior given it; use the guide's posterior"
+            .into(),
+    )
+}
 
-/// Slope and curvature of the log posterior at u, with the centre of the spectra's prior. Where
-/// data and prior leave the posterior too flat for a step, a ridge holds the spectra. None when
-/// `interrupted`.
-fn newton(
-    pixels: &Pixels,
-    u: &[f64],
-    prior: &[f64],
-    interrupted: &(dyn Fn() -> bool + Sync),
-) -> Result<Option<Slope>> {
-    let c: Vec<f64> = u.iter().map(|&u| softplus(u)).collect();
-    let rise: Vec<f64> = u.iter().map(|&u| sigmoid(u)).collect();
-    let Some(information::Sums { slope, mut curvature }) =
-        information::sums(pixels, &c, interrupted)
-    else {
-        return Ok(None);
-    };
-    let precision = f64::from(pixels.params.endmember_precision);
-    // Equation 15, and its derivative at a mode, where the two terms in c'' cancel to 1 - rise.
-    let mut slope = DVector::from_fn(u.len(), |a, _| {
-        rise[a] * (slope[a] - precision * (c[a] - prior[a])) + 1.0 - rise[a]
-    });
-    for a in 0..u.len() {
-        curvature[(a, a)] += precision;
-        for b in 0..u.len() {
-            curvature[(a, b)] *= rise[a] * rise[b];
+/// The way to the mode of the spectra's posterior.
+struct Newton<'a> {
+    guide: &'a Guide,
+    known: &'a Known,
+    of: &'a Pixels,
+    interrupted: &'a (dyn Fn() -> bool + Sync),
+}
+
+type Found = (SceneNormal, Vec<f64>);
+
+impl Newton<'_> {
+    /// Mode and curvature, and the lengths of the steps. None when interrupted.
+    fn run(&self) -> Result<Option<Found>> {
+        let p = &self.guide.params;
+        let values = |from: &[f32]| -> Vec<f64> {
+            let row = |k: usize| from[k * p.stride()..][..p.bands as usize].iter();
+            (0..p.k()).flat_map(row).map(|&x| f64::from(x)).collect()
+        };
+        let mut centre = values(&self.guide.globals);
+        let prior = values(&self.guide.prior_centre);
+        let begin = centre.clone();
+        let mut steps: Vec<f64> = Vec::new();
+        // The curvature in use, and how far from here it was computed, in sds.
+        let (mut factor, mut since) = (None::<Cholesky<f64, Dyn>>, 0.0);
+        loop {
+            let curved = factor.is_none() || since > FAR;
+            let Some((slope, bend)) = self.slope(&centre, &prior, curved)? else {
+                return Ok(None);
+            };
+            if let Some(bend) = bend {
+                match self.factor(bend)? {
+                    Some(found) => (factor, since) = (Some(found), 0.0),
+                    None => return Ok(None),
+                }
+            }
+            let Some(factor_here) = &factor else { return Err(not_finite()) };
+            let step = factor_here.solve(&slope);
+            let length = (step.dot(&slope).max(0.0) / centre.len() as f64).sqrt();
+            steps.push(length);
+            let lost = steps.len() > MOST_STEPS;
+            if length < SMALL || (lost && centre == begin) {
+                let factor = Factor::Full(factor_here.l());
+                return Ok(Some((SceneNormal { centre, factor }, steps)));
+            }
+            if lost {
+                // Where steps led nowhere the guide's own spectra are the better centre.
+                centre.copy_from_slice(&begin);
+                factor = None;
+                continue;
+            }
+            let bounded = |step: &f64| step.clamp(-LONGEST, LONGEST);
+            centre.iter_mut().zip(step.iter()).for_each(|(u, s)| *u += bounded(s));
+            since += length;
         }
-        curvature[(a, a)] += 1.0 - rise[a];
     }
-    hold_sizes(pixels, &c, &rise, &mut slope, &mut curvature);
-    if slope.iter().chain(curvature.iter()).any(|x| !x.is_finite()) {
-        return Err(Error::Fit(
-            "the fit is not finite, so pixels cannot be integrated out; use the guide's posterior"
-                .into(),
-        ));
-    }
-    let mut ridge = 0.0;
-    loop {
-        let held = &curvature + DMatrix::identity(u.len(), u.len()) * ridge;
-        match unless(interrupted, move |_| Ok(Cholesky::new(held))) {
-            Ok(Some(factor)) => return Ok(Some((slope, factor))),
-            Ok(None) => {}
-            Err(Error::Interrupted) => return Ok(None),
-            Err(error) => return Err(error),
+
+    /// Slope and, if asked for, minus curvature of the log posterior at u, with the centre of the
+    /// spectra's prior. None when interrupted.
+    fn slope(&self, u: &[f64], prior: &[f64], curved: bool) -> Result<Option<Slope>> {
+        let c: Vec<f64> = u.iter().map(|&u| softplus(u)).collect();
+        let rise: Vec<f64> = u.iter().map(|&u| sigmoid(u)).collect();
+        let (cube, key) = (self.of.cube(), self.guide.params.key());
+        let sums = information::sums(self.known, cube, key, &c, curved, self.interrupted);
+        let Some(information::Sums { slope, mut curvature }) = sums else { return Ok(None) };
+        let precision = f64::from(self.guide.params.endmember_precision);
+        // Equation 15, and its derivative at a mode, where the two terms in c'' cancel to 1 - rise.
+        let mut slope = DVector::from_fn(u.len(), |a, _| {
+            rise[a] * (slope[a] - precision * (c[a] - prior[a])) + 1.0 - rise[a]
+        });
+        if let Some(curvature) = &mut curvature {
+            for a in 0..u.len() {
+                curvature[(a, a)] += precision;
+            }
+            for a in 0..u.len() {
+                for b in 0..u.len() {
+                    curvature[(b, a)] *= rise[a] * rise[b];
+                }
+                curvature[(a, a)] += 1.0 - rise[a];
+            }
         }
-        ridge = if ridge == 0.0 { 1.0 } else { 4.0 * ridge };
+        if self.known.brightness.is_some() {
+            hold_sizes(self.known.bands, &c, &rise, &mut slope, curvature.as_mut());
+        }
+        let of_matrix = curvature.as_ref().map(|m| m.as_slice()).unwrap_or_default();
+        if slope.iter().chain(of_matrix).any(|x| !x.is_finite()) {
+            return Err(not_finite());
+        }
+        Ok(Some((slope, curvature)))
+    }
+
+    /// The factor of a curvature. Where data and prior leave the posterior too flat for a step, a
+    /// ridge holds the spectra. None when interrupted.
+    fn factor(&self, curvature: DMatrix<f64>) -> Result<Option<Cholesky<f64, Dyn>>> {
+        let mut ridge = 0.0;
+        loop {
+            let mut held = curvature.clone();
+            (0..held.nrows()).for_each(|a| held[(a, a)] += ridge);
+            match unless(self.interrupted, move |_| Ok(Cholesky::new(held))) {
+                Ok(Some(factor)) => return Ok(Some(factor)),
+                Ok(None) => {}
+                Err(Error::Interrupted) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+            ridge = if ridge == 0.0 { 1.0 } else { 4.0 * ridge };
+        }
     }
 }
+
+/// Slope of the log posterior of u, and minus its curvature where it was asked for.
+type Slope = (DVector<f64>, Option<DMatrix<f64>>);
 
 /// Keeps the size of each spectrum where the guide has it. With brightness the data do not tell it,
 /// as twice c_k with half of u_k is the same mixture: the two terms of equation 32 cancel along it
 /// but for the noise of the draws. What is reported is in relation to peaks, where sizes go out.
 fn hold_sizes(
-    pixels: &Pixels,
+    bands: usize,
     c: &[f64],
     rise: &[f64],
     slope: &mut DVector<f64>,
-    curvature: &mut DMatrix<f64>,
+    mut curvature: Option<&mut DMatrix<f64>>,
 ) {
-    if !pixels.params.has(BRIGHTNESS) {
-        return;
-    }
-    let bands = pixels.params.bands as usize;
     for (k, c) in c.chunks_exact(bands).enumerate() {
         let square: f64 = c.iter().map(|c| c * c).sum();
         let rise = &rise[k * bands..];
@@ -372,40 +426,11 @@ fn hold_sizes(
             (0..bands).map(|l| slope[k * bands + l] * c[l] / rise[l].max(f64::MIN_POSITIVE)).sum();
         for a in 0..bands {
             slope[k * bands + a] -= rho[a] * along;
-            for b in 0..bands {
-                curvature[(k * bands + a, k * bands + b)] += rho[a] * rho[b] / SIZE_SD.powi(2);
+            if let Some(curvature) = &mut curvature {
+                for b in 0..bands {
+                    curvature[(k * bands + b, k * bands + a)] += rho[a] * rho[b] / SIZE_SD.powi(2);
+                }
             }
         }
     }
-}
-
-impl Drawn {
-    /// Brightness, abundances and weight of each draw, with h the `heights` of a draw of the scene:
-    /// `sum_j u_j h_j`, and `u_k h_k` over it.
-    pub(crate) fn shares(
-        &self,
-        heights: &[Vec<f64>],
-    ) -> impl Iterator<Item = (f64, Vec<f64>, f64)> {
-        let rows = self.amounts.chunks_exact(heights.first().map_or(1, Vec::len));
-        rows.zip(&self.weights).enumerate().map(|(i, (u, &weight))| {
-            let h = &heights[i / PER_SCENE as usize];
-            let total: f64 = u.iter().zip(h).map(|(u, h)| u * h).sum();
-            (total, u.iter().zip(h).map(|(u, h)| u * h / total).collect(), weight)
-        })
-    }
-}
-
-/// Mean and sd of abundances and mean brightness; `heights` of each draw of the scene.
-pub(crate) fn moments(draws: &Drawn, heights: &[Vec<f64>]) -> (Vec<f64>, Vec<f64>, f64) {
-    let k = heights.first().map_or(0, Vec::len);
-    let (mut mean, mut square, mut bright) = (vec![0.0; k], vec![0.0; k], 0.0);
-    for (total, shares, weight) in draws.shares(heights) {
-        bright += weight * total;
-        for (j, w) in shares.into_iter().enumerate() {
-            mean[j] += weight * w;
-            square[j] += weight * w * w;
-        }
-    }
-    let sd = mean.iter().zip(square).map(|(m, s)| (s - m * m).max(0.0).sqrt()).collect();
-    (mean, sd, bright)
 }

@@ -1,366 +1,395 @@
-//! The posterior of one pixel given the scene, by weighted draws.
+//! The posterior of each pixel: moments, quantiles and draws of its abundances.
 
-use crate::engine::ground::rng::{self, Stream};
-use crate::engine::guide::Guide;
-use crate::engine::layout::{BRIGHTNESS, CONCENTRATION, Params, VARIABILITY};
+use pulp::{Arch, Simd, WithSimd};
+
+use super::group::Group;
+use super::known::Known;
+use super::vector::V;
+use crate::engine::ground::lanes::{LANES, Lanes};
 use crate::engine::pixels::Cube;
 
-use super::power_normal::PowerNormal;
+/// Draws of the scene, given each of which the pixels are drawn.
+pub const SCENES: usize = 32;
+/// Draws of a pixel given each draw of the scene, in one round.
+pub const PER_SCENE: usize = 16;
+/// Draws of a pixel in one round.
+const ROUND: usize = SCENES * PER_SCENE;
+/// Rounds for a pixel whose draws are worth too few.
+const MOST_ROUNDS: usize = 6;
+/// Draws that all of a pixel's weighted draws must be worth, lest it gets another round.
+pub const WORTH: f32 = 100.0;
+/// Halvings of the range of a pixel's draws that a quantile is found by: to 1/1000 of the range.
+const HALVINGS: usize = 10;
+/// Quantiles below this are zero: the Dirichlet of a sparse scene puts amounts that are not there
+/// on a shelf that ends nowhere, and an interval must be able to hold a share of exactly zero.
+const NOTHING: f32 = 1e-4;
+/// The quantiles that are kept.
+pub const QUANTILES: [f32; 3] = [0.05, 0.5, 0.95];
 
-/// Precision that the proposal has beside the likelihood's, around the guide: it holds amounts that
-/// no band tells apart near 1. Weights take it out again.
-const RIDGE: f64 = 1.0;
-
-/// The scene as the posterior of a pixel needs it, and the pixels.
-#[derive(Debug)]
-pub(super) struct Pixels<'a> {
-    pub(super) params: &'a Params,
-    pub(super) guide: &'a Guide,
-    pub(super) cube: &'a Cube,
-    /// Noise variance of each band, (L).
-    noise: Vec<f64>,
-    /// Variance of each endmember between pixels, rows of L; none without variability.
-    variability: Vec<Vec<f64>>,
-    /// Parameters of the abundances' Dirichlet, a of equation 10, (K).
-    dirichlet: Vec<f64>,
-    /// Tables for the power of each endmember's amount, (K).
-    tables: Vec<PowerNormal>,
+/// What the posterior says of some pixels, rows of K.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Summary {
+    pub(crate) mean: Vec<f32>,
+    pub(crate) sd: Vec<f32>,
+    /// 5 %, 50 % and 95 % quantiles.
+    pub(crate) quantiles: [Vec<f32>; 3],
+    /// Mean brightness, a value a pixel.
+    pub(crate) brightness: Vec<f32>,
+    /// How many independent draws the weighted ones are worth, a value a pixel.
+    pub(crate) worth: Vec<f32>,
 }
 
-/// Weighted draws of one pixel's amounts u = e^g W.
+/// Weighted draws of one pixel.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Drawn {
-    /// A row for each draw: the amount of each endmember, 0 or more, (K).
-    pub amounts: Vec<f64>,
+    /// Abundances, a row of K a draw, each with sum 1.
+    pub shares: Vec<Vec<f32>>,
     /// A weight for each draw; their sum is 1.
     pub weights: Vec<f64>,
 }
 
-impl<'a> Pixels<'a> {
-    pub(super) fn new(guide: &'a Guide, cube: &'a Cube) -> Self {
-        let (p, globals) = (&guide.params, &guide.globals);
-        let (k, bands) = (p.k(), p.bands as usize);
-        let at = |j: usize| f64::from(globals[j]);
-        let variance = |j: usize| (2.0 * at(j)).exp();
-        let mut pi: Vec<f64> = (0..k - 1).map(|i| at(p.mean_at() + i)).collect();
-        pi.push(0.0);
-        softmax(&mut pi);
-        let concentration = match p.has(CONCENTRATION) {
-            true => at(p.concentration_at()).exp(),
-            false => f64::from(p.concentration),
-        };
-        let dirichlet: Vec<f64> = pi.iter().map(|pi| concentration * pi).collect();
-        let noise = |l: usize| variance(p.noise_at() + if p.noises == 1 { 0 } else { l });
-        let own = |k: usize, l: usize| variance(p.variability_at() + k * p.stride() + l);
-        Pixels {
-            params: p,
-            guide,
-            cube,
-            noise: (0..bands).map(|l| f64::from(p.noise_floor) + noise(l)).collect(),
-            variability: match p.has(VARIABILITY) {
-                true => (0..k).map(|k| (0..bands).map(|l| own(k, l)).collect()).collect(),
-                false => Vec::new(),
-            },
-            tables: dirichlet.iter().map(|&a| PowerNormal::new(a)).collect(),
-            dirichlet,
+/// Draws of the scene as the pixels need them.
+#[derive(Debug)]
+pub struct Scenes {
+    /// The spectra that pixels are first placed by, (L, K).
+    pub(super) centre: Vec<f32>,
+    /// Spectra of each draw, reflectance, (L, K).
+    pub(super) spectra: Vec<Vec<f32>>,
+    /// What they are divided by in the convention, (K) each.
+    pub(super) heights: Vec<Vec<f32>>,
+}
+
+/// Draws of a group of pixels, and room for what is made of them.
+pub(super) struct Draws<'a> {
+    group: Group<'a>,
+    scenes: &'a Scenes,
+    key: [u32; 2],
+    /// Amounts, then shares, in each pixel's own order: (rounds, scenes, draws, K, LANES).
+    shares: Vec<f32>,
+    /// Brightness of each draw, (draws, LANES).
+    bright: Vec<f32>,
+    /// Logarithms of the weights, (draws, LANES).
+    logs: Vec<f32>,
+    /// The weights, (draws, LANES).
+    weights: Vec<f32>,
+}
+
+impl<'a> Draws<'a> {
+    pub(super) fn new(known: &'a Known, scenes: &'a Scenes, key: [u32; 2]) -> Self {
+        let group = Group::new(known);
+        Draws {
+            group,
+            scenes,
+            key,
+            shares: Vec::new(),
+            bright: Vec::new(),
+            logs: Vec::new(),
+            weights: Vec::new(),
         }
     }
 
-    /// Amounts at the guide's locs, (K).
-    pub(super) fn expected(&self, pixel: usize) -> Vec<f64> {
-        let (p, k) = (self.params, self.params.k());
-        let guide = self.guide.pixel(pixel);
-        let mut w: Vec<f64> = guide[..k - 1].iter().map(|&z| f64::from(z)).collect();
-        w.push(0.0);
-        softmax(&mut w);
-        let bright = if p.has(BRIGHTNESS) { f64::from(guide[k - 1]).exp() } else { 1.0 };
-        w.iter_mut().for_each(|w| *w *= bright);
-        w
-    }
-
-    /// Weight of the likelihood over the variance, (L): equation 7 at the guide's abundances. With
-    /// it the likelihood is a quadratic form in the amounts, and a draw costs K^2, not K L.
-    pub(super) fn precision(&self, expected: &[f64]) -> Vec<f64> {
-        let total: f64 = expected.iter().sum();
-        let squares: Vec<f64> = expected.iter().map(|u| (u / total).powi(2)).collect();
-        let of_band = |(l, noise): (usize, &f64)| {
-            let own: f64 = self.variability.iter().zip(&squares).map(|(v, w)| w * v[l]).sum();
-            f64::from(self.params.weight) / (noise + own)
-        };
-        self.noise.iter().enumerate().map(of_band).collect()
-    }
-
-    /// Adds draws number `first` to `first + count` of a pixel whose log likelihood is `linear'u -
-    /// u'square u / 2` (K, and rows of K); `expected` are the guide's amounts, (K). The weights of
-    /// the added draws have sum 1.
-    ///
-    /// The likelihood times the densities of Dirichlet and brightness is a normal in u times a
-    /// power of each amount. Amounts are drawn one after the other, the smallest first, each from
-    /// its normal given those before, as if those after could be negative, times its power (the
-    /// simulator of Geweke, Hajivassiliou and Keane, with powers); without brightness the last is 1
-    /// minus the others. Weights are density over proposal.
-    pub(super) fn draw(
-        &self,
-        pixel: usize,
-        (first, count): (u32, u32),
-        (linear, square): (&[f64], &[f64]),
-        expected: &[f64],
-        to: &mut Drawn,
-    ) {
-        let p = self.params;
-        let k = p.k();
-        let begin = to.weights.len();
-        let mut order: Vec<usize> = (0..k).collect();
-        order.sort_by(|&i, &j| expected[i].total_cmp(&expected[j]));
-        let normal = Sequence::new(&order, p.has(BRIGHTNESS), linear, square, expected);
-        let alpha: f64 = self.dirichlet.iter().sum();
-        let mut u = vec![0.0; k];
-        let mut off = vec![0.0; k];
-        for draw in first..first + count {
-            let mut log = f64::NEG_INFINITY;
-            if let Some(normal) = &normal {
-                log = 0.0;
-                let (mut total, mut words) = (0.0, [0; 4]);
-                for a in 0..normal.free {
-                    if a % 4 == 0 {
-                        let block = (a / 4) as u32;
-                        let counter = [pixel as u32, block, draw, Stream::Nested as u32];
-                        words = rng::philox(counter, p.key());
-                    }
-                    let i = order[a];
-                    let (mean, sd) = normal.next(a, &off);
-                    let probability = (f64::from(words[a % 4]) + 0.5) / 4_294_967_296.0;
-                    let x = self.tables[i].draw(mean, sd, probability);
-                    off[a] = x.value - normal.centre[a];
-                    u[i] = x.value;
-                    total += x.value;
-                    log += self.dirichlet[i] * x.log - x.density;
-                    log += 0.5 * RIDGE * (x.value - expected[i]).powi(2);
-                }
-                if p.has(BRIGHTNESS) {
-                    let g = total.ln();
-                    log -= alpha * g + 0.5 * f64::from(p.brightness_precision) * g * g;
-                } else {
-                    let i = order[k - 1];
-                    u[i] = (1.0 - total).max(0.0);
-                    // Powers of an amount that is not drawn: its density is over the amount itself.
-                    log += (self.dirichlet[i] - 1.0) * u[i].ln();
-                    log = if total < 1.0 { log } else { f64::NEG_INFINITY };
-                }
-                for (i, row) in square.chunks_exact(k).enumerate() {
-                    let product: f64 = row.iter().zip(&u).map(|(g, u)| g * u).sum();
-                    log += u[i] * (linear[i] - 0.5 * product);
+    /// One more round of draws of the group.
+    fn round(&mut self) {
+        let k = self.group.known.k;
+        let begin = self.logs.len() / LANES;
+        self.shares.resize((begin + ROUND) * k * LANES, 0.0);
+        self.bright.resize((begin + ROUND) * LANES, 0.0);
+        self.logs.resize((begin + ROUND) * LANES, 0.0);
+        self.weights.resize((begin + ROUND) * LANES, 0.0);
+        let mut heights = vec![0.0; k * LANES];
+        for (s, spectra) in self.scenes.spectra.iter().enumerate() {
+            let first = begin + s * PER_SCENE;
+            let draws = first * LANES..(first + PER_SCENE) * LANES;
+            let shares = &mut self.shares[draws.start * k..draws.end * k];
+            self.group.draw(spectra, first as u32, shares, &mut self.logs[draws.clone()]);
+            for (heights, order) in heights.chunks_exact_mut(LANES).zip(&self.group.order) {
+                for (h, &i) in heights.iter_mut().zip(order) {
+                    *h = self.scenes.heights[s][usize::from(i)];
                 }
             }
-            // Where no draw is possible the guide's own amounts stand.
-            to.amounts.extend(if log == f64::NEG_INFINITY { expected } else { &u });
-            to.weights.push(log);
+            let bright = &mut self.bright[draws];
+            Arch::new().dispatch(Shares { k, heights: &heights, shares, bright });
         }
-        let weights = &mut to.weights[begin..];
-        let top = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let weight = |log: f64| if top.is_finite() { (log - top).exp() } else { 1.0 };
-        weights.iter_mut().for_each(|w| *w = weight(*w));
-        let total: f64 = weights.iter().sum();
-        weights.iter_mut().for_each(|w| *w /= total);
+        let (logs, weights) = (&self.logs, &mut self.weights);
+        Arch::new().dispatch(Weights { logs, weights });
     }
-}
 
-/// A normal of precision P, one latent after the other: `P = U U'` with U upper triangular.
-struct Sequence {
-    /// Latents that are drawn: K with brightness, K - 1 without.
-    free: usize,
-    centre: Vec<f64>,
-    /// Rows of `free` values.
-    factor: Vec<f64>,
-}
-
-impl Sequence {
-    /// None where the quadratic form is not finite.
-    fn new(
-        order: &[usize],
-        brightness: bool,
-        linear: &[f64],
-        square: &[f64],
-        expected: &[f64],
-    ) -> Option<Self> {
-        let k = order.len();
-        let free = if brightness { k } else { k - 1 };
-        let g = |i: usize, j: usize| square[i * k + j];
-        // Without brightness the last amount is 1 minus the others: it goes from form and slope.
-        let last = order[k - 1];
-        let entry = |i: usize, j: usize| match brightness {
-            true => g(i, j),
-            false => g(i, j) - g(i, last) - g(last, j) + g(last, last),
-        };
-        let slope = |i: usize| match brightness {
-            true => linear[i],
-            false => linear[i] - linear[last] - g(i, last) + g(last, last),
-        };
-        let mut factor = vec![0.0; free * free];
-        for a in (0..free).rev() {
-            for b in (0..=a).rev() {
-                let known: f64 =
-                    (a + 1..free).map(|c| factor[a * free + c] * factor[b * free + c]).sum();
-                let own = if a == b { RIDGE } else { 0.0 };
-                let rest = entry(order[a], order[b]) + own - known;
-                factor[b * free + a] = match a == b {
-                    true if rest.is_finite() => rest.max(RIDGE).sqrt(),
-                    true => return None,
-                    false => rest / factor[a * free + a],
-                };
+    fn worth(&self) -> Lanes<f32> {
+        let mut square = [0.0f32; LANES];
+        for weights in self.weights.chunks_exact(LANES) {
+            for i in 0..LANES {
+                square[i] += weights[i] * weights[i];
             }
         }
-        // U U' centre = slope.
-        let mut centre: Vec<f64> =
-            order[..free].iter().map(|&i| slope(i) + RIDGE * expected[i]).collect();
-        for a in (0..free).rev() {
-            let known: f64 = (a + 1..free).map(|c| factor[a * free + c] * centre[c]).sum();
-            centre[a] = (centre[a] - known) / factor[a * free + a];
-        }
-        for a in 0..free {
-            let known: f64 = (0..a).map(|b| factor[b * free + a] * centre[b]).sum();
-            centre[a] = (centre[a] - known) / factor[a * free + a];
-        }
-        centre.iter().all(|x| x.is_finite()).then_some(Sequence { free, centre, factor })
+        square.map(|square| 1.0 / square)
     }
 
-    /// Mean and sd of latent a, the ones before being `off` from the centre.
-    fn next(&self, a: usize, off: &[f64]) -> (f64, f64) {
-        let sd = 1.0 / self.factor[a * self.free + a];
-        let pull: f64 = (0..a).map(|b| self.factor[b * self.free + a] * off[b]).sum();
-        (self.centre[a] - sd * pull, sd)
-    }
-}
-
-fn softmax(logits: &mut [f64]) {
-    let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    logits.iter_mut().for_each(|z| *z = (*z - top).exp());
-    let sum: f64 = logits.iter().sum();
-    logits.iter_mut().for_each(|z| *z /= sum);
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-pub(super) mod tests {
-    use super::*;
-    use crate::engine::model::Model;
-
-    /// A guide of so many pixels and bands whose latents are all zero.
-    pub(crate) fn flat(model: &Model, pixels: usize, bands: usize) -> Guide {
-        let params = Params::new(model, pixels, bands, pixels, 1, 7).unwrap();
-        Guide {
-            model: model.clone(),
-            params,
-            globals: vec![0.0; params.global_stride()],
-            locals: vec![0.0; pixels * params.local_stride as usize],
-            prior_centre: vec![0.0; params.k() * params.stride()],
-            rank_sum: Vec::new(),
-            visits: 0.0,
-            momentum: None,
-        }
+    fn begin(&mut self, cube: &Cube, first: usize) {
+        self.group.take(cube, first, self.key, &self.scenes.centre);
+        self.shares.clear();
+        self.bright.clear();
+        self.logs.clear();
+        self.weights.clear();
     }
 
-    /// Mean of each amount and the share of the first below 0.05, by draws and by summing the
-    /// density over log amounts: K = 2 with brightness, K = 3 without.
-    fn compare(brightness: bool, linear: &[f64], square: &[f64], off: f64) -> Vec<(f64, f64)> {
-        let k = linear.len();
-        let model = Model {
-            concentration: 0.3 * k as f64,
-            brightness: brightness.then_some(0.5),
-            ..Model::new(k)
-        };
-        // Eight pixels of two bands without data: the likelihood is given.
-        let (guide, cube) = (flat(&model, 8, 2), Cube::zeros(8, 2));
-        let pixels = Pixels::new(&guide, &cube);
-        let expected = pixels.expected(3);
-        let mut drawn = Drawn::default();
-        pixels.draw(3, (0, 20_000), (linear, square), &expected, &mut drawn);
-        let mut found = vec![0.0; k + 1];
-        for (u, w) in drawn.amounts.chunks_exact(k).zip(&drawn.weights) {
-            (0..k).for_each(|i| found[i] += w * u[i]);
-            found[k] += if u[0] < 0.05 { *w } else { 0.0 };
-        }
-        let (mut total, mut truth) = (0.0, vec![0.0; k + 1]);
-        for a in 0..1000 {
-            for b in 0..1000 {
-                let y = [a, b].map(|i| -14.0 + 15.0 * (f64::from(i) + 0.5) / 1000.0);
-                let mut u = y.map(f64::exp).to_vec();
-                let mut log = (0.3 + off) * y[0] + 0.3 * y[1];
-                let sum: f64 = u.iter().sum();
-                if brightness {
-                    // Dirichlet(0.3, 0.3) and Normal(0, 0.5^2) of log brightness, in log amounts.
-                    log -= 0.6 * sum.ln() + 2.0 * sum.ln().powi(2);
-                } else if sum < 1.0 {
-                    log += (0.3 - 1.0) * (1.0 - sum).ln();
-                    u.push(1.0 - sum);
-                } else {
-                    continue;
-                }
-                for i in 0..k {
-                    let row: f64 = (0..k).map(|j| square[i * k + j] * u[j]).sum();
-                    log += u[i] * (linear[i] - 0.5 * row);
-                }
-                let density = (log - 40.0).exp();
-                total += density;
-                (0..k).for_each(|i| truth[i] += density * u[i]);
-                truth[k] += if u[0] < 0.05 { density } else { 0.0 };
+    /// What the posterior says of the pixels from `first` on, at most [`LANES`] of them.
+    pub(super) fn summary(&mut self, cube: &Cube, first: usize, to: &mut Summary) {
+        self.begin(cube, first);
+        let (k, rows) = (self.group.known.k, self.group.rows);
+        let begin = to.worth.len();
+        to.mean.resize((begin + rows) * k, 0.0);
+        to.sd.resize((begin + rows) * k, 0.0);
+        to.quantiles.iter_mut().for_each(|q| q.resize((begin + rows) * k, 0.0));
+        to.brightness.resize(begin + rows, 0.0);
+        to.worth.resize(begin + rows, 0.0);
+        let mut done = [false; LANES];
+        for round in 1..=MOST_ROUNDS {
+            self.round();
+            let worth = self.worth();
+            // A pixel is done with the round that suffices it, whatever its neighbours need.
+            let ends: Lanes<bool> = std::array::from_fn(|i| {
+                !done[i] && i < rows && (worth[i] >= WORTH || round == MOST_ROUNDS)
+            });
+            if ends.iter().any(|&ends| ends) {
+                self.write(&ends, begin, &worth, to);
             }
-        }
-        found.into_iter().zip(truth.into_iter().map(|x| x / total)).collect()
-    }
-
-    fn close(pairs: &[(f64, f64)]) -> bool {
-        // 20,000 draws, of which half or more count: 0.5 / 100 at most for a share; five times
-        // that.
-        pairs.iter().all(|(found, truth)| (found - truth).abs() < 0.025)
-    }
-
-    #[test]
-    fn draws_have_the_moments_that_integration_gives() {
-        // Correlated amounts, of which the first is hardly there, on a shelf, or surely there.
-        for first in [-20.0, 4.0, 60.0] {
-            let square = [200.0, 120.0, 120.0, 150.0];
-            let pairs = compare(true, &[first + 84.0, 105.0], &square, 0.0);
-            assert!(close(&pairs), "{first}: {pairs:?}");
-            let square = [200.0, 120.0, 40.0, 120.0, 150.0, 60.0, 40.0, 60.0, 90.0];
-            let pairs = compare(false, &[first + 80.0, 70.0, 60.0], &square, 0.0);
-            assert!(close(&pairs), "{first}: {pairs:?}");
-        }
-        // Another power of the first amount: seen.
-        let square = [200.0, 120.0, 120.0, 150.0];
-        assert!(!close(&compare(true, &[88.0, 105.0], &square, 0.5)));
-    }
-
-    #[test]
-    fn forms_that_say_nothing_or_are_not_finite_have_draws_all_the_same() {
-        for (linear, square) in [(0.0, 0.0), (f64::NAN, 1.0), (1e200, 1e300)] {
-            for brightness in [true, false] {
-                let model = Model { brightness: brightness.then_some(1.0), ..Model::new(3) };
-                let (guide, cube) = (flat(&model, 8, 2), Cube::zeros(8, 2));
-                let pixels = Pixels::new(&guide, &cube);
-                let mut drawn = Drawn::default();
-                let form = ([linear; 3], [square; 9]);
-                pixels.draw(0, (0, 20), (&form.0, &form.1), &pixels.expected(0), &mut drawn);
-                assert_eq!((drawn.amounts.len(), drawn.weights.len()), (60, 20));
-                assert!(drawn.amounts.iter().all(|u| u.is_finite() && *u >= 0.0));
-                assert!((drawn.weights.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+            done.iter_mut().zip(ends).for_each(|(done, ends)| *done |= ends);
+            if done[..rows].iter().all(|&done| done) {
+                break;
             }
         }
     }
 
-    #[test]
-    fn one_endmember_fills_its_pixels() {
-        for brightness in [None, Some(1.0)] {
-            let model = Model { brightness, ..Model::new(1) };
-            let (guide, cube) = (flat(&model, 8, 2), Cube::zeros(8, 2));
-            let pixels = Pixels::new(&guide, &cube);
+    /// The amounts of the pixels from `first` on that fit best, at most [`LANES`] of them, without
+    /// their uncertainty.
+    pub(super) fn placed(&mut self, cube: &Cube, first: usize, to: &mut Summary) {
+        self.begin(cube, first);
+        let (k, heights) = (self.group.known.k, &self.scenes.heights[0]);
+        for lane in 0..self.group.rows {
+            let amounts = self.group.around.iter().skip(lane).step_by(LANES);
+            let amounts: Vec<f32> = amounts.zip(heights).map(|(u, h)| u * h).collect();
+            let total: f32 = amounts.iter().sum();
+            to.mean.extend(amounts.iter().map(|u| u / total));
+            to.sd.extend(std::iter::repeat_n(f32::NAN, k));
+            to.quantiles.iter_mut().for_each(|q| q.extend(std::iter::repeat_n(f32::NAN, k)));
+            to.brightness.push(total);
+            to.worth.push(0.0);
+        }
+    }
+
+    /// Writes what is known of the lanes that are done.
+    fn write(&self, ends: &Lanes<bool>, begin: usize, worth: &Lanes<f32>, to: &mut Summary) {
+        let k = self.group.known.k;
+        let mut bright = [0.0; LANES];
+        for (b, w) in self.bright.chunks_exact(LANES).zip(self.weights.chunks_exact(LANES)) {
+            for i in 0..LANES {
+                bright[i] += w[i] * b[i];
+            }
+        }
+        for (a, order) in self.group.order.iter().enumerate() {
+            let mut found = [[0.0; LANES]; 5];
+            let (shares, weights) = (&self.shares, &self.weights);
+            Arch::new().dispatch(Marginal { k, a, shares, weights, found: &mut found });
+            for lane in (0..LANES).filter(|&lane| ends[lane]) {
+                let at = (begin + lane) * k + usize::from(order[lane]);
+                to.mean[at] = found[0][lane];
+                to.sd[at] = found[1][lane];
+                for (q, found) in to.quantiles.iter_mut().zip(&found[2..]) {
+                    q[at] = found[lane];
+                }
+            }
+        }
+        for lane in (0..LANES).filter(|&lane| ends[lane]) {
+            to.brightness[begin + lane] = bright[lane];
+            to.worth[begin + lane] = worth[lane];
+        }
+    }
+
+    /// Weighted draws of the pixels from `first` on, at most [`LANES`] of them.
+    pub(super) fn drawn(&mut self, cube: &Cube, first: usize) -> Vec<Drawn> {
+        self.begin(cube, first);
+        self.round();
+        let k = self.group.known.k;
+        let of_lane = |lane: usize| {
             let mut drawn = Drawn::default();
-            // A likelihood with mean 0.8 and sd 0.1.
-            pixels.draw(0, (0, 2000), (&[80.0], &[100.0]), &[1.0], &mut drawn);
-            let mean: f64 = drawn.amounts.iter().zip(&drawn.weights).map(|(u, w)| u * w).sum();
-            let truth = if brightness.is_some() { 0.8 } else { 1.0 };
-            // The prior moves the mean by (0.1 / 0.8)^2 at most; 2,000 draws by 0.01.
-            assert!((mean - truth).abs() < 0.026, "{mean}");
+            for (shares, weights) in
+                self.shares.chunks_exact(k * LANES).zip(self.weights.chunks_exact(LANES))
+            {
+                let mut row = vec![0.0; k];
+                for (a, order) in self.group.order.iter().enumerate() {
+                    row[usize::from(order[lane])] = shares[a * LANES + lane];
+                }
+                drawn.shares.push(row);
+                drawn.weights.push(f64::from(weights[lane]));
+            }
+            drawn
+        };
+        (0..self.group.rows).map(of_lane).collect()
+    }
+
+    /// Equal draws of the pixels from `first` on, at most [`LANES`] of them, each of the draw of
+    /// the scene with its number: rows of K, `count` a pixel.
+    pub(super) fn equal(&mut self, cube: &Cube, first: usize, count: usize) -> Vec<Vec<f32>> {
+        let drawn = self.drawn(cube, first);
+        let of_pixel = |drawn: &Drawn| {
+            let mut rows = Vec::with_capacity(count * self.group.known.k);
+            for i in 0..count {
+                let (scene, turn) = (i % SCENES, i / SCENES);
+                let turns = (count + SCENES - 1 - scene) / SCENES;
+                let draws = scene * PER_SCENE..(scene + 1) * PER_SCENE;
+                let total: f64 = drawn.weights[draws.clone()].iter().sum();
+                // Systematic resampling: even steps through the weights.
+                let mut left = total * (turn as f64 + 0.5) / turns as f64;
+                let mut at = draws.start;
+                while at + 1 < draws.end && left > drawn.weights[at] {
+                    left -= drawn.weights[at];
+                    at += 1;
+                }
+                rows.extend(&drawn.shares[at]);
+            }
+            rows
+        };
+        drawn.iter().map(of_pixel).collect()
+    }
+}
+
+/// Makes shares and brightness of amounts.
+struct Shares<'a> {
+    k: usize,
+    /// What the spectra are divided by, (K, LANES).
+    heights: &'a [f32],
+    /// Amounts of each draw, then shares, (draws, K, LANES).
+    shares: &'a mut [f32],
+    bright: &'a mut [f32],
+}
+
+impl WithSimd for Shares<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let rows = self.shares.chunks_exact_mut(self.k * LANES);
+        for (u, bright) in rows.zip(self.bright.chunks_exact_mut(LANES)) {
+            for part in (0..LANES).step_by(S::F32_LANES) {
+                let mut total = V::splat(simd, f32::MIN_POSITIVE);
+                for at in (part..self.k * LANES).step_by(LANES) {
+                    let amount = V::load(simd, u, at) * V::load(simd, self.heights, at);
+                    amount.store(u, at);
+                    total = total + amount;
+                }
+                total.store(bright, part);
+                let share = V::splat(simd, 1.0) / total;
+                for at in (part..self.k * LANES).step_by(LANES) {
+                    (V::load(simd, u, at) * share).store(u, at);
+                }
+            }
+        }
+    }
+}
+
+/// Makes weights of their logarithms: those of each draw of the scene have the same sum, as the
+/// scene's posterior has seen the pixel.
+struct Weights<'a> {
+    logs: &'a [f32],
+    weights: &'a mut [f32],
+}
+
+impl WithSimd for Weights<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let rounds = self.logs.len() / (ROUND * LANES);
+        let c = |x: f32| V::splat(simd, x);
+        for s in 0..SCENES {
+            let rows = || {
+                (0..rounds).flat_map(move |round| {
+                    let first = round * ROUND + s * PER_SCENE;
+                    (first..first + PER_SCENE).map(|row| row * LANES)
+                })
+            };
+            for part in (0..LANES).step_by(S::F32_LANES) {
+                let mut top = c(f32::NEG_INFINITY);
+                for row in rows() {
+                    top = V::load(simd, self.logs, row + part).max(top);
+                }
+                // Without one possible draw all count alike.
+                let possible = c(f32::NEG_INFINITY).less(top);
+                let mut total = c(0.0);
+                for row in rows() {
+                    let off = V::load(simd, self.logs, row + part) - top;
+                    let weight = possible.select(off, c(0.0)).exp();
+                    weight.store(self.weights, row + part);
+                    total = total + weight;
+                }
+                let share = c(1.0) / (total * c(SCENES as f32));
+                for row in rows() {
+                    let weight = V::load(simd, self.weights, row + part) * share;
+                    weight.store(self.weights, row + part);
+                }
+            }
+        }
+    }
+}
+
+/// Mean, sd and quantiles of one amount of sixteen pixels.
+struct Marginal<'a> {
+    k: usize,
+    a: usize,
+    shares: &'a [f32],
+    weights: &'a [f32],
+    found: &'a mut [Lanes<f32>; 5],
+}
+
+impl WithSimd for Marginal<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Marginal { k, a, shares, weights, found } = self;
+        let c = |x: f32| V::splat(simd, x);
+        let draws = weights.len() / LANES;
+        for part in (0..LANES).step_by(S::F32_LANES) {
+            let share = |d: usize| V::load(simd, shares, (d * k + a) * LANES + part);
+            let weight = |d: usize| V::load(simd, weights, d * LANES + part);
+            let (mut mean, mut least, mut most) = (c(0.0), c(1.0), c(0.0));
+            for d in 0..draws {
+                let (share, weight) = (share(d), weight(d));
+                mean = weight.mul_add(share, mean);
+                // Draws without weight are none.
+                let counts = c(1e-9).less(weight);
+                least = counts.select(share.min(least), least);
+                most = counts.select(share.max(most), most);
+            }
+            let mut square = c(0.0);
+            for d in 0..draws {
+                let off = share(d) - mean;
+                square = (weight(d) * off).mul_add(off, square);
+            }
+            let (mut low, mut high) = ([least; 3], [most; 3]);
+            let half = c(0.5);
+            for _ in 0..HALVINGS {
+                let middle: [V<S>; 3] = std::array::from_fn(|q| (low[q] + high[q]) * half);
+                let mut below = [c(0.0); 3];
+                for d in 0..draws {
+                    let (share, weight) = (share(d), weight(d));
+                    for q in 0..3 {
+                        let counts = share.less(middle[q]).select(weight, c(0.0));
+                        below[q] = below[q] + counts;
+                    }
+                }
+                for q in 0..3 {
+                    let up = below[q].less(c(QUANTILES[q]));
+                    low[q] = up.select(middle[q], low[q]);
+                    high[q] = up.select(high[q], middle[q]);
+                }
+            }
+            mean.store(&mut found[0], part);
+            square.max(c(0.0)).sqrt().store(&mut found[1], part);
+            for q in 0..3 {
+                let at = (low[q] + high[q]) * half;
+                at.less(c(NOTHING)).select(c(0.0), at).store(&mut found[2 + q], part);
+            }
         }
     }
 }

@@ -1,142 +1,212 @@
 //! Draws from the power normal, `x^(a - 1) exp(-(x - m)^2 / (2 s^2))` for x > 0: the posterior of
 //! an amount of which the Dirichlet expects little, under a Gaussian likelihood (the modified
-//! half-normal; Sun, Kong and Pal 2023).
+//! half-normal; Sun, Kong and Pal 2023). A pixel in each lane of a
+//! vector, from tables of quantiles.
 
-/// Tables of power normals with one exponent a > 0, by their mean in sds.
+use pulp::Simd;
+
+use super::vector::{Mask, V};
+
+/// Tables of power normals: for each of some exponents a > 0 one for each of a range of means, in
+/// sds.
 #[derive(Debug, Clone)]
-pub(super) struct PowerNormal {
-    exponent: f64,
-    tables: Vec<Table>,
+pub(super) struct PowerNormals {
+    /// Tables one after the other, [`TABLE`] pairs each: where a cell begins, in logarithms of the
+    /// value, and the log density of the logarithm in it.
+    cells: Vec<f32>,
 }
 
-/// One drawn value.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Drawn {
-    pub(super) value: f64,
+/// One drawn value of each pixel.
+#[derive(Clone, Copy)]
+pub(super) struct Values<S: Simd> {
+    pub(super) value: V<S>,
     /// Logarithm of the value, also where the value underflows to zero.
-    pub(super) log: f64,
+    pub(super) log: V<S>,
     /// Log density of the logarithm under the tables that it is drawn from: they are close to the
     /// power normal, and weights make up for the rest.
-    pub(super) density: f64,
+    pub(super) density: V<S>,
 }
 
-/// A table of quantiles: inside each cell the logarithm is linear in the probability.
-#[derive(Debug, Clone)]
-struct Table {
-    edges: Vec<f64>,
-    /// Log density of the logarithm in each cell.
-    densities: Vec<f64>,
+/// The power normals of some pixels: mean and sd > 0, the exponent, and where its tables begin.
+#[derive(Clone, Copy)]
+pub(super) struct Of<S: Simd> {
+    pub(super) base: S::u32s,
+    pub(super) exponent: V<S>,
+    pub(super) mean: V<S>,
+    pub(super) sd: V<S>,
+    /// The logarithm of the sd.
+    pub(super) log_sd: V<S>,
 }
 
 /// Means beyond so many sds, either way, use the last table.
-const FAR: f64 = 12.0;
+const FAR: f32 = 12.0;
 /// Tables to one sd of the mean.
-const FINE: f64 = 8.0;
+const FINE: f32 = 8.0;
 /// Cells of equal probability.
-const CELLS: usize = 128;
+const CELLS: usize = 64;
 /// How often the last cell is halved: it holds the tail to the right, down to a probability of
-/// 5e-10.
-const HALVINGS: usize = 24;
-/// The least probability, as a share of a cell: every one that 32 bits give is larger.
-const LEAST: f64 = 1e-9;
+/// 1e-6.
+const HALVINGS: usize = 14;
+/// Pairs of a table: its cells, and the end of the last one.
+const TABLE: usize = CELLS + HALVINGS;
+/// Tables of one exponent.
+const TABLES: usize = 2 * (FAR as usize) * (FINE as usize) + 1;
 /// Points of the integral behind a table.
 const GRID: usize = 1000;
 
-impl PowerNormal {
-    pub(super) fn new(exponent: f64) -> Self {
-        let count = (2.0 * FAR * FINE) as usize + 1;
-        let tables = (0..count).map(|i| Table::new(exponent, i as f64 / FINE - FAR)).collect();
-        PowerNormal { exponent, tables }
+/// Where the tables of exponent number `i` begin.
+pub(super) fn base(i: usize) -> u32 {
+    (2 * i * TABLES * TABLE) as u32
+}
+
+impl PowerNormals {
+    pub(super) fn new(exponents: &[f64]) -> Self {
+        let mut cells = Vec::with_capacity(2 * exponents.len() * TABLES * TABLE);
+        for &exponent in exponents {
+            for i in 0..TABLES {
+                append(exponent, i as f64 / f64::from(FINE) - f64::from(FAR), &mut cells);
+            }
+        }
+        PowerNormals { cells }
     }
 
-    /// The value at a probability, 0 to 1, for a mean and an sd > 0.
-    pub(super) fn draw(&self, mean: f64, sd: f64, probability: f64) -> Drawn {
+    /// The values at the probabilities that words of 32 bits stand for.
+    #[inline(always)]
+    pub(super) fn draw<S: Simd>(&self, of: Of<S>, words: S::u32s) -> Values<S> {
+        let Of { base, exponent, mean, sd, log_sd } = of;
+        let simd = mean.simd;
+        let c = |x: f32| V::splat(simd, x);
+        let u = |x: u32| simd.splat_u32s(x);
         let ratio = mean / sd;
-        if ratio > FAR {
-            // The power is flat there: a normal, as in the last table but for its place.
-            let last = self.tables.len() - 1;
-            let (log, density) = self.tables[last].at(self.exponent, probability);
-            let log = log + sd.ln();
-            let value = log.exp() + mean - FAR * sd;
-            return Drawn { value, log: value.ln(), density: density + value.ln() - log };
+        // Not a number becomes the first table.
+        let clamped = ratio.max(c(-FAR)).min(c(FAR));
+        // A whole number, rounded, in the mantissa of 2^23.
+        let table = (clamped + c(FAR)).mul_add(c(FINE), c(8_388_608.0));
+        let table = simd.and_u32s(simd.transmute_u32s_f32s(table.v), u(0x007f_ffff));
+        // The first six bits are the cell, those behind them the place in it.
+        let cell = simd.wrapping_dyn_shr_u32s(words, u(26));
+        let inside = simd.wrapping_dyn_shr_u32s(simd.wrapping_dyn_shl_u32s(words, u(6)), u(9));
+        let inside = simd.transmute_f32s_u32s(simd.or_u32s(inside, u(0x3f80_0000)));
+        let inside = (mean.of(inside) - c(1.0)).max(c(6e-8));
+        let is_first = simd.equal_u32s(cell, u(0));
+        let is_last = simd.equal_u32s(cell, u(CELLS as u32 - 1));
+        // The exponent of what is left: each cell of the tail is half of the one before.
+        let left = (c(1.0) - inside).max(c(6e-8)).min(c(0.999_999_94));
+        let halving = simd.wrapping_dyn_shr_u32s(simd.transmute_u32s_f32s(left.v), u(23));
+        let halving = simd.min_u32s(simd.sub_u32s(u(126), halving), u(HALVINGS as u32 - 1));
+        let doubled = simd.wrapping_dyn_shl_u32s(simd.add_u32s(halving, u(127)), u(23));
+        let within = left.neg_mul_add(mean.of(simd.transmute_f32s_u32s(doubled)), c(1.0));
+        let end = Mask { simd, m: simd.equal_u32s(halving, u(HALVINGS as u32 - 1)) };
+        let within = end.select(within, within + within).min(c(1.0));
+        let part = Mask { simd, m: is_last }.select(within, inside);
+        let before = simd.select_u32s(is_first, u(0), simd.sub_u32s(cell, u(1)));
+        let in_tail = simd.add_u32s(halving, u(CELLS as u32 - 2));
+        let cell = simd.select_u32s(is_last, in_tail, before);
+        // Rows of a table are pairs, 2 TABLE = 2^7 + 2^4 + 2^3 + 2^2 numbers.
+        let row = |bits: u32| simd.wrapping_dyn_shl_u32s(table, u(bits));
+        let rows = simd.add_u32s(simd.add_u32s(row(7), row(4)), simd.add_u32s(row(3), row(2)));
+        let at = simd.add_u32s(rows, simd.wrapping_dyn_shl_u32s(cell, u(1)));
+        let at = simd.add_u32s(at, base);
+        let (begin, flat, next) = self.gather(simd, at);
+
+        let mut log = (next - begin).mul_add(part, begin);
+        let mut density = flat;
+        let first = Mask { simd, m: is_first };
+        if first.any() {
+            // Left of the first cell the density is that of the power alone.
+            let below = inside.ln();
+            log = first.select(begin + below / exponent, log);
+            let alone = exponent.ln() + below - c((CELLS as f32).ln());
+            density = first.select(alone, density);
         }
-        // Far below zero only the slope at zero counts, mean / sd^2.
-        let (table, scale) = match ratio < -FAR {
-            true => (0, sd * FAR / -ratio),
-            false => (((ratio + FAR) * FINE).round() as usize, sd),
-        };
-        let (log, density) = self.tables[table].at(self.exponent, probability);
-        let log = log + scale.ln();
-        Drawn { value: log.exp(), log, density }
+        let mut log_scale = log_sd;
+        let under = ratio.less(c(-FAR));
+        if under.any() {
+            // Far below zero only the slope at zero counts, mean / sd^2.
+            log_scale = under.select(log_sd + (c(-FAR) / ratio).ln(), log_sd);
+        }
+        log = log + log_scale;
+        let mut value = log.exp();
+        let above = c(FAR).less(ratio);
+        if above.any() {
+            // The power is flat far above zero: a normal, as in the last table but for its place.
+            let moved = value + (sd.neg_mul_add(c(FAR), mean));
+            let of_moved = moved.ln();
+            value = above.select(moved, value);
+            density = above.select(density + of_moved - log, density);
+            log = above.select(of_moved, log);
+        }
+        Values { value, log, density }
+    }
+
+    /// Where cells begin, the density in them, and where they end.
+    #[inline(always)]
+    fn gather<S: Simd>(&self, simd: S, at: S::u32s) -> (V<S>, V<S>, V<S>) {
+        let mut found = [simd.splat_f32s(0.0); 3];
+        let [begin, flat, end] = &mut found;
+        let at = bytemuck::cast_slice::<S::u32s, u32>(std::slice::from_ref(&at));
+        let begin = bytemuck::cast_slice_mut::<S::f32s, f32>(std::slice::from_mut(begin));
+        let flat = bytemuck::cast_slice_mut::<S::f32s, f32>(std::slice::from_mut(flat));
+        let end = bytemuck::cast_slice_mut::<S::f32s, f32>(std::slice::from_mut(end));
+        for (i, &at) in at.iter().enumerate() {
+            let at = at as usize;
+            let cells = &self.cells[at..at + 3];
+            (begin[i], flat[i], end[i]) = (cells[0], cells[1], cells[2]);
+        }
+        let [begin, flat, end] = found.map(|v| V { simd, v });
+        (begin, flat, end)
     }
 }
 
-impl Table {
-    /// For sd 1. The density of y = log x is `exp(a y - (e^y - m)^2 / 2)`; left of the grid it is
-    /// e^(a y).
-    fn new(a: f64, mean: f64) -> Self {
-        let height = |y: f64| a * y - 0.5 * (y.exp() - mean).powi(2);
-        let first = (1e-3 / (1.0 + mean.abs())).ln();
-        let last = (mean.max(0.0) + a.sqrt() + 9.0).ln();
-        let width = (last - first) / GRID as f64;
-        let middles: Vec<f64> =
-            (0..GRID).map(|i| height(first + (i as f64 + 0.5) * width)).collect();
-        let top = middles.iter().copied().fold(height(first), f64::max);
-        let mut total = (height(first) - top).exp() / a;
-        let mut below = vec![total];
-        for middle in middles {
-            total += width * (middle - top).exp();
-            below.push(total);
-        }
-        let quantile = |p: f64| -> f64 {
-            let wanted = p * total;
-            if wanted <= below[0] {
-                return first + (wanted / below[0]).ln() / a;
-            }
-            let i = below.partition_point(|sum| *sum < wanted).min(GRID);
-            let inside = (wanted - below[i - 1]) / (below[i] - below[i - 1]);
-            first + width * (i as f64 - 1.0 + inside)
-        };
-        let probabilities: Vec<f64> = (1..CELLS)
-            .map(|i| i as f64 / CELLS as f64)
-            .chain((1..=HALVINGS).map(|i| 1.0 - 0.5f64.powi(i as i32) / CELLS as f64))
-            .chain([1.0])
-            .collect();
-        let mut edges: Vec<f64> = probabilities.iter().map(|&p| quantile(p)).collect();
-        for i in 1..edges.len() {
-            // Rounding must not make a cell empty.
-            edges[i] = edges[i].max(edges[i - 1] + 1e-9);
-        }
-        let densities = (1..edges.len())
-            .map(|i| ((probabilities[i] - probabilities[i - 1]) / (edges[i] - edges[i - 1])).ln())
-            .collect();
-        Table { edges, densities }
+/// Appends a table for sd 1. The density of y = log x is `exp(a y - (e^y - m)^2 / 2)`; left of the
+/// grid it is e^(a y).
+fn append(a: f64, mean: f64, cells: &mut Vec<f32>) {
+    let height = |y: f64| a * y - 0.5 * (y.exp() - mean).powi(2);
+    let first = (1e-3 / (1.0 + mean.abs())).ln();
+    let last = (mean.max(0.0) + a.sqrt() + 9.0).ln();
+    let width = (last - first) / GRID as f64;
+    let middles: Vec<f64> = (0..GRID).map(|i| height(first + (i as f64 + 0.5) * width)).collect();
+    let top = middles.iter().copied().fold(height(first), f64::max);
+    let mut total = (height(first) - top).exp() / a;
+    let mut below = vec![total];
+    for middle in middles {
+        total += width * (middle - top).exp();
+        below.push(total);
     }
-
-    /// Logarithm at a probability, and its log density.
-    fn at(&self, a: f64, probability: f64) -> (f64, f64) {
-        let place = probability * CELLS as f64;
-        if place < 1.0 {
-            let place = place.max(LEAST);
-            return (self.edges[0] + place.ln() / a, (a * place / CELLS as f64).ln());
+    let quantile = |p: f64| -> f64 {
+        let wanted = p * total;
+        if wanted <= below[0] {
+            return first + (wanted / below[0]).ln() / a;
         }
-        let left = CELLS as f64 - place;
-        let (cell, inside) = if left > 1.0 {
-            (place as usize - 1, place.fract())
-        } else {
-            let halving = (-left.max(LEAST).log2()).floor().min(HALVINGS as f64);
-            let within = 1.0 - left * halving.exp2();
-            let last = halving == HALVINGS as f64;
-            (CELLS - 2 + halving as usize, if last { within } else { 2.0 * within })
-        };
-        let (low, high) = (self.edges[cell], self.edges[cell + 1]);
-        (low + inside.clamp(0.0, 1.0) * (high - low), self.densities[cell])
+        let i = below.partition_point(|sum| *sum < wanted).min(GRID);
+        let inside = (wanted - below[i - 1]) / (below[i] - below[i - 1]);
+        first + width * (i as f64 - 1.0 + inside)
+    };
+    let probabilities: Vec<f64> = (1..CELLS)
+        .map(|i| i as f64 / CELLS as f64)
+        .chain((1..HALVINGS).map(|i| 1.0 - 0.5f64.powi(i as i32) / CELLS as f64))
+        .chain([1.0])
+        .collect();
+    let mut edges: Vec<f64> = probabilities.iter().map(|&p| quantile(p)).collect();
+    for i in 1..edges.len() {
+        // Rounding must not make a cell empty.
+        edges[i] = edges[i].max(edges[i - 1] + 1e-6);
     }
+    let begin = cells.len();
+    for i in 0..edges.len() {
+        let density = match probabilities.get(i + 1) {
+            Some(next) => ((next - probabilities[i]) / (edges[i + 1] - edges[i])).ln(),
+            None => 0.0,
+        };
+        cells.extend([edges[i] as f32, density as f32]);
+    }
+    cells.resize(begin + 2 * TABLE, 0.0);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pulp::{Arch, WithSimd};
 
     /// Mean of x under the density, by a fine sum over log x.
     fn integrated(a: f64, mean: f64, sd: f64) -> f64 {
@@ -152,16 +222,51 @@ mod tests {
         sum / total
     }
 
+    /// A value, its logarithm and its density, for power normal number `number`.
+    struct One<'a> {
+        of: &'a PowerNormals,
+        number: usize,
+        a: f64,
+        mean: f64,
+        sd: f64,
+        probability: f64,
+    }
+
+    impl WithSimd for One<'_> {
+        type Output = [f64; 3];
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> [f64; 3] {
+            let lanes = |x: f64| V::splat(simd, x as f32);
+            let word = (self.probability * 4_294_967_296.0) as u32;
+            let of = Of {
+                base: simd.splat_u32s(base(self.number)),
+                exponent: lanes(self.a),
+                mean: lanes(self.mean),
+                sd: lanes(self.sd),
+                log_sd: lanes(self.sd.ln()),
+            };
+            let x = self.of.draw(of, simd.splat_u32s(word));
+            [x.value, x.log, x.density].map(|x| f64::from(simd.reduce_max_f32s(x.v)))
+        }
+    }
+
+    fn values(of: &PowerNormals, number: usize, a: f64, m: f64, s: f64, p: f64) -> [f64; 3] {
+        Arch::new().dispatch(One { of, number, a, mean: m, sd: s, probability: p })
+    }
+
     /// The mean of values at evenly spaced probabilities, weighted or as they come.
     fn drawn(a: f64, mean: f64, sd: f64, weighted: bool) -> f64 {
-        let power = PowerNormal::new(a);
+        // The second of two exponents.
+        let power = PowerNormals::new(&[7.0, a]);
         let (mut total, mut sum) = (0.0, 0.0);
         for i in 0..20_000 {
-            let x = power.draw(mean, sd, (i as f64 + 0.5) / 20_000.0);
-            let log = a * x.log - 0.5 * ((x.value - mean) / sd).powi(2) - x.density;
+            let p = (f64::from(i) + 0.5) / 20_000.0;
+            let [value, log, density] = values(&power, 1, a, mean, sd, p);
+            let log = a * log - 0.5 * ((value - mean) / sd).powi(2) - density;
             let weight = if weighted { log.exp() } else { 1.0 };
             total += weight;
-            sum += weight * x.value;
+            sum += weight * value;
         }
         sum / total
     }
@@ -171,15 +276,17 @@ mod tests {
         for (a, mean, sd) in [
             (0.2, 0.3, 0.1),
             (0.2, -0.5, 0.1),
+            (0.2, -5.0, 0.1),
             (0.05, 0.02, 0.1),
             (3.0, 0.1, 0.2),
             (1.0, 1.0, 0.05),
+            (1.0, 1.5, 0.05),
         ] {
             let truth = integrated(a, mean, sd);
             let weighted = drawn(a, mean, sd, true);
-            // Evenly spaced probabilities: cells hold 156 points each, so sums are good to a
-            // thousandth.
-            assert!((weighted / truth - 1.0).abs() < 2e-3, "{a} {mean} {sd}: {weighted} {truth}");
+            // Evenly spaced probabilities: cells hold 312 points each, so sums are good to a
+            // thousandth; f32 and the end of the tail add another.
+            assert!((weighted / truth - 1.0).abs() < 3e-3, "{a} {mean} {sd}: {weighted} {truth}");
             // The nearest table is 1/16 sd off, which moves a mean by 1/16 sd or its share at most.
             let plain = drawn(a, mean, sd, false);
             assert!((plain / truth - 1.0).abs() < 0.08, "{a} {mean} {sd}: {plain} {truth}");
@@ -190,12 +297,12 @@ mod tests {
 
     #[test]
     fn ends_of_the_probabilities_and_far_means_are_finite() {
-        let power = PowerNormal::new(0.02);
+        let power = PowerNormals::new(&[0.02]);
         for mean in [-1e6, -1.0, 0.0, 1.0, 1e6] {
-            for probability in [0.0, 1e-300, 0.5, 1.0 - f64::EPSILON, 1.0] {
-                let x = power.draw(mean, 0.01, probability);
-                assert!(x.value.is_finite() && x.value >= 0.0, "{mean} {probability} {x:?}");
-                assert!(x.log.is_finite() && x.density.is_finite(), "{mean} {probability} {x:?}");
+            for probability in [0.0, 1e-30, 0.5, 1.0 - 1e-7, 1.0] {
+                let x = values(&power, 0, 0.02, mean, 0.01, probability);
+                assert!(x.iter().all(|x| x.is_finite()), "{mean} {probability} {x:?}");
+                assert!(x[0] >= 0.0, "{mean} {probability} {x:?}");
             }
         }
     }

@@ -1,0 +1,322 @@
+//! Sixteen pixels side by side: where their amounts lie, and draws of them given a scene.
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::amounts::Amounts;
+use super::forms::Forms;
+use super::known::Known;
+use super::power_normal::base;
+use crate::engine::ground::lanes::{LANES, Lanes};
+use crate::engine::ground::rng::{self, Stream};
+use crate::engine::pixels::Cube;
+
+/// How often the variance is computed anew at the amounts that it gave.
+const ROUNDS: usize = 3;
+/// Sweeps over the amounts for one variance. What they leave open only makes proposals wider.
+const SWEEPS: usize = 24;
+/// Without brightness amounts have sum 1: the weight of a breach, in units of the mean curvature.
+const SUM_WEIGHT: f32 = 30.0;
+
+/// A group of pixels with all that is computed for it. One is used for many groups, one after the
+/// other.
+pub(super) struct Group<'a> {
+    pub(super) known: &'a Known,
+    arch: Arch,
+    /// Pixels of the group: at most [`LANES`].
+    pub(super) rows: usize,
+    /// Spectra, (L, LANES).
+    pub(super) y: Vec<f32>,
+    /// Weight of the likelihood over the variance at the amounts `around`, (L, LANES).
+    pub(super) precision: Vec<f32>,
+    /// Where the amounts lie, (K, LANES): those that fit best, none of them negative.
+    pub(super) around: Vec<f32>,
+    /// Endmembers of each pixel from the smallest amount to the largest, (K, LANES).
+    pub(super) order: Vec<[u8; LANES]>,
+    /// Amounts, in this order, (K, LANES).
+    sorted: Vec<f32>,
+    /// Powers of the amounts in this order, (K, LANES).
+    powers: Vec<f32>,
+    /// Where the tables of each begin, (K).
+    bases: Vec<Lanes<u32>>,
+    /// Random shifts of the points that amounts are drawn at, (free).
+    shifts: Vec<Lanes<u32>>,
+    /// Steps from one point to the next, (free).
+    steps: Vec<u32>,
+    weighted: Vec<f32>,
+    linear: Vec<f32>,
+    square: Vec<f32>,
+    /// Forms in the order of the amounts.
+    linear_sorted: Vec<f32>,
+    square_sorted: Vec<f32>,
+    /// Room for factor and centre of the proposals.
+    room: Vec<f32>,
+}
+
+/// The largest number of endmembers whose draws have primes of their own.
+const PRIMES: [u32; 32] = [
+    2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97,
+    101, 103, 107, 109, 113, 127, 131,
+];
+
+impl<'a> Group<'a> {
+    pub(super) fn new(known: &'a Known) -> Self {
+        let (k, bands) = (known.k, known.bands);
+        let zeros = |count: usize| vec![0.0; count * LANES];
+        // Richtmyer's points: multiples of square roots of primes (Genz 1992 for normals).
+        let step = |i: usize| {
+            let root = (f64::from(PRIMES[i % PRIMES.len()]) + (i / PRIMES.len()) as f64).sqrt();
+            (root.fract() * 4_294_967_296.0) as u32
+        };
+        Group {
+            known,
+            arch: Arch::new(),
+            rows: 0,
+            y: zeros(bands),
+            precision: zeros(bands),
+            around: zeros(k),
+            order: vec![[0; LANES]; k],
+            sorted: zeros(k),
+            powers: zeros(k),
+            bases: vec![[0; LANES]; k],
+            shifts: vec![[0; LANES]; known.free()],
+            steps: (0..known.free()).map(step).collect(),
+            weighted: zeros(bands),
+            linear: zeros(k),
+            square: zeros(k * k),
+            linear_sorted: zeros(k),
+            square_sorted: zeros(k * k),
+            room: zeros(Amounts::room(known.free())),
+        }
+    }
+
+    /// Takes the pixels from `first` on, and finds where their amounts lie given spectra (L, K).
+    /// What comes of a pixel depends on its own spectrum only: not on its number, nor on the
+    /// pixels beside it.
+    pub(super) fn take(&mut self, cube: &Cube, first: usize, key: [u32; 2], spectra: &[f32]) {
+        self.rows = LANES.min(cube.pixels() - first);
+        for lane in 0..LANES {
+            // Lanes without a pixel do what the last one does.
+            let spectrum = cube.spectrum(first + lane.min(self.rows - 1));
+            let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+            for (l, &y) in spectrum.iter().enumerate() {
+                self.y[l * LANES + lane] = y;
+                hash = (hash ^ u64::from(y.to_bits())).wrapping_mul(0x0000_0100_0000_01b3);
+                hash ^= hash >> 29;
+            }
+            let (low, high) = (hash as u32, (hash >> 32) as u32);
+            for (block, shifts) in self.shifts.chunks_mut(4).enumerate() {
+                let counter = [low, high, block as u32, Stream::Nested as u32];
+                let words = rng::philox(counter, key);
+                shifts.iter_mut().zip(words).for_each(|(shift, word)| shift[lane] = word);
+            }
+        }
+        self.find(spectra);
+        self.sort();
+    }
+
+    /// Amounts that fit best, and the variance at them.
+    fn find(&mut self, spectra: &[f32]) {
+        let known = self.known;
+        for (around, &mean) in self.around.chunks_exact_mut(LANES).zip(&known.mean) {
+            around.fill(mean);
+        }
+        self.weigh();
+        for round in 0..ROUNDS {
+            self.forms(spectra);
+            let (k, sum_is_one) = (known.k, known.brightness.is_none());
+            let (linear, square) = (&self.linear, &mut self.square);
+            let around = &mut self.around;
+            self.arch.dispatch(Descend { k, sum_is_one, linear, square, around });
+            if round + 1 < ROUNDS || !known.variability.is_empty() {
+                self.weigh();
+            }
+        }
+    }
+
+    /// Precision of each band at the abundances that the amounts stand for: equation 7.
+    fn weigh(&mut self) {
+        let Known { k, variability, noise, weight, .. } = self.known;
+        let (around, precision) = (&self.around, &mut self.precision);
+        self.arch.dispatch(Weigh { k: *k, variability, noise, weight: *weight, around, precision });
+    }
+
+    fn forms(&mut self, spectra: &[f32]) {
+        self.arch.dispatch(Forms {
+            k: self.known.k,
+            spectra,
+            y: &self.y,
+            precision: &self.precision,
+            around: &self.around,
+            weighted: &mut self.weighted,
+            linear: &mut self.linear,
+            square: &mut self.square,
+        });
+    }
+
+    fn sort(&mut self) {
+        let k = self.known.k;
+        let mut places: Vec<usize> = (0..k).collect();
+        for lane in 0..LANES {
+            places.sort_by(|&i, &j| {
+                let at = |i: usize| self.around[i * LANES + lane];
+                at(i).total_cmp(&at(j)).then(i.cmp(&j))
+            });
+            for (a, &i) in places.iter().enumerate() {
+                self.order[a][lane] = i as u8;
+                self.sorted[a * LANES + lane] = self.around[i * LANES + lane];
+                self.powers[a * LANES + lane] = self.known.dirichlet[i];
+                self.bases[a][lane] = base(i);
+            }
+        }
+    }
+
+    /// Draws number `first` to `first + count` of the amounts given spectra (L, K): amounts in the
+    /// pixel's own order, (count, K, LANES), and logarithms of their weights, (count, LANES); minus
+    /// infinity where a draw is none, whose amounts are then those that fit best.
+    pub(super) fn draw(
+        &mut self,
+        spectra: &[f32],
+        first: u32,
+        amounts: &mut [f32],
+        logs: &mut [f32],
+    ) {
+        self.forms(spectra);
+        let k = self.known.k;
+        for lane in 0..LANES {
+            for a in 0..k {
+                let i = usize::from(self.order[a][lane]);
+                self.linear_sorted[a * LANES + lane] = self.linear[i * LANES + lane];
+                for b in 0..k {
+                    let j = usize::from(self.order[b][lane]);
+                    self.square_sorted[(a * k + b) * LANES + lane] =
+                        self.square[(i * k + j) * LANES + lane];
+                }
+            }
+        }
+        self.arch.dispatch(Amounts {
+            known: self.known,
+            linear: &self.linear_sorted,
+            square: &self.square_sorted,
+            around: &self.sorted,
+            powers: &self.powers,
+            bases: &self.bases,
+            shifts: &self.shifts,
+            steps: &self.steps,
+            first,
+            room: &mut self.room,
+            amounts,
+            logs,
+        });
+    }
+}
+
+/// The precision of each band.
+struct Weigh<'a> {
+    k: usize,
+    variability: &'a [f32],
+    noise: &'a [f32],
+    weight: f32,
+    around: &'a [f32],
+    precision: &'a mut [f32],
+}
+
+impl WithSimd for Weigh<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let mut total = [f32::MIN_POSITIVE; LANES];
+        for u in self.around.chunks_exact(LANES) {
+            for i in 0..LANES {
+                total[i] += u[i];
+            }
+        }
+        for (l, precision) in self.precision.chunks_exact_mut(LANES).enumerate() {
+            let mut variance = [self.noise[l]; LANES];
+            if let Some(of_band) = self.variability.get(l * self.k..(l + 1) * self.k) {
+                for (u, &v) in self.around.chunks_exact(LANES).zip(of_band) {
+                    for i in 0..LANES {
+                        let w = u[i] / total[i];
+                        variance[i] += w * w * v;
+                    }
+                }
+            }
+            for i in 0..LANES {
+                precision[i] = self.weight / variance[i];
+            }
+        }
+    }
+}
+
+/// Finds the amounts of the highest likelihood that are not negative, one after the other in turn.
+struct Descend<'a> {
+    k: usize,
+    sum_is_one: bool,
+    linear: &'a [f32],
+    square: &'a mut [f32],
+    /// The amounts that the forms are written around; then those that were found.
+    around: &'a mut [f32],
+}
+
+impl WithSimd for Descend<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Descend { k, sum_is_one, linear, square, around } = self;
+        let mut total = [0.0f32; LANES];
+        let mut breach = [0.0f32; LANES];
+        for i in 0..k {
+            for lane in 0..LANES {
+                total[lane] += around[i * LANES + lane];
+                breach[lane] += square[(i * k + i) * LANES + lane] * SUM_WEIGHT / k as f32;
+            }
+        }
+        // The slope at the amounts; it follows them.
+        let mut slope = linear.to_vec();
+        if sum_is_one {
+            for i in 0..k {
+                for lane in 0..LANES {
+                    slope[i * LANES + lane] += breach[lane] * (1.0 - total[lane]);
+                }
+                for j in 0..k {
+                    for lane in 0..LANES {
+                        square[(i * k + j) * LANES + lane] += breach[lane];
+                    }
+                }
+            }
+        }
+        for _ in 0..SWEEPS {
+            for i in 0..k {
+                let mut step = [0.0f32; LANES];
+                for lane in 0..LANES {
+                    let u = around[i * LANES + lane];
+                    let bend = square[(i * k + i) * LANES + lane].max(f32::MIN_POSITIVE);
+                    let to = (u + slope[i * LANES + lane] / bend).max(0.0);
+                    step[lane] = to - u;
+                    around[i * LANES + lane] = to;
+                }
+                for j in 0..k {
+                    for lane in 0..LANES {
+                        slope[j * LANES + lane] -= square[(j * k + i) * LANES + lane] * step[lane];
+                    }
+                }
+            }
+        }
+        let mut total = [0.0f32; LANES];
+        for u in around.chunks_exact(LANES) {
+            for lane in 0..LANES {
+                total[lane] += u[lane];
+            }
+        }
+        for u in around.chunks_exact_mut(LANES) {
+            for lane in 0..LANES {
+                let sound = total[lane] > 0.0 && total[lane] < f32::INFINITY;
+                // A pixel without light, or that is no number, has no amounts to tell apart.
+                let even = if sum_is_one { 1.0 / k as f32 } else { 1e-6 };
+                let scaled = if sum_is_one { u[lane] / total[lane] } else { u[lane] };
+                u[lane] = if sound { scaled } else { even };
+            }
+        }
+    }
+}

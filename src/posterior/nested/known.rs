@@ -1,0 +1,79 @@
+//! What the posterior of a pixel needs of the scene beside its spectra.
+
+use super::power_normal::PowerNormals;
+use crate::engine::guide::Guide;
+use crate::engine::layout::{BRIGHTNESS, CONCENTRATION, VARIABILITY};
+
+/// Noise, variability and the prior of the amounts, at the medians of a guide.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    /// Number of endmembers, K.
+    pub(super) k: usize,
+    /// Number of bands, L.
+    pub(super) bands: usize,
+    /// Weight of the likelihood.
+    pub(super) weight: f32,
+    /// Precision of the log brightness; none where all pixels have the same.
+    pub(super) brightness: Option<f32>,
+    /// Noise variance of each band, (L).
+    pub(super) noise: Vec<f32>,
+    /// Variance of each endmember between pixels, (L, K); empty without variability.
+    pub(super) variability: Vec<f32>,
+    /// Mean abundances, (K).
+    pub(super) mean: Vec<f32>,
+    /// Parameters of the abundances' Dirichlet, a of equation 10, (K).
+    pub(super) dirichlet: Vec<f32>,
+    /// Their sum.
+    pub(super) alpha: f32,
+    /// Tables for the power of each endmember's amount.
+    pub(super) tables: PowerNormals,
+}
+
+impl Known {
+    pub(super) fn of(guide: &Guide) -> Self {
+        let (p, globals) = (&guide.params, &guide.globals);
+        let (k, bands) = (p.k(), p.bands as usize);
+        let at = |j: usize| f64::from(globals[j]);
+        let variance = |j: usize| (2.0 * at(j)).exp();
+        let mut mean: Vec<f64> = (0..k - 1).map(|i| at(p.mean_at() + i)).collect();
+        mean.push(0.0);
+        softmax(&mut mean);
+        let concentration = match p.has(CONCENTRATION) {
+            true => at(p.concentration_at()).exp(),
+            false => f64::from(p.concentration),
+        };
+        let dirichlet: Vec<f64> = mean.iter().map(|pi| concentration * pi).collect();
+        let noise = |l: usize| variance(p.noise_at() + if p.noises == 1 { 0 } else { l });
+        let own = |k: usize, l: usize| variance(p.variability_at() + k * p.stride() + l);
+        let narrow = |values: &[f64]| values.iter().map(|&x| x as f32).collect::<Vec<f32>>();
+        let cells = |(l, k)| own(k, l) as f32;
+        Known {
+            k,
+            bands,
+            weight: p.weight,
+            brightness: p.has(BRIGHTNESS).then_some(p.brightness_precision),
+            noise: (0..bands).map(|l| (f64::from(p.noise_floor) + noise(l)) as f32).collect(),
+            variability: match p.has(VARIABILITY) {
+                true => (0..bands).flat_map(|l| (0..k).map(move |k| (l, k))).map(cells).collect(),
+                false => Vec::new(),
+            },
+            tables: PowerNormals::new(&dirichlet),
+            alpha: dirichlet.iter().sum::<f64>() as f32,
+            dirichlet: narrow(&dirichlet),
+            mean: narrow(&mean),
+        }
+    }
+
+    /// Amounts of a pixel that are drawn: the last one is what the others leave, where all pixels
+    /// have the same brightness.
+    pub(super) fn free(&self) -> usize {
+        self.k - usize::from(self.brightness.is_none())
+    }
+}
+
+fn softmax(logits: &mut [f64]) {
+    let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    logits.iter_mut().for_each(|z| *z = (*z - top).exp());
+    let sum: f64 = logits.iter().sum();
+    logits.iter_mut().for_each(|z| *z /= sum);
+}
