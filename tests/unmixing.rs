@@ -114,7 +114,7 @@ fn a_checkpoint_refuses_other_scenes_and_other_settings() {
 fn a_saved_fit_is_the_fit() {
     let scene = simulated().scene("field").unwrap();
     let path = std::env::temp_dir().join(format!("unmixel-fit-{}.fit", std::process::id()));
-    for posterior in [PosteriorKind::Guide, PosteriorKind::Nested] {
+    for posterior in [PosteriorKind::Guide, PosteriorKind::Exact] {
         let fit = quick().posterior(posterior).fit(&scene).unwrap().in_order(&[2, 0, 1]).unwrap();
         fit.save(&path).unwrap();
         let back = Fit::load(&path).unwrap();
@@ -141,7 +141,7 @@ fn a_saved_fit_is_the_fit() {
 fn a_fit_applies_to_other_scenes_by_wavelength() {
     let simulated = simulated();
     let scene = simulated.scene("field").unwrap();
-    let fit = quick().posterior(PosteriorKind::Nested).fit(&scene).unwrap();
+    let fit = quick().posterior(PosteriorKind::Exact).fit(&scene).unwrap();
     let apart = |a: &Fit, b: &Fit| {
         let (a, b) = (&a.posterior().abundance_mean, &b.posterior().abundance_mean);
         ((a - b).mapv(|d| d * d).mean().unwrap()).sqrt()
@@ -149,7 +149,7 @@ fn a_fit_applies_to_other_scenes_by_wavelength() {
     // On its own scene it says what the fit says; the two are draws around different guides.
     let own = fit.apply(&scene).unwrap();
     assert!(apart(&own, &fit) < 0.02, "{}", apart(&own, &fit));
-    assert_eq!(own.record().posterior, PosteriorKind::Nested);
+    assert_eq!(own.record().posterior, PosteriorKind::Exact);
     // A part of the scene, with its bands the other way round: the same pixels say the same,
     // whatever is beside them.
     let part = simulated.cube.slice(s![..7, .., ..;-1]).to_owned();

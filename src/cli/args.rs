@@ -33,6 +33,8 @@ pub struct Arguments {
 pub enum Command {
     /// Unmix a scene: abundance maps, endmember spectra and their uncertainty
     Fit(FitArgs),
+    /// Abundances of another scene, date or tile under an earlier fit: nothing is fitted anew
+    Apply(ApplyArgs),
     /// Say what is understood of a scene, and draw it in its true colours
     Info(InfoArgs),
     /// Simulate a small scene, fit it, and score the fit against the known truth
@@ -65,12 +67,16 @@ pub enum Command {
 Writes to the folder:
   abundance_NAME.png        mean abundance of each endmember, on a fixed scale from 0 to 1
   abundance_NAME_sd.png     its standard deviation
+  abundance_NAME_width.png  width of its 90 % interval
   composite.png             all abundances in one picture
   endmembers.png, .csv      spectra with 90 % intervals
   residual.png, elbo.png    what the fit leaves, and how it went
-  abundance_mean.npy, abundance_sd.npy    (rows, columns, endmembers), float32
-  abundance_mean.tif, abundance_sd.tif, residual.tif, brightness.tif
+  abundance_mean.npy, abundance_sd.npy, abundance_q05.npy, abundance_q50.npy, abundance_q95.npy
+                            mean, sd and quantiles, (rows, columns, endmembers), float32
+  brightness.npy            mean brightness of each pixel, (rows, columns), float32
+  abundance_*.tif, residual.tif, brightness.tif
                             GeoTIFF, where the scene has a place on earth or --format geotiff
+  abundance_draws.npy, endmember_draws.npy   with --draws; fit.unmixel with --save
   *.img, *.sli with *.hdr   with --format envi; unmixing.nc with --format netcdf
   report.json               settings, seed, device, ELBO, times, scores
   truth_NAME.png            with --truth: truth, estimate and difference
@@ -101,9 +107,28 @@ pub struct FitArgs {
     pub layout: LayoutArgs,
 }
 
-/// What every fit takes.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+#[command(
+    after_long_help = "Writes the maps, spectra and report that `unmixel fit` writes. A part of a scene
+(--window) gets the numbers that the whole scene gets there, to the last bit."
+)]
+pub struct ApplyArgs {
+    /// The earlier fit: a folder that `unmixel fit --save` wrote, or its fit.unmixel
+    pub fit: PathBuf,
+    /// The other scene: another date, another place, a tile
+    pub scene: PathBuf,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Names of the endmembers, for files and titles, in the order of the earlier fit's
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub layout: LayoutArgs,
+}
+
+/// Where results go, and what they are written as.
+#[derive(Debug, Args)]
+pub struct OutputArgs {
     /// Folder for the results
     #[arg(short, long, value_name = "FOLDER", default_value = "unmixel-out")]
     pub out: PathBuf,
@@ -118,6 +143,13 @@ pub struct RunArgs {
     /// on earth]; the table of endmembers and the report are always written
     #[arg(long, value_enum, value_name = "A,B,...", value_delimiter = ',')]
     pub format: Vec<FormatArg>,
+}
+
+/// What every fit takes.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub output: OutputArgs,
     /// auto (a hardware GPU if there is one, else the CPU), cpu, gpu, or part of a device's name
     #[arg(long, default_value = "auto")]
     pub device: String,
@@ -196,6 +228,12 @@ pub struct RunArgs {
     /// covariance noise or a low-rank guide]
     #[arg(long, value_enum)]
     pub posterior: Option<PosteriorArg>,
+    /// Write the fit itself, too, as fit.unmixel, for `unmixel apply`
+    #[arg(long)]
+    pub save: bool,
+    /// Draws of the posterior to write, abundances and spectra together, at most 1000
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    pub draws: usize,
     /// Abundances as shares of area (reflectance) or of peak-normalised spectra (peak); peak is
     /// what a fit with brightness can tell, and its default
     #[arg(long, value_enum)]

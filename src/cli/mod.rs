@@ -38,7 +38,7 @@ use unmixel::Result;
 
 use args::{Arguments, Command};
 use commands::{
-    bench, calibrate, compare, completions, count, demo, devices, fit, info, score, simulate,
+    apply, bench, calibrate, compare, completions, count, demo, devices, fit, info, score, simulate,
 };
 
 /// Exit code for input that cannot be used.
@@ -71,6 +71,7 @@ pub fn main() -> ExitCode {
     }
     let done = match arguments.command {
         Command::Fit(args) => fit::run(&args, &interruption()),
+        Command::Apply(args) => apply::run(&args, &interruption()),
         Command::Info(args) => info::run(&args),
         Command::Demo(args) => demo::run(&args, &interruption()),
         Command::Simulate(args) => simulate::run(&args),

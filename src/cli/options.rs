@@ -42,6 +42,7 @@ pub fn settings(args: &RunArgs, unmixing: Unmixing) -> Result<Unmixing> {
             NoiseArg::Covariance => Noise::Covariance,
         })
         .brightness(args.brightness == Switch::On)
+        .draws(args.draws)
         .seed(args.seed)
         .steps(args.steps)
         .early_stop(!args.no_early_stop)

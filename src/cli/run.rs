@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use unmixel::rooms::figures::Labels;
 use unmixel::rooms::posterior::doubts::Doubt;
+use unmixel::rooms::posterior::nested;
 use unmixel::rooms::results::{
     DeviceReport, ElboReport, Format, OutputFolder, Report, Results, RunReport, SceneReport,
     Stages, TruthView, write_all,
@@ -15,10 +16,13 @@ use unmixel::rooms::search;
 use unmixel::scene::to_image;
 use unmixel::{Error, Fit, Result, Scene, Truth, Unmixing};
 
-use super::args::RunArgs;
+use super::args::{OutputArgs, RunArgs};
 use super::materials::Materials;
 use super::options::unmixing;
 use super::{Done, print, solutions, tables};
+
+/// The fit itself in a folder of results.
+pub const SAVED_FIT: &str = "fit.unmixel";
 
 /// What a run starts from.
 pub struct Job {
@@ -43,7 +47,7 @@ pub struct Wanted {
 
 impl Wanted {
     /// What the arguments ask for; reads the library, so that a wrong one is told before the fit.
-    pub fn new(args: &RunArgs, scene: &Scene) -> Result<Self> {
+    pub fn new(args: &OutputArgs, scene: &Scene) -> Result<Self> {
         let formats = match args.format.is_empty() {
             true => Format::usual(scene),
             false => args.format.iter().map(|format| (*format).into()).collect(),
@@ -63,11 +67,15 @@ pub fn run(
     interrupted: &Arc<AtomicBool>,
 ) -> Result<Done> {
     let started = now();
-    let wanted = Wanted::new(args, &job.scene)?;
+    let wanted = Wanted::new(&args.output, &job.scene)?;
     let (fit, scored) = fit(args, unmixing, &job, interrupted)?;
     let names = Labels::new(&job.names, fit.k()).shown;
     let interrupted = fit.record().interrupted;
     let count = write(&fit, scored.as_ref(), &names, &job, (&wanted, started), folder)?;
+    if args.save {
+        let bytes = fit.to_bytes()?;
+        folder.write(SAVED_FIT, |to| to.write_all(&bytes))?;
+    }
     super::commit(folder, "fit")?;
     if let Some(scored) = &scored {
         print(&tables::scores(&names, &scored.scores).to_string())?;
@@ -103,6 +111,7 @@ pub fn write(
         formats: &wanted.formats,
         nearest: &nearest,
         posterior: fit.posterior(),
+        drawn: fit.draws(),
         names,
         truth: scored.map(|scored| &scored.view),
         trace: &trace,
@@ -175,6 +184,7 @@ fn report(fit: &Fit, path: &str, notes: Vec<String>) -> Report {
             "mean_abundance": posterior.mean_abundance,
             "noise_sd": posterior.noise_sd,
             "concentration": posterior.concentration,
+            "effective_draws": posterior.draws_worth.as_ref().map(|worth| effective(worth.iter())),
             "elbo_with_brightness": record.elbo_with_brightness,
         }),
         search: fit.search().map(searched),
@@ -182,6 +192,14 @@ fn report(fit: &Fit, path: &str, notes: Vec<String>) -> Report {
         files: Vec::new(),
         run: RunReport::current(Vec::new(), None, Stages::default()),
     }
+}
+
+/// How many draws the weighted ones of the pixels are worth: the least, and what 99 % of the pixels
+/// have.
+fn effective<'a>(worth: impl Iterator<Item = &'a f32>) -> serde_json::Value {
+    let mut worth: Vec<f32> = worth.copied().collect();
+    worth.sort_unstable_by(f32::total_cmp);
+    serde_json::json!({ "least": worth.first(), "in_99_percent": worth.get(worth.len() / 100) })
 }
 
 /// The search for report.json.
@@ -209,7 +227,19 @@ fn warnings(fit: &Fit, names: &[String]) -> Vec<String> {
             names[one], names[other]
         ),
     };
-    fit.doubts().into_iter().map(sentence).collect()
+    let mut warnings: Vec<String> = fit.doubts().into_iter().map(sentence).collect();
+    let few = fit.posterior().draws_worth.as_ref().map_or(0, |worth| {
+        worth.iter().filter(|&&worth| worth < nested::WORTH && worth > 0.0).count()
+    });
+    // One in a hundred is what the draws are made for.
+    if 100 * few > fit.scene().places().len() {
+        warnings.push(format!(
+            "the weighted draws of {few} pixels are worth fewer than {} independent ones; their \
+             intervals are uncertain.",
+            nested::WORTH
+        ));
+    }
+    warnings
 }
 
 /// A fit against a truth, in the truth's order.

@@ -72,7 +72,8 @@ impl Fit {
         let scene = Scene::new(crate::scene::SceneParts { bands, cube, ..parts })?;
         let scene = scene.without_spectra();
         let (guide, found) = (self.guide.clone(), None);
-        let fit = Fit { scene, guide, posterior, record, scene_normal: Some(normal), found };
+        let scene_normal = Some(normal);
+        let fit = Fit { scene, guide, posterior, record, scene_normal, drawn: None, found };
         fit.in_order(&self.record.order)
     }
 }

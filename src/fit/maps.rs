@@ -18,6 +18,17 @@ impl Abundances<'_> {
         maps(self.scene, self.posterior.abundance_mean.view())
     }
 
+    /// The ends of 90 % intervals: 5 % and 95 % quantiles; 0 where they are below 0.0001.
+    pub fn interval(&self) -> (Array3<f32>, Array3<f32>) {
+        let map = |values: &Array2<f32>| maps(self.scene, values.view());
+        (map(&self.posterior.abundance_q05), map(&self.posterior.abundance_q95))
+    }
+
+    /// Posterior medians.
+    pub fn median(&self) -> Array3<f32> {
+        maps(self.scene, self.posterior.abundance_q50.view())
+    }
+
     /// Posterior standard deviations.
     pub fn sd(&self) -> Array3<f32> {
         maps(self.scene, self.posterior.abundance_sd.view())

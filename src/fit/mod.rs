@@ -17,6 +17,7 @@ use crate::engine::pixels::Pixels;
 use crate::posterior::Posterior;
 use crate::posterior::doubts::{Doubt, doubts};
 use crate::posterior::nested::SceneNormal;
+use crate::posterior::sampled::Sampled;
 use crate::scene::Scene;
 use crate::score::{Reference, Scores};
 use crate::search::Found;
@@ -31,6 +32,8 @@ pub struct Fit {
     record: Record,
     /// What is known of the spectra beyond the guide; none where the guide is what is reported.
     scene_normal: Option<SceneNormal>,
+    /// Draws, where they were asked for; a saved fit has none.
+    drawn: Option<Sampled>,
     found: Option<Found>,
 }
 
@@ -50,12 +53,13 @@ impl Fit {
         let rows = of.order().into_iter().flat_map(|n| n * stride..(n + 1) * stride);
         let locals = rows.map(|at| guide.locals[at]).collect();
         let guide = Guide { locals, ..guide };
-        Fit { scene: scene.without_spectra(), guide, posterior, record, scene_normal: None, found }
+        let scene = scene.without_spectra();
+        Fit { scene, guide, posterior, record, scene_normal: None, drawn: None, found }
     }
 
-    /// The fit with the nested posterior of its spectra.
-    pub(crate) fn with_scene_normal(self, normal: Option<SceneNormal>) -> Self {
-        Fit { scene_normal: normal, ..self }
+    /// The fit with the posterior of its spectra alone, and draws.
+    pub(crate) fn with(self, normal: Option<SceneNormal>, drawn: Option<Sampled>) -> Self {
+        Fit { scene_normal: normal, drawn, ..self }
     }
 
     /// The scene that was fitted, without its spectra.
@@ -99,6 +103,12 @@ impl Fit {
     /// Everything that the posterior says, a row a valid pixel of the scene.
     pub fn posterior(&self) -> &Posterior {
         &self.posterior
+    }
+
+    /// Draws from the posterior, where the fit was asked for them
+    /// ([`crate::Unmixing::draws`]).
+    pub fn draws(&self) -> Option<&Sampled> {
+        self.drawn.as_ref()
     }
 
     /// How the result came about.
@@ -145,6 +155,7 @@ impl Fit {
             )));
         }
         self.posterior = self.posterior.in_order(order);
+        self.drawn = self.drawn.map(|drawn| drawn.in_order(order));
         self.record.order = order.iter().map(|&i| self.record.order[i]).collect();
         Ok(self)
     }

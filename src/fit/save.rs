@@ -149,10 +149,13 @@ impl Fit {
         }
         if let Some(normal) = &self.scene_normal {
             store.put_f64("scene_centre", &normal.centre);
-            store.put_f64("scene_factor", match &normal.factor {
-                Factor::Full(lower) => lower.as_slice(),
-                Factor::Independent(roots) => roots,
-            });
+            store.put_f64(
+                "scene_factor",
+                match &normal.factor {
+                    Factor::Full(lower) => lower.as_slice(),
+                    Factor::Independent(roots) => roots,
+                },
+            );
         }
         Ok(store)
     }
@@ -233,9 +236,9 @@ impl Fit {
             }
             _ => None,
         });
-        let scene_normal = centre.zip(factor).map(|(centre, factor)| {
-            SceneNormal { centre: centre.into_iter().collect(), factor }
-        });
+        let scene_normal = centre
+            .zip(factor)
+            .map(|(centre, factor)| SceneNormal { centre: centre.into_iter().collect(), factor });
         let sound = posterior.noise_sd.len() == l
             && posterior.mean_abundance.len() == k
             && record.order.len() == k
@@ -256,6 +259,6 @@ impl Fit {
             notes: meta.notes,
         })
         .map_err(say)?;
-        Ok(Fit { scene, guide, posterior, record, scene_normal, found: None })
+        Ok(Fit { scene, guide, posterior, record, scene_normal, drawn: None, found: None })
     }
 }

@@ -4,6 +4,7 @@ pub mod covariance;
 pub mod doubts;
 pub mod draws;
 pub mod nested;
+pub mod sampled;
 pub(crate) mod scene_guide;
 
 use ndarray::{Array1, Array2, Array3, ArrayViewMut1, ArrayViewMut2, Axis, Zip};
@@ -171,8 +172,7 @@ impl Posterior {
     pub fn placed(nested: &Nested, convention: Convention) -> Self {
         let scene = OfScene::new(nested, convention);
         let of_block = |block| nested.placed(block, &scene.scenes);
-        let blocks: Vec<Summary> =
-            (0..nested.blocks()).into_par_iter().map(of_block).collect();
+        let blocks: Vec<Summary> = (0..nested.blocks()).into_par_iter().map(of_block).collect();
         scene.with(nested, convention, &blocks)
     }
 
@@ -300,11 +300,7 @@ fn points(dimensions: usize, draws: usize) -> Vec<Vec<f32>> {
 /// draw, abundances become `W_k h_k / sum_j W_j h_j` and brightness takes the factor: the mixture
 /// stays. With `shared` the draws of a low-rank guide are those of the peaks, without it each
 /// pixel's own.
-fn pixels(
-    guide: &Guide,
-    peaks: &[Vec<f32>],
-    shared: Option<Vec<Vec<f32>>>,
-) -> OfPixels {
+fn pixels(guide: &Guide, peaks: &[Vec<f32>], shared: Option<Vec<Vec<f32>>>) -> OfPixels {
     let params = &guide.params;
     let (n, k, latents) = (params.pixels as usize, params.k(), params.latents as usize);
     let mut mean = Array2::<f32>::zeros((n, k));

@@ -2,14 +2,14 @@
 
 use std::io::{self, Write};
 
-use ndarray::Array3;
+use ndarray::{Array, Dimension};
 use ndarray_npy::WriteNpyExt;
 
 /// Writes `values` as an NPY file of float32 in C order.
 ///
 /// # Errors
 /// What the writer returns.
-pub fn write_npy(values: &Array3<f32>, to: &mut dyn Write) -> io::Result<()> {
+pub fn write_npy<D: Dimension>(values: &Array<f32, D>, to: &mut dyn Write) -> io::Result<()> {
     values.write_npy(to).map_err(|error| match error {
         ndarray_npy::WriteNpyError::Io(error) => error,
         other => io::Error::other(other),

@@ -45,10 +45,9 @@ impl Format {
 pub(super) struct Maps<'a> {
     /// Names of the endmembers as shown.
     pub(super) names: &'a [String],
-    /// Mean abundances, (rows, columns, endmembers).
-    pub(super) mean: &'a Array3<f32>,
-    /// Standard deviations of the abundances.
-    pub(super) sd: &'a Array3<f32>,
+    /// What is known of the abundances: name of the file, title for people, values as (rows,
+    /// columns, endmembers).
+    pub(super) abundances: &'a [(&'static str, &'static str, &'a Array3<f32>)],
     /// Root mean square over bands of data minus fit, (rows, columns).
     pub(super) residual: &'a Array2<f32>,
     /// Brightness, where the model has it.
@@ -123,21 +122,17 @@ fn rasters<'a>(
     let raster =
         |name, title, bands: &'a [String], values| Raster { name, title, unit: "1", bands, values };
     let flat = |map: &'a Array2<f32>| map.view().insert_axis(Axis(2));
-    let mut rasters = vec![
-        raster("abundance_mean", "Abundance, posterior mean", maps.names, maps.mean.view()),
-        raster(
-            "abundance_sd",
-            "Abundance, posterior standard deviation",
-            maps.names,
-            maps.sd.view(),
-        ),
-        raster(
-            "residual",
-            "Root mean square over bands of data minus fit, reflectance",
-            residual_name,
-            flat(maps.residual),
-        ),
-    ];
+    let mut rasters: Vec<Raster<'_>> = maps
+        .abundances
+        .iter()
+        .map(|(name, title, values)| raster(*name, *title, maps.names, values.view()))
+        .collect();
+    rasters.push(raster(
+        "residual",
+        "Root mean square over bands of data minus fit, reflectance",
+        residual_name,
+        flat(maps.residual),
+    ));
     rasters.extend(maps.brightness.map(|map| {
         raster("brightness", "Brightness of each pixel, posterior mean", brightness_name, flat(map))
     }));

@@ -1,6 +1,6 @@
 //! All files of one fit other than its report.
 
-use ndarray::{Array2, Array3, ArrayView2, Axis};
+use ndarray::{Array2, Array3, Array4, ArrayView2, Axis};
 use ndarray_npy::WriteNpyExt;
 use rayon::prelude::*;
 
@@ -14,6 +14,7 @@ use crate::figures::{
     side_by_side_png, spectra_png, trace_png,
 };
 use crate::posterior::Posterior;
+use crate::posterior::sampled::Sampled;
 use crate::scene::Scene;
 use crate::scene::{layer, to_image};
 use crate::score::nearest::Nearest;
@@ -42,6 +43,8 @@ pub struct Results<'a> {
     pub formats: &'a [Format],
     /// What was found.
     pub posterior: &'a Posterior,
+    /// Draws of abundances and spectra, where there are any to write.
+    pub drawn: Option<&'a Sampled>,
     /// Names of the endmembers; missing ones are numbered.
     pub names: &'a [String],
     /// For each endmember the materials of a library that it is like; empty without a library.
@@ -56,11 +59,14 @@ pub struct Results<'a> {
     pub stopped_at: Option<u32>,
 }
 
-/// Draws and writes everything but the report: `abundance_NAME.png` and `abundance_NAME_sd.png` for
-/// each endmember, `composite.png`, `endmembers.png`, `elbo.png`, `residual.png`, `brightness.png`
-/// where the model has it, `noise_correlation.png` and `.npy` (bands, bands) likewise, with
-/// reference abundances `truth_NAME.png` for each endmember, `abundance_mean.npy`,
-/// `abundance_sd.npy` (rows, columns, endmembers; float32, NaN for no data) and `endmembers.csv`.
+/// Draws and writes everything but the report: `abundance_NAME.png`, `abundance_NAME_sd.png` and
+/// `abundance_NAME_width.png` for each endmember, `composite.png`, `endmembers.png`, `elbo.png`,
+/// `residual.png`, `brightness.png` and `brightness.npy` where the model has it,
+/// `noise_correlation.png` and `.npy` (bands, bands) likewise, with reference abundances
+/// `truth_NAME.png` for each endmember, `abundance_mean.npy`, `abundance_sd.npy`,
+/// `abundance_q05.npy`, `abundance_q50.npy`, `abundance_q95.npy` (rows, columns, endmembers;
+/// float32, NaN for no data), with draws `abundance_draws.npy` (draws, rows, columns, endmembers)
+/// and `endmember_draws.npy` (draws, endmembers, bands), and `endmembers.csv`.
 /// Names of endmembers are made safe for files as [`Labels`] says. Gives the names of the files, in
 /// this order.
 ///
@@ -74,6 +80,12 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
     let labels = Labels::new(results.names, endmembers);
     let mean = to_image(scene, posterior.abundance_mean.view())?;
     let sd = to_image(scene, posterior.abundance_sd.view())?;
+    let quantiles = [
+        to_image(scene, posterior.abundance_q05.view())?,
+        to_image(scene, posterior.abundance_q50.view())?,
+        to_image(scene, posterior.abundance_q95.view())?,
+    ];
+    let quantiles = &quantiles;
     let residual = ArrayView2::from_shape((posterior.residual.len(), 1), &posterior.residual)
         .map_err(|error| Error::Fit(format!("the residuals have no shape: {error}")))?;
     let residual = layer(to_image(scene, residual)?.view(), 0);
@@ -87,6 +99,7 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
     let mut jobs: Vec<Job<'_>> = Vec::new();
     let (mean, sd, residual, labels) = (&mean, &sd, &residual, &labels);
     jobs.extend(abundance_maps(scene.name(), labels, mean, sd));
+    jobs.extend(widths(scene.name(), labels, quantiles));
     jobs.push(Job::picture("composite.png", move || {
         composite_png(mean, &labels.shown, &format!("{}: all abundances", scene.name()))
     }));
@@ -104,14 +117,16 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
             sad: results.truth.map_or(&[], |truth| &truth.sad),
         })
     }));
-    jobs.push(Job::picture("elbo.png", move || {
-        trace_png(&Trace {
-            title: &format!("{}: progress of the fit", scene.name()),
-            points: results.trace,
-            window: results.trace_window,
-            stopped_at: results.stopped_at,
-        })
-    }));
+    if !results.trace.is_empty() {
+        jobs.push(Job::picture("elbo.png", move || {
+            trace_png(&Trace {
+                title: &format!("{}: progress of the fit", scene.name()),
+                points: results.trace,
+                window: results.trace_window,
+                stopped_at: results.stopped_at,
+            })
+        }));
+    }
     jobs.push(Job::picture("residual.png", move || {
         let text = MapText {
             title: "Residual",
@@ -156,6 +171,17 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
     }
     jobs.push(Job::file("abundance_mean.npy", move |to| write_npy(mean, to)));
     jobs.push(Job::file("abundance_sd.npy", move |to| write_npy(sd, to)));
+    for (values, name) in quantiles.iter().zip(["q05", "q50", "q95"]) {
+        jobs.push(Job::file(format!("abundance_{name}.npy"), move |to| write_npy(values, to)));
+    }
+    if let Some(brightness) = brightness {
+        jobs.push(Job::file("brightness.npy", move |to| write_npy(brightness, to)));
+    }
+    if let Some(drawn) = results.drawn {
+        let images = images(drawn, scene)?;
+        jobs.push(Job::file("abundance_draws.npy", move |to| write_npy(&images, to)));
+        jobs.push(Job::file("endmember_draws.npy", move |to| write_npy(&drawn.endmembers, to)));
+    }
     jobs.push(Job::file("endmembers.csv", move |to| {
         write_endmembers(scene.bands(), &labels.shown, posterior, results.nearest, to)
     }));
@@ -166,9 +192,48 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
         Ok(job.name)
     });
     let mut files: Vec<String> = written.collect::<Result<_>>()?;
-    let maps = Maps { names: &labels.shown, mean, sd, residual, brightness };
+    // A line here is a map in every format of rasters.
+    let abundances = [
+        ("abundance_mean", "Abundance, posterior mean", mean),
+        ("abundance_sd", "Abundance, posterior standard deviation", sd),
+        ("abundance_q05", "Abundance, 5 % quantile", &quantiles[0]),
+        ("abundance_q50", "Abundance, median", &quantiles[1]),
+        ("abundance_q95", "Abundance, 95 % quantile", &quantiles[2]),
+    ];
+    let maps = Maps { names: &labels.shown, abundances: &abundances, residual, brightness };
     files.extend(rasters::write(folder, results, &maps)?);
     Ok(files)
+}
+
+/// Draws of abundances as images, (draws, rows, columns, endmembers).
+fn images(drawn: &Sampled, scene: &Scene) -> Result<Array4<f32>> {
+    let draws: Vec<Array3<f32>> =
+        drawn.abundances.outer_iter().map(|draw| to_image(scene, draw)).collect::<Result<_>>()?;
+    let views: Vec<_> = draws.iter().map(|draw| draw.view()).collect();
+    ndarray::stack(Axis(0), &views)
+        .map_err(|error| Error::Fit(format!("the draws have no shape: {error}")))
+}
+
+/// Maps of how wide the 90 % interval of each abundance is.
+fn widths<'a>(title: &'a str, labels: &'a Labels, quantiles: &'a [Array3<f32>; 3]) -> Vec<Job<'a>> {
+    let width = || quantiles[2].iter().zip(&quantiles[0]).map(|(high, low)| high - low);
+    // One scale for all of them, so that they can be compared.
+    let range = auto_range(width());
+    let job = |(k, file): (usize, &'a String)| {
+        Job::picture(format!("abundance_{file}_width.png"), move || {
+            let text = MapText {
+                title: &format!("{}: width of the 90 % interval", labels.shown[k]),
+                note: &format!(
+                    "{title}, 95 % less 5 % quantile of the abundance; one scale for all \
+                     endmembers"
+                ),
+                label: "width",
+            };
+            let width = &layer(quantiles[2].view(), k) - &layer(quantiles[0].view(), k);
+            map_png(&width, &text, range, Colormap::Magma)
+        })
+    };
+    labels.files.iter().enumerate().map(job).collect()
 }
 
 /// The maps of each endmember: mean and standard deviation.

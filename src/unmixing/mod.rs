@@ -54,6 +54,7 @@ pub struct Unmixing {
     concentration: Concentration,
     family: Family,
     posterior: Option<PosteriorKind>,
+    draws: usize,
     spectra: Option<Spectra>,
     init: Option<Init>,
     restarts: Option<usize>,
@@ -84,6 +85,7 @@ impl Unmixing {
             concentration: Concentration::default(),
             family: Family::FullRank,
             posterior: None,
+            draws: 0,
             spectra: None,
             init: None,
             restarts: None,
@@ -142,6 +144,12 @@ impl Unmixing {
     /// low-rank family.
     pub fn posterior(self, posterior: PosteriorKind) -> Self {
         Unmixing { posterior: Some(posterior), ..self }
+    }
+
+    /// Draws of the posterior to keep beside its moments ([`Fit::draws`]), at most 1,000: each takes
+    /// N K 4 bytes. Default: 0.
+    pub fn draws(self, draws: usize) -> Self {
+        Unmixing { draws, ..self }
     }
 
     /// How spectra are found. Default: jointly with all else; first, where brightness is off and a

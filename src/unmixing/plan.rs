@@ -8,7 +8,7 @@ use crate::engine::layout::Params;
 use crate::engine::model::{BRIGHTNESS_SD, Family, Held, Model, Noise, VARIABILITY_SCALE};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi;
-use crate::posterior::nested;
+use crate::posterior::{nested, sampled};
 use crate::search;
 use crate::settings::{Concentration, EffectiveBands, PosteriorKind, SearchBudget, Spectra};
 use crate::starts::{self, Init};
@@ -55,6 +55,7 @@ impl Plan {
         };
         let model = Model { held, ..model(of, endmembers) };
         svi::check(&model, &of.svi)?;
+        sampled::check(of.draws)?;
         search::check(&of.search_settings())?;
         // Spectra that come first, come from a fit with brightness.
         let first = (spectra == Spectra::First).then(|| Model {

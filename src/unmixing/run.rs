@@ -16,6 +16,7 @@ use crate::event::Event;
 use crate::fit::{Fit, Record};
 use crate::posterior::Posterior;
 use crate::posterior::nested::{self, Nested, SceneNormal};
+use crate::posterior::sampled::Sampled;
 use crate::scene::Scene;
 use crate::search::{self, Found, spectra_first};
 use crate::settings::PosteriorKind;
@@ -206,7 +207,8 @@ impl Run {
         self.of.tell(&Event::SpectraHeld);
         self.elbo_with_brightness = shaded.elbo();
         let settings = svi::Settings { warm: false, ..self.plan.svi.clone() };
-        let guide = spectra_first::begin(&self.plan.model, &settings, &self.learned, &shaded.guide)?;
+        let guide =
+            spectra_first::begin(&self.plan.model, &settings, &self.learned, &shaded.guide)?;
         let stage = svi::Run::open(&self.device, &settings, &self.learned, guide).await?;
         self.stage = Some(stage);
         self.is_first = false;
@@ -259,7 +261,9 @@ impl Run {
             PosteriorKind::Guide => None,
             PosteriorKind::Exact => self.exact(&outcome.guide)?,
         };
-        let (exact, normal) = exact.unzip();
+        let (exact, rest) = exact.unzip();
+        let (normal, mut drawn) =
+            rest.map_or((None, None), |(normal, drawn)| (Some(normal), drawn));
         let posterior_kind =
             if exact.is_some() { PosteriorKind::Exact } else { PosteriorKind::Guide };
         let interrupted =
@@ -268,7 +272,10 @@ impl Run {
         let posterior = match exact {
             Some(posterior) => posterior,
             None if self.learned.same(&self.pixels) => {
-                Posterior::new(&outcome.guide, &self.pixels, self.plan.convention)
+                let (guide, of, convention) = (&outcome.guide, &self.pixels, self.plan.convention);
+                let count = self.of.draws;
+                drawn = (count > 0).then(|| Sampled::of_guide(guide, of, convention, count));
+                Posterior::new(guide, of, convention)
             }
             None => {
                 // The guide has met a part of the pixels only.
@@ -296,11 +303,11 @@ impl Run {
             seconds: self.laps.seconds,
         };
         let fit = Fit::new(self.scene, outcome.guide, &self.learned, posterior, record, self.found);
-        Ok(fit.with_scene_normal(normal))
+        Ok(fit.with(normal, drawn))
     }
 
     /// The exact posterior of a fit; none when interrupted.
-    fn exact(&self, guide: &Guide) -> Result<Option<(Posterior, SceneNormal)>> {
+    fn exact(&self, guide: &Guide) -> Result<Option<Exact>> {
         let stop = || self.of.is_interrupted();
         self.of.tell(&Event::Nesting);
         let Some(learned) = Nested::new(guide, &self.learned, &stop)? else { return Ok(None) };
@@ -312,10 +319,20 @@ impl Run {
             draws: (nested::SCENES * nested::PER_SCENE) as u32,
         });
         let nested = Nested::given(guide, &self.pixels, &learned.scene())?;
-        let posterior = Posterior::nested(&nested, self.plan.convention, &stop);
-        Ok(posterior.map(|posterior| (posterior, nested.scene())))
+        let convention = self.plan.convention;
+        let Some(posterior) = Posterior::nested(&nested, convention, &stop) else {
+            return Ok(None);
+        };
+        let drawn = match self.of.draws {
+            0 => None,
+            count => Sampled::of_nested(&nested, convention, count, &stop),
+        };
+        Ok(Some((posterior, (nested.scene(), drawn))))
     }
 }
+
+/// A posterior, that of its spectra alone, and draws where they were asked for.
+type Exact = (Posterior, (SceneNormal, Option<Sampled>));
 
 async fn search(of: &Unmixing, plan: &Plan, device: &Device, pixels: &Pixels) -> Result<Found> {
     of.tell(&Event::Searching(plan.search.clone()));

@@ -5,6 +5,7 @@
 #[path = "../common/mat5.rs"]
 mod mat5;
 
+mod apply;
 mod bad_files;
 mod bad_options;
 mod bench;

@@ -148,7 +148,7 @@ fn contradictions_are_refused() {
     for (flags, says) in [
         ("--convention peak --brightness off", ["--convention peak", "needs brightness"]),
         ("--noise covariance --variability on", ["--noise covariance", "variability"]),
-        ("--noise covariance --posterior nested", ["--posterior nested", "noise covariance"]),
+        ("--noise covariance --posterior nested", ["--posterior exact", "noise covariance"]),
         ("--effective-bands 0", ["--effective-bands", "auto or all"]),
         ("--effective-bands some", ["'some'", "auto or all"]),
         ("--concentration learnt", ["'learnt'", "learn"]),

@@ -52,7 +52,7 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let reference = Reference::new(&scene, &truth);
     let given = if args.names.is_empty() { truth.names.clone() } else { Some(args.names.clone()) };
     let names = Labels::new(&given.unwrap_or_default(), k).shown;
-    let folder = OutputFolder::prepare(&args.run.out, args.run.force)?;
+    let folder = OutputFolder::prepare(&args.run.output.out, args.run.output.force)?;
     folder.protect(&args.scene);
     folder.protect(&args.truth);
 
@@ -70,7 +70,7 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         scene,
     };
     let started = run::now();
-    let wanted = run::Wanted::new(&args.run, &job.scene)?;
+    let wanted = run::Wanted::new(&args.run.output, &job.scene)?;
     let (fit, scored) = run::fit(&args.run, Unmixing::new(k), &job, interrupted)?;
     let inner = folder.inner("fit")?;
     run::write(&fit, scored.as_ref(), &names, &job, (&wanted, started), &inner)?;

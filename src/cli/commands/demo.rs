@@ -15,7 +15,7 @@ use crate::cli::{Done, options};
 /// Simulates, fits, scores, writes.
 pub fn run(args: &DemoArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     options::settings(&args.run, Unmixing::new(3))?.check()?;
-    let folder = OutputFolder::prepare(&args.run.out, args.run.force)?;
+    let folder = OutputFolder::prepare(&args.run.output.out, args.run.output.force)?;
     let begin = Instant::now();
     // Not square: a transposed map would show.
     let settings = simulate::Settings {

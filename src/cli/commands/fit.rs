@@ -40,7 +40,7 @@ pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let (init, init_names) = init(args, &scene)?;
     let truth = args.truth.as_ref().map(|path| read_truth(path, &scene, endmembers)).transpose()?;
     // Last of the checks: the folder is the first thing that changes.
-    let folder = OutputFolder::prepare(&args.run.out, args.run.force)?;
+    let folder = OutputFolder::prepare(&args.run.output.out, args.run.output.force)?;
     folder.protect(&args.scene);
     folder.protect(&args.init);
     args.truth.iter().for_each(|truth| folder.protect(truth));

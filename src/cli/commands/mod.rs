@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub mod apply;
 pub mod bench;
 pub mod calibrate;
 pub mod compare;

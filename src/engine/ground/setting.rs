@@ -56,9 +56,12 @@ pub const CLOSE: &str = "close";
 pub const CONVENTION: &str = "convention";
 /// How spectra are found.
 pub const SPECTRA: &str = "spectra";
+/// Draws of the posterior that are kept.
+pub const DRAWS: &str = "draws";
 
 /// The names of all settings.
-pub const ALL: [&str; 27] = [
+pub const ALL: [&str; 28] = [
+    DRAWS,
     CONVENTION,
     SPECTRA,
     ENDMEMBERS,

@@ -187,3 +187,150 @@ fn propose<S: Simd>(
         (rest * load(sds, a)).store(centre, a * LANES + part);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::engine::model::Model;
+    use crate::posterior::nested::known::tests::flat;
+    use crate::posterior::nested::power_normal::base;
+    use pulp::Arch;
+
+    /// Amounts, (K), and weight of one draw.
+    type Draw = (Vec<f32>, f64);
+
+    /// Weighted draws of a pixel whose log likelihood is `linear'd - d'square d / 2` around the
+    /// amounts 0.3; all lanes have the same pixel, and other points.
+    fn drawn(model: &Model, linear: &[f32], square: &[f32], count: usize) -> Vec<Draw> {
+        let known = Known::of(&flat(model, 8, 2));
+        let (k, free) = (known.k, known.free());
+        let spread =
+            |values: &[f32]| -> Vec<f32> { values.iter().flat_map(|&x| [x; LANES]).collect() };
+        let bases: Vec<Lanes<u32>> = (0..k).map(|i| [base(i); LANES]).collect();
+        let shifts: Vec<Lanes<u32>> = (0..free as u32)
+            .map(|a| std::array::from_fn(|i| (i as u32 + 7 * a + 1).wrapping_mul(0x9e37_79b9)))
+            .collect();
+        let steps: Vec<u32> =
+            [1_779_033_703, 3_144_134_277, 1_013_904_242, 2_773_480_762][..free].to_vec();
+        let mut amounts = vec![0.0; count * k * LANES];
+        let mut logs = vec![0.0; count * LANES];
+        Arch::new().dispatch(Amounts {
+            known: &known,
+            linear: &spread(linear),
+            square: &spread(square),
+            around: &spread(&vec![0.3; k]),
+            powers: &spread(&known.dirichlet),
+            bases: &bases,
+            shifts: &shifts,
+            steps: &steps,
+            first: 0,
+            room: &mut vec![0.0; Amounts::room(free) * LANES],
+            amounts: &mut amounts,
+            logs: &mut logs,
+        });
+        let top = logs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let weight = |log: f32| match top > f32::NEG_INFINITY {
+            true => f64::from(log - top).exp(),
+            false => 1.0,
+        };
+        let total: f64 = logs.iter().map(|&log| weight(log)).sum();
+        let one = |at: usize| {
+            let (draw, lane) = (at / LANES, at % LANES);
+            let u = (0..k).map(|a| amounts[(draw * k + a) * LANES + lane]).collect();
+            (u, weight(logs[at]) / total)
+        };
+        (0..count * LANES).map(one).collect()
+    }
+
+    /// Mean of each amount and the share of the first below 0.05, by draws and by summing the
+    /// density over log amounts: K = 2 with brightness, K = 3 without.
+    fn compare(brightness: bool, linear: &[f32], square: &[f32], off: f64) -> Vec<(f64, f64)> {
+        let k = linear.len();
+        let model = Model {
+            concentration: 0.3 * k as f64,
+            brightness: brightness.then_some(0.5),
+            ..Model::new(k)
+        };
+        let mut found = vec![0.0; k + 1];
+        for (u, w) in drawn(&model, linear, square, 2000) {
+            (0..k).for_each(|i| found[i] += w * f64::from(u[i]));
+            found[k] += if u[0] < 0.05 { w } else { 0.0 };
+        }
+        let (mut total, mut truth) = (0.0, vec![0.0; k + 1]);
+        for a in 0..1000 {
+            for b in 0..1000 {
+                let y = [a, b].map(|i| -14.0 + 15.0 * (f64::from(i) + 0.5) / 1000.0);
+                let mut u = y.map(f64::exp).to_vec();
+                let mut log = (0.3 + off) * y[0] + 0.3 * y[1];
+                let sum: f64 = u.iter().sum();
+                if brightness {
+                    // Dirichlet(0.3, 0.3) and Normal(0, 0.5^2) of log brightness, in log amounts.
+                    log -= 0.6 * sum.ln() + 2.0 * sum.ln().powi(2);
+                } else if sum < 1.0 {
+                    log += (0.3 - 1.0) * (1.0 - sum).ln();
+                    u.push(1.0 - sum);
+                } else {
+                    continue;
+                }
+                for i in 0..k {
+                    let row: f64 =
+                        (0..k).map(|j| f64::from(square[i * k + j]) * (u[j] - 0.3)).sum();
+                    log += (u[i] - 0.3) * (f64::from(linear[i]) - 0.5 * row);
+                }
+                let density = (log - 10.0).exp();
+                total += density;
+                (0..k).for_each(|i| truth[i] += density * u[i]);
+                truth[k] += if u[0] < 0.05 { density } else { 0.0 };
+            }
+        }
+        found.into_iter().zip(truth.into_iter().map(|x| x / total)).collect()
+    }
+
+    fn close(pairs: &[(f64, f64)]) -> bool {
+        // 32,000 draws, of which a half or more count: 0.5 / 126 at most for a share; five times
+        // that.
+        pairs.iter().all(|(found, truth)| (found - truth).abs() < 0.02)
+    }
+
+    #[test]
+    fn draws_have_the_moments_that_integration_gives() {
+        // Correlated amounts, of which the first is hardly there, on a shelf, or surely there.
+        for first in [-80.0, -50.0, 0.0] {
+            let square = [200.0, 120.0, 120.0, 150.0];
+            let pairs = compare(true, &[first, 20.0], &square, 0.0);
+            assert!(close(&pairs), "{first}: {pairs:?}");
+            let square = [200.0, 120.0, 40.0, 120.0, 150.0, 60.0, 40.0, 60.0, 90.0];
+            let pairs = compare(false, &[first, 5.0, 3.0], &square, 0.0);
+            assert!(close(&pairs), "{first}: {pairs:?}");
+        }
+        // Another power of the first amount: seen.
+        let square = [200.0, 120.0, 120.0, 150.0];
+        assert!(!close(&compare(true, &[-45.0, 20.0], &square, 0.5)));
+    }
+
+    #[test]
+    fn forms_that_say_nothing_or_are_not_finite_have_draws_all_the_same() {
+        for (linear, square) in [(0.0, 0.0), (f32::NAN, 1.0), (1e20, 1e30), (0.0, f32::INFINITY)] {
+            for brightness in [true, false] {
+                let model = Model { brightness: brightness.then_some(1.0), ..Model::new(3) };
+                let draws = drawn(&model, &[linear; 3], &[square; 9], 20);
+                assert!(draws.iter().all(|(u, _)| u.iter().all(|u| u.is_finite() && *u >= 0.0)));
+                assert!((draws.iter().map(|d| d.1).sum::<f64>() - 1.0).abs() < 1e-9);
+            }
+        }
+    }
+
+    #[test]
+    fn one_endmember_fills_its_pixels() {
+        for brightness in [None, Some(1.0)] {
+            let model = Model { brightness, ..Model::new(1) };
+            // A likelihood with mean 0.8 and sd 0.1.
+            let draws = drawn(&model, &[50.0], &[100.0], 100);
+            let mean: f64 = draws.iter().map(|(u, w)| f64::from(u[0]) * w).sum();
+            let truth = if brightness.is_some() { 0.8 } else { 1.0 };
+            // The prior moves the mean by (0.1 / 0.8)^2 at most; 1,600 draws by 0.01.
+            assert!((mean - truth).abs() < 0.026, "{mean}");
+        }
+    }
+}

@@ -143,9 +143,8 @@ mod tests {
         for k in 1..12 {
             let bands = 7;
             let value = |seed: usize, at: usize| (((at * 37 + seed * 101) % 89) as f32) / 89.0;
-            let many = |seed, count: usize| -> Vec<f32> {
-                (0..count).map(|at| value(seed, at)).collect()
-            };
+            let many =
+                |seed, count: usize| -> Vec<f32> { (0..count).map(|at| value(seed, at)).collect() };
             let (spectra, y) = (many(1, bands * k), many(2, bands * LANES));
             let (precision, around) = (many(3, bands * LANES), many(4, k * LANES));
             let mut weighted = vec![0.0; bands * LANES];

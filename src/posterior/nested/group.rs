@@ -39,7 +39,7 @@ pub(super) struct Group<'a> {
     /// Where the tables of each begin, (K).
     bases: Vec<Lanes<u32>>,
     /// Random shifts of the points that amounts are drawn at, (free).
-    shifts: Vec<Lanes<u32>>,
+    pub(super) shifts: Vec<Lanes<u32>>,
     /// Steps from one point to the next, (free).
     steps: Vec<u32>,
     weighted: Vec<f32>,

@@ -3,7 +3,7 @@
 
 use nalgebra::DMatrix;
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, s};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -20,7 +20,9 @@ const DRAWS: usize = 64;
 /// K (K L)^2 of them. Pixels that neighbours stand for would not do: nearly all that is known of
 /// some directions is lost again, and what is left is a difference of large numbers.
 const MOST_PIXELS: usize = 2048;
-const MOST_PRODUCTS: usize = 16_000_000_000;
+const MOST_PRODUCTS: usize = 6_000_000_000;
+/// The most numbers that features of pixels take, 4 bytes each.
+const MOST_FEATURES: usize = 64_000_000;
 /// The fewest pixels that the curvature is summed over.
 const FEWEST_PIXELS: usize = 256;
 /// Pixels whose products are computed together.
@@ -36,20 +38,20 @@ pub(super) struct Sums {
     pub(super) curvature: Option<DMatrix<f64>>,
 }
 
-/// What the draws of a pixel say of its amounts u, and of its spectrum.
+/// What the draws of a pixel say of its amounts u.
 struct Moments {
-    /// E u, (K).
-    mean: Vec<f32>,
-    /// Covariance of the features `E u_i d_j + d_i d_j - E d_i d_j`, d = u - E u: (K K, K K).
+    /// Covariance of the features of each endmember i, d = u - E u: `E u_i d_j + d_i d_j - E d_i
+    /// d_j` for each endmember j, and -d_i; (K (K + 1), K (K + 1)).
     features: Vec<f32>,
-    /// Weight of the likelihood over the variance, (L).
-    precision: Vec<f32>,
+    /// What they multiply: the spectra and the residual of the mean, times weight over variance, (L,
+    /// K + 1).
+    factors: Vec<f32>,
 }
 
 /// Sums over one part of the pixels.
 struct Part {
     slope: Vec<f64>,
-    /// `E[u_i u_j] / V - Cov[u_i, u_j] r^2 / V^2` of each band, (K, K, L).
+    /// `E[u_i u_j] / V` of each band, (K, K, L).
     own: Vec<f64>,
     moments: Vec<Moments>,
 }
@@ -69,12 +71,16 @@ pub(super) fn sums(
     let groups = count.div_ceil(LANES);
     let chunk = groups.div_ceil(PARTS).max(1);
     let most = MOST_PRODUCTS / (k * (k * bands).pow(2)).max(1);
-    let most = most.clamp(FEWEST_PIXELS, MOST_PIXELS);
+    let held = MOST_FEATURES / (k * (k + 1)).pow(2);
+    let most = most.clamp(FEWEST_PIXELS, MOST_PIXELS).min(held.max(LANES));
     let every = groups.div_ceil(most / LANES).max(1);
     let part = |first: usize| {
         let mut group = Group::new(known);
-        let mut part =
-            Part { slope: vec![0.0; k * bands], own: vec![0.0; k * k * bands], moments: Vec::new() };
+        let mut part = Part {
+            slope: vec![0.0; k * bands],
+            own: vec![0.0; k * k * bands],
+            moments: Vec::new(),
+        };
         let mut room = Room::new(k);
         for g in first..(first + chunk).min(groups) {
             if interrupted() {
@@ -85,7 +91,8 @@ pub(super) fn sums(
             let curved = with_curvature && g % every == 0;
             room.add(&group, &spectra, curved, &mut part);
             if curved {
-                part.moments.extend((0..group.rows).map(|lane| room.moments(&group, lane)));
+                part.moments
+                    .extend((0..group.rows).map(|lane| room.moments(&group, &spectra, lane)));
             }
         }
         part
@@ -108,7 +115,7 @@ pub(super) fn sums(
     }
     // Pixels that were looked at stand for the others.
     let scale = count as f64 / moments.len() as f64;
-    let mut curvature = lost(&moments, &spectra, k);
+    let mut curvature = lost(&moments, bands, k);
     curvature *= -scale;
     for (at, x) in own.into_iter().enumerate() {
         let (i, j, l) = (at / (k * bands), at / bands % k, at % bands);
@@ -199,9 +206,7 @@ impl Room {
                     let spread = load(&self.spread, i * k + j);
                     let mut sum = 0.0f64;
                     for lane in 0..group.rows {
-                        let (p, r) = (precision[lane], rest[lane]);
-                        let known = p * (m[lane] * n[lane] + spread[lane]);
-                        sum += f64::from(known - spread[lane] * (r * p) * (r * p));
+                        sum += f64::from(precision[lane] * (m[lane] * n[lane] + spread[lane]));
                     }
                     part.own[(i * k + j) * bands + l] += sum;
                 }
@@ -209,11 +214,11 @@ impl Room {
         }
     }
 
-    fn moments(&self, group: &Group, lane: usize) -> Moments {
+    fn moments(&self, group: &Group, spectra: &[f32], lane: usize) -> Moments {
         let (k, bands) = (self.k, group.known.bands);
         let mean: Vec<f32> = (0..k).map(|i| self.mean[i * LANES + lane]).collect();
         // Rows of draws, each times the root of its weight.
-        let mut f = Array2::<f32>::zeros((DRAWS, k * k));
+        let mut f = Array2::<f32>::zeros((DRAWS, k * (k + 1)));
         let mut d = vec![0.0; k];
         for (draw, mut f) in f.rows_mut().into_iter().enumerate() {
             let root = self.weights[draw * LANES + lane].sqrt();
@@ -224,13 +229,20 @@ impl Room {
             for (i, &d_i) in d.iter().enumerate() {
                 for (j, &d_j) in d.iter().enumerate() {
                     let spread = self.spread[(i * k + j) * LANES + lane];
-                    f[i * k + j] = root * (mean[i] * d_j + d_i * d_j - spread);
+                    f[i * (k + 1) + j] = root * (mean[i] * d_j + d_i * d_j - spread);
                 }
+                f[i * (k + 1) + k] = -root * d_i;
             }
         }
         let features = f.t().dot(&f).into_raw_vec_and_offset().0;
-        let precision = (0..bands).map(|l| group.precision[l * LANES + lane]).collect();
-        Moments { mean, features, precision }
+        let mut factors = Vec::with_capacity(bands * (k + 1));
+        for (l, c) in spectra.chunks_exact(k).enumerate() {
+            let precision = group.precision[l * LANES + lane];
+            let fitted: f32 = c.iter().zip(&mean).map(|(c, u)| c * u).sum();
+            factors.extend(c.iter().map(|c| precision * c));
+            factors.push(precision * (group.y[l * LANES + lane] - fitted));
+        }
+        Moments { features, factors }
     }
 }
 
@@ -294,31 +306,34 @@ impl WithSimd for Spread<'_> {
     }
 }
 
-/// What is lost because the pixels' amounts are not known: the covariance of `u_i (y - u'c) / V`
-/// but for what the residual of the mean adds to it, summed over pixels. A pixel's share is `(I x
-/// Z) F (I x Z)'` with Z its spectra over the variance, (L, K), and F the covariance of its
-/// features: block i, j is a product of matrices, `Z F_ij Z'`.
-fn lost(moments: &[Moments], spectra: &[f32], k: usize) -> DMatrix<f64> {
-    let (bands, count) = (spectra.len() / k, moments.len());
-    // Z of all pixels side by side, (L, count K).
-    let z = Array2::from_shape_fn((bands, count * k), |(l, at)| {
-        spectra[l * k + at % k] * moments[at / k].precision[l]
+/// What is lost because the pixels' amounts are not known: the covariance of `u_i (y - u'c) / V`,
+/// summed over pixels. A pixel's share is `(I x Z) F (I x Z)'` with Z its factors, (L, K + 1), and F
+/// the covariance of its features: block i, j is a product of matrices, `Z F_ij Z'`.
+fn lost(moments: &[Moments], bands: usize, k: usize) -> DMatrix<f64> {
+    let (count, own) = (moments.len(), k + 1);
+    // Z of all pixels side by side.
+    let z = Array2::from_shape_fn((bands, count * own), |(l, at)| {
+        moments[at / own].factors[l * own + at % own]
     });
     let blocks: Vec<(usize, usize)> = (0..k).flat_map(|i| (0..=i).map(move |j| (i, j))).collect();
     let of_block = |&(i, j): &(usize, usize)| {
         let mut sum = Array2::<f32>::zeros((bands, bands));
         for first in (0..count).step_by(TOGETHER) {
             let end = count.min(first + TOGETHER);
-            let mut left = Array2::<f32>::zeros((bands, (end - first) * k));
+            let mut left = Array2::<f32>::zeros((bands, (end - first) * own));
             for (n, of) in moments[first..end].iter().enumerate() {
-                let f = ArrayView2::from_shape((k * k, k * k), &of.features);
-                let Ok(f) = f else { continue };
-                let f = f.slice_move(s![i * k..(i + 1) * k, j * k..(j + 1) * k]);
-                let own = z.slice(s![.., (first + n) * k..(first + n + 1) * k]);
-                let mut to = left.slice_mut(s![.., n * k..(n + 1) * k]);
-                general_mat_mul(1.0, &own, &f, 0.0, &mut to);
+                for (l, z) in of.factors.chunks_exact(own).enumerate() {
+                    let row = left.row_mut(l);
+                    let Some(row) = row.into_slice() else { continue };
+                    let to = &mut row[n * own..(n + 1) * own];
+                    // Too small for what a product of matrices costs to prepare.
+                    for (a, z) in z.iter().enumerate() {
+                        let features = &of.features[((i * own + a) * k + j) * own..][..own];
+                        to.iter_mut().zip(features).for_each(|(to, f)| *to += z * f);
+                    }
+                }
             }
-            let right = z.slice(s![.., first * k..end * k]);
+            let right = z.slice(s![.., first * own..end * own]);
             general_mat_mul(1.0, &left, &right.t(), 1.0, &mut sum);
         }
         sum
@@ -341,7 +356,7 @@ mod tests {
     use crate::engine::guide::Guide;
     use crate::engine::model::Model;
     use crate::engine::pixels::Cube;
-    use crate::posterior::nested::pixels::tests::flat;
+    use crate::posterior::nested::known::tests::flat;
 
     const SD: f64 = 0.1;
     const PIXELS: usize = 200;
@@ -399,8 +414,9 @@ mod tests {
         let (mut guide, cube, c) = problem(brightness);
         let (noise, count) = (guide.params.noise_at(), guide.params.noises as usize);
         guide.globals[noise..][..count].fill(sd.ln() as f32);
-        let pixels = Pixels::new(&guide, &cube);
-        let sums = sums(&pixels, &c, &|| false).unwrap();
+        let known = Known::of(&guide);
+        let sums = sums(&known, &cube, [3, 4], &c, true, &|| false).unwrap();
+        let curvature = sums.curvature.unwrap();
         let moved = |a: usize, b: usize, to: (f64, f64)| {
             let mut c = c.clone();
             c[a] += 1e-3 * to.0;
@@ -415,7 +431,7 @@ mod tests {
         };
         let slopes = (0..6).map(|a| (sums.slope[a], slope(a))).collect();
         let pairs = (0..6).flat_map(|a| (0..=a).map(move |b| (a, b)));
-        (slopes, pairs.map(|(a, b)| (sums.curvature[(a, b)], bend(a, b))).collect())
+        (slopes, pairs.map(|(a, b)| (curvature[(a, b)], bend(a, b))).collect())
     }
 
     /// Largest difference in units of the largest of the truths.
@@ -429,9 +445,9 @@ mod tests {
         // With brightness two amounts are free, and sds twice as large.
         for (brightness, most) in [(None, 60.0), (Some(0.3), 120.0)] {
             let (slope, curvature) = compare(SD, brightness);
-            // A pixel's amounts have sds near 0.3 of 128 draws: a slope is off by 0.03 / V 0.5 a
-            // pixel, 20 over 200 pixels. Curvatures lose 1 in sqrt(64) of each pixel's, 1 in 100 of
-            // all; three times the one, five the other.
+            // A pixel's amounts have sds near 0.3 of 64 draws: a slope is off by at most 0.04 / V
+            // 0.5 a pixel, 28 over 200 pixels. Curvatures lose 1 in sqrt(32) of each pixel's, 1 in
+            // 80 of all; twice the one, four times the other.
             let largest = slope.iter().map(|s| (s.0 - s.1).abs()).fold(0.0, f64::max);
             assert!(largest < most, "{slope:?}");
             assert!(off(&curvature) < 0.05, "{curvature:?}");
@@ -443,7 +459,6 @@ mod tests {
     #[test]
     fn interrupted_sums_are_none() {
         let (guide, cube, c) = problem(None);
-        let pixels = Pixels::new(&guide, &cube);
-        assert!(sums(&pixels, &c, &|| true).is_none());
+        assert!(sums(&Known::of(&guide), &cube, [0, 0], &c, true, &|| true).is_none());
     }
 }

@@ -77,3 +77,26 @@ fn softmax(logits: &mut [f64]) {
     let sum: f64 = logits.iter().sum();
     logits.iter_mut().for_each(|z| *z /= sum);
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) mod tests {
+    use crate::engine::guide::Guide;
+    use crate::engine::layout::Params;
+    use crate::engine::model::Model;
+
+    /// A guide of so many pixels and bands whose latents are all zero.
+    pub(crate) fn flat(model: &Model, pixels: usize, bands: usize) -> Guide {
+        let params = Params::new(model, pixels, bands, pixels, 1, 7).unwrap();
+        Guide {
+            model: model.clone(),
+            params,
+            globals: vec![0.0; params.global_stride()],
+            locals: vec![0.0; pixels * params.local_stride as usize],
+            prior_centre: vec![0.0; params.k() * params.stride()],
+            rank_sum: Vec::new(),
+            visits: 0.0,
+            momentum: None,
+        }
+    }
+}

@@ -41,6 +41,8 @@ const LONGEST: f64 = 0.5;
 const SIZE_SD: f64 = 1e-3;
 /// What steps may add up to before the curvature is computed anew, posterior sds.
 const FAR: f64 = 0.5;
+/// Steps longer than this are on the way, posterior sds.
+const LONG: f64 = 1.0;
 /// Pixels in a block, which one thread takes at once and after which an interrupt is heard.
 pub const BLOCK: usize = 16 * LANES;
 
@@ -281,11 +283,11 @@ impl<'a> Nested<'a> {
         self.groups(block).flat_map(|first| draws.drawn(self.of.cube(), first)).collect()
     }
 
-    /// Equal draws of the pixels of one block, in the engine's order: `count` rows of K a pixel,
-    /// number i given draw number i of the scene, modulo [`SCENES`].
-    pub fn equal(&self, block: usize, scenes: &Scenes, count: usize) -> Vec<Vec<f32>> {
+    /// Equal draws of the pixels of one block, in the engine's order: a row of K given each draw of
+    /// the scene, those of a pixel side by side.
+    pub fn equal(&self, block: usize, scenes: &Scenes) -> Vec<Vec<f32>> {
         let mut draws = Draws::new(&self.known, scenes, self.params().key());
-        self.groups(block).flat_map(|first| draws.equal(self.of.cube(), first, count)).collect()
+        self.groups(block).flat_map(|first| draws.equal(self.of.cube(), first)).collect()
     }
 }
 
@@ -321,7 +323,9 @@ impl Newton<'_> {
         // The curvature in use, and how far from here it was computed, in sds.
         let (mut factor, mut since) = (None::<Cholesky<f64, Dyn>>, 0.0);
         loop {
-            let curved = factor.is_none() || since > FAR;
+            let last = steps.last().copied().unwrap_or(f64::INFINITY);
+            // On the way an old curvature does; it ends with one of near by.
+            let curved = factor.is_none() || (since > FAR && last < LONG);
             let Some((slope, bend)) = self.slope(&centre, &prior, curved)? else {
                 return Ok(None);
             };

@@ -227,19 +227,19 @@ impl<'a> Draws<'a> {
         (0..self.group.rows).map(of_lane).collect()
     }
 
-    /// Equal draws of the pixels from `first` on, at most [`LANES`] of them, each of the draw of
-    /// the scene with its number: rows of K, `count` a pixel.
-    pub(super) fn equal(&mut self, cube: &Cube, first: usize, count: usize) -> Vec<Vec<f32>> {
+    /// Equal draws of the pixels from `first` on, at most [`LANES`] of them, one given each draw of
+    /// the scene: a row of K each, the rows of a pixel side by side.
+    pub(super) fn equal(&mut self, cube: &Cube, first: usize) -> Vec<Vec<f32>> {
         let drawn = self.drawn(cube, first);
-        let of_pixel = |drawn: &Drawn| {
-            let mut rows = Vec::with_capacity(count * self.group.known.k);
-            for i in 0..count {
-                let (scene, turn) = (i % SCENES, i / SCENES);
-                let turns = (count + SCENES - 1 - scene) / SCENES;
+        let of_pixel = |(lane, drawn): (usize, &Drawn)| {
+            let mut rows = Vec::with_capacity(self.scenes.spectra.len() * self.group.known.k);
+            let begin = self.group.shifts.last().map_or(0, |shifts| shifts[lane]);
+            for scene in 0..self.scenes.spectra.len() {
                 let draws = scene * PER_SCENE..(scene + 1) * PER_SCENE;
                 let total: f64 = drawn.weights[draws.clone()].iter().sum();
-                // Systematic resampling: even steps through the weights.
-                let mut left = total * (turn as f64 + 0.5) / turns as f64;
+                // Golden steps from a random place: as even over the scenes as can be.
+                let place = begin.wrapping_add((scene as u32).wrapping_mul(0x9e37_79b9));
+                let mut left = total * f64::from(place) / 4_294_967_296.0;
                 let mut at = draws.start;
                 while at + 1 < draws.end && left > drawn.weights[at] {
                     left -= drawn.weights[at];
@@ -249,7 +249,7 @@ impl<'a> Draws<'a> {
             }
             rows
         };
-        drawn.iter().map(of_pixel).collect()
+        drawn.iter().enumerate().map(of_pixel).collect()
     }
 }
 

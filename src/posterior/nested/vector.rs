@@ -86,10 +86,8 @@ impl<S: Simd> V<S> {
         let tail = tail.mul_add(r, self.constant(4.166_579_6e-2));
         let tail = tail.mul_add(r, self.constant(0.166_666_66));
         let tail = tail.mul_add(r, self.constant(0.5));
-        let power = simd.wrapping_dyn_shl_u32s(
-            simd.transmute_u32s_f32s(shifted.v),
-            simd.splat_u32s(23),
-        );
+        let power =
+            simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted.v), simd.splat_u32s(23));
         let power = simd.add_u32s(power, simd.splat_u32s(0x3f80_0000));
         let power = self.of(simd.transmute_f32s_u32s(power));
         let value = (tail * r).mul_add(r, r + self.constant(1.0)) * power;
@@ -102,10 +100,8 @@ impl<S: Simd> V<S> {
     #[inline(always)]
     pub(super) fn ln(self) -> Self {
         let simd = self.simd;
-        let bits = simd.add_u32s(
-            simd.transmute_u32s_f32s(self.v),
-            simd.splat_u32s(0x3f80_0000 - 0x3f35_04f3),
-        );
+        let bits = simd
+            .add_u32s(simd.transmute_u32s_f32s(self.v), simd.splat_u32s(0x3f80_0000 - 0x3f35_04f3));
         // The exponent, 0 to 255, stands in the mantissa of 2^23.
         let exponent = simd.wrapping_dyn_shr_u32s(bits, simd.splat_u32s(23));
         let exponent = simd.or_u32s(exponent, simd.splat_u32s(0x4b00_0000));
