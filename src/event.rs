@@ -87,7 +87,7 @@ pub enum Event {
         steps: usize,
         /// Length of all of them, posterior sds.
         moved: f64,
-        /// False where they did not come to rest: the spectra then stay at the guide's.
+        /// False where they did not come to rest: the best of the places they saw then stands.
         settled: bool,
         /// Draws of each pixel.
         draws: u32,
@@ -171,7 +171,7 @@ impl fmt::Display for Event {
             Event::Nested { steps, moved, settled, draws } => {
                 let rest = match settled {
                     true => "",
-                    false => "; they did not come to rest, so they stay at the guide's",
+                    false => "; they did not come to rest, so the best of them stands",
                 };
                 write!(
                     f,

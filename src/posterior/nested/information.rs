@@ -20,7 +20,7 @@ const DRAWS: usize = 64;
 /// K (K L)^2 of them. Pixels that neighbours stand for would not do: nearly all that is known of
 /// some directions is lost again, and what is left is a difference of large numbers.
 const MOST_PIXELS: usize = 2048;
-const MOST_PRODUCTS: usize = 6_000_000_000;
+const MOST_PRODUCTS: usize = 10_000_000_000;
 /// The most numbers that features of pixels take, 4 bytes each.
 const MOST_FEATURES: usize = 64_000_000;
 /// The fewest pixels that the curvature is summed over.
@@ -34,8 +34,16 @@ const PARTS: usize = 16;
 pub(super) struct Sums {
     /// The first derivative, (K L).
     pub(super) slope: Vec<f64>,
-    /// Minus the second derivative, (K L, K L); none where it was not asked for.
-    pub(super) curvature: Option<DMatrix<f64>>,
+    /// What minus the second derivative is made of; none where it was not asked for.
+    pub(super) curvature: Option<Parts>,
+}
+
+/// The two terms of equation 32.
+pub(super) struct Parts {
+    /// What would be known if all amounts were, (K, K, L): each band with itself.
+    pub(super) complete: Vec<f64>,
+    /// What is lost because they are not, (K L, K L).
+    pub(super) lost: DMatrix<f64>,
 }
 
 /// What the draws of a pixel say of its amounts u.
@@ -115,13 +123,9 @@ pub(super) fn sums(
     }
     // Pixels that were looked at stand for the others.
     let scale = count as f64 / moments.len() as f64;
-    let mut curvature = lost(&moments, bands, k);
-    curvature *= -scale;
-    for (at, x) in own.into_iter().enumerate() {
-        let (i, j, l) = (at / (k * bands), at / bands % k, at % bands);
-        curvature[(i * bands + l, j * bands + l)] += scale * x;
-    }
-    Some(Sums { slope, curvature: Some(curvature) })
+    let lost = lost(&moments, bands, k) * scale;
+    let complete = own.into_iter().map(|x| scale * x).collect();
+    Some(Sums { slope, curvature: Some(Parts { complete, lost }) })
 }
 
 /// Draws of a group and what is summed of them.
@@ -416,7 +420,12 @@ mod tests {
         guide.globals[noise..][..count].fill(sd.ln() as f32);
         let known = Known::of(&guide);
         let sums = sums(&known, &cube, [3, 4], &c, true, &|| false).unwrap();
-        let curvature = sums.curvature.unwrap();
+        let Parts { complete, lost } = sums.curvature.unwrap();
+        let known = |a: usize, b: usize| match a % 3 == b % 3 {
+            true => complete[(a / 3 * 2 + b / 3) * 3 + a % 3],
+            false => 0.0,
+        };
+        let curvature = DMatrix::from_fn(6, 6, |a, b| known(a, b) - lost[(a, b)]);
         let moved = |a: usize, b: usize, to: (f64, f64)| {
             let mut c = c.clone();
             c[a] += 1e-3 * to.0;
