@@ -60,7 +60,7 @@ pub enum Command {
 #[command(after_long_help = "Files:
   MATLAB v4 to v7.3, NPY and NPZ (3-D arrays, or bands x pixels with their rows and columns),
   ENVI (give the header or the data), GeoTIFF and BigTIFF, HDF5 and NetCDF-4 (EMIT L2A, PRISMA,
-  NEON, or any array). What was taken of the file, and why, is told.
+  NEON, or any array), Zarr (the folder). What was taken of the file, and why, is told.
 
 Writes to the folder:
   abundance_NAME.png        mean abundance of each endmember, on a fixed scale from 0 to 1
@@ -71,14 +71,15 @@ Writes to the folder:
   abundance_mean.npy, abundance_sd.npy    (rows, columns, endmembers), float32
   abundance_mean.tif, abundance_sd.tif, residual.tif, brightness.tif
                             GeoTIFF, where the scene has a place on earth or --format geotiff
-  *.img, *.sli with *.hdr   with --format envi; unmixing.nc with --format netcdf
+  *.img, *.sli with *.hdr   with --format envi; unmixing.nc with --format netcdf;
+                            unmixing.zarr with --format zarr
   report.json               settings, seed, device, ELBO, times, scores
   truth_NAME.png            with --truth: truth, estimate and difference
 
 Ctrl-C ends the fit and writes what there is (exit code 130).
 Exit code 2: bad input; 1: a failure.")]
 pub struct FitArgs {
-    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5 or NetCDF-4
+    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5, NetCDF-4 or Zarr
     pub scene: PathBuf,
     /// Number of endmembers K, at most the bands and the pixels in use; or auto, as `unmixel count`
     /// says
@@ -213,6 +214,7 @@ pub enum FormatArg {
     Envi,
     Geotiff,
     Netcdf,
+    Zarr,
 }
 
 impl From<FormatArg> for Format {
@@ -223,6 +225,7 @@ impl From<FormatArg> for Format {
             FormatArg::Envi => Format::Envi,
             FormatArg::Geotiff => Format::GeoTiff,
             FormatArg::Netcdf => Format::NetCdf,
+            FormatArg::Zarr => Format::Zarr,
         }
     }
 }
@@ -391,7 +394,7 @@ pub struct CalibrateArgs {
 #[derive(Debug, Args)]
 #[command(after_long_help = "Writes count.json and count.png to --out, where that is given.")]
 pub struct CountArgs {
-    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5 or NetCDF-4
+    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5, NetCDF-4 or Zarr
     pub scene: PathBuf,
     /// Folder for count.json and count.png
     #[arg(short, long, value_name = "FOLDER")]
@@ -422,7 +425,7 @@ Writes to the folder:
   fit/                              all results of the fit"
 )]
 pub struct CompareArgs {
-    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5 or NetCDF-4
+    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5, NetCDF-4 or Zarr
     pub scene: PathBuf,
     /// Number of endmembers K: that of the truth
     #[arg(short = 'k', long, value_name = "K", allow_negative_numbers = true)]

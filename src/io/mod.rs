@@ -15,6 +15,7 @@ mod gdal_metadata;
 mod geokeys;
 mod geokeys_projection;
 mod hdf5;
+mod labelled;
 pub mod library;
 pub mod mask;
 mod mat;
@@ -29,6 +30,7 @@ mod strided;
 mod tiff;
 pub mod truth;
 mod write;
+mod zarr;
 
 mod scene;
 

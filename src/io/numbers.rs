@@ -80,6 +80,11 @@ impl Half {
     pub(crate) fn from_be_bytes(bytes: [u8; 2]) -> f32 {
         half(u16::from_be_bytes(bytes))
     }
+
+    /// The number with these bytes, in this machine's order.
+    pub(crate) fn from_ne_bytes(bytes: [u8; 2]) -> f32 {
+        half(u16::from_ne_bytes(bytes))
+    }
 }
 
 /// IEEE 754 binary16: one bit of sign, five of exponent, ten of mantissa.
@@ -206,6 +211,14 @@ impl Numbers {
 
     pub(crate) fn big_endian(&self) -> bool {
         self.big_endian
+    }
+
+    /// All bytes, where they lie in memory.
+    pub(crate) fn held(&self) -> Option<&[u8]> {
+        match &self.bytes {
+            Bytes::Owned(bytes) => Some(bytes),
+            _ => None,
+        }
     }
 
     /// True where a read of some numbers costs a call of the system.

@@ -7,7 +7,7 @@ use super::evidence::normalised;
 use crate::scene::{Header, to_nanometres, widths_in_nanometres};
 
 /// Names of lists of wavelengths, the surer first, in lower case without marks.
-const WAVELENGTHS: [&str; 22] = [
+const WAVELENGTHS: [&str; 26] = [
     "wavelength",
     "wavelengths",
     "wl",
@@ -30,6 +30,10 @@ const WAVELENGTHS: [&str; 22] = [
     "bandcentres",
     "wavs",
     "um",
+    "centralwavelength",
+    "centralwavelengths",
+    "bandwavelength",
+    "radiationwavelength",
 ];
 const WIDTHS: [&str; 5] = ["fwhm", "fwhms", "bandwidth", "bandwidths", "fwhmnm"];
 /// Flags or numbers of bands that are good, and of those that are bad.
@@ -76,6 +80,11 @@ const SCALES: [&str; 6] = [
     "scalingfactor",
     "maxval",
 ];
+
+/// True for a name of wavelengths.
+pub(crate) fn names_wavelengths(name: &str) -> bool {
+    WAVELENGTHS.contains(&normalised(name).as_str())
+}
 
 impl Arrays {
     /// Lengths of the lists of wavelengths and of flags of bands.
@@ -139,12 +148,15 @@ impl Arrays {
         })
     }
 
-    /// Fills what the file says of `header.bands` bands, its scale and its values for no data.
+    /// Fills what the file says of `header.bands` bands, its scale and its values for no data;
+    /// wavelengths that are known stay.
     pub(crate) fn describe(&self, header: &mut Header) {
         let bands = header.bands;
-        let (wavelengths, note) = self.wavelengths(bands);
-        header.wavelengths = wavelengths;
-        header.notes.extend(note);
+        if header.wavelengths.is_none() {
+            let (wavelengths, note) = self.wavelengths(bands);
+            header.wavelengths = wavelengths;
+            header.notes.extend(note);
+        }
         let widths =
             self.get_alike(&WIDTHS).and_then(NamedArray::list).filter(|l| l.len() == bands);
         header.fwhm = widths.and_then(|l| widths_in_nanometres(&l, self.factor(header)));

@@ -13,6 +13,7 @@ use tiff_reader::{
 use super::enmap;
 use super::gdal_metadata::Metadata;
 use super::geokeys::GeoTags;
+use super::numbers::Half;
 use crate::engine::ground::error::{Error, Result};
 use crate::scene::{CubeSource, Header};
 
@@ -70,6 +71,7 @@ pub(crate) fn open(path: &Path) -> Result<Tiff> {
         cols: layout.width,
         bands: layout.samples_per_pixel * pages.len(),
         integer: layout.sample_format != 3,
+        largest: largest(&layout),
         ignore_value: no_data(first),
         ..Header::default()
     };
@@ -154,6 +156,16 @@ fn pages(file: &TiffFile, layout: &RasterLayout) -> Vec<usize> {
 
 fn subfile_type(ifd: &Ifd) -> u32 {
     ifd.tag(SUBFILE_TYPE).and_then(|tag| tag.value.as_u32()).unwrap_or(0)
+}
+
+/// The largest number of a type of whole numbers of 8 or 16 bits.
+fn largest(layout: &RasterLayout) -> Option<f64> {
+    match (layout.sample_format, layout.bits_per_sample) {
+        (1, bits @ 1..=16) => Some(f64::from((1u32 << bits) - 1)),
+        (2, 8) => Some(127.0),
+        (2, 16) => Some(32767.0),
+        _ => None,
+    }
 }
 
 /// GDAL's no-data value; NaN is no data anyway.
@@ -310,6 +322,7 @@ fn decode<'a>(bytes: &[u8], layout: &RasterLayout, out: impl Iterator<Item = &'a
         (2, 2) => arm!(i16),
         (2, 4) => arm!(i32),
         (2, 8) => arm!(i64),
+        (3, 2) => arm!(Half),
         (3, 4) => arm!(f32),
         (3, 8) => arm!(f64),
         _ => false,

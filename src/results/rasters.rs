@@ -1,14 +1,16 @@
-//! Results as maps that other programs open at the right place: GeoTIFF, ENVI, NetCDF.
+//! Results as maps that other programs open at the right place: GeoTIFF, ENVI, NetCDF, Zarr.
+
+use std::collections::BTreeMap;
 
 use ndarray::{Array2, Array3, ArrayView2, Axis};
 
 use super::folder::OutputFolder;
 use super::write::Results;
 use crate::convention::Convention;
-use crate::engine::ground::error::Result;
+use crate::engine::ground::error::{Error, Result};
 use crate::io::rasters::{
     About, Raster, Spectra, SpectraTable, write_envi_maps, write_envi_spectra, write_geotiff,
-    write_netcdf,
+    write_netcdf, write_zarr,
 };
 use crate::posterior::Posterior;
 use crate::scene::Scene;
@@ -28,6 +30,8 @@ pub enum Format {
     GeoTiff,
     /// All maps and spectra in one file, with the CF conventions.
     NetCdf,
+    /// All maps and spectra in one store of chunks, with xarray's conventions.
+    Zarr,
 }
 
 impl Format {
@@ -45,10 +49,9 @@ impl Format {
 pub(super) struct Maps<'a> {
     /// Names of the endmembers as shown.
     pub(super) names: &'a [String],
-    /// Mean abundances, (rows, columns, endmembers).
-    pub(super) mean: &'a Array3<f32>,
-    /// Standard deviations of the abundances.
-    pub(super) sd: &'a Array3<f32>,
+    /// What is known of the abundances: name of the file, title for people, values as (rows,
+    /// columns, endmembers).
+    pub(super) abundances: &'a [(&'static str, &'static str, &'a Array3<f32>)],
     /// Root mean square over bands of data minus fit, (rows, columns).
     pub(super) residual: &'a Array2<f32>,
     /// Brightness, where the model has it.
@@ -93,16 +96,38 @@ pub(super) fn write(
         };
         envi(folder, "endmembers", "sli", &mut files, |to| write_envi_spectra(&spectra, to))?;
     }
+    let spectra = SpectraTable {
+        bands: scene.bands(),
+        names: maps.names,
+        tables: tables(results.posterior),
+        unit: unit(results.posterior.convention),
+    };
     if wants(Format::NetCdf) {
-        let spectra = SpectraTable {
-            bands: scene.bands(),
-            names: maps.names,
-            tables: tables(results.posterior),
-            unit: unit(results.posterior.convention),
-        };
         let file = "unmixing.nc".to_owned();
         folder.write(&file, |to| write_netcdf(&rasters, &spectra, &about, to))?;
         files.push(file);
+    }
+    if wants(Format::Zarr) {
+        let store = folder.inner("unmixing.zarr")?;
+        let mut arrays: BTreeMap<String, OutputFolder> = BTreeMap::new();
+        let mut failed = None;
+        let written = write_zarr(&rasters, &spectra, &about, &mut |array, name, bytes| {
+            let mut put = || -> Result<()> {
+                if !array.is_empty() && !arrays.contains_key(array) {
+                    arrays.insert(array.to_owned(), store.inner(array)?);
+                }
+                arrays.get(array).unwrap_or(&store).write(name, |to| to.write_all(bytes))
+            };
+            put().map_err(|error| {
+                failed = Some(error);
+                std::io::Error::other("a file of the store cannot be written")
+            })
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        written.map_err(|error| Error::io(store.path(), error))?;
+        files.push("unmixing.zarr".to_owned());
     }
     Ok(files)
 }
@@ -123,21 +148,17 @@ fn rasters<'a>(
     let raster =
         |name, title, bands: &'a [String], values| Raster { name, title, unit: "1", bands, values };
     let flat = |map: &'a Array2<f32>| map.view().insert_axis(Axis(2));
-    let mut rasters = vec![
-        raster("abundance_mean", "Abundance, posterior mean", maps.names, maps.mean.view()),
-        raster(
-            "abundance_sd",
-            "Abundance, posterior standard deviation",
-            maps.names,
-            maps.sd.view(),
-        ),
-        raster(
-            "residual",
-            "Root mean square over bands of data minus fit, reflectance",
-            residual_name,
-            flat(maps.residual),
-        ),
-    ];
+    let mut rasters: Vec<Raster<'_>> = maps
+        .abundances
+        .iter()
+        .map(|(name, title, values)| raster(*name, *title, maps.names, values.view()))
+        .collect();
+    rasters.push(raster(
+        "residual",
+        "Root mean square over bands of data minus fit, reflectance",
+        residual_name,
+        flat(maps.residual),
+    ));
     rasters.extend(maps.brightness.map(|map| {
         raster("brightness", "Brightness of each pixel, posterior mean", brightness_name, flat(map))
     }));

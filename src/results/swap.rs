@@ -140,11 +140,16 @@ fn adopt(
         }
         let (from, to) = (old.join(&name), new.join(&name));
         if disk::is_folder(&from) {
-            if !disk::exists(&to) {
+            let created = !disk::exists(&to);
+            if created {
                 disk::create_folder(&to)?;
             }
             // Fails where the result is a file: that goes the other way, and is told there.
             adopt(&from, &to, &inner_kind(&from, by), inputs, count, kept)?;
+            // A folder of earlier results, of which nothing stays.
+            if created && Record::of(&from).files.len() > 0 && disk::names(&to)?.is_empty() {
+                disk::remove_folder(&to)?;
+            }
             continue;
         }
         match fate(old, new, &name, by, &record, inputs) {

@@ -166,7 +166,12 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
         Ok(job.name)
     });
     let mut files: Vec<String> = written.collect::<Result<_>>()?;
-    let maps = Maps { names: &labels.shown, mean, sd, residual, brightness };
+    // A line here is a map in every format of rasters.
+    let abundances = [
+        ("abundance_mean", "Abundance, posterior mean", mean),
+        ("abundance_sd", "Abundance, posterior standard deviation", sd),
+    ];
+    let maps = Maps { names: &labels.shown, abundances: &abundances, residual, brightness };
     files.extend(rasters::write(folder, results, &maps)?);
     Ok(files)
 }

@@ -42,6 +42,10 @@ pub(super) fn readings(
         if known.axes.as_ref().is_some_and(|asked| *asked != axes.in_order()) {
             continue;
         }
+        let named = candidate.stated.filter(|_| known.axes.is_none());
+        if named.is_some_and(|stated| stated != axes) {
+            continue;
+        }
         if free && abundances(candidate, axes) {
             return Err("sums to one in every pixel, as abundances do, not spectra".into());
         }
@@ -51,6 +55,10 @@ pub(super) fn readings(
             continue;
         }
         reading.by_name(candidate, known);
+        if named.is_some() {
+            // Whatever the shape says of the order of axes is said by their names.
+            reading.say(4.0, Some("its axes are named"));
+        }
         reading.by_shape(candidate, known, largest);
         if picture_axis(candidate, &places) == Some(axes.band()) {
             // Against what by_shape takes from so few bands.

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 
 use hdf5_reader::group::Group;
 use hdf5_reader::{
-    Attribute, Dataset, Datatype, FilterRegistry, Hdf5File, OpenOptions as Options, SliceInfo,
-    SliceInfoElem, error::ByteOrder, error::Error as Broken,
+    Attribute, Dataset, Datatype, FilterRegistry, H5Type, Hdf5File, OpenOptions as Options,
+    SliceInfo, SliceInfoElem, error::ByteOrder, error::Error as Broken,
 };
 
 use super::lzf;
 use crate::engine::ground::error::{Error, Result};
-use crate::io::numbers::{Kind, Numbers};
+use crate::io::labelled::{Store, StoredArray};
+use crate::io::numbers::{self, Kind, Numbers};
 
 /// What one allocation may exceed the size of the file by.
 const BUDGET: usize = 64 << 20;
@@ -204,7 +205,7 @@ impl Hdf5 {
     }
 
     /// Reads a window of an array into numbers of 32 bits, in the order of the array's axes.
-    pub(super) fn window(&self, array: &Array, window: &[Range<usize>]) -> Result<Vec<f32>> {
+    fn window_of(&self, array: &Array, window: &[Range<usize>]) -> Result<Vec<f32>> {
         let selections = window.iter().map(|range| SliceInfoElem::Slice {
             start: range.start as u64,
             end: range.end as u64,
@@ -229,7 +230,11 @@ impl Hdf5 {
             Kind::I64 => arm!(i64),
             Kind::F32 => arm!(f32),
             Kind::F64 => arm!(f64),
-            Kind::F16 => return Err(half(&self.path)),
+            Kind::F16 => {
+                let values = array.dataset.read_slice::<Half>(&selection);
+                let values = values.map_err(|e| broken(&self.path, &e))?;
+                values.iter().map(|v| v.0).collect()
+            }
         })
     }
 
@@ -272,35 +277,33 @@ impl Hdf5 {
                 Kind::I64 => arm!(i64),
                 Kind::F32 => arm!(f32),
                 Kind::F64 => arm!(f64),
-                Kind::F16 => return Err(half(&self.path)),
+                // Handed on as the bytes are, since nobody computes with them.
+                Kind::F16 => {
+                    let values = array.dataset.read_slice::<Half>(&selection);
+                    let values = values.map_err(|e| broken(&self.path, &e))?;
+                    let bytes: Vec<u8> = values.iter().flat_map(|v| v.1).collect();
+                    each(&bytes)?
+                }
             }
         }
         Ok(())
     }
-
-    /// What the file holds, for messages.
-    pub(super) fn inventory(&self) -> String {
-        let show = |array: &Array| {
-            let size: Vec<String> = array.shape.iter().map(usize::to_string).collect();
-            format!("`{}` ({})", array.place, size.join(" x "))
-        };
-        let list: Vec<String> = self.arrays.iter().take(12).map(show).collect();
-        match self.arrays.len() {
-            0 => "no arrays of numbers".into(),
-            n if n > 12 => format!("{} and {} more", list.join(", "), n - 12),
-            _ => list.join(", "),
-        }
-    }
 }
 
-impl Array {
-    /// The last part of the place.
-    pub(super) fn name(&self) -> &str {
-        self.place.rsplit('/').next().unwrap_or_default()
+impl StoredArray for Array {
+    fn place(&self) -> &str {
+        &self.place
     }
 
-    /// Bytes of all chunks that one index of `axis` crosses.
-    pub(super) fn chunk_row(&self, axis: usize) -> usize {
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn chunk_row(&self, axis: usize) -> usize {
         let Some(chunks) = self.dataset.chunks() else { return 0 };
         let along = |(i, (n, chunk)): (usize, (&usize, u32))| {
             let chunk = (chunk as usize).max(1);
@@ -312,6 +315,57 @@ impl Array {
             .enumerate()
             .map(along)
             .fold(self.kind.size(), usize::saturating_mul)
+    }
+
+    fn attribute_numbers(&self, name: &str) -> Option<Vec<f64>> {
+        self.numbers(name)
+    }
+
+    fn attribute_text(&self, name: &str) -> Option<String> {
+        self.text(name)
+    }
+}
+
+impl Store for Hdf5 {
+    type Array = Array;
+    const FORMAT: &'static str = "HDF5";
+
+    fn open_again(path: &Path, cache: usize) -> Result<Self> {
+        Hdf5::open(path, cache)
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn arrays(&self) -> &[Array] {
+        &self.arrays
+    }
+
+    fn whole(&self, array: &Array) -> Result<Vec<f64>> {
+        self.numbers(array)
+    }
+
+    fn window(&self, array: &Array, window: &[Range<usize>]) -> Result<Vec<f32>> {
+        self.window_of(array, window)
+    }
+
+    /// Names of the axes, where the file has dimension scales for all of them (NetCDF-4 does).
+    fn axes(&self, array: &Array) -> Option<Vec<String>> {
+        let list = array.dataset.attribute("DIMENSION_LIST").ok()?;
+        let lists = array.reference_lists(&list)?;
+        lists.iter().map(|address| self.name_at(*address)).collect()
+    }
+
+    fn root_text(&self, name: &str) -> Option<String> {
+        Hdf5::root_text(self, name)
+    }
+}
+
+impl Array {
+    /// The last part of the place.
+    pub(super) fn name(&self) -> &str {
+        self.place.rsplit('/').next().unwrap_or_default()
     }
 
     /// Length of a chunk along the first axis.
@@ -332,13 +386,6 @@ impl Array {
     /// True where an attribute of this name is there.
     pub(super) fn has(&self, name: &str) -> bool {
         self.dataset.attribute(name).is_ok()
-    }
-
-    /// Names of the axes, where the file has dimension scales for all of them (NetCDF-4 does).
-    pub(super) fn axes(&self, file: &Hdf5) -> Option<Vec<String>> {
-        let list = self.dataset.attribute("DIMENSION_LIST").ok()?;
-        let lists = self.reference_lists(&list)?;
-        lists.iter().map(|address| file.name_at(*address)).collect()
     }
 
     /// The first object that each entry of a list of lists of references points to.
@@ -383,6 +430,7 @@ fn kind(datatype: &Datatype) -> Option<(Kind, ByteOrder)> {
             };
             (kind, *byte_order)
         }
+        Datatype::FloatingPoint { size: 2, byte_order } => (Kind::F16, *byte_order),
         Datatype::FloatingPoint { size: 4, byte_order } => (Kind::F32, *byte_order),
         Datatype::FloatingPoint { size: 8, byte_order } => (Kind::F64, *byte_order),
         Datatype::Enum { base, .. } => return kind(base),
@@ -395,9 +443,31 @@ fn decode(bytes: &[u8], kind: Kind, big_endian: bool) -> Vec<f64> {
     Numbers::owned(bytes.to_vec(), kind, big_endian).to_f64().unwrap_or_default()
 }
 
-/// `kind` lists no array of 16-bit floats, so this is not met.
-fn half(path: &Path) -> Error {
-    Error::file(path, "holds 16-bit floats, which are not read from HDF5; store them in 32 bits.")
+/// A floating-point number of 16 bits: its value, and its bytes in this machine's order.
+#[derive(Clone, Copy)]
+struct Half(f32, [u8; 2]);
+
+impl H5Type for Half {
+    fn hdf5_type() -> Datatype {
+        Datatype::FloatingPoint { size: 2, byte_order: ByteOrder::LittleEndian }
+    }
+
+    fn from_bytes(bytes: &[u8], dtype: &Datatype) -> Result<Self, Broken> {
+        let short = || Broken::InvalidData("a number is cut short".into());
+        let bytes: [u8; 2] = bytes.get(..2).and_then(|b| b.try_into().ok()).ok_or_else(short)?;
+        let bits = match dtype {
+            Datatype::FloatingPoint { size: 2, byte_order: ByteOrder::BigEndian } => {
+                u16::from_be_bytes(bytes)
+            }
+            Datatype::FloatingPoint { size: 2, .. } => u16::from_le_bytes(bytes),
+            _ => return Err(Broken::InvalidData("no 16-bit floats".into())),
+        };
+        Ok(Half(numbers::Half::from_le_bytes(bits.to_le_bytes()), bits.to_ne_bytes()))
+    }
+
+    fn element_size(_: &Datatype) -> usize {
+        2
+    }
 }
 
 pub(super) fn broken(path: &Path, error: &Broken) -> Error {
