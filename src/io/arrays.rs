@@ -205,8 +205,9 @@ impl Arrays {
     }
 }
 
-/// Names of the height, the width and the number of bands, in lower case without marks.
-const ROWS: [&str; 16] = [
+/// Names of the height, the width and the number of bands in files of many countries, in lower case
+/// without marks.
+const ROWS: [&str; 35] = [
     "nrow",
     "nrows",
     "rows",
@@ -223,8 +224,27 @@ const ROWS: [&str; 16] = [
     "imheight",
     "imageheight",
     "nr",
+    "nl",
+    "numlines",
+    "zeilen",
+    "zeile",
+    "nzeilen",
+    "lignes",
+    "ligne",
+    "nlignes",
+    "filas",
+    "fila",
+    "nfilas",
+    "righe",
+    "nrighe",
+    "linhas",
+    "nlinhas",
+    "rader",
+    "rijen",
+    "hoehe",
+    "hang",
 ];
-const COLS: [&str; 18] = [
+const COLS: [&str; 36] = [
     "ncol",
     "ncols",
     "cols",
@@ -243,9 +263,43 @@ const COLS: [&str; 18] = [
     "imagewidth",
     "nc",
     "pixelsperline",
+    "ns",
+    "numsamples",
+    "spalten",
+    "spalte",
+    "nspalten",
+    "colonnes",
+    "colonne",
+    "ncolonnes",
+    "columnas",
+    "columna",
+    "ncolumnas",
+    "ncolonne",
+    "colunas",
+    "ncolunas",
+    "kolumner",
+    "kolommen",
+    "breite",
+    "lie",
 ];
-const BANDS: [&str; 10] =
-    ["nband", "nbands", "bands", "band", "numbands", "l", "channels", "nchannels", "b", "numband"];
+const BANDS: [&str; 16] = [
+    "nband",
+    "nbands",
+    "bands",
+    "band",
+    "numbands",
+    "l",
+    "channels",
+    "nchannels",
+    "b",
+    "numband",
+    "nb",
+    "kanaele",
+    "nbandes",
+    "bandes",
+    "bandas",
+    "nbandas",
+];
 
 /// What a file states of the size of its scene.
 #[derive(Debug, Clone, Copy, Default)]

@@ -200,6 +200,34 @@ impl Numbers {
         }
     }
 
+    /// The bytes of the file with the other end first.
+    pub(crate) fn swapped(self) -> Self {
+        Numbers { big_endian: !self.big_endian, ..self }
+    }
+
+    /// True where the values can hardly be meant in this order of bytes: floating-point numbers of
+    /// sizes that nothing measured has, which in the other order are like any others.
+    pub(crate) fn seem_swapped(&self) -> bool {
+        const LOOKED_AT: usize = 512;
+        if self.kind.is_integer() || self.kind == Kind::F16 || self.is_empty() {
+            return false;
+        }
+        let other = self.clone().swapped();
+        let step = self.len().div_ceil(LOOKED_AT);
+        // What fills gaps is odd in either order.
+        let odd = |v: f64| !v.is_finite() || v != 0.0 && !(1e-12..=1e12).contains(&v.abs());
+        let share = |numbers: &Numbers| {
+            let places = (0..self.len()).step_by(step);
+            let count = places.clone().count() as f64;
+            places.filter(|&i| numbers.at(i).is_some_and(odd)).count() as f64 / count
+        };
+        share(self) > 0.4 && share(&other) < 0.1
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// How many whole numbers there are.
     pub(crate) fn len(&self) -> usize {
         self.byte_len() / self.kind.size()

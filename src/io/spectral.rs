@@ -181,13 +181,27 @@ impl Arrays {
         Some(header.wavelengths.as_ref()?.first()? / stated)
     }
 
+    /// A flag a band under a name that has a word for good or bad in it, and which of the two.
+    fn like_flags(&self, bands: usize) -> Option<(&NamedArray, bool)> {
+        let marks_good = |a: &NamedArray| {
+            let name = normalised(a.name.rsplit(['/', '.']).next().unwrap_or(&a.name));
+            let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+            if has(&["bad", "noisy", "water", "drop", "remov", "exclu", "reject", "invalid"]) {
+                return Some(false);
+            }
+            has(&["good", "valid", "keep", "kept", "usable", "used", "bbl"]).then_some(true)
+        };
+        let flags = |a: &&NamedArray| a.numbers.len() == bands && bands > 1 && is_flags(a);
+        self.arrays.iter().filter(flags).find_map(|a| Some((a, marks_good(a)?)))
+    }
+
     /// Which of the bands are good, by flags or numbers under any usual name.
     fn good_bands(&self, bands: usize, notes: &mut Vec<String>) -> Option<Vec<bool>> {
         let good = self.get_alike(&GOOD).or_else(|| self.get_alike(&SELECTED));
         let (array, marks_good) = match (good, self.get_alike(&BAD)) {
             (Some(array), _) => (array, true),
             (None, Some(array)) => (array, false),
-            (None, None) => return None,
+            (None, None) => self.like_flags(bands)?,
         };
         let first = if self.matlab { 1.0 } else { 0.0 };
         match band_flags::good(&array.list()?, bands, marks_good, first) {

@@ -72,7 +72,7 @@ def tiffs(folder, values, manifest):
         with rasterio.open(path) as back:
             assert np.array_equal(np.moveaxis(back.read(), 0, 2), values), name
         manifest[path.name] = dict(place=list(transform.to_gdal()), epsg=32633 if crs == CRS else None,
-                                   wavelengths=True, bad=[4], scale=scale, of=of)
+                                   wavelengths=True, fwhm=True, bad=[4], scale=scale, of=of)
 
     planes = np.moveaxis(values, 2, 0)
     tiled = dict(tiled=True, blockxsize=16, blockysize=32)
@@ -102,7 +102,7 @@ def tiffs(folder, values, manifest):
         out.write(planes)
         for band in range(BANDS):
             out.update_tags(band + 1, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=str(NM[band] / 1000), FWHM_UM="0.0065")
-    manifest["imagery.tif"] = dict(place=list(UPRIGHT.to_gdal()), epsg=32633, wavelengths=True, ignore=-32768)
+    manifest["imagery.tif"] = dict(place=list(UPRIGHT.to_gdal()), epsg=32633, wavelengths=True, fwhm=True, ignore=-32768)
 
 
 # Every type of numbers, in both orders of bytes.
@@ -222,7 +222,7 @@ def emit(folder, values, manifest):
         location.createVariable("glt_y", "i4", ("ortho_y", "ortho_x"), fill_value=0)[:] = y
         out.geotransform = np.array([-115.9, 0.00054, 0.0, 33.4, 0.0, -0.00054])
         out.spatial_ref = rasterio.crs.CRS.from_epsg(4326).to_wkt()
-    manifest[path.name] = dict(place=[-115.9, 0.00054, 0.0, 33.4, 0.0, -0.00054], epsg=4326, wavelengths=True,
+    manifest[path.name] = dict(place=[-115.9, 0.00054, 0.0, 33.4, 0.0, -0.00054], epsg=4326, wavelengths=True, fwhm=True,
                                bad=[4], ignore=-9999, grid=[ROWS + 2, COLS + 3])
 
 
@@ -263,7 +263,8 @@ def neon(folder, values, manifest):
         out[where + "Map_Info"] = "UTM,  1.000,  1.000, 366015.00, 5809965.0, 30.000, 30.000, 33, North, WGS-84, units=Meters, 0"
         out[where + "EPSG Code"] = "32633"
         out[where + "Coordinate_System_String"] = rasterio.crs.CRS.from_string(CRS).to_wkt()
-    manifest[path.name] = dict(place=list(UPRIGHT.to_gdal()), epsg=32633, wavelengths=True, ignore=-9999, scale=0.0001)
+    manifest[path.name] = dict(place=list(UPRIGHT.to_gdal()), epsg=32633, wavelengths=True, fwhm=True, ignore=-9999,
+                               scale=0.0001)
 
 
 def matlab(folder, values, manifest):

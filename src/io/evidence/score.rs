@@ -33,10 +33,10 @@ pub(super) fn readings(
         }
     };
     let free = known.variable.is_none() && known.axes.is_none();
-    if free && let Some(why) = no_scene(candidate, &places) {
+    if free && let Some(why) = no_scene(candidate, &places, known) {
         return Err(why);
     }
-    let spectral = values::spectral_axis(candidate);
+    let spectral = values::spectral_axis(candidate).or_else(|| values::few_directions(candidate));
     let mut found = Vec::new();
     for axes in ways(&places) {
         if known.axes.as_ref().is_some_and(|asked| *asked != axes.in_order()) {
@@ -95,11 +95,15 @@ fn picture_axis(candidate: &Candidate<'_>, places: &[usize]) -> Option<usize> {
 }
 
 /// Why an array is no scene, whatever its axes.
-fn no_scene(candidate: &Candidate<'_>, places: &[usize]) -> Option<String> {
+fn no_scene(candidate: &Candidate<'_>, places: &[usize], known: &Known) -> Option<String> {
     if picture_axis(candidate, places).is_some() {
         return Some("is a picture: bytes of three or four colours".into());
     }
-    if values::few_whole_numbers(candidate) {
+    // Per cent in bytes are few whole numbers, too; classes have no axis of bands.
+    let long = places.iter().filter(|&&a| candidate.shape[a] >= PICTURE_SIDE).count() == 3;
+    let has_bands = places.iter().any(|&a| known.spectral.contains(&candidate.shape[a]));
+    let cube = long && (has_bands || role(candidate.name) == Role::Scene);
+    if !cube && values::few_whole_numbers(candidate) {
         return Some("holds few different whole numbers, as classes or masks do".into());
     }
     None

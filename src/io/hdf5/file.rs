@@ -16,6 +16,7 @@ use super::lzf;
 use crate::engine::ground::error::{Error, Result};
 use crate::io::labelled::{Store, StoredArray};
 use crate::io::numbers::{self, Kind, Numbers};
+use crate::io::texts;
 
 /// What one allocation may exceed the size of the file by.
 const BUDGET: usize = 64 << 20;
@@ -26,6 +27,7 @@ pub(super) const MOST_WHOLE: usize = 64 << 20;
 /// Groups and arrays that are looked at, and how deep groups may lie in each other.
 const MOST_OBJECTS: usize = 20_000;
 const DEEPEST: usize = 24;
+const MOST_TEXTS: usize = 64;
 const SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 
 /// True when the file is HDF5: its signature stands at the start, or after a block of the user's of
@@ -57,6 +59,8 @@ pub(super) struct Hdf5 {
     file: Hdf5File,
     /// Every array of numbers, by its place in the file.
     pub(super) arrays: Vec<Array>,
+    /// Lists of texts that are no longer than those of bands.
+    texts: Vec<(String, Dataset)>,
 }
 
 /// An array of numbers in the file.
@@ -106,7 +110,7 @@ impl Hdf5 {
                 ),
             ));
         }
-        let mut found = Hdf5 { path: path.to_owned(), file, arrays: Vec::new() };
+        let mut found = Hdf5 { path: path.to_owned(), file, arrays: Vec::new(), texts: Vec::new() };
         let root = found.file.root_group().map_err(|e| broken(path, &e))?;
         let mut seen = HashSet::new();
         found.list(&root, "", 0, &mut seen)?;
@@ -129,6 +133,12 @@ impl Hdf5 {
             let shape: Option<Vec<usize>> =
                 dataset.shape().iter().map(|n| usize::try_from(*n).ok()).collect();
             let kind = kind(dataset.dtype());
+            let list = shape.as_ref().is_some_and(|s| s.len() == 1 && s[0] <= texts::MOST);
+            let is_text = matches!(dataset.dtype(), Datatype::String { .. });
+            if is_text && list && self.texts.len() < MOST_TEXTS {
+                self.texts.push((format!("{place}/{}", dataset.name()), dataset));
+                continue;
+            }
             if let (Some(shape), Some((kind, _))) = (shape, kind)
                 && self.arrays.len() < MOST_OBJECTS
             {
@@ -359,6 +369,13 @@ impl Store for Hdf5 {
 
     fn root_text(&self, name: &str) -> Option<String> {
         Hdf5::root_text(self, name)
+    }
+
+    fn texts(&self) -> Vec<(String, Vec<String>)> {
+        let read = |(place, dataset): &(String, Dataset)| {
+            Some((place.clone(), dataset.read_strings().ok()?))
+        };
+        self.texts.iter().filter_map(read).collect()
     }
 }
 

@@ -11,6 +11,7 @@ use crate::io::evidence::{Axes, Candidate, Known, weigh};
 use crate::io::numbers::{Kind, Numbers};
 use crate::io::open::OpenOptions;
 use crate::io::spectral::names_wavelengths;
+use crate::io::texts;
 use crate::scene::{CubeSource, Header};
 
 const ROW_NAMES: [&str; 14] = [
@@ -97,7 +98,12 @@ fn lists<S: Store>(file: &S) -> Arrays {
             numbers: Numbers::owned(bytes, Kind::F64, false),
         })
     };
-    let arrays = file.arrays().iter().filter(short).take(MOST_LISTS).filter_map(named).collect();
+    let mut arrays: Vec<NamedArray> =
+        file.arrays().iter().filter(short).take(MOST_LISTS).filter_map(named).collect();
+    let numbers = |(place, list): (String, Vec<String>)| {
+        Some(texts::named(place.trim_start_matches('/').to_owned(), &texts::numbers(&list)?))
+    };
+    arrays.extend(file.texts().into_iter().filter_map(numbers));
     Arrays { path: file.path().to_owned(), arrays, others: Vec::new(), matlab: false }
 }
 

@@ -68,6 +68,9 @@ pub(crate) trait Store: Send + Sized {
     /// Text of an attribute of the file as a whole.
     fn root_text(&self, name: &str) -> Option<String>;
 
+    /// Short lists of texts, by their places.
+    fn texts(&self) -> Vec<(String, Vec<String>)>;
+
     /// The array at a place; the first `/` may be missing.
     fn array_at(&self, place: &str) -> Option<&Self::Array> {
         let place = place.trim_start_matches('/');

@@ -236,6 +236,11 @@ impl Store for ZarrStore {
     fn root_text(&self, name: &str) -> Option<String> {
         text_of(self.root.get(name)?)
     }
+
+    /// None: those of Zarr are arrays of types that differ from writer to writer.
+    fn texts(&self) -> Vec<(String, Vec<String>)> {
+        Vec::new()
+    }
 }
 
 impl ZarrStore {
