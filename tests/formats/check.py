@@ -1,4 +1,4 @@
-"""Opens the results that unmixel wrote for `scene` with rasterio and netCDF4, and compares place and values.
+"""Opens the results that unmixel wrote for `scene` with rasterio, netCDF4 and xarray, and compares place and values.
 
     check.py RESULTS SCENE
 
@@ -11,6 +11,12 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 import rasterio
+
+try:
+    import xarray
+    from rio_cogeo import cog_validate
+except ImportError:
+    xarray = None
 
 warnings.filterwarnings("ignore")
 results, scene = Path(sys.argv[1]), sys.argv[2]
@@ -60,6 +66,9 @@ for name in ("abundance_mean", "abundance_sd", "residual", "brightness"):
                 expect(f"{label}: units {raster.units}", set(raster.units) == {"1"})
                 expect(f"{label}: history", "unmixel" in raster.tags().get("history", ""))
                 expect(f"{label}: {raster.profile}", raster.profile["tiled"] and raster.compression.name == "deflate")
+                if xarray:
+                    valid, errors, warned = cog_validate(results / f"{name}.tif", strict=True, quiet=True)
+                    expect(f"{label}: no COG: {errors} {warned}", valid)
                 if max(size) > 256:
                     expect(f"{label}: overviews {raster.overviews(1)}", raster.overviews(1))
             elif label.endswith(".img"):
@@ -81,6 +90,22 @@ with netCDF4.Dataset(results / "unmixing.nc") as data:
         expect(f"spectrum of {name}", np.array_equal(data["spectrum_mean"][k].filled(np.nan), table[column]))
         library = np.fromfile(results / "endmembers.sli", "<f8").reshape(len(found), -1)
         expect(f"library spectrum of {name}", np.array_equal(library[k], table[column]))
+
+if xarray and (results / "unmixing.zarr").exists():
+    with xarray.open_zarr(results / "unmixing.zarr") as store, xarray.open_dataset(results / "unmixing.nc") as other:
+        expect(f"variables of Zarr {sorted(store.variables)} and NetCDF", set(store.variables) == set(other.variables))
+        for name in other.variables:
+            a, b = other[name].values, store[name].values
+            if name == "endmember_name":
+                b = np.char.encode(b.astype(str), "utf-8")
+                a = np.array([bytes(v) for v in a]) if a.dtype.kind == "S" else np.char.encode(a.astype(str), "utf-8")
+            same = a.shape == b.shape and a.dtype.kind == b.dtype.kind
+            same = same and (np.array_equal(a, b, equal_nan=True) if a.dtype.kind == "f" else np.array_equal(a, b))
+            expect(f"{name}: Zarr and NetCDF differ", same)
+            expect(f"{name}: axes {store[name].dims}", store[name].dims == other[name].dims)
+            for key in ("units", "long_name", "grid_mapping", "standard_name", "crs_wkt", "GeoTransform"):
+                expect(f"{name}: {key} of Zarr", store[name].attrs.get(key) == other[name].attrs.get(key))
+        expect("history of Zarr", store.attrs["history"] == other.attrs["history"])
 
 print("\n".join(failures) or f"{compared} comparisons")
 sys.exit(bool(failures))

@@ -276,7 +276,7 @@ fn results_open_in_gdal_at_the_place_of_the_scene() {
     let out = folder.path().join("out");
     let check = |scene: &str, more: &[&str]| {
         let scene = folder.path().join(scene);
-        fit(&scene, &out, "png,npy,envi,geotiff,netcdf");
+        fit(&scene, &out, "png,npy,envi,geotiff,netcdf,zarr");
         let mut arguments = vec![out.to_str().unwrap(), scene.to_str().unwrap()];
         arguments.extend(more);
         run(&python, "check.py", &arguments)
@@ -304,4 +304,9 @@ fn results_open_in_gdal_at_the_place_of_the_scene() {
     let tif = out.join("abundance_mean.tif");
     std::fs::copy(out.join("abundance_sd.tif"), &tif).unwrap();
     assert!(failed(&grid).contains("formats differ"));
+    if has_more(&python) {
+        let chunk = out.join("unmixing.zarr/brightness/0.0");
+        std::fs::copy(out.join("unmixing.zarr/residual/0.0"), chunk).unwrap();
+        assert!(failed(&grid).contains("brightness: Zarr and NetCDF differ"));
+    }
 }

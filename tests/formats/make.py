@@ -197,6 +197,41 @@ def netcdf(folder, values, manifest):
                                    ignore=-9999)
 
 
+def beside(folder, values, manifest):
+    """HDF5 and NetCDF-4 files in which the scene lies beside other things, or says little of itself."""
+    labels = (values[:, :, 0] > values[:, :, 5]).astype("u1") + 1
+    colours = np.repeat(np.repeat(values[:, :, [7, 4, 1]] // 40, 4, axis=0), 4, axis=1).astype("u1")
+
+    def write(name, arrays, attributes=(), **wanted):
+        with h5py.File(folder / f"h5-{name}.h5", "w") as out:
+            for place, array in arrays.items():
+                out[place] = array
+            for place, key, value in attributes:
+                out[place].attrs[key] = value
+        manifest[f"h5-{name}.h5"] = dict(dict(wavelengths=True), **wanted)
+
+    write("labels", dict(x=values, labels=labels, rgb=colours, wl=NM))
+    write("radiance", {"d/radiance": values * 3, "d/reflectance": values, "d/reflectance_uncertainty": values // 9, "wl": NM})
+    flat = values.reshape(ROWS * COLS, BANDS)
+    write("bands-by-pixels", dict(Y=flat.T, rows=ROWS, cols=COLS, wavelength=NM))
+    write("pixels-by-bands", dict(spectra=flat, nRow=float(ROWS), nCol=float(COLS), wavelength=NM),
+          [("spectra", "_FillValue", -9999.0), ("spectra", "scale_factor", 0.0001)], ignore=-9999, scale=0.0001)
+    write("one-more-axis", dict(cube=values[None], wavelength=NM[:, None]))
+    write("attributes", dict(cube=values), [("cube", "wavelengths", NM), ("cube", "bbl", np.arange(BANDS) != 4),
+                                            ("cube", "no_data_value", -1)], bad=[4], ignore=-1)
+    write("texts", dict(cube=values, wavelength=np.array([f"{v} nm".encode() for v in NM])))
+    write("long-texts", {"cube": values, "wavelength": np.array([f"{v / 1000:.7f} um" for v in NM], dtype=h5py.string_dtype())})
+    write("german", dict(Daten=values, Wellenlaengen=NM))
+    with netCDF4.Dataset(folder / "coordinate.nc", "w") as out:
+        for dimension, length in (("band", BANDS), ("y", ROWS), ("x", COLS)):
+            out.createDimension(dimension, length)
+        out.createVariable("band", "f8", ("band",))[:] = NM / 1000
+        out["band"].units = "um"
+        out.createVariable("rhos", "f4", ("y", "band", "x"))[:] = values.swapaxes(1, 2)
+        out.createVariable("angle", "f4", ("y", "x"))[:] = values[:, :, 0]
+    manifest["coordinate.nc"] = dict(wavelengths=True)
+
+
 def emit(folder, values, manifest):
     path = folder / "emit.nc"
     with netCDF4.Dataset(path, "w") as out:
@@ -384,7 +419,7 @@ def main():
         np.save(folder / name, part.astype("f4"))
     np.savez(folder / "plain.npz", cube=values, wavelength=NM)
     manifest["plain.npz"] = dict(wavelengths=True)
-    kinds = [tiffs, numpys, envi, envi_types, plain_hdf5, netcdf, emit, prisma, neon, matlab]
+    kinds = [tiffs, numpys, envi, envi_types, plain_hdf5, beside, netcdf, emit, prisma, neon, matlab]
     for write in kinds + ([zarrs] if zarr else []):
         write(folder, values, manifest)
     (folder / "manifest.json").write_text(json.dumps(dict(files=manifest, wavelengths=list(NM), fwhm=list(FWHM)), indent=1))

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use hdf5_reader::group::Group;
 use hdf5_reader::{
     Attribute, Dataset, Datatype, FilterRegistry, H5Type, Hdf5File, OpenOptions as Options,
-    SliceInfo, SliceInfoElem, error::ByteOrder, error::Error as Broken,
+    SliceInfo, SliceInfoElem, VarLenKind, error::ByteOrder, error::Error as Broken,
 };
 
 use super::lzf;
@@ -134,7 +134,10 @@ impl Hdf5 {
                 dataset.shape().iter().map(|n| usize::try_from(*n).ok()).collect();
             let kind = kind(dataset.dtype());
             let list = shape.as_ref().is_some_and(|s| s.len() == 1 && s[0] <= texts::MOST);
-            let is_text = matches!(dataset.dtype(), Datatype::String { .. });
+            let is_text = matches!(
+                dataset.dtype(),
+                Datatype::String { .. } | Datatype::VarLen { kind: VarLenKind::String, .. }
+            );
             if is_text && list && self.texts.len() < MOST_TEXTS {
                 self.texts.push((format!("{place}/{}", dataset.name()), dataset));
                 continue;
