@@ -110,7 +110,8 @@ fn structure(name: &str, fields: &[Var]) -> Vec<u8> {
     }
     element(&mut body, 1, &names);
     for field in fields {
-        let unnamed = Var { name: "", dims: field.dims.clone(), values: field.values.clone(), ..*field };
+        let unnamed =
+            Var { name: "", dims: field.dims.clone(), values: field.values.clone(), ..*field };
         body.extend(&mat5::file(&[unnamed], false, false)[128..]);
     }
     [word(14).to_vec(), word(body.len() as u32).to_vec(), body].concat()
@@ -234,9 +235,8 @@ fn per_cent_in_bytes_are_no_classes() {
     let folder = Folder::new();
     let percent = cube().mapv(|v| (v * 100.0).round());
     let bytes: Vec<u8> = percent.iter().map(|v| *v as u8).collect();
-    let header = format!(
-        "{{'descr': '|u1', 'fortran_order': False, 'shape': ({ROWS}, {COLS}, {BANDS}), }}"
-    );
+    let header =
+        format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({ROWS}, {COLS}, {BANDS}), }}");
     let header = format!("{header:<117}\n");
     let start = [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes()].concat();
     let npy = [&start, header.as_bytes(), &bytes].concat();
@@ -328,11 +328,12 @@ fn store(folder: &Folder, name: &str, version: usize, order: &str) -> PathBuf {
     let group = serde_json::json!({"zarr_format": version, "node_type": "group"});
     folder.put(&format!("{name}/{}", mark.0), group.to_string());
     folder.put(&format!("{name}/cube/{}", mark.1), array.to_string());
+    let whole = cube();
     for i in 0..3 {
         for j in 0..2 {
             for k in 0..3 {
                 let part = Array3::from_shape_fn((10, 16, 15), |(r, c, b)| {
-                    cube().get((10 * i + r, 16 * j + c, 15 * k + b)).copied().unwrap_or(-1.0)
+                    whole.get((10 * i + r, 16 * j + c, 15 * k + b)).copied().unwrap_or(-1.0)
                 });
                 let part = if order == "F" { part.permuted_axes([2, 1, 0]) } else { part };
                 let bytes: Vec<u8> = part.iter().flat_map(|v| v.to_be_bytes()).collect();
@@ -394,7 +395,9 @@ fn what_is_wrong_with_a_zarr_store_is_said() {
         let changed = text.replacen(from, to, 1);
         // Keys of JSON here are in the order of the alphabet.
         let changed = match from {
-            "null,\"dimension" => text.replacen("\"compressor\":null", "\"compressor\":{\"id\":\"bz2\"}", 1),
+            "null,\"dimension" => {
+                text.replacen("\"compressor\":null", "\"compressor\":{\"id\":\"bz2\"}", 1)
+            }
             _ => changed,
         };
         assert_ne!(changed, text, "{from}");

@@ -483,6 +483,54 @@ fn a_whole_set_is_written() {
 }
 
 #[test]
+fn a_store_of_chunks_holds_the_same_maps_and_goes_with_its_run() {
+    use unmixel::rooms::io::{self, OpenOptions};
+    use unmixel::rooms::results::Format;
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("out");
+    let (scene, posterior) = scene(2);
+    let names = names(&["Grass", "Soil"]);
+    let write = |formats: &[Format], force| {
+        let results = Results { formats, ..results(&scene, &posterior, &names) };
+        let folder = OutputFolder::prepare(&path, force).unwrap();
+        let files = write_all(&folder, &results).unwrap();
+        folder.commit("fit").unwrap();
+        files
+    };
+    let files = write(&[Format::Npy, Format::Zarr], false);
+    assert!(files.contains(&"unmixing.zarr".to_owned()), "{files:?}");
+    let store = path.join("unmixing.zarr");
+    for array in ["abundance_mean", "abundance_sd"] {
+        let npy: Array3<f32> = ndarray_npy::read_npy(path.join(format!("{array}.npy"))).unwrap();
+        let options = OpenOptions { variable: Some(array.into()), ..OpenOptions::default() };
+        let mut source = io::open(&store, &options).unwrap();
+        let header = source.header();
+        assert_eq!((header.rows, header.cols, header.bands), npy.dim());
+        let mut found = vec![0.0; npy.len()];
+        source.read_rows(0, 3, &mut found).unwrap();
+        let bits = |v: &f32| if v.is_nan() { u32::MAX } else { v.to_bits() };
+        assert!(found.iter().map(bits).eq(npy.iter().map(bits)), "{array}");
+    }
+    let group: serde_json::Value =
+        serde_json::from_slice(&fs::read(store.join(".zmetadata")).unwrap()).unwrap();
+    assert_eq!(group["metadata"]["endmember_name/.zarray"]["dtype"], "<U5");
+    assert!(store.join("residual/record.json").is_file(), "every file is on record");
+
+    // Results of another kind leave it, other results of this kind do not; a note in it stays.
+    put(&path, true, "rank", &[("rank.json", "5")]);
+    assert!(store.join("residual/0.0").is_file());
+    write(&[Format::Npy, Format::Zarr], true);
+    assert!(store.join("residual/0.0").is_file());
+    write(&[Format::Npy], true);
+    assert!(!store.exists());
+    write(&[Format::Zarr], true);
+    fs::write(store.join("residual/note.txt"), "mine").unwrap();
+    write(&[Format::Npy], true);
+    assert_eq!(listing(&store), ["residual"]);
+    assert_eq!(listing(&store.join("residual")), ["note.txt"]);
+}
+
+#[test]
 fn one_endmember_one_pixel_and_no_names_are_enough() {
     let temporary = tempfile::tempdir().unwrap();
     let (scene, mut posterior) = scene(1);

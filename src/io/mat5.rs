@@ -128,7 +128,9 @@ impl<'a> Element<'a> {
         let short = || "it ends before its stated size".to_owned();
         let tag = file.first(at..(at + 8).min(file.len()), 8)?;
         let mut cursor = Cursor { bytes: &tag, len: tag.len(), at: 0, big_endian };
-        let (Some(kind), Some(size)) = (cursor.u32(), cursor.u32()) else { return Ok(Err(short())) };
+        let (Some(kind), Some(size)) = (cursor.u32(), cursor.u32()) else {
+            return Ok(Err(short()));
+        };
         let start = at + 8;
         let end = start + u64::from(size);
         if end > file.len() {
@@ -329,7 +331,8 @@ fn read_matrix(
 /// not where they belong.
 fn field_names(bytes: &[u8], cursor: &mut Cursor<'_>) -> Option<Vec<String>> {
     let (_, length) = cursor.element()?;
-    let at = Cursor { bytes, len: cursor.len, at: length.start, big_endian: cursor.big_endian }.u32()?;
+    let at =
+        Cursor { bytes, len: cursor.len, at: length.start, big_endian: cursor.big_endian }.u32()?;
     let length = usize::try_from(at).ok().filter(|n| (1..=64).contains(n))?;
     let (_, names) = cursor.element()?;
     let names = bytes.get(names)?.chunks_exact(length);

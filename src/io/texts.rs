@@ -40,9 +40,8 @@ mod tests {
 
     #[test]
     fn texts_with_and_without_units() {
-        let of = |texts: &[&str]| {
-            numbers(&texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>())
-        };
+        let of =
+            |texts: &[&str]| numbers(&texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>());
         assert_eq!(of(&["460.5", " 470 "]), Some(vec![460.5, 470.0]));
         assert_eq!(of(&["0.5 um", "0.75um"]), Some(vec![500.0, 750.0]));
         assert_eq!(of(&["band 1 (460 nm)", "band 2 (470 nm)"]), Some(vec![460.0, 470.0]));

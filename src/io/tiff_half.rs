@@ -36,7 +36,8 @@ impl TiffSource for Patched {
         let mut bytes = self.file.read_exact_at(offset, len)?;
         for (place, patch) in &self.patches {
             for (at, value) in (*place..).zip(patch) {
-                let slot = at.checked_sub(offset).and_then(|i| bytes.get_mut(usize::try_from(i).ok()?));
+                let slot =
+                    at.checked_sub(offset).and_then(|i| bytes.get_mut(usize::try_from(i).ok()?));
                 if let Some(slot) = slot {
                     *slot = *value;
                 }

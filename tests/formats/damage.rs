@@ -156,7 +156,12 @@ fn damaged_stores_are_errors_or_other_values() {
             // The size of the store is at most a few hundred kilobytes.
             assert!(largest <= (65 << 20) + (8 << 22) * 4, "{}: {largest}", path.display());
             if round % 3 == 0 && chunk && path.to_str().unwrap().contains("reflectance") {
-                assert!(result.is_err(), "{} cut to {} bytes was read", path.display(), bytes.len());
+                assert!(
+                    result.is_err(),
+                    "{} cut to {} bytes was read",
+                    path.display(),
+                    bytes.len()
+                );
             }
             match result {
                 Ok(()) => values += 1,

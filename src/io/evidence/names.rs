@@ -33,9 +33,8 @@ const SCENES: [&str; 17] = [
     "imgcube",
 ];
 /// Radiance is among these: beside reflectance it is not what is to be unmixed.
-const MAYBE: [&str; 11] = [
-    "x", "i", "z", "pixels", "im", "spectra", "r", "raw", "corrected", "radiance", "rdn",
-];
+const MAYBE: [&str; 11] =
+    ["x", "i", "z", "pixels", "im", "spectra", "r", "raw", "corrected", "radiance", "rdn"];
 const OTHERS: [&str; 67] = [
     "a",
     "m",

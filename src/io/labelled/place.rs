@@ -9,14 +9,10 @@ use crate::scene::{Crs, Georeference, Header};
 const MAPPINGS: [&str; 5] = ["spatial_ref", "crs", "grid_mapping", "transverse_mercator", "albers"];
 
 /// Fills the place of a scene whose rows and columns are these axes of `array`.
-pub(super) fn place<S: Store>(
-    file: &S,
-    array: &S::Array,
-    axes: [usize; 2],
-    header: &mut Header,
-) {
+pub(super) fn place<S: Store>(file: &S, array: &S::Array, axes: [usize; 2], header: &mut Header) {
     let group = array.place().rsplit_once('/').map_or("", |(group, _)| group);
-    let below = |name: &str| file.array_at(&format!("{group}/{name}")).or_else(|| file.array_at(name));
+    let below =
+        |name: &str| file.array_at(&format!("{group}/{name}")).or_else(|| file.array_at(name));
     let stated = array.attribute_text("grid_mapping").and_then(|name| {
         let name = name.split_whitespace().next()?.trim_end_matches(':').to_owned();
         below(&name)

@@ -66,7 +66,8 @@ struct Layout {
 impl Layout {
     fn of(file: &File<'_>, variable: &Variable<'_>, about: &About<'_>) -> Layout {
         let dimension = |place: &usize| file.dimensions.get(*place).copied().unwrap_or(("", 0));
-        let mut dimensions: Vec<(&str, usize)> = variable.dimensions.iter().map(dimension).collect();
+        let mut dimensions: Vec<(&str, usize)> =
+            variable.dimensions.iter().map(dimension).collect();
         let dtype = match &variable.values {
             // Texts of one length: their bytes are no axis here.
             Values::Bytes(_) => {
@@ -120,9 +121,7 @@ fn attributes(list: &[(&'static str, Value)]) -> (Map<String, Json>, bool) {
         let value = match value {
             Value::Text(text) => Json::String(text.clone()),
             Value::Doubles(list) => one_or_all(list.iter().map(|v| number(*v)).collect()),
-            Value::Floats(list) => {
-                one_or_all(list.iter().map(|v| number(f64::from(*v))).collect())
-            }
+            Value::Floats(list) => one_or_all(list.iter().map(|v| number(f64::from(*v))).collect()),
         };
         out.insert((*key).to_owned(), value);
     }

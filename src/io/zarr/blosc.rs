@@ -195,3 +195,91 @@ fn blosclz(from: &[u8], to: &mut [u8]) -> Option<usize> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A chunk of one block in one stream.
+    fn chunk(flags: u8, size: u8, length: usize, stream: &[u8]) -> Vec<u8> {
+        let word = |n: usize| (n as u32).to_le_bytes();
+        let all = HEADER + 4 + 4 + stream.len();
+        let mut out = vec![2, 1, flags, size];
+        out.extend([word(length), word(length), word(all), word(HEADER + 4)].concat());
+        out.extend(word(stream.len()));
+        out.extend(stream);
+        out
+    }
+
+    fn numbers() -> Vec<u8> {
+        (0..64u16).flat_map(|v| (v * 3).to_le_bytes()).collect()
+    }
+
+    fn shuffled(bytes: &[u8]) -> Vec<u8> {
+        let byte = |place: usize| bytes.iter().skip(place).step_by(2).copied();
+        byte(0).chain(byte(1)).collect()
+    }
+
+    #[test]
+    fn blocks_of_each_kind() {
+        let plain = numbers();
+        let length = plain.len();
+        let lz4 = lz4_flex::block::compress(&shuffled(&plain));
+        let packed = chunk(SHUFFLED | WHOLE | 1 << 5, 2, length, &lz4);
+        assert_eq!(unpack(&packed, length).unwrap(), plain);
+        // A stream that is as long as the block is the block.
+        assert_eq!(unpack(&chunk(WHOLE, 2, length, &plain), length).unwrap(), plain);
+        let mut copied = chunk(COPIED, 2, length, &[]);
+        copied.truncate(HEADER);
+        copied.extend(&plain);
+        copied[12..16].copy_from_slice(&((HEADER + length) as u32).to_le_bytes());
+        assert_eq!(unpack(&copied, length).unwrap(), plain);
+        // Bits: the first plane has the lowest bit of all first bytes.
+        let mut bits = vec![0; length];
+        for (i, byte) in plain.iter().enumerate() {
+            for bit in 0..8 {
+                let plane = (i % 2) * 8 + bit;
+                bits[plane * 8 + i / 16] |= (byte >> bit & 1) << (i / 2 % 8);
+            }
+        }
+        let packed = chunk(BIT_SHUFFLED | WHOLE, 2, length, &bits);
+        assert_eq!(unpack(&packed, length).unwrap(), plain);
+    }
+
+    #[test]
+    fn copies_of_blosclz_near_and_far() {
+        let mut to = vec![0; 12];
+        // Three literal bytes, then seven from three back, then two literal ones.
+        assert_eq!(blosclz(&[2, 1, 2, 3, 5 << 5, 2, 1, 9, 9], &mut to), Some(12));
+        assert_eq!(to, [1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 9, 9][..]);
+        // Long lengths go on in further bytes, and far copies have two bytes more.
+        let mut to = vec![0; 9000];
+        let stream = [1, 7, 8, 7 << 5, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255];
+        assert_eq!(blosclz(&stream, &mut to), None, "ends in a length");
+        let many = [&stream[..], &[0, 1, 0, 5]].concat();
+        assert_eq!(blosclz(&many, &mut to), Some(2 + 6 + 2550 + 3 + 1));
+        assert_eq!((to[0], to[1], to[2], to[2560]), (7, 8, 7, 7));
+        let far = [&[7 << 5 | 31, 0, 255, 0, 0][..]].concat();
+        assert_eq!(blosclz(&[&[0, 1][..], &far].concat(), &mut to), None, "before the start");
+    }
+
+    #[test]
+    fn damaged_chunks_are_errors_and_cost_no_memory() {
+        let plain = numbers();
+        let lz4 = lz4_flex::block::compress(&shuffled(&plain));
+        let sound = chunk(SHUFFLED | WHOLE | 1 << 5, 2, plain.len(), &lz4);
+        for length in 0..sound.len() {
+            assert!(unpack(&sound[..length], plain.len()).is_err(), "{length}");
+        }
+        for at in 0..sound.len() {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut bytes = sound.clone();
+                bytes[at] = value;
+                if let Ok(found) = unpack(&bytes, plain.len()) {
+                    assert_eq!(found.len(), plain.len());
+                }
+            }
+        }
+        assert!(unpack(&sound, 1 << 30).unwrap_err().contains("belong"));
+    }
+}

@@ -24,7 +24,12 @@ pub(super) enum Codec {
     /// Differences of neighbours, of the type.
     Delta(Kind, bool),
     /// `(value - offset) * scale`, rounded, of the second type instead of the first.
-    FixedScaleOffset { offset: f64, scale: f64, decoded: (Kind, bool), stored: (Kind, bool) },
+    FixedScaleOffset {
+        offset: f64,
+        scale: f64,
+        decoded: (Kind, bool),
+        stored: (Kind, bool),
+    },
 }
 
 /// The codec that a file names, with its settings; `Ok(None)` for one that changes nothing on the
@@ -190,7 +195,9 @@ pub(super) fn zstd(bytes: &[u8], length: usize) -> Result<Vec<u8>, String> {
 /// CRC-32C (Castagnoli), bit by bit: it is over few bytes.
 pub(super) fn crc32c(bytes: &[u8]) -> u32 {
     let one = |sum: u32, byte: &u8| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0x82F6_3B78 & (sum & 1).wrapping_neg()))
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            (sum >> 1) ^ (0x82F6_3B78 & (sum & 1).wrapping_neg())
+        })
     };
     !bytes.iter().fold(!0, one)
 }
@@ -201,7 +208,8 @@ fn sums(mut bytes: Vec<u8>, kind: Kind, big_endian: bool) -> Vec<u8> {
         ($stored:ty, $add:expr) => {{
             let mut sum = <$stored>::default();
             for number in bytes.as_chunks_mut::<{ std::mem::size_of::<$stored>() }>().0 {
-                let read = if big_endian { <$stored>::from_be_bytes } else { <$stored>::from_le_bytes };
+                let read =
+                    if big_endian { <$stored>::from_be_bytes } else { <$stored>::from_le_bytes };
                 sum = $add(sum, read(*number));
                 *number = if big_endian { sum.to_be_bytes() } else { sum.to_le_bytes() };
             }
@@ -243,5 +251,50 @@ fn encode(values: impl Iterator<Item = f64>, (kind, big_endian): (Kind, bool)) -
         Kind::I64 => arm!(i64),
         Kind::F32 | Kind::F16 => arm!(f32),
         Kind::F64 => arm!(f64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_undone_from_the_last_to_the_first() {
+        let settings =
+            serde_json::json!({"offset": 100, "scale": 10, "dtype": "<f4", "astype": "<i2"});
+        let fixed = parse("fixedscaleoffset", &settings, (Kind::F32, false)).unwrap().unwrap();
+        let delta = parse("delta", &serde_json::json!({"dtype": "<i2"}), (Kind::I16, false));
+        let codecs = [fixed, delta.unwrap().unwrap(), Codec::Shuffle(2), Codec::Crc32c];
+        // Stored as differences of tenths: 100.5, 101, 99.
+        let tenths: [i16; 3] = [5, 5, -20];
+        let bytes: Vec<u8> = tenths.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let mut stored: Vec<u8> = [0, 2, 4, 1, 3, 5].iter().map(|i: &usize| bytes[*i]).collect();
+        stored.extend(crc32c(&stored).to_le_bytes());
+        let found = decode_chunk(&codecs, &stored, 12, Kind::F32).unwrap();
+        let wanted: Vec<u8> =
+            [100.5f32, 101.0, 99.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        assert_eq!(found, wanted);
+        stored[0] ^= 1;
+        assert!(decode_chunk(&codecs, &stored, 12, Kind::F32).unwrap_err().contains("checksum"));
+        assert_eq!(parse("quantize", &Value::Null, (Kind::F32, false)), Ok(None));
+        assert!(parse("zfpy", &Value::Null, (Kind::F32, false)).unwrap_err().contains("zfpy"));
+    }
+
+    #[test]
+    fn the_checksum_of_the_standard() {
+        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+    }
+
+    #[test]
+    fn no_step_yields_more_than_belongs() {
+        let packed = {
+            use std::io::Write;
+            let mut to = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+            to.write_all(&vec![0; 1 << 20]).unwrap();
+            to.finish().unwrap()
+        };
+        assert_eq!(zlib(&packed, 1 << 20).unwrap().len(), 1 << 20);
+        assert!(zlib(&packed, 1 << 10).unwrap_err().contains("more than"));
+        assert!(decode_chunk(&[Codec::Zlib], &packed, 1 << 21, Kind::U8).is_err());
     }
 }

@@ -75,8 +75,7 @@ impl Files {
 
     /// All bytes of a file, `None` where there is none; an error where it has more than `most`.
     pub(super) fn read(&self, path: &Path, key: &str, most: u64) -> Result<Option<Vec<u8>>> {
-        let large =
-            || Error::file(path, format!("`{key}` is larger than such a file can be."));
+        let large = || Error::file(path, format!("`{key}` is larger than such a file can be."));
         match self {
             Files::Folder(folder) => {
                 let place = folder.join(key);

@@ -193,10 +193,9 @@ fn fill(value: &Value) -> Option<f64> {
 fn named(value: &Value) -> Option<(&str, &Value)> {
     match value {
         Value::String(name) => Some((name, &Value::Null)),
-        _ => Some((
-            value.get("name")?.as_str()?,
-            value.get("configuration").unwrap_or(&Value::Null),
-        )),
+        _ => {
+            Some((value.get("name")?.as_str()?, value.get("configuration").unwrap_or(&Value::Null)))
+        }
     }
 }
 

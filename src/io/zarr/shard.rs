@@ -24,11 +24,8 @@ pub(super) fn piece<'a>(
     let count = grid.iter().try_fold(1usize, |n, g| n.checked_mul(*g)).ok_or_else(cut)?;
     let list = count.checked_mul(16).ok_or_else(cut)?;
     let length = list.checked_add(if shard.checked { 4 } else { 0 }).ok_or_else(cut)?;
-    let start = if shard.index_at_end {
-        stored.len().checked_sub(length).ok_or_else(cut)?
-    } else {
-        0
-    };
+    let start =
+        if shard.index_at_end { stored.len().checked_sub(length).ok_or_else(cut)? } else { 0 };
     let (bytes, sum) = stored
         .get(start..start + length)
         .and_then(|index| index.split_at_checked(list))
@@ -43,8 +40,7 @@ pub(super) fn piece<'a>(
         let bytes = bytes.get(at..at.checked_add(8)?)?.try_into().ok()?;
         Some(if shard.big_endian { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) })
     };
-    let (from, size) =
-        word(place * 16).zip(word(place * 16 + 8)).ok_or_else(cut)?;
+    let (from, size) = word(place * 16).zip(word(place * 16 + 8)).ok_or_else(cut)?;
     if from == NOT_THERE && size == NOT_THERE {
         return Ok(None);
     }

@@ -152,9 +152,7 @@ fn base64(text: &str) -> Option<Vec<u8>> {
 fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        Value::Object(object) => {
-            object.get("wkt").or_else(|| object.get("url")).and_then(text_of)
-        }
+        Value::Object(object) => object.get("wkt").or_else(|| object.get("url")).and_then(text_of),
         _ => None,
     }
 }
@@ -291,7 +289,13 @@ impl ZarrStore {
             };
             if !is_array {
                 if folder.is_empty() && name == "zarr.json" {
-                    self.root.extend(json.get("attributes").and_then(Value::as_object).cloned().into_iter().flatten());
+                    self.root.extend(
+                        json.get("attributes")
+                            .and_then(Value::as_object)
+                            .cloned()
+                            .into_iter()
+                            .flatten(),
+                    );
                 } else if folder.is_empty() && name == ".zattrs" {
                     self.root.extend(json.as_object().cloned().into_iter().flatten());
                 }
@@ -420,7 +424,8 @@ fn json(bytes: &[u8]) -> Result<Value, String> {
             let mut quoted = text.to_owned();
             for word in ["-Infinity", "Infinity", "NaN"] {
                 for before in [": ", ":", "[", ", ", ",\n"] {
-                    quoted = quoted.replace(&format!("{before}{word}"), &format!("{before}\"{word}\""));
+                    quoted =
+                        quoted.replace(&format!("{before}{word}"), &format!("{before}\"{word}\""));
                 }
             }
             serde_json::from_str(&quoted).map_err(|_| error.to_string())
