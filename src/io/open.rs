@@ -111,8 +111,8 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn Cub
     let advice = match known_content(&start) {
         Some(what) => what.to_owned(),
         None => "is no scene that is known here. ENVI (a .hdr beside the data), GeoTIFF, HDF5, \
-                 NetCDF-4, Zarr, MATLAB (.mat), NPY and NPZ are read; an ENVI data file needs its header \
-                 beside it, as NAME.hdr."
+                 NetCDF-4, Zarr, MATLAB (.mat), NPY and NPZ are read; an ENVI data file needs its \
+                 header beside it, as NAME.hdr."
             .to_owned(),
     };
     Err(Error::file(path, advice))

@@ -136,7 +136,7 @@ fn damaged_stores_are_errors_or_other_values() {
             let path = &files[rng.random_range(0..files.len())];
             let sound = std::fs::read(path).unwrap();
             let mut bytes = sound.clone();
-            let chunk = !path.extension().is_some_and(|e| e == "json")
+            let chunk = path.extension().is_none_or(|e| e != "json")
                 && !path.file_name().unwrap().to_str().unwrap().starts_with('.');
             if round % 3 == 0 {
                 bytes.truncate(rng.random_range(0..sound.len()));

@@ -14,7 +14,6 @@ use hdf5_reader::{
 
 use super::lzf;
 use crate::engine::ground::error::{Error, Result};
-use crate::io::labelled::{Store, StoredArray};
 use crate::io::numbers::{self, Kind, Numbers};
 use crate::io::texts;
 
@@ -60,7 +59,7 @@ pub(super) struct Hdf5 {
     /// Every array of numbers, by its place in the file.
     pub(super) arrays: Vec<Array>,
     /// Lists of texts that are no longer than those of bands.
-    texts: Vec<(String, Dataset)>,
+    pub(super) texts: Vec<(String, Dataset)>,
 }
 
 /// An array of numbers in the file.
@@ -218,7 +217,7 @@ impl Hdf5 {
     }
 
     /// Reads a window of an array into numbers of 32 bits, in the order of the array's axes.
-    fn window_of(&self, array: &Array, window: &[Range<usize>]) -> Result<Vec<f32>> {
+    pub(super) fn window_of(&self, array: &Array, window: &[Range<usize>]) -> Result<Vec<f32>> {
         let selections = window.iter().map(|range| SliceInfoElem::Slice {
             start: range.start as u64,
             end: range.end as u64,
@@ -303,85 +302,6 @@ impl Hdf5 {
     }
 }
 
-impl StoredArray for Array {
-    fn place(&self) -> &str {
-        &self.place
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    fn chunk_row(&self, axis: usize) -> usize {
-        let Some(chunks) = self.dataset.chunks() else { return 0 };
-        let along = |(i, (n, chunk)): (usize, (&usize, u32))| {
-            let chunk = (chunk as usize).max(1);
-            if i == axis { chunk } else { n.div_ceil(chunk).saturating_mul(chunk) }
-        };
-        self.shape
-            .iter()
-            .zip(chunks)
-            .enumerate()
-            .map(along)
-            .fold(self.kind.size(), usize::saturating_mul)
-    }
-
-    fn attribute_numbers(&self, name: &str) -> Option<Vec<f64>> {
-        self.numbers(name)
-    }
-
-    fn attribute_text(&self, name: &str) -> Option<String> {
-        self.text(name)
-    }
-}
-
-impl Store for Hdf5 {
-    type Array = Array;
-    const FORMAT: &'static str = "HDF5";
-
-    fn open_again(path: &Path, cache: usize) -> Result<Self> {
-        Hdf5::open(path, cache)
-    }
-
-    fn path(&self) -> &Path {
-        &self.path
-    }
-
-    fn arrays(&self) -> &[Array] {
-        &self.arrays
-    }
-
-    fn whole(&self, array: &Array) -> Result<Vec<f64>> {
-        self.numbers(array)
-    }
-
-    fn window(&self, array: &Array, window: &[Range<usize>]) -> Result<Vec<f32>> {
-        self.window_of(array, window)
-    }
-
-    /// Names of the axes, where the file has dimension scales for all of them (NetCDF-4 does).
-    fn axes(&self, array: &Array) -> Option<Vec<String>> {
-        let list = array.dataset.attribute("DIMENSION_LIST").ok()?;
-        let lists = array.reference_lists(&list)?;
-        lists.iter().map(|address| self.name_at(*address)).collect()
-    }
-
-    fn root_text(&self, name: &str) -> Option<String> {
-        Hdf5::root_text(self, name)
-    }
-
-    fn texts(&self) -> Vec<(String, Vec<String>)> {
-        let read = |(place, dataset): &(String, Dataset)| {
-            Some((place.clone(), dataset.read_strings().ok()?))
-        };
-        self.texts.iter().filter_map(read).collect()
-    }
-}
-
 impl Array {
     /// The last part of the place.
     pub(super) fn name(&self) -> &str {
@@ -409,7 +329,7 @@ impl Array {
     }
 
     /// The first object that each entry of a list of lists of references points to.
-    fn reference_lists(&self, attribute: &Attribute) -> Option<Vec<u64>> {
+    pub(super) fn reference_lists(&self, attribute: &Attribute) -> Option<Vec<u64>> {
         let size = self.dataset.vlen_reference_size();
         let chunks = attribute.raw_data.chunks_exact(size);
         chunks
@@ -422,7 +342,7 @@ impl Array {
 }
 
 impl Hdf5 {
-    fn name_at(&self, address: u64) -> Option<String> {
+    pub(super) fn name_at(&self, address: u64) -> Option<String> {
         let found = self.arrays.iter().find(|array| array.dataset.address() == address)?;
         Some(found.name().to_lowercase())
     }

@@ -6,6 +6,7 @@ mod lzf;
 pub(crate) mod mat73;
 mod neon;
 mod prisma;
+mod store;
 
 use std::path::Path;
 

@@ -5,6 +5,7 @@
 //! allocates what a damaged chunk states; the JSON and the order of chunks are little to read, and
 //! the compressors are crates that are here for other formats.
 
+mod attributes;
 mod blosc;
 mod codecs;
 mod files;
