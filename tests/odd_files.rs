@@ -407,3 +407,136 @@ fn what_is_wrong_with_a_zarr_store_is_said() {
     }
     assert!(refusal(folder.0.path()).contains("folder"));
 }
+
+/// A chunk of 3 x 4 x 5 numbers in 16 bits as each compressor packs it, with the JSON that says so.
+fn packed_chunks() -> Vec<(serde_json::Value, Vec<u8>)> {
+    let raw: Vec<u8> = (0..60u16).flat_map(|v| (1000 + 37 * (v % 7)).to_le_bytes()).collect();
+    let packed = |bytes: &mut dyn Write| bytes.write_all(&raw).unwrap();
+    let level = flate2::Compression::default;
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), level());
+    packed(&mut zlib);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), level());
+    packed(&mut gzip);
+    let zstd =
+        ruzstd::encoding::compress_to_vec(&raw[..], ruzstd::encoding::CompressionLevel::Fastest);
+    let block = lz4_flex::block::compress(&raw);
+    let lz4 = [&(raw.len() as u32).to_le_bytes()[..], &block].concat();
+    let word = |n: usize| (n as u32).to_le_bytes();
+    let blosc = [
+        &[2, 1, 16 | 1 << 5, 2][..],
+        &[word(120), word(120), word(24 + block.len()), word(20), word(block.len())].concat(),
+        &block,
+    ];
+    let id = |name: &str| serde_json::json!({"id": name});
+    vec![
+        (serde_json::Value::Null, raw.clone()),
+        (id("zlib"), zlib.finish().unwrap()),
+        (id("gzip"), gzip.finish().unwrap()),
+        (id("zstd"), zstd),
+        (id("lz4"), lz4),
+        (id("blosc"), blosc.concat()),
+    ]
+}
+
+/// As many mutants as two seconds hold, or `UNMIXEL_FUZZ_RUNS` of each compressor.
+#[test]
+fn readers_of_zarr_survive_any_bytes() {
+    use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
+    let folder = Folder::new();
+    let rng = &mut ChaCha8Rng::seed_from_u64(1);
+    let runs = std::env::var("UNMIXEL_FUZZ_RUNS").ok().map(|n| n.parse::<u64>().unwrap());
+    let read = |path: &Path| -> unmixel::Result<()> {
+        let mut source = io::open(path, &OpenOptions::default())?;
+        let header = source.header().clone();
+        let row = header.cols.saturating_mul(header.bands);
+        let mut out = vec![0.0; if row < 1 << 16 { row } else { 0 }];
+        // `load` refuses what is larger.
+        let rows = if out.is_empty() { 0 } else { header.rows.min(64) };
+        (0..rows).try_for_each(|first| source.read_rows(first, 1, &mut out))
+    };
+    for (compressor, chunk) in packed_chunks() {
+        let array = serde_json::json!({
+            "zarr_format": 2, "shape": [3, 4, 5], "chunks": [3, 4, 5], "dtype": "<u2",
+            "order": "C", "fill_value": 0, "compressor": compressor, "filters": null,
+        });
+        folder.put("s.zarr/.zgroup", "{\"zarr_format\": 2}");
+        let texts = [("s.zarr/cube/.zarray", array.to_string().into_bytes())];
+        let files = [texts[0].clone(), ("s.zarr/cube/0.0.0", chunk)];
+        let path = folder.0.path().join("s.zarr");
+        for (name, bytes) in &files {
+            folder.put(name, bytes);
+        }
+        read(&path).unwrap_or_else(|e| panic!("{array}: {e}"));
+        let (begin, mut done, mut failed) = (std::time::Instant::now(), 0, 0);
+        while runs.map_or(begin.elapsed().as_millis() < 400, |runs| done < runs) {
+            let (name, sound) = &files[rng.random_range(0..2)];
+            let mut bytes = sound.clone();
+            for _ in 0..rng.random_range(1..5) {
+                let at = rng.random_range(0..bytes.len().max(1));
+                match rng.random_range(0..4) {
+                    0 => bytes.truncate(at),
+                    1 if at < bytes.len() => bytes[at] = rng.random(),
+                    2 if at < bytes.len() => bytes[at] = [0, b'9', b'-', 255][at % 4],
+                    _ => bytes.insert(at.min(bytes.len()), b'9'),
+                }
+            }
+            folder.put(name, &bytes);
+            let start = std::time::Instant::now();
+            failed += u64::from(read(&path).is_err());
+            // Far more than a few hundred bytes take.
+            assert!(start.elapsed().as_secs() < 5, "{array}: {bytes:?}");
+            folder.put(name, sound);
+            done += 1;
+        }
+        assert!(failed * 4 > done, "{array}: {failed} of {done} mutants were seen");
+    }
+}
+
+/// The abundances of one scene have the same bits from every format that the project itself, or
+/// this file, writes.
+#[test]
+fn one_scene_in_every_format_gives_the_same_abundances() {
+    use unmixel::rooms::io::rasters::{About, Raster, write_envi_maps, write_geotiff};
+    let folder = Folder::new();
+    let at = |name: &str| folder.0.path().join(name);
+    let narrow = cube().mapv(|v| v as f32);
+    let names: Vec<String> = (0..BANDS).map(|b| format!("B{b}")).collect();
+    let raster =
+        Raster { name: "cube", title: "A scene", unit: "1", bands: &names, values: narrow.view() };
+    let about = About { place: None, history: "made by a test" };
+    let mut tiff = Vec::new();
+    write_geotiff(&raster, &about, &mut tiff).unwrap();
+    let mut maps = Vec::new();
+    let header = write_envi_maps(&raster, &about, &mut maps).unwrap();
+    folder.put("maps.hdr", header);
+    io::write_npz(at("a.npz"), narrow.view(), None).unwrap();
+    io::write_envi(at("a.img"), narrow.view(), None, None).unwrap();
+    let mut npy = Vec::new();
+    ndarray_npy::WriteNpyExt::write_npy(&narrow, &mut npy).unwrap();
+    let values = cube().permuted_axes([2, 1, 0]).iter().copied().collect();
+    let matlab = Var { stored: 7, ..Var::double("cube", &[ROWS, COLS, BANDS], values) };
+    let paths = [
+        at("a.npz"),
+        at("a.img"),
+        folder.put("maps.img", maps),
+        folder.put("a.npy", npy),
+        folder.put("a.tif", tiff),
+        folder.put("a.mat", mat5::file(&[matlab], false, true)),
+        store(&folder, "two.zarr", 2, "F"),
+        store(&folder, "three.zarr", 3, "C"),
+    ];
+    let fit = |path: &Path| -> Vec<u32> {
+        let scene = unmixel::Scene::open(path).unwrap_or_else(|e| panic!("{e}"));
+        let fit = unmixel::Unmixing::new(3).seed(5).steps(50).restarts(1).fit(&scene).unwrap();
+        fit.abundances().mean().iter().map(|v| v.to_bits()).collect()
+    };
+    let first = fit(&paths[0]);
+    assert_eq!(first.len(), ROWS * COLS * 3);
+    for path in &paths[1..] {
+        assert!(fit(path) == first, "{}", path.display());
+    }
+    let mut other = narrow.clone();
+    other[(3, 4, 5)] += 0.01;
+    io::write_npz(at("a.npz"), other.view(), None).unwrap();
+    assert!(fit(&paths[0]) != first, "the comparison sees nothing");
+}

@@ -207,7 +207,7 @@ impl Arrays {
 
 /// Names of the height, the width and the number of bands in files of many countries, in lower case
 /// without marks.
-const ROWS: [&str; 35] = [
+const ROWS: [&str; 38] = [
     "nrow",
     "nrows",
     "rows",
@@ -243,6 +243,9 @@ const ROWS: [&str; 35] = [
     "rijen",
     "hoehe",
     "hang",
+    "numberoflines",
+    "numberofscans",
+    "scans",
 ];
 const COLS: [&str; 36] = [
     "ncol",
@@ -282,7 +285,7 @@ const COLS: [&str; 36] = [
     "breite",
     "lie",
 ];
-const BANDS: [&str; 16] = [
+const BANDS: [&str; 17] = [
     "nband",
     "nbands",
     "bands",
@@ -299,7 +302,23 @@ const BANDS: [&str; 16] = [
     "bandes",
     "bandas",
     "nbandas",
+    "numberofbands",
 ];
+
+/// True for a name that counts rows, or is that of an axis of rows.
+pub(crate) fn names_rows(name: &str) -> bool {
+    ROWS.contains(&normalised(name).as_str())
+}
+
+/// As [`names_rows`], of columns.
+pub(crate) fn names_cols(name: &str) -> bool {
+    COLS.contains(&normalised(name).as_str())
+}
+
+/// As [`names_rows`], of bands.
+pub(crate) fn names_bands(name: &str) -> bool {
+    BANDS.contains(&normalised(name).as_str())
+}
 
 /// What a file states of the size of its scene.
 #[derive(Debug, Clone, Copy, Default)]

@@ -7,7 +7,7 @@ use super::evidence::normalised;
 use crate::scene::{Header, to_nanometres, widths_in_nanometres};
 
 /// Names of lists of wavelengths, the surer first, in lower case without marks.
-const WAVELENGTHS: [&str; 26] = [
+const WAVELENGTHS: [&str; 35] = [
     "wavelength",
     "wavelengths",
     "wl",
@@ -34,6 +34,15 @@ const WAVELENGTHS: [&str; 26] = [
     "centralwavelengths",
     "bandwavelength",
     "radiationwavelength",
+    "wavelength3d",
+    "wellenlaenge",
+    "wellenlaengen",
+    "wellenlnge",
+    "longueuronde",
+    "longueurdonde",
+    "longitudonda",
+    "longituddeonda",
+    "comprimentodeonda",
 ];
 const WIDTHS: [&str; 5] = ["fwhm", "fwhms", "bandwidth", "bandwidths", "fwhmnm"];
 /// Flags or numbers of bands that are good, and of those that are bad.

@@ -7,6 +7,7 @@ themselves read them back: whole numbers from 0 to 9,999, which every number typ
 holds; `expected-f16.npy` and `expected-i1.npy` are a fifth and an eightieth of them, for the types
 that hold no more. `manifest.json` says what each file must be understood as.
 """
+
 import json
 import shutil
 import sys
@@ -32,14 +33,21 @@ NM = np.round(np.linspace(420.5, 2380.25, BANDS), 3)
 FWHM = np.full(BANDS, 6.5)
 CRS = "EPSG:32633"
 UPRIGHT = Affine(30.0, 0.0, 366015.0, 0.0, -30.0, 5809965.0)
-ROTATED = Affine.translation(366015.0, 5809965.0) * Affine.rotation(20.0) * Affine.scale(30.0, -30.0)
+ROTATED = (
+    Affine.translation(366015.0, 5809965.0) * Affine.rotation(20.0) * Affine.scale(30.0, -30.0)
+)
 
 
 def cube():
     """Smooth mixtures of three spectra with noise, so that a fit has something to find."""
     rng = np.random.default_rng(3)
-    spectra = np.stack([np.linspace(900, 5200, BANDS), np.linspace(6400, 700, BANDS),
-                        2400 + 1900 * np.sin(np.arange(BANDS))])
+    spectra = np.stack(
+        [
+            np.linspace(900, 5200, BANDS),
+            np.linspace(6400, 700, BANDS),
+            2400 + 1900 * np.sin(np.arange(BANDS)),
+        ]
+    )
     shares = rng.dirichlet([0.6, 0.6, 0.6], size=(ROWS, COLS))
     values = shares @ spectra + rng.normal(0, 15, (ROWS, COLS, BANDS))
     return np.clip(np.rint(values), 1, 9999).astype(np.int16)
@@ -61,18 +69,40 @@ def tiffs(folder, values, manifest):
         path = folder / f"{name}.tif"
         values, of = small(all_values, "float16" if options.get("NBITS") == 16 else dtype)
         planes = np.moveaxis(values, 2, 0)
-        with rasterio.open(path, "w", driver="GTiff", width=COLS, height=ROWS, count=BANDS, dtype=dtype,
-                           crs=crs, transform=transform, **options) as out:
+        with rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            width=COLS,
+            height=ROWS,
+            count=BANDS,
+            dtype=dtype,
+            crs=crs,
+            transform=transform,
+            **options,
+        ) as out:
             out.write(planes.astype(dtype))
             for band in range(BANDS):
-                out.update_tags(band + 1, wavelength=str(NM[band]), wavelength_units="Nanometers",
-                                fwhm=str(FWHM[band]), bbl="0" if band == 4 else "1")
+                out.update_tags(
+                    band + 1,
+                    wavelength=str(NM[band]),
+                    wavelength_units="Nanometers",
+                    fwhm=str(FWHM[band]),
+                    bbl="0" if band == 4 else "1",
+                )
             if scale:
                 out.scales = [scale] * BANDS
         with rasterio.open(path) as back:
             assert np.array_equal(np.moveaxis(back.read(), 0, 2), values), name
-        manifest[path.name] = dict(place=list(transform.to_gdal()), epsg=32633 if crs == CRS else None,
-                                   wavelengths=True, fwhm=True, bad=[4], scale=scale, of=of)
+        manifest[path.name] = dict(
+            place=list(transform.to_gdal()),
+            epsg=32633 if crs == CRS else None,
+            wavelengths=True,
+            fwhm=True,
+            bad=[4],
+            scale=scale,
+            of=of,
+        )
 
     planes = np.moveaxis(values, 2, 0)
     tiled = dict(tiled=True, blockxsize=16, blockysize=32)
@@ -85,10 +115,25 @@ def tiffs(folder, values, manifest):
                 if compress in ("deflate", "lzw", "zstd"):
                     write(name + "-p2", predictor=2, **options)
                     write(name + "-p3", dtype="float32", predictor=3, **options)
-    for dtype in ("uint8", "int8", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"):
+    for dtype in (
+        "uint8",
+        "int8",
+        "uint16",
+        "int32",
+        "uint32",
+        "int64",
+        "uint64",
+        "float32",
+        "float64",
+    ):
         write(f"type-{dtype}", dtype=dtype, compress="deflate")
-    for name, options in (("", {}), ("-p2", dict(compress="deflate", predictor=2)), ("-lzw", dict(compress="lzw")),
-                          ("-big", dict(ENDIANNESS="BIG")), ("-bigtiff", dict(BIGTIFF="YES", **tiled))):
+    for name, options in (
+        ("", {}),
+        ("-p2", dict(compress="deflate", predictor=2)),
+        ("-lzw", dict(compress="lzw")),
+        ("-big", dict(ENDIANNESS="BIG")),
+        ("-bigtiff", dict(BIGTIFF="YES", **tiled)),
+    ):
         write(f"type-float16{name}", dtype="float32", NBITS=16, **options)
     write("bigtiff", BIGTIFF="YES", compress="deflate", **tiled)
     write("big-endian", ENDIANNESS="BIG", compress="lzw")
@@ -97,17 +142,35 @@ def tiffs(folder, values, manifest):
     write("rotated", transform=ROTATED)
     write("scaled", scale=0.0001)
     write("no-place", crs=None, transform=Affine(2.0, 0.0, 0.0, 0.0, -2.0, 0.0))
-    with rasterio.open(folder / "imagery.tif", "w", driver="GTiff", width=COLS, height=ROWS, count=BANDS,
-                       dtype="int16", crs=CRS, transform=UPRIGHT, nodata=-32768) as out:
+    with rasterio.open(
+        folder / "imagery.tif",
+        "w",
+        driver="GTiff",
+        width=COLS,
+        height=ROWS,
+        count=BANDS,
+        dtype="int16",
+        crs=CRS,
+        transform=UPRIGHT,
+        nodata=-32768,
+    ) as out:
         out.write(planes)
         for band in range(BANDS):
-            out.update_tags(band + 1, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=str(NM[band] / 1000), FWHM_UM="0.0065")
-    manifest["imagery.tif"] = dict(place=list(UPRIGHT.to_gdal()), epsg=32633, wavelengths=True, fwhm=True, ignore=-32768)
+            out.update_tags(
+                band + 1, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=str(NM[band] / 1000), FWHM_UM="0.0065"
+            )
+    manifest["imagery.tif"] = dict(
+        place=list(UPRIGHT.to_gdal()), epsg=32633, wavelengths=True, fwhm=True, ignore=-32768
+    )
 
 
 # Every type of numbers, in both orders of bytes.
-TYPES = ["u1", "i1"] + [order + kind + size for order in "<>" for kind, sizes in
-                        (("u", "248"), ("i", "248"), ("f", "248")) for size in sizes]
+TYPES = ["u1", "i1"] + [
+    order + kind + size
+    for order in "<>"
+    for kind, sizes in (("u", "248"), ("i", "248"), ("f", "248"))
+    for size in sizes
+]
 
 
 def numpys(folder, values, manifest):
@@ -128,30 +191,49 @@ def envi_types(folder, values, manifest):
             for interleave, order in axes.items():
                 name = f"envi-{dtype}-{byte_order}-{interleave}"
                 (folder / f"{name}.dat").write_bytes(
-                    b"x" * 7 + part.transpose(order).astype(mark + dtype).tobytes())
+                    b"x" * 7 + part.transpose(order).astype(mark + dtype).tobytes()
+                )
                 (folder / f"{name}.hdr").write_text(
                     f"ENVI\nsamples = {COLS}\nlines = {ROWS}\nbands = {BANDS}\nheader offset = 7\n"
                     f"data type = {number}\ninterleave = {interleave}\nbyte order = {byte_order}\n"
-                    "wavelength units = Nanometers\nwavelength = {" + ", ".join(map(str, NM)) + "}\n")
+                    "wavelength units = Nanometers\nwavelength = {"
+                    + ", ".join(map(str, NM))
+                    + "}\n"
+                )
                 manifest[f"{name}.dat"] = dict(wavelengths=True, of=of)
 
 
 def envi(folder, values, manifest):
     for transform, name in ((UPRIGHT, "envi"), (ROTATED, "envi-rotated")):
         path = folder / f"{name}.img"
-        with rasterio.open(path, "w", driver="ENVI", width=COLS, height=ROWS, count=BANDS, dtype="int16",
-                           crs=CRS, transform=transform) as out:
+        with rasterio.open(
+            path,
+            "w",
+            driver="ENVI",
+            width=COLS,
+            height=ROWS,
+            count=BANDS,
+            dtype="int16",
+            crs=CRS,
+            transform=transform,
+        ) as out:
             out.write(np.moveaxis(values, 2, 0))
         with open(folder / f"{name}.hdr", "a", encoding="ascii") as header:
-            header.write("wavelength units = Nanometers\nwavelength = {" + ", ".join(map(str, NM)) + "}\n")
+            header.write(
+                "wavelength units = Nanometers\nwavelength = {" + ", ".join(map(str, NM)) + "}\n"
+            )
         manifest[path.name] = dict(place=list(transform.to_gdal()), epsg=32633, wavelengths=True)
 
 
 def plain_hdf5(folder, values, manifest):
     options = dict(
-        contiguous={}, chunked=dict(chunks=(8, 16, 5)), gzip=dict(chunks=(8, 16, 5), compression="gzip"),
+        contiguous={},
+        chunked=dict(chunks=(8, 16, 5)),
+        gzip=dict(chunks=(8, 16, 5), compression="gzip"),
         shuffle=dict(chunks=(8, 16, 5), compression="gzip", shuffle=True, fletcher32=True),
-        lzf=dict(chunks=(8, 16, 5), compression="lzf"), szip=None)
+        lzf=dict(chunks=(8, 16, 5), compression="lzf"),
+        szip=None,
+    )
     for version in ("earliest", "latest"):
         for name, how in options.items():
             if how is None:
@@ -169,13 +251,18 @@ def plain_hdf5(folder, values, manifest):
         part, of = small(values, dtype)
         path = folder / f"h5-type-{dtype[1:]}-{'be' if dtype[0] == '>' else 'le'}.h5"
         with h5py.File(path, "w", userblock_size=1024) as out:
-            out.create_dataset("cube", data=np.moveaxis(part, 2, 0).astype(dtype), chunks=(3, 10, 10))
+            out.create_dataset(
+                "cube", data=np.moveaxis(part, 2, 0).astype(dtype), chunks=(3, 10, 10)
+            )
             out["wavelength"] = NM.astype(">f8")
         manifest[path.name] = dict(wavelengths=True, of=of)
 
 
 def netcdf(folder, values, manifest):
-    for name, order in (("netcdf", ("y", "x", "wavelength")), ("netcdf-bsq", ("wavelength", "y", "x"))):
+    for name, order in (
+        ("netcdf", ("y", "x", "wavelength")),
+        ("netcdf-bsq", ("wavelength", "y", "x")),
+    ):
         path = folder / f"{name}.nc"
         with netCDF4.Dataset(path, "w") as out:
             for dimension, length in (("y", ROWS), ("x", COLS), ("wavelength", BANDS)):
@@ -184,7 +271,9 @@ def netcdf(folder, values, manifest):
             out["wavelength"].units = "nm"
             for axis, count in (("y", ROWS), ("x", COLS)):
                 at = (np.arange(count) + 0.5) * (-30.0 if axis == "y" else 30.0)
-                out.createVariable(axis, "f8", (axis,))[:] = at + (5809965.0 if axis == "y" else 366015.0)
+                out.createVariable(axis, "f8", (axis,))[:] = at + (
+                    5809965.0 if axis == "y" else 366015.0
+                )
                 out[axis].units = "m"
                 out[axis].standard_name = f"projection_{axis}_coordinate"
             out.createVariable("crs", "i4")
@@ -193,8 +282,9 @@ def netcdf(folder, values, manifest):
             cube.set_auto_maskandscale(False)
             cube.scale_factor, cube.grid_mapping = 0.0001, "crs"
             cube[:] = values if order[0] == "y" else np.moveaxis(values, 2, 0)
-        manifest[path.name] = dict(place=list(UPRIGHT.to_gdal()), epsg=32633, wavelengths=True, scale=0.0001,
-                                   ignore=-9999)
+        manifest[path.name] = dict(
+            place=list(UPRIGHT.to_gdal()), epsg=32633, wavelengths=True, scale=0.0001, ignore=-9999
+        )
 
 
 def beside(folder, values, manifest):
@@ -211,16 +301,44 @@ def beside(folder, values, manifest):
         manifest[f"h5-{name}.h5"] = dict(dict(wavelengths=True), **wanted)
 
     write("labels", dict(x=values, labels=labels, rgb=colours, wl=NM))
-    write("radiance", {"d/radiance": values * 3, "d/reflectance": values, "d/reflectance_uncertainty": values // 9, "wl": NM})
+    write(
+        "radiance",
+        {
+            "d/radiance": values * 3,
+            "d/reflectance": values,
+            "d/reflectance_uncertainty": values // 9,
+            "wl": NM,
+        },
+    )
     flat = values.reshape(ROWS * COLS, BANDS)
     write("bands-by-pixels", dict(Y=flat.T, rows=ROWS, cols=COLS, wavelength=NM))
-    write("pixels-by-bands", dict(spectra=flat, nRow=float(ROWS), nCol=float(COLS), wavelength=NM),
-          [("spectra", "_FillValue", -9999.0), ("spectra", "scale_factor", 0.0001)], ignore=-9999, scale=0.0001)
+    write(
+        "pixels-by-bands",
+        dict(spectra=flat, nRow=float(ROWS), nCol=float(COLS), wavelength=NM),
+        [("spectra", "_FillValue", -9999.0), ("spectra", "scale_factor", 0.0001)],
+        ignore=-9999,
+        scale=0.0001,
+    )
     write("one-more-axis", dict(cube=values[None], wavelength=NM[:, None]))
-    write("attributes", dict(cube=values), [("cube", "wavelengths", NM), ("cube", "bbl", np.arange(BANDS) != 4),
-                                            ("cube", "no_data_value", -1)], bad=[4], ignore=-1)
+    write(
+        "attributes",
+        dict(cube=values),
+        [
+            ("cube", "wavelengths", NM),
+            ("cube", "bbl", np.arange(BANDS) != 4),
+            ("cube", "no_data_value", -1),
+        ],
+        bad=[4],
+        ignore=-1,
+    )
     write("texts", dict(cube=values, wavelength=np.array([f"{v} nm".encode() for v in NM])))
-    write("long-texts", {"cube": values, "wavelength": np.array([f"{v / 1000:.7f} um" for v in NM], dtype=h5py.string_dtype())})
+    write(
+        "long-texts",
+        {
+            "cube": values,
+            "wavelength": np.array([f"{v / 1000:.7f} um" for v in NM], dtype=h5py.string_dtype()),
+        },
+    )
     write("german", dict(Daten=values, Wellenlaengen=NM))
     with netCDF4.Dataset(folder / "coordinate.nc", "w") as out:
         for dimension, length in (("band", BANDS), ("y", ROWS), ("x", COLS)):
@@ -235,11 +353,17 @@ def beside(folder, values, manifest):
 def emit(folder, values, manifest):
     path = folder / "emit.nc"
     with netCDF4.Dataset(path, "w") as out:
-        for dimension, length in (("downtrack", ROWS), ("crosstrack", COLS), ("bands", BANDS),
-                                  ("ortho_y", ROWS + 2), ("ortho_x", COLS + 3)):
+        for dimension, length in (
+            ("downtrack", ROWS),
+            ("crosstrack", COLS),
+            ("bands", BANDS),
+            ("ortho_y", ROWS + 2),
+            ("ortho_x", COLS + 3),
+        ):
             out.createDimension(dimension, length)
-        cube = out.createVariable("reflectance", "f4", ("downtrack", "crosstrack", "bands"), zlib=True,
-                                  fill_value=-9999.0)
+        cube = out.createVariable(
+            "reflectance", "f4", ("downtrack", "crosstrack", "bands"), zlib=True, fill_value=-9999.0
+        )
         cube[:] = values.astype("f4")
         group = out.createGroup("sensor_band_parameters")
         group.createVariable("wavelengths", "f4", ("bands",))[:] = NM
@@ -257,8 +381,15 @@ def emit(folder, values, manifest):
         location.createVariable("glt_y", "i4", ("ortho_y", "ortho_x"), fill_value=0)[:] = y
         out.geotransform = np.array([-115.9, 0.00054, 0.0, 33.4, 0.0, -0.00054])
         out.spatial_ref = rasterio.crs.CRS.from_epsg(4326).to_wkt()
-    manifest[path.name] = dict(place=[-115.9, 0.00054, 0.0, 33.4, 0.0, -0.00054], epsg=4326, wavelengths=True, fwhm=True,
-                               bad=[4], ignore=-9999, grid=[ROWS + 2, COLS + 3])
+    manifest[path.name] = dict(
+        place=[-115.9, 0.00054, 0.0, 33.4, 0.0, -0.00054],
+        epsg=4326,
+        wavelengths=True,
+        fwhm=True,
+        bad=[4],
+        ignore=-9999,
+        grid=[ROWS + 2, COLS + 3],
+    )
 
 
 def prisma(folder, values, manifest):
@@ -281,42 +412,74 @@ def prisma(folder, values, manifest):
         out.attrs["Product_ULcorner_northing"] = np.float64(5809950.0)
         out.attrs["Product_LRcorner_easting"] = np.float32(366030.0 + 30 * (COLS - 1))
         out.attrs["Product_LRcorner_northing"] = np.float64(5809950.0 - 30 * (ROWS - 1))
-    manifest[path.name] = dict(place=list(UPRIGHT.to_gdal()), epsg=32633, wavelengths=True, ignore=0,
-                               order=[0, 1, 2, 3, 4, None, 5, 6, 7, 8, 9, 10, 11, None], bad=[5, 13], scale=0.0001)
+    manifest[path.name] = dict(
+        place=list(UPRIGHT.to_gdal()),
+        epsg=32633,
+        wavelengths=True,
+        ignore=0,
+        order=[0, 1, 2, 3, 4, None, 5, 6, 7, 8, 9, 10, 11, None],
+        bad=[5, 13],
+        scale=0.0001,
+    )
 
 
 def neon(folder, values, manifest):
     path = folder / "neon.h5"
     with h5py.File(path, "w") as out:
         base = "SJER/Reflectance/"
-        data = out.create_dataset(base + "Reflectance_Data", data=values, chunks=(10, 10, BANDS), compression="gzip")
+        data = out.create_dataset(
+            base + "Reflectance_Data", data=values, chunks=(10, 10, BANDS), compression="gzip"
+        )
         data.attrs["Scale_Factor"], data.attrs["Data_Ignore_Value"] = 10000.0, -9999.0
         out[base + "Metadata/Spectral_Data/Wavelength"] = NM
         out[base + "Metadata/Spectral_Data/Wavelength"].attrs["Units"] = "nanometers"
         out[base + "Metadata/Spectral_Data/FWHM"] = FWHM
         where = base + "Metadata/Coordinate_System/"
-        out[where + "Map_Info"] = "UTM,  1.000,  1.000, 366015.00, 5809965.0, 30.000, 30.000, 33, North, WGS-84, units=Meters, 0"
+        out[where + "Map_Info"] = (
+            "UTM,  1.000,  1.000, 366015.00, 5809965.0, 30.000, 30.000, 33, North, WGS-84, units=Meters, 0"
+        )
         out[where + "EPSG Code"] = "32633"
         out[where + "Coordinate_System_String"] = rasterio.crs.CRS.from_string(CRS).to_wkt()
-    manifest[path.name] = dict(place=list(UPRIGHT.to_gdal()), epsg=32633, wavelengths=True, fwhm=True, ignore=-9999,
-                               scale=0.0001)
+    manifest[path.name] = dict(
+        place=list(UPRIGHT.to_gdal()),
+        epsg=32633,
+        wavelengths=True,
+        fwhm=True,
+        ignore=-9999,
+        scale=0.0001,
+    )
 
 
 def matlab(folder, values, manifest):
     flat = values.reshape(ROWS * COLS, BANDS, order="F").T
-    schemas = dict(cube={"cube": values}, flat={"Y": np.ascontiguousarray(flat), "nRow": float(ROWS), "nCol": float(COLS),
-                                              "nBand": float(BANDS)})
+    schemas = dict(
+        cube={"cube": values},
+        flat={
+            "Y": np.ascontiguousarray(flat),
+            "nRow": float(ROWS),
+            "nCol": float(COLS),
+            "nBand": float(BANDS),
+        },
+    )
     for name, content in schemas.items():
         content = dict(content, wavelength=NM)
         scipy.io.savemat(folder / f"mat5-{name}.mat", content)
         scipy.io.savemat(folder / f"mat5z-{name}.mat", content, do_compression=True)
-        hdf5storage.savemat(str(folder / f"mat73-{name}.mat"), content, format="7.3", oned_as="row", store_python_metadata=False,
-                            matlab_compatible=True)
+        hdf5storage.savemat(
+            str(folder / f"mat73-{name}.mat"),
+            content,
+            format="7.3",
+            oned_as="row",
+            store_python_metadata=False,
+            matlab_compatible=True,
+        )
         for kind in ("mat5", "mat5z", "mat73"):
             manifest[f"{kind}-{name}.mat"] = dict(wavelengths=True)
 
 
-def zarr_array(folder, values, manifest, name, dtype="<i2", chunks=(8, 16, 5), consolidated=True, **options):
+def zarr_array(
+    folder, values, manifest, name, dtype="<i2", chunks=(8, 16, 5), consolidated=True, **options
+):
     """A store of version 2 or 3 that zarr-python writes, with the conventions of xarray."""
     version = options.pop("zarr_format", 2)
     part, of = small(values, dtype)
@@ -324,8 +487,15 @@ def zarr_array(folder, values, manifest, name, dtype="<i2", chunks=(8, 16, 5), c
     group = zarr.open_group(path, mode="w", zarr_format=version)
     dims = ["y", "x", "wavelength"]
     named = dict(dimension_names=dims) if version == 3 else {}
-    cube = group.create_array("reflectance", shape=part.shape, dtype=dtype, chunks=chunks, fill_value=0, **named,
-                              **options)
+    cube = group.create_array(
+        "reflectance",
+        shape=part.shape,
+        dtype=dtype,
+        chunks=chunks,
+        fill_value=0,
+        **named,
+        **options,
+    )
     cube[:] = part.astype(dtype)
     cube.attrs["scale_factor"] = 0.0001
     named = dict(dimension_names=["wavelength"]) if version == 3 else {}
@@ -347,8 +517,22 @@ def zarrs(folder, values, manifest):
     def three(name, **options):
         zarr_array(folder, values, manifest, f"zarr3-{name}", zarr_format=3, **options)
 
-    from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, TransposeCodec, ZstdCodec
-    plain = dict(none=None, zlib=numcodecs.Zlib(5), gzip=numcodecs.GZip(5), zstd=numcodecs.Zstd(3), lz4=numcodecs.LZ4())
+    from zarr.codecs import (
+        BloscCodec,
+        BytesCodec,
+        Crc32cCodec,
+        GzipCodec,
+        TransposeCodec,
+        ZstdCodec,
+    )
+
+    plain = dict(
+        none=None,
+        zlib=numcodecs.Zlib(5),
+        gzip=numcodecs.GZip(5),
+        zstd=numcodecs.Zstd(3),
+        lz4=numcodecs.LZ4(),
+    )
     for name, codec in plain.items():
         two(name, compressors=codec)
         two(f"{name}-F", compressors=codec, order="F", consolidated=False)
@@ -363,12 +547,21 @@ def zarrs(folder, values, manifest):
     two("one-chunk", chunks=(ROWS, COLS, BANDS))
     two("delta", filters=[numcodecs.Delta("<i2")], compressors=numcodecs.Zlib(3))
     two("shuffle", filters=[numcodecs.Shuffle(2)], compressors=numcodecs.Zlib(3))
-    two("fixed", dtype="<f4", filters=[numcodecs.FixedScaleOffset(0, 1, "<f4", "<i2")], compressors=numcodecs.Zlib(3))
+    two(
+        "fixed",
+        dtype="<f4",
+        filters=[numcodecs.FixedScaleOffset(0, 1, "<f4", "<i2")],
+        compressors=numcodecs.Zlib(3),
+    )
     codecs = dict(none=None, gzip=GzipCodec(), zstd=ZstdCodec(), crc=[ZstdCodec(), Crc32cCodec()])
     for name, codec in codecs.items():
         three(name, compressors=codec)
     for shuffle in ("noshuffle", "shuffle", "bitshuffle"):
-        three(f"blosc-{shuffle}", compressors=BloscCodec(cname="zstd", shuffle=shuffle), consolidated=False)
+        three(
+            f"blosc-{shuffle}",
+            compressors=BloscCodec(cname="zstd", shuffle=shuffle),
+            consolidated=False,
+        )
     three("transposed", filters=[TransposeCodec(order=(2, 0, 1))])
     three("big", serializer=BytesCodec(endian="big"))
     three("float16", dtype="float16")
@@ -392,9 +585,20 @@ def xarrays(folder, values, manifest):
             if fill is not None:
                 data = xarray.where(data < 0, np.nan, data)
             scene = xarray.Dataset(
-                {"reflectance": (("band", "y", "x"), np.moveaxis(data, 2, 0), {"grid_mapping": "spatial_ref"})},
-                coords={"wavelength": ("band", NM, {"units": "nm"}), "y": ("y", y), "x": ("x", x),
-                        "spatial_ref": ((), 0, {"crs_wkt": crs})})
+                {
+                    "reflectance": (
+                        ("band", "y", "x"),
+                        np.moveaxis(data, 2, 0),
+                        {"grid_mapping": "spatial_ref"},
+                    )
+                },
+                coords={
+                    "wavelength": ("band", NM, {"units": "nm"}),
+                    "y": ("y", y),
+                    "x": ("x", x),
+                    "spatial_ref": ((), 0, {"crs_wkt": crs}),
+                },
+            )
             path = folder / f"xarray{version}-{'fill' if fill else 'plain'}.zarr"
             encoding = dict(dtype="int16", scale_factor=0.0001) if fill else dict(dtype="float32")
             if fill:
@@ -419,10 +623,24 @@ def main():
         np.save(folder / name, part.astype("f4"))
     np.savez(folder / "plain.npz", cube=values, wavelength=NM)
     manifest["plain.npz"] = dict(wavelengths=True)
-    kinds = [tiffs, numpys, envi, envi_types, plain_hdf5, beside, netcdf, emit, prisma, neon, matlab]
+    kinds = [
+        tiffs,
+        numpys,
+        envi,
+        envi_types,
+        plain_hdf5,
+        beside,
+        netcdf,
+        emit,
+        prisma,
+        neon,
+        matlab,
+    ]
     for write in kinds + ([zarrs] if zarr else []):
         write(folder, values, manifest)
-    (folder / "manifest.json").write_text(json.dumps(dict(files=manifest, wavelengths=list(NM), fwhm=list(FWHM)), indent=1))
+    (folder / "manifest.json").write_text(
+        json.dumps(dict(files=manifest, wavelengths=list(NM), fwhm=list(FWHM)), indent=1)
+    )
 
 
 main()

@@ -6,7 +6,7 @@ use super::flat;
 use super::place;
 use super::store::{Store, StoredArray};
 use crate::engine::ground::error::{Error, Result};
-use crate::io::arrays::{Arrays, NamedArray};
+use crate::io::arrays::{Arrays, NamedArray, names_bands, names_cols, names_rows};
 use crate::io::evidence::{Axes, Candidate, Known, weigh};
 use crate::io::numbers::{Kind, Numbers};
 use crate::io::open::OpenOptions;
@@ -14,52 +14,34 @@ use crate::io::spectral::names_wavelengths;
 use crate::io::texts;
 use crate::scene::{CubeSource, Header};
 
-const ROW_NAMES: [&str; 14] = [
+/// Names of axes that are no names of counts.
+const ROW_NAMES: [&str; 11] = [
     "y",
-    "row",
-    "rows",
-    "line",
-    "lines",
     "lat",
     "latitude",
     "downtrack",
     "northing",
     "along_track",
-    "nrows",
-    "height",
     "scanline",
     "y_dim",
+    "nrows",
+    "row_id",
+    "yc",
 ];
-const COL_NAMES: [&str; 16] = [
+const COL_NAMES: [&str; 11] = [
     "x",
-    "col",
-    "cols",
-    "column",
-    "columns",
     "sample",
-    "samples",
     "lon",
     "longitude",
     "crosstrack",
     "easting",
     "across_track",
-    "ncols",
-    "width",
     "pixel",
     "x_dim",
+    "column_id",
+    "xc",
 ];
-const BAND_NAMES: [&str; 10] = [
-    "band",
-    "bands",
-    "channel",
-    "channels",
-    "spectral",
-    "nbands",
-    "n_bands",
-    "spectral_band",
-    "wavenumber",
-    "b",
-];
+const BAND_NAMES: [&str; 5] = ["channel", "spectral", "n_bands", "spectral_band", "wavenumber"];
 /// Longer lists describe pixels, not bands, and more lists than this describe no scene.
 const LONGEST_LIST: usize = 1 << 17;
 const MOST_LISTS: usize = 256;
@@ -229,9 +211,10 @@ fn named_axes(shape: &[usize], names: &[String]) -> Option<Axes> {
         let mut found = places.iter().copied().filter(|axis| fits(name(*axis)));
         found.next().filter(|_| found.next().is_none())
     };
-    let band = find(&names_wavelengths).or_else(|| find(&|n| BAND_NAMES.contains(&n)));
-    let row = find(&|n| ROW_NAMES.contains(&n));
-    let col = find(&|n| COL_NAMES.contains(&n));
+    let band =
+        find(&names_wavelengths).or_else(|| find(&|n| BAND_NAMES.contains(&n) || names_bands(n)));
+    let row = find(&|n| ROW_NAMES.contains(&n) || names_rows(n));
+    let col = find(&|n| COL_NAMES.contains(&n) || names_cols(n));
     match (row, col, band) {
         (Some(row), Some(col), Some(band)) => Some(Axes::Cube { row, col, band }),
         // The one axis that is left, where the other two are named.
@@ -270,6 +253,9 @@ mod tests {
         assert_eq!(axes(&[6, 4, 5], &["channel", "a", "b2"]), Some([1, 2, 0]));
         assert_eq!(axes(&[6, 4, 5], &["channel", "x", "a"]), Some([2, 1, 0]));
         assert_eq!(axes(&[4, 5, 6], &["y", "x", "z"]), Some([0, 1, 2]));
+        let oci = ["number_of_scans", "pixels_per_line", "wavelength_3d"];
+        assert_eq!(axes(&[4, 5, 6], &oci), Some([0, 1, 2]));
+        assert_eq!(axes(&[6, 5, 4], &["wellenlaenge", "spalten", "zeilen"]), Some([2, 1, 0]));
         assert_eq!(axes(&[4, 5, 6], &["phony_dim_0", "phony_dim_1", "phony_dim_2"]), None);
         assert_eq!(axes(&[4, 5], &["y", "x"]), None);
     }
