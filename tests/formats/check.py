@@ -1,4 +1,5 @@
-"""Opens the results that unmixel wrote for `scene` with rasterio, netCDF4 and xarray, and compares place and values.
+"""Opens the results that unmixel wrote for `scene` with rasterio, netCDF4 and xarray, and compares
+place and values.
 
     check.py RESULTS SCENE
 
@@ -21,7 +22,8 @@ except ImportError:
 
 warnings.filterwarnings("ignore")
 results, scene = Path(sys.argv[1]), sys.argv[2]
-# Against the place of the scene as GDAL has it, unless another is given: six numbers and an EPSG code.
+# Against the place of the scene as GDAL has it, unless another is given: six numbers, an EPSG code
+# and the size.
 if len(sys.argv) > 3:
     transform = rasterio.Affine.from_gdal(*map(float, sys.argv[3:9]))
     crs = rasterio.crs.CRS.from_epsg(int(sys.argv[9]))

@@ -288,7 +288,7 @@ def netcdf(folder, values, manifest):
 
 
 def beside(folder, values, manifest):
-    """HDF5 and NetCDF-4 files in which the scene lies beside other things, or says little of itself."""
+    """HDF5 and NetCDF-4 files whose scene lies beside other things, or says little of itself."""
     labels = (values[:, :, 0] > values[:, :, 5]).astype("u1") + 1
     colours = np.repeat(np.repeat(values[:, :, [7, 4, 1]] // 40, 4, axis=0), 4, axis=1).astype("u1")
 
@@ -436,7 +436,8 @@ def neon(folder, values, manifest):
         out[base + "Metadata/Spectral_Data/FWHM"] = FWHM
         where = base + "Metadata/Coordinate_System/"
         out[where + "Map_Info"] = (
-            "UTM,  1.000,  1.000, 366015.00, 5809965.0, 30.000, 30.000, 33, North, WGS-84, units=Meters, 0"
+            "UTM,  1.000,  1.000, 366015.00, 5809965.0, 30.000, 30.000, 33, North, WGS-84, "
+            "units=Meters, 0"
         )
         out[where + "EPSG Code"] = "32633"
         out[where + "Coordinate_System_String"] = rasterio.crs.CRS.from_string(CRS).to_wkt()
