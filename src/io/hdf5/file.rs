@@ -60,6 +60,8 @@ pub(super) struct Hdf5 {
     pub(super) arrays: Vec<Array>,
     /// Lists of texts that are no longer than those of bands.
     pub(super) texts: Vec<(String, Dataset)>,
+    /// Cubes of other values than numbers.
+    pub(super) refused: Vec<(String, String)>,
 }
 
 /// An array of numbers in the file.
@@ -109,7 +111,13 @@ impl Hdf5 {
                 ),
             ));
         }
-        let mut found = Hdf5 { path: path.to_owned(), file, arrays: Vec::new(), texts: Vec::new() };
+        let mut found = Hdf5 {
+            path: path.to_owned(),
+            file,
+            arrays: Vec::new(),
+            texts: Vec::new(),
+            refused: Vec::new(),
+        };
         let root = found.file.root_group().map_err(|e| broken(path, &e))?;
         let mut seen = HashSet::new();
         found.list(&root, "", 0, &mut seen)?;
@@ -140,6 +148,11 @@ impl Hdf5 {
             if is_text && list && self.texts.len() < MOST_TEXTS {
                 self.texts.push((format!("{place}/{}", dataset.name()), dataset));
                 continue;
+            }
+            let axes = dataset.shape().iter().filter(|n| **n > 1).count();
+            if kind.is_none() && axes > 2 && self.refused.len() < MOST_TEXTS {
+                let why = "holds values that are no plain numbers, such as complex ones";
+                self.refused.push((format!("{place}/{}", dataset.name()), why.into()));
             }
             if let (Some(shape), Some((kind, _))) = (shape, kind)
                 && self.arrays.len() < MOST_OBJECTS

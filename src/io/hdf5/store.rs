@@ -79,6 +79,10 @@ impl Store for Hdf5 {
         Hdf5::root_text(self, name)
     }
 
+    fn refused(&self) -> &[(String, String)] {
+        &self.refused
+    }
+
     fn texts(&self) -> Vec<(String, Vec<String>)> {
         let texts = self.texts.iter();
         texts.filter_map(|(place, of)| Some((place.clone(), of.read_strings().ok()?))).collect()

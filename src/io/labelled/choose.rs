@@ -105,6 +105,16 @@ fn choose<'a, S: Store>(
         !a.shape().contains(&0) && (all.len() == 1 || a.shape().len() > 2 || !is_list(a.shape()))
     };
     let arrays: Vec<&S::Array> = all.iter().filter(may_be).collect();
+    // What it holds beside may look like a scene, and is none.
+    let asked_for = |place: &str| asked.is_none_or(|name| place.trim_start_matches('/') == name);
+    if let Some((place, why)) = file.refused().iter().find(|(place, _)| asked_for(place)) {
+        let aside = if asked.is_some() {
+            ""
+        } else {
+            "; name another array as the variable if it is the scene"
+        };
+        return Err(Error::file(file.path(), format!("its `{place}` {why}{aside}.")));
+    }
     if let Some(name) = asked {
         check_asked(file, name)?;
     }

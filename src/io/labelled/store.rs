@@ -68,6 +68,10 @@ pub(crate) trait Store: Send + Sized {
     /// Text of an attribute of the file as a whole.
     fn root_text(&self, name: &str) -> Option<String>;
 
+    /// Arrays that could be a scene by their axes and hold what is not read: the place, and the end
+    /// of a sentence that says what.
+    fn refused(&self) -> &[(String, String)];
+
     /// Short lists of texts, by their places.
     fn texts(&self) -> Vec<(String, Vec<String>)>;
 

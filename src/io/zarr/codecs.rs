@@ -44,7 +44,7 @@ pub(super) fn parse(
 ) -> Result<Option<Codec>, String> {
     let number = |key: &str| settings.get(key).and_then(Value::as_f64);
     let typed = |key: &str, other: (Kind, bool)| match settings.get(key).and_then(Value::as_str) {
-        Some(text) => kind_of(text).map_err(|why| format!("its filter `{name}` {why}")),
+        Some(text) => kind_of(text).map_err(|why| format!("has a filter `{name}` that {why}")),
         None => Ok(other),
     };
     let own = (kind, big_endian);
@@ -63,7 +63,7 @@ pub(super) fn parse(
             let decoded = typed("dtype", own)?;
             let stored = typed("astype", decoded)?;
             if stored.0 != decoded.0 {
-                return Err("its filter `delta` changes the type, which is not read".into());
+                return Err("has a filter `delta` that changes the type, which is not read".into());
             }
             Codec::Delta(stored.0, stored.1)
         }
@@ -80,8 +80,8 @@ pub(super) fn parse(
         "quantize" | "bitround" => return Ok(None),
         _ => {
             return Err(format!(
-                "its chunks are stored with `{name}`, which is not read; blosc, zlib, gzip, zstd, \
-                 lz4 and none are"
+                "has chunks that are stored with `{name}`, which is not read; blosc, zlib, gzip, \
+                 zstd, lz4 and none are"
             ));
         }
     }))
@@ -97,7 +97,7 @@ pub(super) fn decode_chunk(
     // What each step yields, from the last one of storing to the first.
     let mut lengths = vec![length];
     let count = length / kind.size();
-    let times = |n: usize, size: usize| n.checked_mul(size).ok_or("its chunks are too large");
+    let times = |n: usize, size: usize| n.checked_mul(size).ok_or("it is too large");
     let mut now = length;
     for codec in codecs {
         if let Codec::FixedScaleOffset { stored, .. } = codec {

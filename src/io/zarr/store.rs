@@ -28,6 +28,7 @@ pub(super) struct ZarrStore {
     path: PathBuf,
     files: Files,
     arrays: Vec<ZarrArray>,
+    refused: Vec<(String, String)>,
     root: Map<String, Value>,
     /// What one chunk may take.
     budget: usize,
@@ -120,6 +121,7 @@ impl Store for ZarrStore {
             path: path.to_owned(),
             files,
             arrays: Vec::new(),
+            refused: Vec::new(),
             root: Map::new(),
             budget,
             cache: Mutex::new(cache),
@@ -184,6 +186,10 @@ impl Store for ZarrStore {
         text_of(self.root.get(name)?)
     }
 
+    fn refused(&self) -> &[(String, String)] {
+        &self.refused
+    }
+
     /// None: those of Zarr are arrays of types that differ from writer to writer.
     fn texts(&self) -> Vec<(String, Vec<String>)> {
         Vec::new()
@@ -204,7 +210,7 @@ impl ZarrStore {
     }
 
     /// Finds all arrays. Those that hold no numbers, or are stored in a way that is not read, are
-    /// left out, unless there are no others.
+    /// left out; a cube among them is remembered.
     fn list(&mut self) -> Result<()> {
         let mut texts: BTreeMap<String, Value> = BTreeMap::new();
         // What one text says of all, where there is such a text; the texts themselves win.
@@ -223,9 +229,15 @@ impl ZarrStore {
                 }
             }
         }
-        let mut refused = Vec::new();
         for (key, json) in texts.iter().take(MOST_ARRAYS) {
             let (folder, name) = key.rsplit_once('/').unwrap_or(("", key));
+            // A text may name a place outside of the store.
+            if folder.split('/').any(|part| matches!(part, "." | ".."))
+                || folder.starts_with('/')
+                || folder.contains('\\')
+            {
+                continue;
+            }
             let beside = |name: &str| match folder.is_empty() {
                 true => texts.get(name),
                 false => texts.get(&format!("{folder}/{name}")),
@@ -255,15 +267,15 @@ impl ZarrStore {
                     let place = format!("/{folder}");
                     self.arrays.push(ZarrArray { place, layout: Arc::new(layout) });
                 }
-                Err(why) => refused.push(format!("`/{folder}` {why}")),
+                Err(why) => {
+                    let axes = json.get("shape").and_then(Value::as_array).map_or(0, Vec::len);
+                    if axes > 2 || texts.len() <= 3 {
+                        self.refused.push((format!("/{folder}"), why));
+                    }
+                }
             }
         }
-        // An array of words is no reason to refuse; a cube that cannot be read is told.
-        let cube = self.arrays.iter().any(|a| a.layout.shape.len() > 1);
-        match refused.first() {
-            Some(why) if !cube => Err(Error::file(&self.path, format!("{why}."))),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Hands runs of numbers of a window to `each`: the chunk, where the run begins in it, the step
