@@ -95,6 +95,10 @@ fn scene(endmembers: usize) -> (Scene, Posterior) {
         noise_correlation: None,
         concentration: 0.6,
         abundance_sd: Array2::from_elem((n, endmembers), 0.05),
+        abundance_q05: mean.mapv(|w: f32| (w - 0.08).max(0.0)),
+        abundance_q50: mean.clone(),
+        abundance_q95: mean.mapv(|w: f32| (w + 0.08).min(1.0)),
+        draws_worth: None,
         abundance_mean: mean,
         endmember_q05: &spectra - 0.02,
         endmember_q95: &spectra + 0.02,
@@ -115,6 +119,7 @@ fn results<'a>(scene: &'a Scene, posterior: &'a Posterior, names: &'a [String]) 
         formats,
         nearest: &[],
         posterior,
+        drawn: None,
         names,
         truth: None,
         trace,
@@ -430,6 +435,8 @@ fn a_whole_set_is_written() {
             "abundance_grass_dry_2_sd.png",
             "abundance_grass_dry_2_2.png",
             "abundance_grass_dry_2_2_sd.png",
+            "abundance_grass_dry_2_width.png",
+            "abundance_grass_dry_2_2_width.png",
             "composite.png",
             "endmembers.png",
             "elbo.png",
@@ -438,6 +445,9 @@ fn a_whole_set_is_written() {
             "truth_grass_dry_2_2.png",
             "abundance_mean.npy",
             "abundance_sd.npy",
+            "abundance_q05.npy",
+            "abundance_q50.npy",
+            "abundance_q95.npy",
             "endmembers.csv",
         ]
     );
@@ -463,6 +473,13 @@ fn a_whole_set_is_written() {
         let wanted = if value.is_nan() { NO_DATA } else { viridis(f64::from(value)) };
         assert!(close(found, wanted, 4), "({row}, {col}, {k}): {found:?}, not {wanted:?}");
     }
+    // The map of widths is that of the two quantiles: magma from zero on, no data as everywhere.
+    let of = |name: &str| -> Array3<f32> { ndarray_npy::read_npy(path.join(name)).unwrap() };
+    let (low, high) = (of("abundance_q05.npy"), of("abundance_q95.npy"));
+    assert!((high[(2, 4, 1)] - low[(2, 4, 1)] - 0.16).abs() < 1e-6);
+    let widths = decode(&fs::read(path.join("abundance_grass_dry_2_width.png")).unwrap());
+    assert!(close(at(&widths, 96, 1, 2), NO_DATA, 4));
+    assert!(!close(at(&widths, 96, 2, 4), NO_DATA, 4));
     let sd: Array3<f32> = ndarray_npy::read_npy(path.join("abundance_sd.npy")).unwrap();
     assert_eq!(sd[(0, 0, 1)], 0.05);
 
@@ -483,6 +500,54 @@ fn a_whole_set_is_written() {
 }
 
 #[test]
+fn a_store_of_chunks_holds_the_same_maps_and_goes_with_its_run() {
+    use unmixel::rooms::io::{self, OpenOptions};
+    use unmixel::rooms::results::Format;
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("out");
+    let (scene, posterior) = scene(2);
+    let names = names(&["Grass", "Soil"]);
+    let write = |formats: &[Format], force| {
+        let results = Results { formats, ..results(&scene, &posterior, &names) };
+        let folder = OutputFolder::prepare(&path, force).unwrap();
+        let files = write_all(&folder, &results).unwrap();
+        folder.commit("fit").unwrap();
+        files
+    };
+    let files = write(&[Format::Npy, Format::Zarr], false);
+    assert!(files.contains(&"unmixing.zarr".to_owned()), "{files:?}");
+    let store = path.join("unmixing.zarr");
+    for array in ["abundance_mean", "abundance_sd", "abundance_q05", "abundance_q95"] {
+        let npy: Array3<f32> = ndarray_npy::read_npy(path.join(format!("{array}.npy"))).unwrap();
+        let options = OpenOptions { variable: Some(array.into()), ..OpenOptions::default() };
+        let mut source = io::open(&store, &options).unwrap();
+        let header = source.header();
+        assert_eq!((header.rows, header.cols, header.bands), npy.dim());
+        let mut found = vec![0.0; npy.len()];
+        source.read_rows(0, 3, &mut found).unwrap();
+        let bits = |v: &f32| if v.is_nan() { u32::MAX } else { v.to_bits() };
+        assert!(found.iter().map(bits).eq(npy.iter().map(bits)), "{array}");
+    }
+    let group: serde_json::Value =
+        serde_json::from_slice(&fs::read(store.join(".zmetadata")).unwrap()).unwrap();
+    assert_eq!(group["metadata"]["endmember_name/.zarray"]["dtype"], "<U5");
+    assert!(store.join("residual/record.json").is_file(), "every file is on record");
+
+    // Results of another kind leave it, other results of this kind do not; a note in it stays.
+    put(&path, true, "rank", &[("rank.json", "5")]);
+    assert!(store.join("residual/0.0").is_file());
+    write(&[Format::Npy, Format::Zarr], true);
+    assert!(store.join("residual/0.0").is_file());
+    write(&[Format::Npy], true);
+    assert!(!store.exists());
+    write(&[Format::Zarr], true);
+    fs::write(store.join("residual/note.txt"), "mine").unwrap();
+    write(&[Format::Npy], true);
+    assert_eq!(listing(&store), ["residual"]);
+    assert_eq!(listing(&store.join("residual")), ["note.txt"]);
+}
+
+#[test]
 fn one_endmember_one_pixel_and_no_names_are_enough() {
     let temporary = tempfile::tempdir().unwrap();
     let (scene, mut posterior) = scene(1);
@@ -491,6 +556,9 @@ fn one_endmember_one_pixel_and_no_names_are_enough() {
     parts.cube = Arc::new(Cube::zeros(1, parts.bands.len()));
     posterior.abundance_mean = array![[1.0]];
     posterior.abundance_sd = array![[0.0]];
+    posterior.abundance_q05 = array![[1.0]];
+    posterior.abundance_q50 = array![[1.0]];
+    posterior.abundance_q95 = array![[1.0]];
     posterior.residual = vec![0.0];
     for band in &mut parts.bands {
         band.wavelength = None;

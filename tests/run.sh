@@ -70,7 +70,10 @@ fi
 [ "$UNMIXEL_GPU" != skip ] || skipped+=("shaders on a device: UNMIXEL_GPU=skip")
 
 # Python's libraries for files, in an environment of their own; the tests ask for the same modules.
-python_found() { "$PYTHON" -c 'import rasterio, h5py, netCDF4, scipy, hdf5storage' > /dev/null 2>&1; }
+python_found() {
+    "$PYTHON" -c 'import rasterio, h5py, netCDF4, scipy, hdf5storage, zarr, xarray, rio_cogeo' \
+        > /dev/null 2>&1
+}
 export PYTHON="${PYTHON:-python3}"
 if [ "$UNMIXEL_PYTHON" != skip ] && ! python_found; then
     venv="${CARGO_TARGET_DIR:-target}/tmp/python"

@@ -62,7 +62,7 @@ pub enum Command {
 #[command(after_long_help = "Files:
   MATLAB v4 to v7.3, NPY and NPZ (3-D arrays, or bands x pixels with their rows and columns),
   ENVI (give the header or the data), GeoTIFF and BigTIFF, HDF5 and NetCDF-4 (EMIT L2A, PRISMA,
-  NEON, or any array). What was taken of the file, and why, is told.
+  NEON, or any array), Zarr (the folder). What was taken of the file, and why, is told.
 
 Writes to the folder:
   abundance_NAME.png        mean abundance of each endmember, on a fixed scale from 0 to 1
@@ -77,14 +77,15 @@ Writes to the folder:
   abundance_*.tif, residual.tif, brightness.tif
                             GeoTIFF, where the scene has a place on earth or --format geotiff
   abundance_draws.npy, endmember_draws.npy   with --draws; fit.unmixel with --save
-  *.img, *.sli with *.hdr   with --format envi; unmixing.nc with --format netcdf
+  *.img, *.sli with *.hdr   with --format envi; unmixing.nc with --format netcdf;
+                            unmixing.zarr with --format zarr
   report.json               settings, seed, device, ELBO, times, scores
   truth_NAME.png            with --truth: truth, estimate and difference
 
 Ctrl-C ends the fit and writes what there is (exit code 130).
 Exit code 2: bad input; 1: a failure.")]
 pub struct FitArgs {
-    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5 or NetCDF-4
+    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5, NetCDF-4 or Zarr
     pub scene: PathBuf,
     /// Number of endmembers K, at most the bands and the pixels in use; or auto, as `unmixel count`
     /// says
@@ -251,6 +252,7 @@ pub enum FormatArg {
     Envi,
     Geotiff,
     Netcdf,
+    Zarr,
 }
 
 impl From<FormatArg> for Format {
@@ -261,6 +263,7 @@ impl From<FormatArg> for Format {
             FormatArg::Envi => Format::Envi,
             FormatArg::Geotiff => Format::GeoTiff,
             FormatArg::Netcdf => Format::NetCdf,
+            FormatArg::Zarr => Format::Zarr,
         }
     }
 }
@@ -430,7 +433,7 @@ pub struct CalibrateArgs {
 #[derive(Debug, Args)]
 #[command(after_long_help = "Writes count.json and count.png to --out, where that is given.")]
 pub struct CountArgs {
-    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5 or NetCDF-4
+    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5, NetCDF-4 or Zarr
     pub scene: PathBuf,
     /// Folder for count.json and count.png
     #[arg(short, long, value_name = "FOLDER")]
@@ -461,7 +464,7 @@ Writes to the folder:
   fit/                              all results of the fit"
 )]
 pub struct CompareArgs {
-    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5 or NetCDF-4
+    /// The scene: .mat, .npy, .npz, ENVI header or data, GeoTIFF, HDF5, NetCDF-4 or Zarr
     pub scene: PathBuf,
     /// Number of endmembers K: that of the truth
     #[arg(short = 'k', long, value_name = "K", allow_negative_numbers = true)]

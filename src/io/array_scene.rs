@@ -84,6 +84,7 @@ fn choose(
             shape: array.shape.clone(),
             byte: array.numbers.kind().size() == 1,
             at: Some(at),
+            stated: None,
         })
         .collect();
     if candidates.is_empty() {

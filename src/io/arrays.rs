@@ -205,8 +205,9 @@ impl Arrays {
     }
 }
 
-/// Names of the height, the width and the number of bands, in lower case without marks.
-const ROWS: [&str; 16] = [
+/// Names of the height, the width and the number of bands in files of many countries, in lower case
+/// without marks.
+const ROWS: [&str; 38] = [
     "nrow",
     "nrows",
     "rows",
@@ -223,8 +224,30 @@ const ROWS: [&str; 16] = [
     "imheight",
     "imageheight",
     "nr",
+    "nl",
+    "numlines",
+    "zeilen",
+    "zeile",
+    "nzeilen",
+    "lignes",
+    "ligne",
+    "nlignes",
+    "filas",
+    "fila",
+    "nfilas",
+    "righe",
+    "nrighe",
+    "linhas",
+    "nlinhas",
+    "rader",
+    "rijen",
+    "hoehe",
+    "hang",
+    "numberoflines",
+    "numberofscans",
+    "scans",
 ];
-const COLS: [&str; 18] = [
+const COLS: [&str; 36] = [
     "ncol",
     "ncols",
     "cols",
@@ -243,9 +266,59 @@ const COLS: [&str; 18] = [
     "imagewidth",
     "nc",
     "pixelsperline",
+    "ns",
+    "numsamples",
+    "spalten",
+    "spalte",
+    "nspalten",
+    "colonnes",
+    "colonne",
+    "ncolonnes",
+    "columnas",
+    "columna",
+    "ncolumnas",
+    "ncolonne",
+    "colunas",
+    "ncolunas",
+    "kolumner",
+    "kolommen",
+    "breite",
+    "lie",
 ];
-const BANDS: [&str; 10] =
-    ["nband", "nbands", "bands", "band", "numbands", "l", "channels", "nchannels", "b", "numband"];
+const BANDS: [&str; 17] = [
+    "nband",
+    "nbands",
+    "bands",
+    "band",
+    "numbands",
+    "l",
+    "channels",
+    "nchannels",
+    "b",
+    "numband",
+    "nb",
+    "kanaele",
+    "nbandes",
+    "bandes",
+    "bandas",
+    "nbandas",
+    "numberofbands",
+];
+
+/// True for a name that counts rows, or is that of an axis of rows.
+pub(crate) fn names_rows(name: &str) -> bool {
+    ROWS.contains(&normalised(name).as_str())
+}
+
+/// As [`names_rows`], of columns.
+pub(crate) fn names_cols(name: &str) -> bool {
+    COLS.contains(&normalised(name).as_str())
+}
+
+/// As [`names_rows`], of bands.
+pub(crate) fn names_bands(name: &str) -> bool {
+    BANDS.contains(&normalised(name).as_str())
+}
 
 /// What a file states of the size of its scene.
 #[derive(Debug, Clone, Copy, Default)]

@@ -14,7 +14,9 @@ pub(crate) fn good(
     marks_good: bool,
     first: f64,
 ) -> Result<Option<Vec<bool>>, String> {
-    if values.iter().all(|v| *v == 0.0 || *v == 1.0) && values.len() > 1 {
+    // A single 1 may be the number of a bad band; of a list of good ones it is a flag for all.
+    let flags = values.iter().all(|v| *v == 0.0 || *v == 1.0);
+    if flags && (values.len() > 1 || marks_good) {
         if values.len() != bands {
             return Err(format!("holds {} values, but there are {bands} bands", values.len()));
         }
@@ -55,6 +57,7 @@ mod tests {
         assert_eq!(good(&[0.0, 2.0], 3, false, 0.0), flags(&[0, 1, 0]));
         assert_eq!(good(&[1.0, 1.0, 1.0], 3, true, 1.0), Ok(None));
         assert_eq!(good(&[7.0, 8.0, 9.0], 3, true, 1.0), Ok(None));
+        assert!(good(&[1.0], 3, true, 1.0).unwrap_err().contains("1 value"));
         assert!(good(&[1.0, 0.0], 3, true, 1.0).unwrap_err().contains("2 values"));
         assert!(good(&[9.0], 3, false, 1.0).unwrap_err().contains("9"));
     }

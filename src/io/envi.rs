@@ -13,6 +13,7 @@ use crate::scene::{CubeSource, Header, grow};
 use fields::Fields;
 
 pub(crate) use pair::find_pair;
+pub(crate) use parse::number_and_word;
 
 /// Opens an ENVI image. A key that is not needed to read it and cannot be used is noted.
 pub(crate) fn open(header_path: &Path, data_path: &Path) -> Result<Strided> {
@@ -60,7 +61,15 @@ fn open_fields(fields: &Fields, data_path: &Path) -> Result<Strided> {
     header.georeference = place;
     notes.extend(note);
     header.format = format!("ENVI {}", order.name());
-    let numbers = fields.numbers(data_path, [header.rows, header.cols, bands], notes)?;
+    let mut numbers = fields.numbers(data_path, [header.rows, header.cols, bands], notes)?;
+    if numbers.seem_swapped() {
+        numbers = numbers.swapped();
+        notes.push(format!(
+            "The header's `byte order = {}` gives values of impossible sizes, so the other order \
+             was taken.",
+            fields.get("byte order").unwrap_or("0 (none stated)")
+        ));
+    }
     if numbers.kind().size() == 1 && matches!(bands, 3 | 4) && header.wavelengths.is_none() {
         notes.push(format!("It holds bytes in {bands} bands, as pictures do, not spectra."));
     }

@@ -1,6 +1,6 @@
 //! What GDAL and the EnMAP-Box say about bands inside a GeoTIFF: the XML of tag 42112.
 
-use crate::scene::{Header, to_nanometres};
+use crate::scene::{Header, to_nanometres, widths_in_nanometres};
 
 /// Longer text is no description of bands: 10,000 bands take about 2 MB.
 pub(super) const LONGEST: usize = 32 << 20;
@@ -142,16 +142,14 @@ impl Metadata {
                 return;
             }
         }
-        let widths = match whole(self.numbers(bands, &["fwhm_um"])) {
-            Some(widths) => Some((widths, Some("um"))),
-            None => whole(self.numbers(bands, &["fwhm"])).map(|widths| (widths, unit)),
-        };
-        // Widths have the unit of the wavelengths; a guess from their own values would be wrong.
+        // Widths have the unit of the wavelengths; what is known of those of wavelengths would take
+        // 6.5 nm for micrometres.
         let told = header.wavelengths.iter().flatten().zip(&values).next().map(|(nm, v)| nm / v);
-        header.fwhm = widths.and_then(|(widths, unit)| match unit {
-            Some(_) => to_nanometres(&widths, unit).ok().map(|(nm, _)| nm),
-            None => told.map(|factor| widths.iter().map(|w| w * factor).collect()),
-        });
+        let widths = match whole(self.numbers(bands, &["fwhm_um"])) {
+            Some(widths) => Some((widths, Some(1e3))),
+            None => whole(self.numbers(bands, &["fwhm"])).map(|widths| (widths, told)),
+        };
+        header.fwhm = widths.and_then(|(widths, factor)| widths_in_nanometres(&widths, factor));
     }
 
     /// `band 1 (418.24 Nanometers)`, `418.24 nm`: a number and a unit of length in each name.
@@ -210,6 +208,9 @@ mod tests {
         let header = header(xml, 2);
         assert_eq!(header.wavelengths, Some(vec![418.24, 2400.0]));
         assert_eq!(header.fwhm, Some(vec![7.0, 10.0]));
+        let nm = xml.replace("Micrometers", "Nanometers").replace("0.41824", "418.24");
+        let nm = nm.replace(">2.4<", ">2400<").replace("0.007", "7").replace("0.01<", "10<");
+        assert_eq!(self::header(&nm, 2).fwhm, Some(vec![7.0, 10.0]));
         assert_eq!(header.good_bands, Some(vec![true, false]));
         let (gain, offset, _) = header.stated_scale.unwrap();
         assert_eq!((gain, offset), (vec![0.0001, 1.0], vec![0.0, 0.5]));

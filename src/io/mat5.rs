@@ -29,6 +29,8 @@ const DESCRIPTION: usize = 1 << 16;
 /// One variable; its values are still where they were.
 enum Variable {
     Array(NamedArray),
+    /// A structure: its name, those of its fields, and where in the element the first begins.
+    Struct(String, Vec<String>, usize),
     Other(String, String),
     /// MATLAB's own bookkeeping, which has no name.
     Hidden,
@@ -44,7 +46,7 @@ pub(crate) fn read(path: &Path) -> Result<Arrays> {
     let mut at = HEADER as u64;
     while at < file.len() {
         let position = found.arrays.len() + found.others.len() + 1;
-        let (variable, next) = read_variable(&file, at, big_endian)?.map_err(|why| {
+        let broken = |why: String| {
             Error::file(
                 path,
                 format!(
@@ -52,12 +54,10 @@ pub(crate) fn read(path: &Path) -> Result<Arrays> {
                      damaged or cut short; fetch or save it again."
                 ),
             )
-        })?;
-        match variable {
-            Variable::Array(array) => found.arrays.push(array),
-            Variable::Other(name, what) => found.others.push((name, what)),
-            Variable::Hidden => {}
-        }
+        };
+        let (element, next) = Element::at(&file, at, big_endian)?.map_err(broken)?;
+        let variable = element.variable(0, element.len, None).map_err(broken)?;
+        element.add(variable, 0, &mut found).map_err(broken)?;
         at = next;
     }
     Ok(found)
@@ -102,72 +102,154 @@ fn check_header(bytes: &[u8], held: u64) -> Result<bool, String> {
     }
 }
 
-/// A variable and where the next begins, or why there is none.
-type Next = Result<(Variable, u64), String>;
-
-/// Reads the variable at byte `at`.
-fn read_variable(file: &Arc<FileBytes>, at: u64, big_endian: bool) -> Result<Next> {
-    let short = || "it ends before its stated size".to_owned();
-    let tag = file.first(at..(at + 8).min(file.len()), 8)?;
-    let mut cursor = Cursor { bytes: &tag, len: tag.len(), at: 0, big_endian };
-    let (Some(kind), Some(size)) = (cursor.u32(), cursor.u32()) else { return Ok(Err(short())) };
-    let start = at + 8;
-    let end = start + u64::from(size);
-    if end > file.len() {
-        return Ok(Err(short()));
-    }
-    Ok(match kind {
-        MATRIX => {
-            let bytes = file.first(start..end, DESCRIPTION)?;
-            let keep = |range: Range<usize>, kind| {
-                let range = start + range.start as u64..start + range.end as u64;
-                Numbers::in_file(file, range, kind, big_endian)
-            };
-            // Padding to a multiple of 8 counts as part of the size here, as MATLAB writes it.
-            read_matrix(&bytes, size as usize, big_endian, keep).map(|found| (found, end))
-        }
-        COMPRESSED => read_packed(file, start..end, big_endian).map(|found| (found, end)),
-        other => Err(format!("it has the element type {other}; an array was expected")),
-    })
+/// The element of one variable: bytes of the file, or of a compressed stream in it.
+struct Element<'a> {
+    file: &'a Arc<FileBytes>,
+    /// Where the content begins in the file, for one that is not compressed.
+    start: u64,
+    stream: Option<Stream>,
+    len: usize,
+    big_endian: bool,
 }
 
-/// Reads the description of a compressed variable; its values are unpacked when they are wanted.
-fn read_packed(
-    file: &Arc<FileBytes>,
-    range: Range<u64>,
-    big_endian: bool,
-) -> Result<Variable, String> {
-    let short = || "it ends before its stated size".to_owned();
-    let stream = Stream::Zlib(range);
-    let mut start = Vec::new();
-    with_stream(file, &stream, |unpacked| {
-        unpacked.take(DESCRIPTION as u64 + 8).read_to_end(&mut start)
-    })?
-    .map_err(|e| format!("its compressed data are bad ({e})"))?;
-    let mut cursor = Cursor { bytes: &start, len: start.len(), at: 0, big_endian };
-    let kind = cursor.u32().ok_or_else(short)?;
-    let size = cursor.u32().ok_or_else(short)? as usize;
-    if kind != MATRIX {
-        return Err(format!("it unpacks to an element of type {kind}, not to an array"));
+/// Structures may lie in each other.
+const DEEPEST: usize = 4;
+/// Those with more fields hold no scene.
+const MOST_FIELDS: usize = 256;
+
+impl<'a> Element<'a> {
+    /// The element at byte `at`, and where the next begins; or why there is none.
+    #[allow(clippy::type_complexity, reason = "either may fail: the file, or what it says")]
+    fn at(
+        file: &'a Arc<FileBytes>,
+        at: u64,
+        big_endian: bool,
+    ) -> Result<Result<(Self, u64), String>> {
+        let short = || "it ends before its stated size".to_owned();
+        let tag = file.first(at..(at + 8).min(file.len()), 8)?;
+        let mut cursor = Cursor { bytes: &tag, len: tag.len(), at: 0, big_endian };
+        let (Some(kind), Some(size)) = (cursor.u32(), cursor.u32()) else {
+            return Ok(Err(short()));
+        };
+        let start = at + 8;
+        let end = start + u64::from(size);
+        if end > file.len() {
+            return Ok(Err(short()));
+        }
+        // Padding to a multiple of 8 counts as part of the size here, as MATLAB writes it.
+        let plain = Element { file, start, stream: None, len: size as usize, big_endian };
+        Ok(match kind {
+            MATRIX => Ok((plain, end)),
+            COMPRESSED => {
+                let stream = Some(Stream::Zlib(start..end));
+                let packed = Element { stream, start: 0, ..plain };
+                let tag = packed.peek(0, 8);
+                tag.and_then(|tag| {
+                    let mut cursor = Cursor { bytes: &tag, len: tag.len(), at: 0, big_endian };
+                    let kind = cursor.u32().ok_or_else(short)?;
+                    let size = cursor.u32().ok_or_else(short)? as usize;
+                    if kind != MATRIX {
+                        return Err(format!(
+                            "it unpacks to an element of type {kind}, not to an array"
+                        ));
+                    }
+                    Ok((Element { start: 8, len: size, ..packed }, end))
+                })
+            }
+            other => Err(format!("it has the element type {other}; an array was expected")),
+        })
     }
-    let body = start.get(8..).unwrap_or_default();
-    let body = body.get(..size).unwrap_or(body);
-    if body.len() < size.min(DESCRIPTION) {
-        return Err(short());
+
+    /// Up to `most` bytes of the content from `at` on.
+    fn peek(&self, at: usize, most: usize) -> Result<Vec<u8>, String> {
+        let from = self.start + at as u64;
+        let Some(stream) = &self.stream else {
+            let end = (from + most as u64).min(self.start + self.len as u64);
+            return self.file.first(from..end, most).map_err(|error| error.to_string());
+        };
+        let mut bytes = Vec::new();
+        let read = with_stream(self.file, stream, |unpacked| {
+            std::io::copy(&mut Read::take(&mut *unpacked, from), &mut std::io::sink())?;
+            Read::take(unpacked, most as u64).read_to_end(&mut bytes)
+        });
+        match read {
+            Ok(Ok(_)) => Ok(bytes),
+            Ok(Err(error)) => Err(format!("its compressed data are bad ({error})")),
+            Err(error) => Err(error.to_string()),
+        }
     }
-    let keep = |range: Range<usize>, kind| {
-        let place = (8 + range.start as u64, range.end - range.start);
-        Some(Numbers::packed(file, stream.clone(), place, kind, big_endian))
-    };
-    read_matrix(body, size, big_endian, keep)
+
+    /// The array whose description begins at `at` of the content and takes `len` bytes.
+    fn variable(&self, at: usize, len: usize, name: Option<&str>) -> Result<Variable, String> {
+        let bytes = self.peek(at, len.min(DESCRIPTION))?;
+        if bytes.len() < len.min(DESCRIPTION) {
+            return Err("it ends before its stated size".to_owned());
+        }
+        let keep = |range: Range<usize>, kind| {
+            let start = self.start + (at + range.start) as u64;
+            let length = range.end - range.start;
+            match &self.stream {
+                None => {
+                    let range = start..start + length as u64;
+                    Numbers::in_file(self.file, range, kind, self.big_endian)
+                }
+                Some(stream) => {
+                    let place = (start, length);
+                    Some(Numbers::packed(self.file, stream.clone(), place, kind, self.big_endian))
+                }
+            }
+        };
+        read_matrix(&bytes, len, self.big_endian, name, keep)
+    }
+
+    /// Adds a variable, or the fields of a structure under its name, to what was found.
+    fn add(&self, variable: Variable, depth: usize, found: &mut Arrays) -> Result<(), String> {
+        match variable {
+            Variable::Array(array) => found.arrays.push(array),
+            Variable::Other(name, what) => found.others.push((name, what)),
+            Variable::Hidden => {}
+            Variable::Struct(name, ..) if depth >= DEEPEST => {
+                found.others.push((name, "a struct".into()));
+            }
+            Variable::Struct(name, fields, first) => {
+                let mut at = first;
+                for field in fields {
+                    let tag = self.peek(at, 8)?;
+                    let big_endian = self.big_endian;
+                    let mut cursor = Cursor { bytes: &tag, len: tag.len(), at: 0, big_endian };
+                    let (kind, size) = cursor.u32().zip(cursor.u32()).unwrap_or_default();
+                    let end = at.checked_add(8 + size as usize).filter(|end| *end <= self.len);
+                    let Some(end) = end.filter(|_| kind == MATRIX) else {
+                        return Err(format!("the fields of `{name}` end too early"));
+                    };
+                    let own = format!("{name}.{field}");
+                    if size > 0 {
+                        let inner = self.variable(at + 8, size as usize, Some(&own))?;
+                        let inner = match inner {
+                            // Counted from the start of the field.
+                            Variable::Struct(name, fields, first) => {
+                                Variable::Struct(name, fields, at + 8 + first)
+                            }
+                            other => other,
+                        };
+                        self.add(inner, depth + 1, found)?;
+                    }
+                    at = end;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Reads the parts of an array element of `len` bytes that begins with `bytes`; `keep` takes hold
-/// of the numbers at a range of the element.
+/// of the numbers at a range of the element. `called` is the name of one that has none, since it is
+/// a field of a structure.
 fn read_matrix(
     bytes: &[u8],
     len: usize,
     big_endian: bool,
+    called: Option<&str>,
     keep: impl Fn(Range<usize>, Kind) -> Option<Numbers>,
 ) -> Result<Variable, String> {
     let short = || "it ends within its description".to_owned();
@@ -203,9 +285,16 @@ fn read_matrix(
         .collect::<Option<Vec<usize>>>()
         .ok_or("a dimension of it is negative")?;
     let (_, name) = cursor.element().ok_or_else(short)?;
-    let name = String::from_utf8_lossy(bytes.get(name).ok_or_else(short)?).into_owned();
+    let own = String::from_utf8_lossy(bytes.get(name).ok_or_else(short)?).into_owned();
+    let name = called.map_or(own, str::to_owned);
     if name.is_empty() {
         return Ok(Variable::Hidden);
+    }
+    if class == Some("a struct")
+        && shape.iter().all(|n| *n == 1)
+        && let Some(fields) = field_names(bytes, &mut cursor)
+    {
+        return Ok(Variable::Struct(name, fields, cursor.at));
     }
     if let Some(what) = class {
         return Ok(Variable::Other(name, what.to_owned()));
@@ -236,6 +325,22 @@ fn read_matrix(
     }
     let numbers = keep(data, kind).ok_or_else(short)?;
     Ok(Variable::Array(NamedArray { name, shape, fortran: true, numbers }))
+}
+
+/// The names of a structure's fields, each in as many bytes as the longest; `None` where they are
+/// not where they belong.
+fn field_names(bytes: &[u8], cursor: &mut Cursor<'_>) -> Option<Vec<String>> {
+    let (_, length) = cursor.element()?;
+    let at =
+        Cursor { bytes, len: cursor.len, at: length.start, big_endian: cursor.big_endian }.u32()?;
+    let length = usize::try_from(at).ok().filter(|n| (1..=64).contains(n))?;
+    let (_, names) = cursor.element()?;
+    let names = bytes.get(names)?.chunks_exact(length);
+    let name = |bytes: &[u8]| {
+        let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+        String::from_utf8_lossy(&bytes[..end]).into_owned()
+    };
+    (names.len() <= MOST_FIELDS).then(|| names.map(name).collect())
 }
 
 /// Reads tags and numbers; `None` past the end.

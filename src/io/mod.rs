@@ -15,6 +15,7 @@ mod gdal_metadata;
 mod geokeys;
 mod geokeys_projection;
 mod hdf5;
+mod labelled;
 pub mod library;
 pub mod mask;
 mod mat;
@@ -26,9 +27,12 @@ mod open;
 pub mod rasters;
 mod spectral;
 mod strided;
+mod texts;
 mod tiff;
+mod tiff_half;
 pub mod truth;
 mod write;
+mod zarr;
 
 mod scene;
 

@@ -75,11 +75,47 @@ pub(crate) fn read(path: &Path) -> Result<Arrays> {
                 let numbers = Numbers::packed(&file, Stream::Zip(index), place, kind, big_endian);
                 found.arrays.push(layout.named(name, numbers));
             }
+            // Numbers may be written as text.
+            Err(_) if let Some(texts) = texts(&start, size, &mut entry) => {
+                match super::texts::numbers(&texts) {
+                    Some(values) => found.arrays.push(super::texts::named(name, &values)),
+                    None => found.others.push((name, "text".into())),
+                }
+            }
             // Text, objects and foreign files may lie beside the arrays.
             Err(why) => found.others.push((name, why.trim_end_matches('.').to_owned())),
         }
     }
     Ok(found)
+}
+
+/// The texts of an array of them, such as `<U6` or `|S6`, that begins with `start` and goes on in
+/// `rest`; `None` where it is none or has too many.
+fn texts(start: &[u8], size: u64, rest: &mut dyn Read) -> Option<Vec<String>> {
+    let body = usize::from(u16::from_le_bytes([*start.get(8)?, *start.get(9)?]));
+    let header = std::str::from_utf8(start.get(10..10 + body)?).ok()?;
+    let descriptor = header.split("'descr':").nth(1)?.split('\'').nth(1)?;
+    let (kind, length) = descriptor.trim_start_matches(['<', '>', '|']).split_at_checked(1)?;
+    let width = match kind {
+        "U" => 4,
+        "S" => 1,
+        _ => return None,
+    };
+    let length = length.parse::<usize>().ok().filter(|n| (1..=64).contains(n))?;
+    let count = size.checked_sub(10 + body as u64)? / (length * width) as u64;
+    if count > super::texts::MOST as u64 {
+        return None;
+    }
+    let mut bytes = start.get(10 + body..)?.to_vec();
+    rest.take(size).read_to_end(&mut bytes).ok()?;
+    let big_endian = descriptor.starts_with('>');
+    let letter = |b: &[u8]| match (<[u8; 4]>::try_from(b), big_endian) {
+        (Ok(four), true) => char::from_u32(u32::from_be_bytes(four)),
+        (Ok(four), false) => char::from_u32(u32::from_le_bytes(four)),
+        (Err(_), _) => b.first().map(|b| char::from(*b)),
+    };
+    let text = |b: &[u8]| b.chunks_exact(width).filter_map(letter).filter(|c| *c != '\0').collect();
+    Some(bytes.chunks_exact(length * width).map(text).collect())
 }
 
 /// Opens the scene among the arrays of an NPZ, or the one of an NPY.

@@ -80,6 +80,11 @@ impl Half {
     pub(crate) fn from_be_bytes(bytes: [u8; 2]) -> f32 {
         half(u16::from_be_bytes(bytes))
     }
+
+    /// The number with these bytes, in this machine's order.
+    pub(crate) fn from_ne_bytes(bytes: [u8; 2]) -> f32 {
+        half(u16::from_ne_bytes(bytes))
+    }
 }
 
 /// IEEE 754 binary16: one bit of sign, five of exponent, ten of mantissa.
@@ -195,6 +200,34 @@ impl Numbers {
         }
     }
 
+    /// The bytes of the file with the other end first.
+    pub(crate) fn swapped(self) -> Self {
+        Numbers { big_endian: !self.big_endian, ..self }
+    }
+
+    /// True where the values can hardly be meant in this order of bytes: floating-point numbers of
+    /// sizes that nothing measured has, which in the other order are like any others.
+    pub(crate) fn seem_swapped(&self) -> bool {
+        const LOOKED_AT: usize = 512;
+        if self.kind.is_integer() || self.kind == Kind::F16 || self.is_empty() {
+            return false;
+        }
+        let other = self.clone().swapped();
+        let step = self.len().div_ceil(LOOKED_AT);
+        // What fills gaps is odd in either order.
+        let odd = |v: f64| !v.is_finite() || v != 0.0 && !(1e-12..=1e12).contains(&v.abs());
+        let share = |numbers: &Numbers| {
+            let places = (0..self.len()).step_by(step);
+            let count = places.clone().count() as f64;
+            places.filter(|&i| numbers.at(i).is_some_and(odd)).count() as f64 / count
+        };
+        share(self) > 0.4 && share(&other) < 0.1
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// How many whole numbers there are.
     pub(crate) fn len(&self) -> usize {
         self.byte_len() / self.kind.size()
@@ -206,6 +239,14 @@ impl Numbers {
 
     pub(crate) fn big_endian(&self) -> bool {
         self.big_endian
+    }
+
+    /// All bytes, where they lie in memory.
+    pub(crate) fn held(&self) -> Option<&[u8]> {
+        match &self.bytes {
+            Bytes::Owned(bytes) => Some(bytes),
+            _ => None,
+        }
     }
 
     /// True where a read of some numbers costs a call of the system.

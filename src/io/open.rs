@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::evidence::{Axis, PixelOrder};
-use super::{envi, hdf5, mat, mat4, mat5, npy, tiff};
+use super::{envi, hdf5, mat, mat4, mat5, npy, tiff, zarr};
 use crate::engine::ground::error::{Error, Result};
 use crate::scene::CubeSource;
 
@@ -71,13 +71,25 @@ impl OpenOptions {
 }
 
 /// Opens the scene at `path`: ENVI (the header or the data file), MATLAB v4 to v7.3, GeoTIFF, HDF5,
-/// NetCDF-4, NPY or NPZ, told apart by content.
+/// NetCDF-4, Zarr (a folder or its ZIP archive), NPY or NPZ, told apart by content.
 ///
 /// Values are not read yet where the file can be mapped. Fails when the file is of another format,
 /// damaged, or does not say its size.
 pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn CubeSource>> {
     let path = path.as_ref();
+    if path.is_dir() && zarr::is_store(path) {
+        return zarr::open(path, options);
+    }
     let start = first_bytes(path)?;
+    if npy::is_npz(&start) && zarr::is_store(path) {
+        return zarr::open(path, options);
+    }
+    // The text that says what a store is, or an array in it.
+    if let (true, Some(folder)) = (is_mark(path), path.parent())
+        && zarr::is_store(folder)
+    {
+        return zarr::open(folder, options);
+    }
     if npy::is_npy(&start) || npy::is_npz(&start) {
         return Ok(Box::new(npy::open(path, options)?));
     }
@@ -99,11 +111,17 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn Cub
     let advice = match known_content(&start) {
         Some(what) => what.to_owned(),
         None => "is no scene that is known here. ENVI (a .hdr beside the data), GeoTIFF, HDF5, \
-                 NetCDF-4, MATLAB (.mat), NPY and NPZ are read; an ENVI data file needs its header \
-                 beside it, as NAME.hdr."
+                 NetCDF-4, Zarr, MATLAB (.mat), NPY and NPZ are read; an ENVI data file needs its \
+                 header beside it, as NAME.hdr."
             .to_owned(),
     };
     Err(Error::file(path, advice))
+}
+
+/// True for the names of the texts in a Zarr store.
+fn is_mark(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    ["zarr.json", ".zgroup", ".zarray", ".zattrs", ".zmetadata"].contains(&&*name)
 }
 
 /// What a file is that is none of the formats read, and what to do about it.
@@ -156,7 +174,7 @@ pub(crate) fn first_bytes(path: &Path) -> Result<Vec<u8>> {
 pub(crate) fn open_file(path: &Path) -> Result<std::fs::File> {
     let found = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
     if found.is_dir() {
-        return Err(Error::file(path, "is a folder; name a file."));
+        return Err(Error::file(path, "is a folder, and not one of Zarr arrays; name a file."));
     }
     if !found.is_file() {
         return Err(Error::file(

@@ -7,7 +7,7 @@ use super::evidence::normalised;
 use crate::scene::{Header, to_nanometres, widths_in_nanometres};
 
 /// Names of lists of wavelengths, the surer first, in lower case without marks.
-const WAVELENGTHS: [&str; 22] = [
+const WAVELENGTHS: [&str; 35] = [
     "wavelength",
     "wavelengths",
     "wl",
@@ -30,6 +30,19 @@ const WAVELENGTHS: [&str; 22] = [
     "bandcentres",
     "wavs",
     "um",
+    "centralwavelength",
+    "centralwavelengths",
+    "bandwavelength",
+    "radiationwavelength",
+    "wavelength3d",
+    "wellenlaenge",
+    "wellenlaengen",
+    "wellenlnge",
+    "longueuronde",
+    "longueurdonde",
+    "longitudonda",
+    "longituddeonda",
+    "comprimentodeonda",
 ];
 const WIDTHS: [&str; 5] = ["fwhm", "fwhms", "bandwidth", "bandwidths", "fwhmnm"];
 /// Flags or numbers of bands that are good, and of those that are bad.
@@ -76,6 +89,11 @@ const SCALES: [&str; 6] = [
     "scalingfactor",
     "maxval",
 ];
+
+/// True for a name of wavelengths.
+pub(crate) fn names_wavelengths(name: &str) -> bool {
+    WAVELENGTHS.contains(&normalised(name).as_str())
+}
 
 impl Arrays {
     /// Lengths of the lists of wavelengths and of flags of bands.
@@ -139,12 +157,15 @@ impl Arrays {
         })
     }
 
-    /// Fills what the file says of `header.bands` bands, its scale and its values for no data.
+    /// Fills what the file says of `header.bands` bands, its scale and its values for no data;
+    /// wavelengths that are known stay.
     pub(crate) fn describe(&self, header: &mut Header) {
         let bands = header.bands;
-        let (wavelengths, note) = self.wavelengths(bands);
-        header.wavelengths = wavelengths;
-        header.notes.extend(note);
+        if header.wavelengths.is_none() {
+            let (wavelengths, note) = self.wavelengths(bands);
+            header.wavelengths = wavelengths;
+            header.notes.extend(note);
+        }
         let widths =
             self.get_alike(&WIDTHS).and_then(NamedArray::list).filter(|l| l.len() == bands);
         header.fwhm = widths.and_then(|l| widths_in_nanometres(&l, self.factor(header)));
@@ -169,13 +190,27 @@ impl Arrays {
         Some(header.wavelengths.as_ref()?.first()? / stated)
     }
 
+    /// A flag a band under a name that has a word for good or bad in it, and which of the two.
+    fn like_flags(&self, bands: usize) -> Option<(&NamedArray, bool)> {
+        let marks_good = |a: &NamedArray| {
+            let name = normalised(a.name.rsplit(['/', '.']).next().unwrap_or(&a.name));
+            let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+            if has(&["bad", "noisy", "water", "drop", "remov", "exclu", "reject", "invalid"]) {
+                return Some(false);
+            }
+            has(&["good", "valid", "keep", "kept", "usable", "used", "bbl"]).then_some(true)
+        };
+        let flags = |a: &&NamedArray| a.numbers.len() == bands && bands > 1 && is_flags(a);
+        self.arrays.iter().filter(flags).find_map(|a| Some((a, marks_good(a)?)))
+    }
+
     /// Which of the bands are good, by flags or numbers under any usual name.
     fn good_bands(&self, bands: usize, notes: &mut Vec<String>) -> Option<Vec<bool>> {
         let good = self.get_alike(&GOOD).or_else(|| self.get_alike(&SELECTED));
         let (array, marks_good) = match (good, self.get_alike(&BAD)) {
             (Some(array), _) => (array, true),
             (None, Some(array)) => (array, false),
-            (None, None) => return None,
+            (None, None) => self.like_flags(bands)?,
         };
         let first = if self.matlab { 1.0 } else { 0.0 };
         match band_flags::good(&array.list()?, bands, marks_good, first) {

@@ -122,6 +122,12 @@ impl Strided {
         header.format = format!("{}, {}{order}", header.format, kind.name());
         Ok(Strided { path: path.to_owned(), header, numbers, strides, slab: Slab::default() })
     }
+
+    /// For readers that know more of the values than the numbers themselves tell; the size must
+    /// stay.
+    pub(crate) fn header_mut(&mut self) -> &mut Header {
+        &mut self.header
+    }
 }
 
 impl CubeSource for Strided {

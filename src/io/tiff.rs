@@ -5,6 +5,7 @@
 //! more memory than 64 MiB and the file's own size.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tiff_reader::{
     Ifd, OpenOptions as TiffOptions, ParseBudgets, RasterLayout, TagValue, TiffError, TiffFile,
@@ -13,6 +14,8 @@ use tiff_reader::{
 use super::enmap;
 use super::gdal_metadata::Metadata;
 use super::geokeys::GeoTags;
+use super::numbers::Half;
+use super::tiff_half;
 use crate::engine::ground::error::{Error, Result};
 use crate::scene::{CubeSource, Header};
 
@@ -53,6 +56,8 @@ pub(crate) struct Tiff {
     pages: Vec<usize>,
     /// The image that is zero where there are no data.
     mask: Option<usize>,
+    /// True where what the decoder takes for whole numbers are floats of 16 bits.
+    half: bool,
 }
 
 /// Opens the scene in a TIFF.
@@ -60,8 +65,23 @@ pub(crate) fn open(path: &Path) -> Result<Tiff> {
     let size = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
     let budget = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(BUDGET);
     let fail = |e: TiffError| broken(path, &e);
-    let open = |cache| TiffFile::open_with_options(path, options(budget, cache));
-    let file = open(0).map_err(fail)?;
+    let plain = |cache| TiffFile::open_with_options(path, options(budget, cache));
+    let mut file = plain(0).map_err(fail)?;
+    let mut source = None;
+    if let Err(TiffError::UnsupportedBitsPerSample(16)) = file.ifd(0).map_err(fail)?.raster_layout()
+    {
+        source = tiff_half::as_whole_numbers(path);
+    }
+    let open = |cache| match &source {
+        Some(source) => {
+            TiffFile::from_source_with_options(Arc::clone(source), options(budget, cache))
+        }
+        None => plain(cache),
+    };
+    let half = source.is_some();
+    if half {
+        file = open(0).map_err(fail)?;
+    }
     let first = file.ifd(0).map_err(fail)?;
     let layout = first.raster_layout().map_err(fail)?;
     let pages = pages(&file, &layout);
@@ -69,7 +89,9 @@ pub(crate) fn open(path: &Path) -> Result<Tiff> {
         rows: layout.height,
         cols: layout.width,
         bands: layout.samples_per_pixel * pages.len(),
-        integer: layout.sample_format != 3,
+        format: format!("TIFF, {}", if half { "float16".into() } else { type_name(&layout) }),
+        integer: layout.sample_format != 3 && !half,
+        largest: largest(&layout).filter(|_| !half),
         ignore_value: no_data(first),
         ..Header::default()
     };
@@ -90,7 +112,7 @@ pub(crate) fn open(path: &Path) -> Result<Tiff> {
     }
     let cache = block_row(first, &layout, pages.len()).clamp(BUDGET, MOST_CACHED).min(budget);
     let file = open(cache).map_err(fail)?;
-    Ok(Tiff { path: path.to_owned(), header, file, layout, pages, mask })
+    Ok(Tiff { path: path.to_owned(), header, file, layout, pages, mask, half })
 }
 
 fn options(budget: usize, cache: usize) -> TiffOptions {
@@ -154,6 +176,27 @@ fn pages(file: &TiffFile, layout: &RasterLayout) -> Vec<usize> {
 
 fn subfile_type(ifd: &Ifd) -> u32 {
     ifd.tag(SUBFILE_TYPE).and_then(|tag| tag.value.as_u32()).unwrap_or(0)
+}
+
+/// The type of the values, as NumPy has it.
+fn type_name(layout: &RasterLayout) -> String {
+    let kind = match layout.sample_format {
+        1 => "uint",
+        2 => "int",
+        3 => "float",
+        _ => "type of ",
+    };
+    format!("{kind}{}", layout.bits_per_sample)
+}
+
+/// The largest number of a type of whole numbers of 8 or 16 bits.
+fn largest(layout: &RasterLayout) -> Option<f64> {
+    match (layout.sample_format, layout.bits_per_sample) {
+        (1, bits @ 1..=16) => Some(f64::from((1u32 << bits) - 1)),
+        (2, 8) => Some(127.0),
+        (2, 16) => Some(32767.0),
+        _ => None,
+    }
 }
 
 /// GDAL's no-data value; NaN is no data anyway.
@@ -269,7 +312,7 @@ impl Tiff {
             let bytes = window(page)?;
             let step = if self.pages.len() == 1 { 1 } else { bands };
             let slots = out.iter_mut().skip(place).step_by(step);
-            if !decode(&bytes, &self.layout, slots) {
+            if !decode(&bytes, &self.layout, self.half, slots) {
                 return Err(Error::file(&self.path, "holds fewer values than its size asks for."));
             }
         }
@@ -286,7 +329,12 @@ impl Tiff {
 
 /// Turns numbers in this machine's byte order into `out`; false when there are too few or the type
 /// is unknown.
-fn decode<'a>(bytes: &[u8], layout: &RasterLayout, out: impl Iterator<Item = &'a mut f32>) -> bool {
+fn decode<'a>(
+    bytes: &[u8],
+    layout: &RasterLayout,
+    half: bool,
+    out: impl Iterator<Item = &'a mut f32>,
+) -> bool {
     macro_rules! arm {
         ($stored:ty) => {{
             let values = bytes.as_chunks::<{ std::mem::size_of::<$stored>() }>().0;
@@ -302,6 +350,7 @@ fn decode<'a>(bytes: &[u8], layout: &RasterLayout, out: impl Iterator<Item = &'a
         }};
     }
     match (layout.sample_format, layout.bytes_per_sample) {
+        _ if half => arm!(Half),
         (1, 1) => arm!(u8),
         (1, 2) => arm!(u16),
         (1, 4) => arm!(u32),

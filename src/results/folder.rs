@@ -20,7 +20,7 @@ use crate::engine::ground::error::{Error, Result};
 pub struct OutputFolder {
     /// As the caller named it.
     path: PathBuf,
-    /// Name of the folder within the outermost one; none for that one.
+    /// Place of the folder within the outermost one, with `/` between names; none for that one.
     inner: Option<String>,
     shared: Arc<Shared>,
 }
@@ -94,13 +94,17 @@ impl OutputFolder {
     /// # Errors
     /// [`Error::Option`] when `name` is not a plain name, [`Error::Io`] when it cannot be created.
     pub fn inner(&self, name: &str) -> Result<OutputFolder> {
-        if self.inner.is_some() || !is_plain(name) {
+        if !is_plain(name) {
             return Err(Error::option(name.to_owned(), "is not the name of a folder for results"));
         }
         let path = self.path.join(name);
         let staged = self.staged(name)?;
         disk::create_folder(&staged).map_err(|error| Error::io(&path, error))?;
-        Ok(OutputFolder { path, inner: Some(name.to_owned()), shared: Arc::clone(&self.shared) })
+        let place = match &self.inner {
+            Some(outer) => format!("{outer}/{name}"),
+            None => name.to_owned(),
+        };
+        Ok(OutputFolder { path, inner: Some(place), shared: Arc::clone(&self.shared) })
     }
 
     /// Where it is, as the caller named it. Files appear there with [`OutputFolder::commit`].
@@ -173,15 +177,7 @@ impl OutputFolder {
             return Ok(Vec::new());
         }
         let stage = &self.shared.stage;
-        for name in disk::names(&stage.new_folder()).map_err(fail)? {
-            let folder = stage.new_folder().join(&name);
-            if disk::is_folder(&folder) {
-                let own = kinds.get(&*name.to_string_lossy()).map_or(kind, String::as_str);
-                let earlier = left_of(&stage.target.join(&name));
-                record::seal(&folder, own, &earlier).map_err(fail)?;
-            }
-        }
-        record::seal(&stage.new_folder(), kind, &left_of(&stage.target)).map_err(fail)?;
+        seal_all(&stage.new_folder(), "", &stage.target, kind, &kinds).map_err(fail)?;
         let inputs = self.shared.inputs.lock().map_err(|_| locked())?;
         let kept = swap::commit(stage, kind, &inputs).map_err(fail)?;
         let name =
@@ -196,6 +192,27 @@ impl OutputFolder {
         };
         Ok(kept.iter().map(sentence).collect())
     }
+}
+
+/// Seals the staged folder of that place and all below it, the innermost first. One that is of no
+/// kind of its own is of the kind of the folder around it.
+fn seal_all(
+    staged: &Path,
+    place: &str,
+    target: &Path,
+    kind: &str,
+    kinds: &BTreeMap<String, String>,
+) -> io::Result<()> {
+    for name in disk::names(staged)? {
+        let folder = staged.join(&name);
+        if disk::is_folder(&folder) {
+            let name = name.to_string_lossy();
+            let inner = if place.is_empty() { name.to_string() } else { format!("{place}/{name}") };
+            let own = kinds.get(&inner).map_or(kind, String::as_str);
+            seal_all(&folder, &inner, &target.join(&*name), own, kinds)?;
+        }
+    }
+    record::seal(staged, kind, &left_of(target))
 }
 
 /// The entries of a record whose files are still what they were.

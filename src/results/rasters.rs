@@ -1,14 +1,16 @@
-//! Results as maps that other programs open at the right place: GeoTIFF, ENVI, NetCDF.
+//! Results as maps that other programs open at the right place: GeoTIFF, ENVI, NetCDF, Zarr.
+
+use std::collections::BTreeMap;
 
 use ndarray::{Array2, Array3, ArrayView2, Axis};
 
 use super::folder::OutputFolder;
 use super::write::Results;
 use crate::convention::Convention;
-use crate::engine::ground::error::Result;
+use crate::engine::ground::error::{Error, Result};
 use crate::io::rasters::{
     About, Raster, Spectra, SpectraTable, write_envi_maps, write_envi_spectra, write_geotiff,
-    write_netcdf,
+    write_netcdf, write_zarr,
 };
 use crate::posterior::Posterior;
 use crate::scene::Scene;
@@ -28,6 +30,8 @@ pub enum Format {
     GeoTiff,
     /// All maps and spectra in one file, with the CF conventions.
     NetCdf,
+    /// All maps and spectra in one store of chunks, with xarray's conventions.
+    Zarr,
 }
 
 impl Format {
@@ -92,16 +96,38 @@ pub(super) fn write(
         };
         envi(folder, "endmembers", "sli", &mut files, |to| write_envi_spectra(&spectra, to))?;
     }
+    let spectra = SpectraTable {
+        bands: scene.bands(),
+        names: maps.names,
+        tables: tables(results.posterior),
+        unit: unit(results.posterior.convention),
+    };
     if wants(Format::NetCdf) {
-        let spectra = SpectraTable {
-            bands: scene.bands(),
-            names: maps.names,
-            tables: tables(results.posterior),
-            unit: unit(results.posterior.convention),
-        };
         let file = "unmixing.nc".to_owned();
         folder.write(&file, |to| write_netcdf(&rasters, &spectra, &about, to))?;
         files.push(file);
+    }
+    if wants(Format::Zarr) {
+        let store = folder.inner("unmixing.zarr")?;
+        let mut arrays: BTreeMap<String, OutputFolder> = BTreeMap::new();
+        let mut failed = None;
+        let written = write_zarr(&rasters, &spectra, &about, &mut |array, name, bytes| {
+            let mut put = || -> Result<()> {
+                if !array.is_empty() && !arrays.contains_key(array) {
+                    arrays.insert(array.to_owned(), store.inner(array)?);
+                }
+                arrays.get(array).unwrap_or(&store).write(name, |to| to.write_all(bytes))
+            };
+            put().map_err(|error| {
+                failed = Some(error);
+                std::io::Error::other("a file of the store cannot be written")
+            })
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        written.map_err(|error| Error::io(store.path(), error))?;
+        files.push("unmixing.zarr".to_owned());
     }
     Ok(files)
 }

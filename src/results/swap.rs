@@ -140,11 +140,19 @@ fn adopt(
         }
         let (from, to) = (old.join(&name), new.join(&name));
         if disk::is_folder(&from) {
-            if !disk::exists(&to) {
+            let created = !disk::exists(&to);
+            if created {
                 disk::create_folder(&to)?;
             }
             // Fails where the result is a file: that goes the other way, and is told there.
-            adopt(&from, &to, &inner_kind(&from, by), inputs, count, kept)?;
+            // Where the new results have no such folder, it may be one of another kind.
+            let by = if created { by.to_owned() } else { inner_kind(&from, by) };
+            adopt(&from, &to, &by, inputs, count, kept)?;
+            // A folder of earlier results, of which nothing stays.
+            let own = !Record::of(&from).files.is_empty() || !disk::names(&from)?.is_empty();
+            if created && own && disk::names(&to)?.is_empty() {
+                disk::remove_folder(&to)?;
+            }
             continue;
         }
         match fate(old, new, &name, by, &record, inputs) {
@@ -273,7 +281,7 @@ fn plan_for(
                     let free = free_name(&name, &[old, new]);
                     plan.kept.push((within.join(&name), within.join(free)));
                 }
-                false => {}
+                false => plan_for(&from, &to, &within.join(&name), by, inputs, plan)?,
             }
             continue;
         }
@@ -306,6 +314,17 @@ pub(super) fn move_in(stage: &Path, target: &Path) -> io::Result<()> {
         let path = target.join(name);
         if entry.is_of(&path) {
             disk::remove_file(&path)?;
+        }
+        // The record of a folder of which nothing stays, and the folder itself.
+        for folder in path.ancestors().skip(1).take_while(|folder| *folder != target) {
+            let names = disk::names(folder)?;
+            if names.iter().any(|name| name != RECORD_FILE) || !disk::is_folder(folder) {
+                break;
+            }
+            if !names.is_empty() {
+                disk::remove_file(&folder.join(RECORD_FILE))?;
+            }
+            disk::remove_folder(folder)?;
         }
     }
     // A second try may find everything in its place, and only the last sync left to do.

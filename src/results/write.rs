@@ -320,6 +320,9 @@ fn check(results: &Results<'_>) -> Result<()> {
     let (maps, spectra) = ((pixels, endmembers), (endmembers, bands));
     same("mean abundances", posterior.abundance_mean.dim(), maps)?;
     same("standard deviations of abundances", posterior.abundance_sd.dim(), maps)?;
+    for quantile in [&posterior.abundance_q05, &posterior.abundance_q50, &posterior.abundance_q95] {
+        same("quantiles of abundances", quantile.dim(), maps)?;
+    }
     same("mean spectra", posterior.endmember_mean.dim(), spectra)?;
     same("standard deviations of spectra", posterior.endmember_sd.dim(), spectra)?;
     same("lower quantiles of spectra", posterior.endmember_q05.dim(), spectra)?;

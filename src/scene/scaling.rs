@@ -18,6 +18,9 @@ const PLAUSIBLE: std::ops::RangeInclusive<f64> = 0.01..=5.0;
 /// bands.
 const LOWEST_PEAK: f64 = 0.015;
 
+/// Scenes whose brightest pixels are darker than this are water, or reflectance in a smaller unit.
+const DARK: f64 = 0.1;
+
 /// What is stated about the scale, the stronger first.
 pub(crate) enum Stated {
     /// The user said so: stored values divided by it are reflectance.
@@ -130,7 +133,14 @@ fn guess(peak: Peak) -> (f64, String) {
     let Peak { value, whole_up_to } = peak;
     let reach = format!("Stored values reach {}", short(value));
     if value > LOWEST_PEAK && value <= HIGHEST {
-        return (1.0, format!("Stored values were taken as reflectance: they reach {value:.4}."));
+        let doubt = if value < DARK {
+            ", which is dark; state a scale of 0.1 if they are reflectance divided by ten"
+        } else {
+            ""
+        };
+        let rule =
+            format!("Stored values were taken as reflectance: they reach {value:.4}{doubt}.");
+        return (1.0, rule);
     }
     if let Some(top) = whole_up_to {
         let full = match top {

@@ -98,6 +98,89 @@ fn try_read(folder: &Path, name: &str, bytes: &[u8]) -> unmixel::Result<()> {
     result
 }
 
+/// One store of each compressor and of each way to lay out chunks.
+const STORES: [&str; 16] = [
+    "zarr2-none.zarr",
+    "zarr2-zlib-F.zarr",
+    "zarr2-gzip.zarr",
+    "zarr2-lz4.zarr",
+    "zarr2-blosc-blosclz-1.zarr",
+    "zarr2-blosc-lz4-2.zarr",
+    "zarr2-blosc-lz4hc-1-f8.zarr",
+    "zarr2-blosc-zlib-0.zarr",
+    "zarr2-blosc-zstd-1.zarr",
+    "zarr2-delta.zarr",
+    "zarr2-fixed.zarr",
+    "zarr3-zstd.zarr",
+    "zarr3-sharded.zarr",
+    "zarr3-transposed.zarr",
+    "xarray2-fill.zarr",
+    "xarray3-plain.zarr",
+];
+
+#[test]
+fn damaged_stores_are_errors_or_other_values() {
+    let Some((folder, _)) = super::files() else { return };
+    if !super::has_more(&super::python().unwrap()) {
+        return;
+    }
+    let rounds: usize = std::env::var("UNMIXEL_DAMAGE").map_or(40, |n| n.parse().unwrap());
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let (mut errors, mut values) = (0, 0);
+    for name in STORES {
+        let store = folder.path().join(name);
+        read(&store).unwrap();
+        let mut files = Vec::new();
+        list(&store, &mut files);
+        for round in 0..rounds {
+            let path = &files[rng.random_range(0..files.len())];
+            let sound = std::fs::read(path).unwrap();
+            let mut bytes = sound.clone();
+            let chunk = path.extension().is_none_or(|e| e != "json")
+                && !path.file_name().unwrap().to_str().unwrap().starts_with('.');
+            if round % 3 == 0 {
+                bytes.truncate(rng.random_range(0..sound.len()));
+            } else {
+                for _ in 0..rng.random_range(1..6) {
+                    let reach = bytes.len().min(1 << rng.random_range(4..16));
+                    let at = rng.random_range(0..reach);
+                    bytes[at] = [0, 1, b'9', 0x80, 0xff, rng.random()][rng.random_range(0..6)];
+                }
+            }
+            std::fs::write(path, &bytes).unwrap();
+            LARGEST.store(0, Ordering::Relaxed);
+            let begin = Instant::now();
+            let result = read(&store);
+            assert!(begin.elapsed() < LONGEST, "{} took {:?}", path.display(), begin.elapsed());
+            let largest = LARGEST.load(Ordering::Relaxed);
+            // The size of the store is at most a few hundred kilobytes.
+            assert!(largest <= (65 << 20) + (8 << 22) * 4, "{}: {largest}", path.display());
+            if round % 3 == 0 && chunk && path.to_str().unwrap().contains("reflectance") {
+                assert!(
+                    result.is_err(),
+                    "{} cut to {} bytes was read",
+                    path.display(),
+                    bytes.len()
+                );
+            }
+            match result {
+                Ok(()) => values += 1,
+                Err(_) => errors += 1,
+            }
+            std::fs::write(path, &sound).unwrap();
+        }
+    }
+    assert!(errors > 10 && values > 10, "{errors} {values}");
+}
+
+fn list(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { list(&path, files) } else { files.push(path) }
+    }
+    files.sort();
+}
+
 #[test]
 fn damage_is_an_error_or_other_values_never_a_panic() {
     let Some((folder, _)) = super::files() else { return };

@@ -36,7 +36,39 @@ struct Info {
     scaling: Scaling,
     /// What the file states as no data.
     no_data: Option<f64>,
+    /// Where it lies on earth; missing where the file does not say.
+    place: Option<Place>,
     notes: Vec<String>,
+}
+
+/// Where a scene lies on earth.
+#[derive(serde::Serialize)]
+struct Place {
+    /// For people: system, size of a pixel, top left corner.
+    sentence: String,
+    /// Number of the system in the EPSG register, and its well-known text.
+    epsg: Option<u32>,
+    wkt: Option<String>,
+    /// From columns and rows to coordinates, in GDAL's order.
+    transform: [f64; 6],
+    /// Coordinates of the corners: top left, top right, bottom left, bottom right.
+    corners: [(f64, f64); 4],
+}
+
+impl Place {
+    fn of(scene: &Scene) -> Option<Place> {
+        let place = scene.georeference()?;
+        // A scene in the geometry of its sensor lies on a grid of its own size.
+        let grid = place.lookup.as_ref().map(|grid| (grid.rows, grid.cols));
+        let (rows, cols) = grid.unwrap_or((scene.rows(), scene.cols()));
+        Some(Place {
+            sentence: place.sentence(),
+            epsg: place.crs.epsg,
+            wkt: place.crs.wkt.clone(),
+            transform: place.transform,
+            corners: place.corners(rows, cols),
+        })
+    }
 }
 
 /// Values looked at for the quantiles.
@@ -86,6 +118,7 @@ fn understood(path: &Path, scene: &Scene, header: &Header) -> Info {
         reflectance: quantiles(scene),
         scaling: scene.scaling().clone(),
         no_data: header.ignore_value,
+        place: Place::of(scene),
         notes: scene.notes().to_vec(),
     }
 }
@@ -184,6 +217,7 @@ fn text(info: &Info) -> String {
         ),
     );
     line("scale", info.scaling.rule.clone());
+    line("place", info.place.as_ref().map_or("none".into(), |place| place.sentence.clone()));
     for note in info.notes.iter().filter(|note| **note != info.scaling.rule) {
         line("note", note.clone());
     }

@@ -26,6 +26,8 @@ pub(crate) struct Candidate<'a> {
     /// The value at an index, where values can be had cheaply; without it only names and sizes
     /// count.
     pub(crate) at: Option<ValueAt<'a>>,
+    /// Where its axes lie by their names, in formats that name axes.
+    pub(crate) stated: Option<Axes>,
 }
 
 /// The order in which an array's axes are to be read, as the caller states it.

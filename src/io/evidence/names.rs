@@ -13,7 +13,7 @@ pub(crate) enum Role {
     Other,
 }
 
-const SCENES: [&str; 19] = [
+const SCENES: [&str; 17] = [
     "cube",
     "data",
     "hsi",
@@ -22,8 +22,6 @@ const SCENES: [&str; 19] = [
     "reflectance",
     "rfl",
     "refl",
-    "radiance",
-    "rdn",
     "image",
     "img",
     "scene",
@@ -34,7 +32,9 @@ const SCENES: [&str; 19] = [
     "boa",
     "imgcube",
 ];
-const MAYBE: [&str; 9] = ["x", "i", "z", "pixels", "im", "spectra", "r", "raw", "corrected"];
+/// Radiance is among these: beside reflectance it is not what is to be unmixed.
+const MAYBE: [&str; 11] =
+    ["x", "i", "z", "pixels", "im", "spectra", "r", "raw", "corrected", "radiance", "rdn"];
 const OTHERS: [&str; 67] = [
     "a",
     "m",

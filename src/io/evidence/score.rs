@@ -33,13 +33,17 @@ pub(super) fn readings(
         }
     };
     let free = known.variable.is_none() && known.axes.is_none();
-    if free && let Some(why) = no_scene(candidate, &places) {
+    if free && let Some(why) = no_scene(candidate, &places, known) {
         return Err(why);
     }
-    let spectral = values::spectral_axis(candidate);
+    let spectral = values::spectral_axis(candidate).or_else(|| values::few_directions(candidate));
     let mut found = Vec::new();
     for axes in ways(&places) {
         if known.axes.as_ref().is_some_and(|asked| *asked != axes.in_order()) {
+            continue;
+        }
+        let named = candidate.stated.filter(|_| known.axes.is_none());
+        if named.is_some_and(|stated| stated != axes) {
             continue;
         }
         if free && abundances(candidate, axes) {
@@ -51,6 +55,10 @@ pub(super) fn readings(
             continue;
         }
         reading.by_name(candidate, known);
+        if named.is_some() {
+            // Whatever the shape says of the order of axes is said by their names.
+            reading.say(4.0, Some("its axes are named"));
+        }
         reading.by_shape(candidate, known, largest);
         if picture_axis(candidate, &places) == Some(axes.band()) {
             // Against what by_shape takes from so few bands.
@@ -87,11 +95,15 @@ fn picture_axis(candidate: &Candidate<'_>, places: &[usize]) -> Option<usize> {
 }
 
 /// Why an array is no scene, whatever its axes.
-fn no_scene(candidate: &Candidate<'_>, places: &[usize]) -> Option<String> {
+fn no_scene(candidate: &Candidate<'_>, places: &[usize], known: &Known) -> Option<String> {
     if picture_axis(candidate, places).is_some() {
         return Some("is a picture: bytes of three or four colours".into());
     }
-    if values::few_whole_numbers(candidate) {
+    // Per cent in bytes are few whole numbers, too; classes have no axis of bands.
+    let long = places.iter().filter(|&&a| candidate.shape[a] >= PICTURE_SIDE).count() == 3;
+    let has_bands = places.iter().any(|&a| known.spectral.contains(&candidate.shape[a]));
+    let cube = long && (has_bands || role(candidate.name) == Role::Scene);
+    if !cube && values::few_whole_numbers(candidate) {
         return Some("holds few different whole numbers, as classes or masks do".into());
     }
     None

@@ -1,5 +1,7 @@
 //! What the values of an array say of it, from a few thousand of them.
 
+use nalgebra::DMatrix;
+
 use super::Candidate;
 
 /// Places looked at along the axes other than the one in question. Few, since each may be a read
@@ -128,6 +130,54 @@ pub(super) fn spectral_axis(candidate: &Candidate<'_>) -> Option<usize> {
         [(axis, first, true), (_, second, _), ..] if first >= 0.1 && first >= 3.0 * second => {
             Some(axis)
         }
+        _ => None,
+    }
+}
+
+/// Places along an axis and lines along it that are looked at for [`few_directions`], and
+/// directions that a scene of few materials has.
+const LINES: usize = 32;
+const MATERIALS: usize = 4;
+/// Shorter axes have few directions anyway.
+const SHORTEST_WITH_DIRECTIONS: usize = 24;
+
+/// The axis whose lines are mixtures of few, by far: that of the bands, since a scene has few
+/// materials, and its rows and columns have more patterns than that. `None` where no axis stands
+/// out.
+pub(super) fn few_directions(candidate: &Candidate<'_>) -> Option<usize> {
+    let at = candidate.at?;
+    let shape = &candidate.shape;
+    let long: Vec<usize> = (0..shape.len()).filter(|&axis| shape[axis] > 1).collect();
+    if long.len() != 3 || long.iter().any(|&axis| shape[axis] < SHORTEST_WITH_DIRECTIONS) {
+        return None;
+    }
+    let mut shares: Vec<(usize, f64)> = Vec::new();
+    for axis in long {
+        let count = shape[axis].min(LINES);
+        let places: Vec<usize> = (0..count).map(|i| i * (shape[axis] - 1) / (count - 1)).collect();
+        let mut lines: Vec<f64> = Vec::new();
+        for mut index in spread(shape, axis, LINES) {
+            for &place in &places {
+                index[axis] = place;
+                // A line with a gap would be a direction of its own.
+                let value = at(&index).filter(|v| v.is_finite() && v.abs() < 1e30)?;
+                lines.push(value);
+            }
+        }
+        let mean = lines.iter().sum::<f64>() / lines.len() as f64;
+        let matrix = DMatrix::from_row_iterator(LINES, count, lines.iter().map(|v| v - mean));
+        let squares = matrix.singular_values().map(|s| s * s);
+        let all = squares.sum();
+        if !(all > 0.0 && all.is_finite()) {
+            return None;
+        }
+        let mut squares: Vec<f64> = squares.iter().copied().collect();
+        squares.sort_by(|a, b| b.total_cmp(a));
+        shares.push((axis, squares.iter().skip(MATERIALS).sum::<f64>() / all));
+    }
+    shares.sort_by(|a, b| a.1.total_cmp(&b.1));
+    match shares[..] {
+        [(axis, least), (_, second), ..] if least < 0.3 * second && second > 1e-6 => Some(axis),
         _ => None,
     }
 }

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use super::cube::{Cube, Part};
 use super::file::Hdf5;
 use crate::engine::ground::error::Result;
 use crate::io::crs;
+use crate::io::labelled::{Cube, Part};
 use crate::scene::{Georeference, Header, Lookup, to_nanometres};
 
 /// What EMIT stores where there is no value; -0.01 marks bands that the atmosphere hides.
 const FILL: f64 = -9999.0;
 
 /// The scene in an EMIT file; `None` when it is none.
-pub(super) fn open(file: &Hdf5) -> Result<Option<Cube>> {
+pub(super) fn open(file: &Hdf5) -> Result<Option<Cube<Hdf5>>> {
     let wavelengths = file.array("sensor_band_parameters/wavelengths");
     let (Some(array), Some(wavelengths)) = (file.array("reflectance"), wavelengths) else {
         return Ok(None);
@@ -44,7 +44,7 @@ pub(super) fn open(file: &Hdf5) -> Result<Option<Cube>> {
     }
     place(file, &mut header)?;
     let part = Part { array: array.clone(), axes: [0, 1, 2], bands: (0..bands).collect() };
-    Cube::new(&file.path, header, vec![part]).map(Some)
+    Cube::new(file, header, vec![part]).map(Some)
 }
 
 /// The map grid and the way to it.

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 
 use hdf5_reader::group::Group;
 use hdf5_reader::{
-    Attribute, Dataset, Datatype, FilterRegistry, Hdf5File, OpenOptions as Options, SliceInfo,
-    SliceInfoElem, error::ByteOrder, error::Error as Broken,
+    Attribute, Dataset, Datatype, FilterRegistry, H5Type, Hdf5File, OpenOptions as Options,
+    SliceInfo, SliceInfoElem, VarLenKind, error::ByteOrder, error::Error as Broken,
 };
 
 use super::lzf;
 use crate::engine::ground::error::{Error, Result};
-use crate::io::numbers::{Kind, Numbers};
+use crate::io::numbers::{self, Kind, Numbers};
+use crate::io::texts;
 
 /// What one allocation may exceed the size of the file by.
 const BUDGET: usize = 64 << 20;
@@ -25,6 +26,7 @@ pub(super) const MOST_WHOLE: usize = 64 << 20;
 /// Groups and arrays that are looked at, and how deep groups may lie in each other.
 const MOST_OBJECTS: usize = 20_000;
 const DEEPEST: usize = 24;
+const MOST_TEXTS: usize = 64;
 const SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 
 /// True when the file is HDF5: its signature stands at the start, or after a block of the user's of
@@ -56,6 +58,10 @@ pub(super) struct Hdf5 {
     file: Hdf5File,
     /// Every array of numbers, by its place in the file.
     pub(super) arrays: Vec<Array>,
+    /// Lists of texts that are no longer than those of bands.
+    pub(super) texts: Vec<(String, Dataset)>,
+    /// Cubes of other values than numbers.
+    pub(super) refused: Vec<(String, String)>,
 }
 
 /// An array of numbers in the file.
@@ -105,7 +111,13 @@ impl Hdf5 {
                 ),
             ));
         }
-        let mut found = Hdf5 { path: path.to_owned(), file, arrays: Vec::new() };
+        let mut found = Hdf5 {
+            path: path.to_owned(),
+            file,
+            arrays: Vec::new(),
+            texts: Vec::new(),
+            refused: Vec::new(),
+        };
         let root = found.file.root_group().map_err(|e| broken(path, &e))?;
         let mut seen = HashSet::new();
         found.list(&root, "", 0, &mut seen)?;
@@ -128,6 +140,20 @@ impl Hdf5 {
             let shape: Option<Vec<usize>> =
                 dataset.shape().iter().map(|n| usize::try_from(*n).ok()).collect();
             let kind = kind(dataset.dtype());
+            let list = shape.as_ref().is_some_and(|s| s.len() == 1 && s[0] <= texts::MOST);
+            let is_text = matches!(
+                dataset.dtype(),
+                Datatype::String { .. } | Datatype::VarLen { kind: VarLenKind::String, .. }
+            );
+            if is_text && list && self.texts.len() < MOST_TEXTS {
+                self.texts.push((format!("{place}/{}", dataset.name()), dataset));
+                continue;
+            }
+            let axes = dataset.shape().iter().filter(|n| **n > 1).count();
+            if kind.is_none() && axes > 2 && self.refused.len() < MOST_TEXTS {
+                let why = "holds values that are no plain numbers, such as complex ones";
+                self.refused.push((format!("{place}/{}", dataset.name()), why.into()));
+            }
             if let (Some(shape), Some((kind, _))) = (shape, kind)
                 && self.arrays.len() < MOST_OBJECTS
             {
@@ -204,7 +230,7 @@ impl Hdf5 {
     }
 
     /// Reads a window of an array into numbers of 32 bits, in the order of the array's axes.
-    pub(super) fn window(&self, array: &Array, window: &[Range<usize>]) -> Result<Vec<f32>> {
+    pub(super) fn window_of(&self, array: &Array, window: &[Range<usize>]) -> Result<Vec<f32>> {
         let selections = window.iter().map(|range| SliceInfoElem::Slice {
             start: range.start as u64,
             end: range.end as u64,
@@ -229,7 +255,11 @@ impl Hdf5 {
             Kind::I64 => arm!(i64),
             Kind::F32 => arm!(f32),
             Kind::F64 => arm!(f64),
-            Kind::F16 => return Err(half(&self.path)),
+            Kind::F16 => {
+                let values = array.dataset.read_slice::<Half>(&selection);
+                let values = values.map_err(|e| broken(&self.path, &e))?;
+                values.iter().map(|v| v.0).collect()
+            }
         })
     }
 
@@ -272,24 +302,16 @@ impl Hdf5 {
                 Kind::I64 => arm!(i64),
                 Kind::F32 => arm!(f32),
                 Kind::F64 => arm!(f64),
-                Kind::F16 => return Err(half(&self.path)),
+                // Handed on as the bytes are, since nobody computes with them.
+                Kind::F16 => {
+                    let values = array.dataset.read_slice::<Half>(&selection);
+                    let values = values.map_err(|e| broken(&self.path, &e))?;
+                    let bytes: Vec<u8> = values.iter().flat_map(|v| v.1).collect();
+                    each(&bytes)?
+                }
             }
         }
         Ok(())
-    }
-
-    /// What the file holds, for messages.
-    pub(super) fn inventory(&self) -> String {
-        let show = |array: &Array| {
-            let size: Vec<String> = array.shape.iter().map(usize::to_string).collect();
-            format!("`{}` ({})", array.place, size.join(" x "))
-        };
-        let list: Vec<String> = self.arrays.iter().take(12).map(show).collect();
-        match self.arrays.len() {
-            0 => "no arrays of numbers".into(),
-            n if n > 12 => format!("{} and {} more", list.join(", "), n - 12),
-            _ => list.join(", "),
-        }
     }
 }
 
@@ -297,21 +319,6 @@ impl Array {
     /// The last part of the place.
     pub(super) fn name(&self) -> &str {
         self.place.rsplit('/').next().unwrap_or_default()
-    }
-
-    /// Bytes of all chunks that one index of `axis` crosses.
-    pub(super) fn chunk_row(&self, axis: usize) -> usize {
-        let Some(chunks) = self.dataset.chunks() else { return 0 };
-        let along = |(i, (n, chunk)): (usize, (&usize, u32))| {
-            let chunk = (chunk as usize).max(1);
-            if i == axis { chunk } else { n.div_ceil(chunk).saturating_mul(chunk) }
-        };
-        self.shape
-            .iter()
-            .zip(chunks)
-            .enumerate()
-            .map(along)
-            .fold(self.kind.size(), usize::saturating_mul)
     }
 
     /// Length of a chunk along the first axis.
@@ -334,15 +341,8 @@ impl Array {
         self.dataset.attribute(name).is_ok()
     }
 
-    /// Names of the axes, where the file has dimension scales for all of them (NetCDF-4 does).
-    pub(super) fn axes(&self, file: &Hdf5) -> Option<Vec<String>> {
-        let list = self.dataset.attribute("DIMENSION_LIST").ok()?;
-        let lists = self.reference_lists(&list)?;
-        lists.iter().map(|address| file.name_at(*address)).collect()
-    }
-
     /// The first object that each entry of a list of lists of references points to.
-    fn reference_lists(&self, attribute: &Attribute) -> Option<Vec<u64>> {
+    pub(super) fn reference_lists(&self, attribute: &Attribute) -> Option<Vec<u64>> {
         let size = self.dataset.vlen_reference_size();
         let chunks = attribute.raw_data.chunks_exact(size);
         chunks
@@ -355,7 +355,7 @@ impl Array {
 }
 
 impl Hdf5 {
-    fn name_at(&self, address: u64) -> Option<String> {
+    pub(super) fn name_at(&self, address: u64) -> Option<String> {
         let found = self.arrays.iter().find(|array| array.dataset.address() == address)?;
         Some(found.name().to_lowercase())
     }
@@ -383,6 +383,7 @@ fn kind(datatype: &Datatype) -> Option<(Kind, ByteOrder)> {
             };
             (kind, *byte_order)
         }
+        Datatype::FloatingPoint { size: 2, byte_order } => (Kind::F16, *byte_order),
         Datatype::FloatingPoint { size: 4, byte_order } => (Kind::F32, *byte_order),
         Datatype::FloatingPoint { size: 8, byte_order } => (Kind::F64, *byte_order),
         Datatype::Enum { base, .. } => return kind(base),
@@ -395,9 +396,31 @@ fn decode(bytes: &[u8], kind: Kind, big_endian: bool) -> Vec<f64> {
     Numbers::owned(bytes.to_vec(), kind, big_endian).to_f64().unwrap_or_default()
 }
 
-/// `kind` lists no array of 16-bit floats, so this is not met.
-fn half(path: &Path) -> Error {
-    Error::file(path, "holds 16-bit floats, which are not read from HDF5; store them in 32 bits.")
+/// A floating-point number of 16 bits: its value, and its bytes in this machine's order.
+#[derive(Clone, Copy)]
+struct Half(f32, [u8; 2]);
+
+impl H5Type for Half {
+    fn hdf5_type() -> Datatype {
+        Datatype::FloatingPoint { size: 2, byte_order: ByteOrder::LittleEndian }
+    }
+
+    fn from_bytes(bytes: &[u8], dtype: &Datatype) -> Result<Self, Broken> {
+        let short = || Broken::InvalidData("a number is cut short".into());
+        let bytes: [u8; 2] = bytes.get(..2).and_then(|b| b.try_into().ok()).ok_or_else(short)?;
+        let bits = match dtype {
+            Datatype::FloatingPoint { size: 2, byte_order: ByteOrder::BigEndian } => {
+                u16::from_be_bytes(bytes)
+            }
+            Datatype::FloatingPoint { size: 2, .. } => u16::from_le_bytes(bytes),
+            _ => return Err(Broken::InvalidData("no 16-bit floats".into())),
+        };
+        Ok(Half(numbers::Half::from_le_bytes(bits.to_le_bytes()), bits.to_ne_bytes()))
+    }
+
+    fn element_size(_: &Datatype) -> usize {
+        2
+    }
 }
 
 pub(super) fn broken(path: &Path, error: &Broken) -> Error {

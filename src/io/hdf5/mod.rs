@@ -1,17 +1,17 @@
 //! HDF5 and NetCDF-4 scenes: EMIT, PRISMA, NEON, and any other array.
 
-mod any;
-mod cube;
 mod emit;
 mod file;
 mod lzf;
 pub(crate) mod mat73;
 mod neon;
 mod prisma;
+mod store;
 
 use std::path::Path;
 
 use self::file::Hdf5;
+use super::labelled;
 use super::open::OpenOptions;
 use crate::engine::ground::error::Result;
 use crate::scene::CubeSource;
@@ -29,5 +29,5 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CubeSou
             }
         }
     }
-    Ok(Box::new(any::open(&file, options)?))
+    labelled::open(&file, options)
 }

@@ -1,13 +1,13 @@
 //! NEON's airborne reflectance: one group a site, with all metadata below it.
 
-use super::cube::{Cube, Part};
-use super::file::Hdf5;
+use super::file::{Array, Hdf5};
 use crate::engine::ground::error::Result;
+use crate::io::labelled::{Cube, Part};
 use crate::io::{crs, envi_place};
 use crate::scene::{Header, to_nanometres};
 
 /// The scene in a NEON file; `None` when it is none.
-pub(super) fn open(file: &Hdf5) -> Result<Option<Cube>> {
+pub(super) fn open(file: &Hdf5) -> Result<Option<Cube<Hdf5>>> {
     let Some(array) = file.array_below("Reflectance/Reflectance_Data") else { return Ok(None) };
     let [rows, cols, bands] = array.shape[..] else { return Ok(None) };
     let base = array.place.trim_end_matches("/Reflectance_Data").to_owned();
@@ -43,11 +43,11 @@ pub(super) fn open(file: &Hdf5) -> Result<Option<Cube>> {
     windows(file, array, &mut header);
     place(file, &base, &mut header);
     let part = Part { array: array.clone(), axes: [0, 1, 2], bands: (0..bands).collect() };
-    Cube::new(&file.path, header, vec![part]).map(Some)
+    Cube::new(file, header, vec![part]).map(Some)
 }
 
 /// Bands inside the windows of water vapour that the file states hold no reflectance.
-fn windows(file: &Hdf5, array: &super::file::Array, header: &mut Header) {
+fn windows(file: &Hdf5, array: &Array, header: &mut Header) {
     let names = ["Band_Window_1_Nanometers", "Band_Window_2_Nanometers"];
     let group = array.place.trim_end_matches("/Reflectance_Data");
     let of = |name: &str| array.numbers(name).or_else(|| file.group_numbers(group, name));

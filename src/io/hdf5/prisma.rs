@@ -1,9 +1,9 @@
 //! PRISMA products: HDF-EOS5 with a cube of each of the two spectrometers.
 
-use super::cube::{Cube, Part};
-use super::file::Hdf5;
+use super::file::{Array, Hdf5};
 use crate::engine::ground::error::{Error, Result};
 use crate::io::crs;
+use crate::io::labelled::{Cube, Part};
 use crate::scene::{Georeference, Header};
 
 /// The range of the stored numbers that is spread over the range of the values.
@@ -11,7 +11,7 @@ const FULL_SCALE: f64 = 65535.0;
 
 /// One spectrometer: bands in the order of the file.
 struct Spectrometer {
-    part: Part,
+    part: Part<Array>,
     wavelengths: Vec<f64>,
     widths: Vec<f64>,
     gain: f64,
@@ -19,7 +19,7 @@ struct Spectrometer {
 }
 
 /// The scene in a PRISMA file; `None` when it is none.
-pub(super) fn open(file: &Hdf5) -> Result<Option<Cube>> {
+pub(super) fn open(file: &Hdf5) -> Result<Option<Cube<Hdf5>>> {
     let vnir = spectrometer(file, "VNIR", "Vnir")?;
     let swir = spectrometer(file, "SWIR", "Swir")?;
     let mut parts: Vec<Spectrometer> = vnir.into_iter().chain(swir).collect();
@@ -79,11 +79,11 @@ pub(super) fn open(file: &Hdf5) -> Result<Option<Cube>> {
     let size = parts.first().map(|p| (p.part.array.shape[0], p.part.array.shape[2]));
     place(file, size.unwrap_or_default(), &mut header);
     let parts = parts.into_iter().map(|part| part.part).collect();
-    Cube::new(&file.path, header, parts).map(Some)
+    Cube::new(file, header, parts).map(Some)
 }
 
 fn spectrometer(file: &Hdf5, cube: &str, name: &str) -> Result<Option<Spectrometer>> {
-    let of_product = |array: &&super::file::Array| {
+    let of_product = |array: &&Array| {
         array.place.starts_with("/HDFEOS/SWATHS/PRS_L")
             && array.place.ends_with(&format!("_HCO/Data Fields/{cube}_Cube"))
     };

@@ -98,15 +98,30 @@ fn counts(name: &str, i: usize, values: &dyn Fn(usize) -> Option<Vec<f64>>) -> b
 }
 
 /// The column whose values are wavelengths, where none is called so and a spectrum is left beside
-/// it. Reflectance may rise as micrometres do, so these stand in the first column alone.
+/// it. Reflectance may rise as micrometres do: beyond the first column these go farther than any
+/// reflectance, or in even steps.
 fn by_values(names: &[String], values: &dyn Fn(usize) -> Option<Vec<f64>>) -> Option<usize> {
     let told = |i: &usize| !counts(&names[*i], *i, values);
     if (0..names.len()).filter(told).count() < 2 {
         return None;
     }
     let nanometres = |v: &[f64]| v.iter().all(|w| *w > 25.0);
-    let fits = |i: &usize| values(*i).is_some_and(|v| rises(&v) && (*i == 0 || nanometres(&v)));
+    let micrometres = |v: &[f64]| v.iter().any(|w| *w > HIGHEST_REFLECTANCE) || even_steps(v);
+    let fits = |i: &usize| {
+        values(*i).is_some_and(|v| rises(&v) && (*i == 0 || nanometres(&v) || micrometres(&v)))
+    };
     (0..names.len()).find(fits)
+}
+
+/// Fresh snow and glints are somewhat above 1.
+const HIGHEST_REFLECTANCE: f64 = 1.5;
+
+/// True for many values whose steps are alike, as those of spectrometers are and of spectra never.
+fn even_steps(values: &[f64]) -> bool {
+    let steps: Vec<f64> = values.windows(2).map(|w| (w[1] - w[0]).abs()).collect();
+    let least = steps.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = steps.iter().copied().fold(0.0, f64::max);
+    steps.len() >= 8 && most < 1.5 * least
 }
 
 /// True for values that rise (or fall) all along over a range that spectrometers have.
@@ -146,6 +161,13 @@ mod tests {
         }
         assert_eq!(told(&["a", "wl", "sd"], &[a, nm, b]), (Some(1), vec![0]));
         assert_eq!(told(&["band", "a", "b"], &[&[1.0, 2.0, 3.0], a, b]), (None, vec![1, 2]));
+        // Micrometres, too, wherever they stand: beyond all reflectance, or in even steps.
+        let um = &[0.4, 1.1, 2.4][..];
+        assert_eq!(told(&["a", "foo"], &[b, um]), (Some(1), vec![0]));
+        let even: Vec<f64> = (0..12).map(|i| 0.4 + 0.05 * f64::from(i)).collect();
+        let odd: Vec<f64> = (0..12).map(|i| 0.25 + 0.004 * f64::from(i * i)).collect();
+        assert_eq!(told(&["a", "foo"], &[&odd, &even]), (Some(1), vec![0]));
+        assert_eq!(told(&["a", "b"], &[&[0.3; 12], &odd]), (None, vec![0, 1]));
         // A spectrum may rise, but not through the wavelengths of spectrometers.
         assert_eq!(told(&["a", "b"], &[b, b]), (None, vec![0, 1]));
     }

@@ -1,9 +1,10 @@
-//! Maps out, with their place on earth: GeoTIFF, ENVI and NetCDF.
+//! Maps out, with their place on earth: GeoTIFF, ENVI, NetCDF and Zarr.
 
 mod envi;
 mod geotiff;
 mod netcdf;
 mod netcdf_classic;
+mod zarr;
 
 use ndarray::{Array3, ArrayView3};
 
@@ -12,6 +13,7 @@ use crate::scene::{Georeference, Lookup};
 pub use envi::{Spectra, write_envi_maps, write_envi_spectra};
 pub use geotiff::write_geotiff;
 pub use netcdf::{SpectraTable, write_netcdf};
+pub use zarr::write_zarr;
 
 /// Maps of one kind, such as the mean abundances of all endmembers.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Maps and spectra in one NetCDF file with the CF conventions.
+//! Maps and spectra as one set of variables with the CF conventions, and as a NetCDF file.
 
 use std::io::{self, Write};
 
@@ -43,11 +43,21 @@ pub fn write_netcdf(
     to: &mut dyn Write,
 ) -> io::Result<()> {
     let grids: Vec<Array3<f32>> = rasters.iter().map(|r| on_grid(r.values, about.place)).collect();
+    variables(rasters, &grids, spectra, about).write(to)
+}
+
+/// All variables of `rasters`, whose values on their grid are `grids`, and of the spectra.
+pub(super) fn variables<'a>(
+    rasters: &[Raster<'_>],
+    grids: &'a [Array3<f32>],
+    spectra: &SpectraTable<'_>,
+    about: &About<'_>,
+) -> File<'a> {
     let (rows, cols) = grids.first().map_or((0, 0), |grid| (grid.dim().0, grid.dim().1));
     let longest = spectra.names.iter().map(String::len).max().unwrap_or(0).max(1);
     let mut variables = coordinates(about.place, rows, cols);
     variables.extend(endmembers(spectra, longest));
-    for (raster, grid) in rasters.iter().zip(&grids) {
+    for (raster, grid) in rasters.iter().zip(grids) {
         variables.push(maps(raster, grid, about.place.is_some()));
     }
     let unit = format!("1 ({})", spectra.unit);
@@ -66,7 +76,7 @@ pub fn write_netcdf(
             values: Values::Doubles(values.iter().copied().collect()),
         });
     }
-    let file = File {
+    File {
         dimensions: vec![
             ("y", rows),
             ("x", cols),
@@ -81,8 +91,7 @@ pub fn write_netcdf(
             ("source", Value::Text(format!("unmixel {}", env!("CARGO_PKG_VERSION")))),
         ],
         variables,
-    };
-    file.write(to)
+    }
 }
 
 fn text(value: &str) -> Value {

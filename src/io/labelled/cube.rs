@@ -1,8 +1,6 @@
-//! A scene in one or more arrays of an HDF5 file, read by windows of rows.
+//! A scene in one or more arrays of a file, read by windows of rows.
 
-use std::path::Path;
-
-use super::file::{Array, Hdf5};
+use super::store::{Store, StoredArray};
 use crate::engine::ground::error::{Error, Result};
 use crate::scene::{CubeSource, Header};
 
@@ -10,27 +8,33 @@ use crate::scene::{CubeSource, Header};
 const WINDOW: usize = 16 << 20;
 
 /// The place of an array's bands in the scene.
-pub(super) struct Part {
-    pub(super) array: Array,
+pub(crate) struct Part<A> {
+    pub(crate) array: A,
     /// Which axes of the array are rows, columns and bands.
-    pub(super) axes: [usize; 3],
+    pub(crate) axes: [usize; 3],
     /// For each band of the array its place in the scene.
-    pub(super) bands: Vec<usize>,
+    pub(crate) bands: Vec<usize>,
 }
 
 /// A scene, read by windows of rows.
-pub(super) struct Cube {
-    file: Hdf5,
+pub(crate) struct Cube<S: Store> {
+    file: S,
     header: Header,
-    parts: Vec<Part>,
+    parts: Vec<Part<S::Array>>,
 }
 
-impl Cube {
+impl<S: Store> Cube<S> {
     /// `header.bands` must be the number of bands of all parts; rows and columns come from them.
     /// The file is opened again with room for the chunks that a row crosses.
-    pub(super) fn new(path: &Path, mut header: Header, mut parts: Vec<Part>) -> Result<Self> {
-        let size =
-            |part: &Part| part.axes.map(|axis| part.array.shape.get(axis).copied().unwrap_or(0));
+    pub(crate) fn new(
+        file: &S,
+        mut header: Header,
+        mut parts: Vec<Part<S::Array>>,
+    ) -> Result<Self> {
+        let path = file.path();
+        let size = |part: &Part<S::Array>| {
+            part.axes.map(|axis| part.array.shape().get(axis).copied().unwrap_or(0))
+        };
         let Some([rows, cols, _]) = parts.first().map(size) else {
             return Err(Error::file(path, "holds no cube."));
         };
@@ -42,25 +46,32 @@ impl Cube {
                     format!(
                         "`{}` is {r} x {c} pixels with {b} bands, and {rows} x {cols} pixels with \
                          {} were expected.",
-                        part.array.place,
+                        part.array.place(),
                         part.bands.len()
                     ),
                 ));
             }
             if rows == 0 || cols == 0 || b == 0 {
-                return Err(Error::file(path, format!("`{}` is empty.", part.array.place)));
+                return Err(Error::file(path, format!("`{}` is empty.", part.array.place())));
             }
         }
         (header.rows, header.cols) = (rows, cols);
-        header.integer = parts.iter().all(|part| part.array.kind.is_integer());
+        header.integer = parts.iter().all(|part| part.array.kind().is_integer());
+        if let [part] = &parts[..] {
+            header.largest = part.array.kind().largest();
+        }
+        if header.format.is_empty() {
+            let kinds: Vec<&str> = parts.iter().map(|part| part.array.kind().name()).collect();
+            header.format = format!("{}, {}", S::FORMAT, kinds.first().unwrap_or(&""));
+        }
         let cache = parts
             .iter()
             .map(|part| part.array.chunk_row(part.axes[0]))
             .fold(0, usize::saturating_add);
-        let file = Hdf5::open(path, cache)?;
+        let file = S::open_again(path, cache)?;
         for part in &mut parts {
-            let place = &part.array.place;
-            let again = file.array(place).cloned();
+            let place = part.array.place();
+            let again = file.array_at(place).cloned();
             part.array = again.ok_or_else(|| {
                 Error::file(path, format!("`{place}` is gone since it was opened."))
             })?;
@@ -69,7 +80,7 @@ impl Cube {
     }
 }
 
-impl CubeSource for Cube {
+impl<S: Store> CubeSource for Cube<S> {
     fn header(&self) -> &Header {
         &self.header
     }
@@ -79,7 +90,7 @@ impl CubeSource for Cube {
         let fits = first.checked_add(count).is_some_and(|end| end <= rows);
         if !fits || out.len() != count * cols * bands {
             return Err(Error::file(
-                &self.file.path,
+                self.file.path(),
                 format!(
                     "rows {first} to {first} + {count} of {rows} were asked for, into {} values.",
                     out.len()
@@ -87,7 +98,7 @@ impl CubeSource for Cube {
             ));
         }
         for part in &self.parts {
-            let row = (cols * part.bands.len() * part.array.kind.size()).max(1);
+            let row = (cols * part.bands.len() * part.array.kind().size()).max(1);
             let at_once = (WINDOW / row).clamp(1, count.max(1));
             for from in (0..count).step_by(at_once) {
                 let some = at_once.min(count - from);
@@ -99,12 +110,18 @@ impl CubeSource for Cube {
     }
 }
 
-impl Cube {
-    fn read_part(&self, part: &Part, first: usize, count: usize, out: &mut [f32]) -> Result<()> {
+impl<S: Store> Cube<S> {
+    fn read_part(
+        &self,
+        part: &Part<S::Array>,
+        first: usize,
+        count: usize,
+        out: &mut [f32],
+    ) -> Result<()> {
         let Header { cols, bands, .. } = self.header;
         let [rows_at, cols_at, bands_at] = part.axes;
         // Axes of length 1 beside the three stay whole.
-        let mut window: Vec<_> = part.array.shape.iter().map(|n| 0..*n).collect();
+        let mut window: Vec<_> = part.array.shape().iter().map(|n| 0..*n).collect();
         if let Some(range) = window.get_mut(rows_at) {
             *range = first..first + count;
         }
@@ -115,8 +132,8 @@ impl Cube {
         let values = self.file.window(&part.array, &window)?;
         if values.len() != count * cols * part.bands.len() {
             return Err(Error::file(
-                &self.file.path,
-                format!("`{}` holds fewer values than its size asks for.", part.array.place),
+                self.file.path(),
+                format!("`{}` holds fewer values than its size asks for.", part.array.place()),
             ));
         }
         let step = [strides[rows_at], strides[cols_at], strides[bands_at]];
