@@ -44,12 +44,12 @@ pub enum Event {
     Searching(search::Settings),
     /// How far the search is.
     Search(search::Event),
-    /// The search looked at a part of the pixels.
+    /// The search looked at a part of the pixels, or at runs of bands as one.
     SearchedPart {
-        /// Pixels of the search.
-        pixels: usize,
-        /// Pixels of the scene.
-        of: usize,
+        /// Pixels of the search, and of the scene.
+        pixels: (usize, usize),
+        /// Bands of the search, and of the scene.
+        bands: (usize, usize),
     },
     /// Where the fit begins, as a phrase.
     Start(String),
@@ -124,7 +124,9 @@ impl fmt::Display for Event {
                 (None, Some(elbo)) => write!(f, "  {}: ELBO {elbo:.3}", one.origin),
                 (None, None) => write!(f, "  {}: failed", one.origin),
             },
-            Event::SearchedPart { pixels, of } => write!(f, "search: on {pixels} of {of} pixels"),
+            Event::SearchedPart { pixels: (pixels, of), bands: (bands, bands_of) } => {
+                write!(f, "search: on {pixels} of {of} pixels, {bands} of {bands_of} bands")
+            }
             Event::Start(how) => write!(f, "start: {how}"),
             Event::Progress(progress) => write!(
                 f,

@@ -188,6 +188,7 @@ fn report(fit: &Fit, path: &str, notes: Vec<String>) -> Report {
 fn searched(found: &search::Found) -> serde_json::Value {
     serde_json::json!({
         "pixels": found.pixels,
+        "bands": found.bands,
         "probe_steps": search::PROBE_STEPS,
         "polish_steps": search::POLISH_STEPS,
         "starts_that_agree": found.agreement.0,

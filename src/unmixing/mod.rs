@@ -264,7 +264,8 @@ impl Unmixing {
     /// [`crate::Error::Setting`] for settings that this scene cannot be fitted with,
     /// [`crate::Error::Scene`] for scenes that nothing can be found in, [`crate::Error::Device`]
     /// and [`crate::Error::DeviceLost`] for devices, [`crate::Error::Fit`] where the fit itself
-    /// fails, [`crate::Error::Interrupted`] where it was stopped before there was anything.
+    /// fails, [`crate::Error::Interrupted`] where it was stopped before the number of endmembers
+    /// was known. One that is stopped later gives what there is, a start of no steps at least.
     pub fn fit(&self, scene: &Scene) -> Result<Fit> {
         block_on(self.fit_async(scene))
     }
@@ -275,12 +276,26 @@ impl Unmixing {
     ///
     /// The errors of [`Unmixing::fit`].
     pub async fn fit_async(&self, scene: &Scene) -> Result<Fit> {
-        if !matches!(self.device, Wanted::Choice(Choice::Auto)) {
-            return self.fit_once(scene).await;
+        self.on_device(async |of: Unmixing| of.fit_once(scene).await).await
+    }
+
+    /// Does work on the device that was asked for; where nobody named one, and the one that was
+    /// found cannot do it, on the CPU.
+    async fn on_device<T>(&self, work: impl AsyncFn(Unmixing) -> Result<T>) -> Result<T> {
+        match &self.device {
+            Wanted::Choice(Choice::Auto) => self.on_first(self.open().await?, work).await,
+            _ => work(self.clone()).await,
         }
+    }
+
+    async fn on_first<T>(
+        &self,
+        first: Arc<Device>,
+        work: impl AsyncFn(Unmixing) -> Result<T>,
+    ) -> Result<T> {
         let tell = |event: &Event| self.tell(event);
-        let work = async |device: Arc<Device>| self.clone().device(device).fit_once(scene).await;
-        fallback::or_on_cpu(self.open().await?, &tell, work).await
+        let work = async |device: Arc<Device>| work(self.clone().device(device)).await;
+        fallback::or_on_cpu(first, &tell, work).await
     }
 
     async fn fit_once(&self, scene: &Scene) -> Result<Fit> {
@@ -318,7 +333,7 @@ impl Unmixing {
     ///
     /// [`crate::Error::Scene`] where it has too few pixels to say, and what devices refuse.
     pub fn count(&self, scene: &Scene) -> Result<Count> {
-        block_on(self.count_async(scene))
+        block_on(self.on_device(async |of: Unmixing| of.count_async(scene).await))
     }
 
     async fn count_async(&self, scene: &Scene) -> Result<Count> {

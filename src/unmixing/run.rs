@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::plan::{Plan, effective_bands};
+use super::plan::{Plan, bands_unseen, effective_bands};
 use super::{Unmixing, chosen};
 use crate::engine::backend::{self, Device};
 use crate::engine::ground::clock::Instant;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::{Interrupted, unless};
 use crate::engine::guide::Guide;
+use crate::engine::model::Model;
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::{self, Outcome, Progress, Stop};
 use crate::engine::wait::block_on;
@@ -19,7 +20,10 @@ use crate::posterior::nested::{self, Nested, SceneNormal};
 use crate::scene::Scene;
 use crate::search::{self, Found, spectra_first};
 use crate::settings::PosteriorKind;
-use crate::starts;
+use crate::starts::{self, Init, Start};
+
+/// Pixels that are looked at, about, for a start when there is no time for one.
+const GLANCE: usize = 500;
 
 /// A fit under way, from [`Unmixing::start`].
 ///
@@ -90,43 +94,47 @@ impl Run {
         of.tell(&Event::Device(device.info.clone()));
         let pixels = scene.pixels();
         let mut library = None;
+        let first_model = plan.searched().clone();
         let stop = || of.is_interrupted();
+        // Whoever stops a fit gets what there is, from here on: a start at least.
+        let hurried = || hurried(&pixels, &first_model, of.svi.seed);
         let start = match plan.init.take() {
             None => None,
-            Some(init) => {
-                let (shared, seed) = (scene.clone(), of.svi.seed);
-                let (init, taken) =
-                    unless(&stop, move |_| chosen(init, &shared, endmembers, seed))?;
-                if let Some((chosen, count)) = taken {
-                    of.tell(&Event::Library { chosen: chosen.clone(), of: count });
-                    library = Some(chosen);
+            Some(init) => match given(of, init, scene, &pixels, &first_model) {
+                Err(Error::Interrupted) => Some(hurried()?),
+                found => {
+                    let (start, taken) = found?;
+                    library = taken;
+                    Some(start)
                 }
-                let bright = plan.searched().brightness.is_some();
-                let cube = Arc::clone(pixels.cube());
-                let start =
-                    move |_: Interrupted| starts::start(&cube, endmembers, &init, bright, seed);
-                Some(unless(&stop, start)?)
-            }
+            },
         };
         laps.lap("start");
         let shared = (of.clone(), pixels.clone());
-        let (bands, reason) = unless(&stop, move |_| {
+        let counted = unless(&stop, move |_| {
             let (of, pixels) = shared;
             Ok(effective_bands(&of, &pixels, endmembers))
-        })?;
+        });
+        let (bands, reason) = match counted {
+            Err(Error::Interrupted) => bands_unseen(of, &pixels, endmembers),
+            counted => counted?,
+        };
         of.tell(&Event::EffectiveBands { counted: bands, bands: pixels.bands(), reason });
         plan.weigh(bands / pixels.bands() as f64);
         laps.lap("effective bands");
+        let around = |start: Start| {
+            let guide = starts::begin(plan.searched(), &plan.svi, &pixels, start.endmembers)?;
+            Ok::<_, Error>((guide, start.description, None))
+        };
         let (guide, description, found) = match start {
-            Some(start) => {
-                let (model, endmembers) = (plan.searched(), start.endmembers);
-                let guide = starts::begin(model, &plan.svi, &pixels, endmembers)?;
-                (guide, start.description, None)
-            }
-            None => {
-                let found = search(of, &plan, &device, &pixels).await?;
-                (found.guide.clone(), found.description.clone(), Some(found))
-            }
+            Some(start) => around(start)?,
+            None => match search(of, &plan, &device, &pixels).await {
+                Err(Error::Interrupted) => around(hurried()?)?,
+                found => {
+                    let found = found?;
+                    (found.guide.clone(), found.description.clone(), Some(found))
+                }
+            },
         };
         of.tell(&Event::Start(description.clone()));
         laps.lap("search");
@@ -290,6 +298,40 @@ impl Run {
     }
 }
 
+/// The start that was asked for, and which spectra it took where more were given.
+fn given(
+    of: &Unmixing,
+    init: Init,
+    scene: &Scene,
+    pixels: &Pixels,
+    model: &Model,
+) -> Result<(Start, Option<Vec<usize>>)> {
+    let stop = || of.is_interrupted();
+    let (k, bright, seed) = (model.endmembers, model.brightness.is_some(), of.svi.seed);
+    let shared = scene.clone();
+    let (init, taken) = unless(&stop, move |_| chosen(init, &shared, k, seed))?;
+    let taken = taken.map(|(chosen, count)| {
+        of.tell(&Event::Library { chosen: chosen.clone(), of: count });
+        chosen
+    });
+    let cube = Arc::clone(pixels.cube());
+    let start = move |_: Interrupted| starts::start(&cube, k, &init, bright, seed);
+    Ok((unless(&stop, start)?, taken))
+}
+
+/// The start of a fit that is stopped before it has one, from a few of its pixels: within
+/// milliseconds, whatever the scene.
+fn hurried(pixels: &Pixels, model: &Model, seed: u64) -> Result<Start> {
+    let k = model.endmembers;
+    // A part may have half as many as it is asked for.
+    let few = pixels.part(GLANCE.max(2 * k));
+    let bright = model.brightness.is_some();
+    let start = starts::start(few.cube(), k, &Init::Vca, bright, seed)?;
+    let seen = few.count();
+    let description = format!("in a hurry, from {seen} pixels: {}", start.description);
+    Ok(Start { description, ..start })
+}
+
 async fn search(of: &Unmixing, plan: &Plan, device: &Device, pixels: &Pixels) -> Result<Found> {
     of.tell(&Event::Searching(plan.search.clone()));
     let observe = |event: &search::Event| of.tell(&Event::Search(event.clone()));
@@ -297,8 +339,10 @@ async fn search(of: &Unmixing, plan: &Plan, device: &Device, pixels: &Pixels) ->
     let (model, settings) = (plan.searched(), &plan.svi);
     let found =
         search::search(device, model, settings, &plan.search, pixels, &observe, &stop).await?;
-    if found.pixels < pixels.count() {
-        of.tell(&Event::SearchedPart { pixels: found.pixels, of: pixels.count() });
+    let (count, bands) = (pixels.count(), pixels.bands());
+    if found.pixels < count || found.bands < bands {
+        let (pixels, bands) = ((found.pixels, count), (found.bands, bands));
+        of.tell(&Event::SearchedPart { pixels, bands });
     }
     Ok(found)
 }

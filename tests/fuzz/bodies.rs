@@ -5,22 +5,27 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use unmixel::rooms::io::{OpenOptions, estimate, library, open, truth};
+use unmixel::rooms::io::{OpenOptions, estimate, library, mask, open, truth};
 use unmixel::scene::{LoadOptions, Scene, load};
 
 /// Name and body. The first argument is a folder of this process, in which the body may write.
 pub type Body = (&'static str, fn(&Path, &[u8]));
 
 /// All of them.
-pub const BODIES: [Body; 9] = [
+pub const BODIES: [Body; 14] = [
     ("npy", |folder, data| scene(folder, "scene.npy", data)),
     ("npz", |folder, data| scene(folder, "scene.npz", data)),
     ("mat", |folder, data| scene(folder, "scene.mat", data)),
+    ("tiff", |folder, data| scene(folder, "scene.tif", data)),
+    ("hdf5", |folder, data| scene(folder, "scene.h5", data)),
     ("envi", envi),
+    ("enmap", enmap),
     ("csv", |folder, data| spectra(folder, "spectra.csv", data)),
     ("truth-npz", |folder, data| results(folder, "truth.npz", data)),
     ("truth-mat", |folder, data| results(folder, "truth.mat", data)),
     ("bench", bench),
+    ("checkpoint", checkpoint),
+    ("fit", fit),
     ("record", record),
 ];
 
@@ -66,6 +71,44 @@ fn scene(folder: &Path, name: &str, data: &[u8]) {
     let path = put(folder, name, data);
     let _ = read_scene(&path);
     let _ = library::read(&path);
+    let _ = mask::read(&path, 3, 4);
+}
+
+/// The metadata beside a product of EnMAP are what is made up.
+fn enmap(folder: &Path, data: &[u8]) {
+    static TIFF: OnceLock<Vec<u8>> = OnceLock::new();
+    let path = folder.join("ENMAP-SPECTRAL_IMAGE.TIF");
+    if TIFF.get().is_none() {
+        put(folder, "ENMAP-SPECTRAL_IMAGE.TIF", TIFF.get_or_init(tiff));
+    }
+    put(folder, "ENMAP-METADATA.XML", data);
+    let _ = open(&path, &OpenOptions::default()).map(|source| source.header().clone());
+}
+
+/// A GeoTIFF of 3 x 4 pixels and 5 bands, by the project's own writer.
+pub fn tiff() -> Vec<u8> {
+    use unmixel::rooms::io::rasters::{About, Raster, write_geotiff};
+    let names: Vec<String> = (1..=5).map(|band| format!("band {band}")).collect();
+    let value = |(r, c, b): (usize, usize, usize)| 0.1 + 0.01 * (20 * r + 5 * c + b) as f32;
+    let values = ndarray::Array3::from_shape_fn((3, 4, 5), value);
+    let (title, unit) = ("a scene", "1");
+    let raster = Raster { name: "scene", title, unit, bands: &names, values: values.view() };
+    let crs = unmixel::scene::Crs { epsg: Some(32633), wkt: None };
+    let place =
+        unmixel::scene::Georeference::new(crs, [500_000.0, 30.0, 0.0, 5_000_000.0, 0.0, -30.0]);
+    let mut out = Vec::new();
+    let about = About { place: place.as_ref(), history: "made up" };
+    let written = write_geotiff(&raster, &about, &mut out);
+    assert!(written.is_ok(), "{written:?}");
+    out
+}
+
+fn checkpoint(folder: &Path, data: &[u8]) {
+    let _ = unmixel::Checkpoint::load(put(folder, "run.unmixel", data));
+}
+
+fn fit(folder: &Path, data: &[u8]) {
+    let _ = unmixel::Fit::load(put(folder, "fit.unmixel", data));
 }
 
 /// The header is what is made up; the data have the size of the seed's.
@@ -105,7 +148,12 @@ fn bench(folder: &Path, data: &[u8]) {
 /// lies beside must stay.
 fn record(folder: &Path, data: &[u8]) {
     let out = folder.join("out");
+    // What the inputs before have left would be more work with each of them.
+    let _ = std::fs::remove_dir_all(&out);
     let _ = std::fs::create_dir(&out);
+    for name in ["new.png", "old.png", "abundance_mean.npy"] {
+        put(&out, name, b"a result");
+    }
     put(folder, "outside.png", b"mine");
     put(&out, "thesis.txt", b"three years");
     put(&out, "record.json", data);
