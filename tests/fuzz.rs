@@ -50,6 +50,13 @@ fn saved(reader: &str) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
+fn zlib(bytes: Vec<u8>) -> Vec<u8> {
+    use std::io::Write;
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), Default::default());
+    packed.write_all(&bytes).unwrap();
+    packed.finish().unwrap()
+}
+
 /// A matrix as MATLAB's fourth version has it: type, rows, columns, complex, length of the name.
 fn mat4(name: &str, (rows, cols): (u32, u32), values: &[f64]) -> Vec<u8> {
     let words = [0, rows, cols, 0, name.len() as u32 + 1];
@@ -69,8 +76,8 @@ const ENMAP: &str = "<level_X><specific><bandCharacterisation><bandID \
 
 /// Command lines, one argument a line.
 const LINES: [&str; 4] = [
-    "fit\nscene.npz\n-k\n3\n--out\no\n--device\ncpu\n--names\na,b,c\n--window\n0:3,1:4\n--steps\n20",
-    "fit\nscene.mat\n-k\nauto\n--effective-bands\n16\n--concentration\nlearned\n--search\n5s\n--mask\nm.npy",
+    "fit\nscene.npz\n-k\n3\n--out\no\n--device\ncpu\n--names\na,b,c\n--window\n0:3,1:4",
+    "fit\nscene.mat\n-k\nauto\n--effective-bands\n16\n--concentration\nlearn\n--search\n5s",
     "simulate\n--rows\n3\n--cols\n4\n--brightness\n0.3\n--no-data\n0.1\n--seed\n7",
     "score\nresults\n--truth\nt.npz\n--endmembers\ne.csv\n--convention\npeak\n--json",
 ];
@@ -118,7 +125,7 @@ fn seeds(reader: &str) -> Vec<Vec<u8>> {
             of_version_4.extend(mat4("nCol", (1, 1), &[4.0]));
             vec![variables(false), variables(true), of_version_4]
         }
-        "tiff" => vec![bodies::tiff()],
+        "tiff" => vec![bodies::tiff(|values| values), bodies::tiff(zlib)],
         "hdf5" => ["contiguous-earliest", "chunked-latest", "lzf-latest"]
             .map(|name| {
                 let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/seeds");

@@ -105,8 +105,8 @@ impl<T: WriteNpyExt> Npy for T {
     }
 }
 
-/// A file that takes no more after its first fault: the archive that is written into it would try to
-/// end itself, and print that it cannot.
+/// A file that takes no more after its first fault: an archive written into it would try to end
+/// itself, and print that it cannot.
 struct UntilFault<'a> {
     file: &'a mut std::fs::File,
     failed: bool,

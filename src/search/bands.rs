@@ -103,8 +103,10 @@ fn merged(from: &Cube, every: usize) -> Cube {
 mod tests {
     use super::*;
 
+    /// Smooth but for what changes from band to band.
     fn spectrum(k: usize, l: usize) -> f64 {
-        0.3 + 0.2 * ((k + 1) as f64 * l as f64 * 0.003).sin()
+        let fine = if l.is_multiple_of(2) { 0.05 } else { -0.05 };
+        0.3 + 0.2 * ((k + 1) as f64 * l as f64 * 0.003).sin() + (0.2 + k as f64) * fine
     }
 
     /// Pixels between two endmembers, from one to the other.
@@ -156,8 +158,9 @@ mod tests {
         let rough = seen.in_all_bands(&Fitted::of(ends.clone(), seen.pixels.clone(), None));
         assert_eq!(rough.dim(), (2, 1100));
         let better = seen.in_all_bands(&Fitted::of(ends, seen.pixels.clone(), Some(guide)));
-        // Means of three bands are off by what a spectrum changes from band to band.
+        // Means of three bands do not have what changes from band to band; means of a guide's
+        // abundances are some thousandths off the corners.
         let (before, after) = (farthest(&rough), farthest(&better));
-        assert!(after < 0.5 * before && after < 1e-3, "{before} {after}");
+        assert!(before > 0.04 && after < 0.005, "{before} {after}");
     }
 }

@@ -109,6 +109,16 @@ impl<'a> Judge<'a> {
         Judge { device, model, fit, pixels, done, total, observe, interrupted, deadline }
     }
 
+    /// Steps of all fits together.
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// Goes on with counting them.
+    pub fn after(self, done: u64) -> Self {
+        Judge { done: AtomicU64::new(done), ..self }
+    }
+
     /// From now on fits end at this time.
     pub fn until(&mut self, deadline: Option<Instant>) {
         self.deadline = deadline;

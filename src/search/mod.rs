@@ -195,7 +195,8 @@ pub async fn search(
     let brightness = model.brightness.is_some();
     svi::params(model, fit, (part.count(), part.bands()))?;
     let proposals = starts_of(part, k, settings.starts, brightness, fit.seed, interrupted)?;
-    let total = most_steps(settings, proposals.len());
+    let settling = if seen.is_merged() { u64::from(POLISH_STEPS) } else { 0 };
+    let total = most_steps(settings, proposals.len()).saturating_add(settling);
     let mut judge = Judge::new(device, model, fit, part, total, observe, interrupted);
     let starts = proposals
         .into_iter()
@@ -261,7 +262,8 @@ pub async fn search(
         return Ok(found);
     }
     // The rest is done once: the fit goes on from a guide of all bands that has been fitted.
-    let judge = Judge::new(device, of_scene, fit, pixels, total, observe, interrupted);
+    let judge =
+        Judge::new(device, of_scene, fit, pixels, total, observe, interrupted).after(judge.done());
     let low_rank = matches!(of_scene.family, Family::LowRank { .. });
     match judge.settle(found.guide.clone()).await? {
         Some(guide) if !low_rank => Ok(Found { guide, fitted: true, ..found }),

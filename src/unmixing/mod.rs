@@ -21,7 +21,7 @@ use crate::engine::svi;
 use crate::engine::wait::block_on;
 use crate::event::Event;
 use crate::fit::Fit;
-use crate::scene::Scene;
+use crate::scene::{Cube, Scene};
 use crate::settings::{
     Concentration, EffectiveBands, Endmembers, PosteriorKind, SearchBudget, Spectra,
 };
@@ -365,6 +365,13 @@ impl Unmixing {
         }
     }
 
+    /// Tells which spectra were taken, and gives them.
+    fn tell_taken(&self, taken: Option<Taken>) -> Option<Vec<usize>> {
+        let (chosen, of) = taken?;
+        self.tell(&Event::Library { chosen: chosen.clone(), of });
+        Some(chosen)
+    }
+
     fn is_interrupted(&self) -> bool {
         self.interrupted.as_ref().is_some_and(|asked| asked())
     }
@@ -384,12 +391,12 @@ type Taken = (Vec<usize>, usize);
 
 /// The start that was asked for, with no more spectra than endmembers; and which were taken, where
 /// there were more.
-fn chosen(init: Init, scene: &Scene, k: usize, seed: u64) -> Result<(Init, Option<Taken>)> {
+fn chosen(init: Init, cube: &Cube, k: usize, seed: u64) -> Result<(Init, Option<Taken>)> {
     let Init::Spectra(spectra) = init else { return Ok((init, None)) };
     if spectra.nrows() <= k {
         return Ok((Init::Spectra(spectra), None));
     }
-    let chosen = starts::choose_from_library(scene.cube(), k, &spectra, seed)?;
+    let chosen = starts::choose_from_library(cube, k, &spectra, seed)?;
     let taken = spectra.select(ndarray::Axis(0), &chosen);
     Ok((Init::Spectra(taken), Some((chosen, spectra.nrows()))))
 }

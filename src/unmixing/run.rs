@@ -97,17 +97,17 @@ impl Run {
         let first_model = plan.searched().clone();
         let stop = || of.is_interrupted();
         // Whoever stops a fit gets what there is, from here on: a start at least.
-        let hurried = || hurried(&pixels, &first_model, of.svi.seed);
+        let hurried = |init: Init| hurried(of, init, &pixels, &first_model);
         let start = match plan.init.take() {
             None => None,
-            Some(init) => match given(of, init, scene, &pixels, &first_model) {
-                Err(Error::Interrupted) => Some(hurried()?),
-                found => {
-                    let (start, taken) = found?;
-                    library = taken;
-                    Some(start)
-                }
-            },
+            Some(init) => {
+                let (start, taken) = match given(of, init.clone(), scene, &pixels, &first_model) {
+                    Err(Error::Interrupted) => hurried(init)?,
+                    found => found?,
+                };
+                library = taken;
+                Some(start)
+            }
         };
         laps.lap("start");
         let shared = (of.clone(), pixels.clone());
@@ -129,7 +129,7 @@ impl Run {
         let (guide, description, found) = match start {
             Some(start) => around(start)?,
             None => match search(of, &plan, &device, &pixels).await {
-                Err(Error::Interrupted) => around(hurried()?)?,
+                Err(Error::Interrupted) => around(hurried(Init::Vca)?.0)?,
                 found => {
                     let found = found?;
                     (found.guide.clone(), found.description.clone(), Some(found))
@@ -309,27 +309,32 @@ fn given(
     let stop = || of.is_interrupted();
     let (k, bright, seed) = (model.endmembers, model.brightness.is_some(), of.svi.seed);
     let shared = scene.clone();
-    let (init, taken) = unless(&stop, move |_| chosen(init, &shared, k, seed))?;
-    let taken = taken.map(|(chosen, count)| {
-        of.tell(&Event::Library { chosen: chosen.clone(), of: count });
-        chosen
-    });
+    let (init, taken) = unless(&stop, move |_| chosen(init, shared.cube(), k, seed))?;
+    let taken = of.tell_taken(taken);
     let cube = Arc::clone(pixels.cube());
     let start = move |_: Interrupted| starts::start(&cube, k, &init, bright, seed);
     Ok((unless(&stop, start)?, taken))
 }
 
-/// The start of a fit that is stopped before it has one, from a few of its pixels: within
-/// milliseconds, whatever the scene.
-fn hurried(pixels: &Pixels, model: &Model, seed: u64) -> Result<Start> {
-    let k = model.endmembers;
+/// As [`given`] for a fit that is stopped before it has its start: from a few pixels, within
+/// milliseconds, whatever the scene. Spectra that were given stay what they are.
+fn hurried(
+    of: &Unmixing,
+    init: Init,
+    pixels: &Pixels,
+    model: &Model,
+) -> Result<(Start, Option<Vec<usize>>)> {
+    let (k, bright, seed) = (model.endmembers, model.brightness.is_some(), of.svi.seed);
     // A part may have half as many as it is asked for.
     let few = pixels.part(GLANCE.max(2 * k));
-    let bright = model.brightness.is_some();
-    let start = starts::start(few.cube(), k, &Init::Vca, bright, seed)?;
+    let (init, taken) = match init {
+        Init::Spectra(_) => chosen(init, few.cube(), k, seed)?,
+        _ => (Init::Vca, None),
+    };
+    let start = starts::start(few.cube(), k, &init, bright, seed)?;
     let seen = few.count();
     let description = format!("in a hurry, from {seen} pixels: {}", start.description);
-    Ok(Start { description, ..start })
+    Ok((Start { description, ..start }, of.tell_taken(taken)))
 }
 
 async fn search(of: &Unmixing, plan: &Plan, device: &Device, pixels: &Pixels) -> Result<Found> {

@@ -42,7 +42,7 @@ fn memory_that_does_not_suffice_is_a_sentence_wherever_it_ends() {
     ] {
         let mut seen = [0; 3];
         for step in 0..14 {
-            let kilobytes = 100_000 + 35_000 * step;
+            let kilobytes = (40_000.0 * 1.22_f64.powi(step)) as u32;
             let ran = limited(&bench, &format!("ulimit -v {kilobytes}"), line);
             assert_ended(&ran, &format!("{line}, {kilobytes} KB"));
             seen[ran.code.unwrap() as usize] += 1;

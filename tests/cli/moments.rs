@@ -184,7 +184,7 @@ fn other_commands_that_are_interrupted_leave_what_they_have_or_nothing() {
                 "  1 endmembers: ",
             ),
             case(
-                "calibrate --scenes 1 --steps 50 --guide mean-field --device cpu --out o --force",
+                "calibrate --scenes 1 --steps 5 --guide mean-field --device cpu --out o --force",
                 &["", "1 of 16: "],
                 "1 of 16: ",
             ),

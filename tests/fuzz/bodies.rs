@@ -79,27 +79,60 @@ fn enmap(folder: &Path, data: &[u8]) {
     static TIFF: OnceLock<Vec<u8>> = OnceLock::new();
     let path = folder.join("ENMAP-SPECTRAL_IMAGE.TIF");
     if TIFF.get().is_none() {
-        put(folder, "ENMAP-SPECTRAL_IMAGE.TIF", TIFF.get_or_init(tiff));
+        put(folder, "ENMAP-SPECTRAL_IMAGE.TIF", TIFF.get_or_init(|| tiff(|values| values)));
     }
     put(folder, "ENMAP-METADATA.XML", data);
     let _ = open(&path, &OpenOptions::default()).map(|source| source.header().clone());
 }
 
-/// A GeoTIFF of 3 x 4 pixels and 5 bands, by the project's own writer.
-pub fn tiff() -> Vec<u8> {
-    use unmixel::rooms::io::rasters::{About, Raster, write_geotiff};
-    let names: Vec<String> = (1..=5).map(|band| format!("band {band}")).collect();
-    let value = |(r, c, b): (usize, usize, usize)| 0.1 + 0.01 * (20 * r + 5 * c + b) as f32;
-    let values = ndarray::Array3::from_shape_fn((3, 4, 5), value);
-    let (title, unit) = ("a scene", "1");
-    let raster = Raster { name: "scene", title, unit, bands: &names, values: values.view() };
-    let crs = unmixel::scene::Crs { epsg: Some(32633), wkt: None };
-    let place =
-        unmixel::scene::Georeference::new(crs, [500_000.0, 30.0, 0.0, 5_000_000.0, 0.0, -30.0]);
-    let mut out = Vec::new();
-    let about = About { place: place.as_ref(), history: "made up" };
-    let written = write_geotiff(&raster, &about, &mut out);
-    assert!(written.is_ok(), "{written:?}");
+/// A GeoTIFF of 3 x 4 pixels and 5 bands in one strip, of a few hundred bytes; the project's own
+/// writer makes tiles of many more. `pack` takes the values and may compress them (zlib).
+pub fn tiff(pack: fn(Vec<u8>) -> Vec<u8>) -> Vec<u8> {
+    let values: Vec<f32> = (0..60).map(|i| 0.1 + 0.01 * i as f32).collect();
+    let plain: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let data = pack(plain.clone());
+    let shorts = |all: &[u16]| all.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let doubles = |all: &[f64]| all.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let compression = if data == plain { 1 } else { 8 };
+    // Tag, type, count, bytes.
+    let mut tags: Vec<(u16, u16, u32, Vec<u8>)> = vec![
+        (256, 3, 1, shorts(&[4])),
+        (257, 3, 1, shorts(&[3])),
+        (258, 3, 5, shorts(&[32; 5])),
+        (259, 3, 1, shorts(&[compression])),
+        (262, 3, 1, shorts(&[1])),
+        (273, 4, 1, vec![0; 4]),
+        (277, 3, 1, shorts(&[5])),
+        (278, 3, 1, shorts(&[3])),
+        (279, 4, 1, (data.len() as u32).to_le_bytes().to_vec()),
+        (284, 3, 1, shorts(&[1])),
+        (339, 3, 5, shorts(&[3; 5])),
+        (33550, 12, 3, doubles(&[30.0, 30.0, 0.0])),
+        (33922, 12, 6, doubles(&[0.0, 0.0, 0.0, 5e5, 5e6, 0.0])),
+        (34735, 3, 12, shorts(&[1, 1, 0, 2, 1024, 0, 1, 1, 3072, 0, 1, 32633])),
+        (42113, 2, 6, b"-9999\0".to_vec()),
+    ];
+    let after = 8 + 2 + 12 * tags.len() + 4;
+    let longer: usize = tags.iter().map(|tag| tag.3.len()).filter(|&len| len > 4).sum();
+    tags[5].3 = ((after + longer) as u32).to_le_bytes().to_vec();
+    let mut out = b"II*\0\x08\0\0\0".to_vec();
+    out.extend((tags.len() as u16).to_le_bytes());
+    let mut rest = Vec::new();
+    for (tag, kind, count, bytes) in tags {
+        out.extend(tag.to_le_bytes());
+        out.extend(kind.to_le_bytes());
+        out.extend(count.to_le_bytes());
+        if bytes.len() > 4 {
+            out.extend(((after + rest.len()) as u32).to_le_bytes());
+            rest.extend(bytes);
+        } else {
+            out.extend(&bytes);
+            out.resize(out.len() + 4 - bytes.len(), 0);
+        }
+    }
+    out.extend([0; 4]);
+    out.extend(rest);
+    out.extend(data);
     out
 }
 

@@ -10,9 +10,10 @@ import numpy as np
 
 FOLDER = pathlib.Path(__file__).parent
 CUBE = (0.1 + 0.01 * np.arange(60)).reshape(3, 4, 5).astype("f4")
+SUMS = {"shuffle": True, "fletcher32": True}
 FILES = {
     "contiguous-earliest": ("earliest", {}),
-    "chunked-latest": ("latest", {"chunks": (2, 2, 5), "compression": "gzip", "shuffle": True, "fletcher32": True}),
+    "chunked-latest": ("latest", {"chunks": (2, 2, 5), "compression": "gzip", **SUMS}),
     "lzf-latest": ("latest", {"chunks": (3, 4, 5), "compression": "lzf"}),
 }
 
