@@ -80,8 +80,9 @@ fn many_bands_are_searched_as_fewer_and_what_is_found_has_all() {
     assert_eq!(spectra.dim(), (3, 1100));
     let pairs = match_spectra(simulation.endmembers.view(), spectra.view()).unwrap();
     let worst = pairs.iter().map(|&(_, angle)| angle).fold(0.0, f64::max);
-    // 3 degrees: a fit of all bands comes as near, and other modes are at 0.2 and more.
-    assert!(worst < 0.05, "{pairs:?}");
+    // A search of all bands leaves 0.12 on such scenes (docs/reliability.md), and spectra of other
+    // materials are 0.2 apart and more.
+    assert!(worst < 0.12, "{pairs:?}");
     // As many bands as a sensor has are searched as they are.
     let narrow = Pixels::of(&Cube::zeros(1, search::MOST_BANDS));
     assert_eq!(narrow.bands(), 512);

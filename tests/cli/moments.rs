@@ -122,7 +122,7 @@ fn interrupt(bench: &Bench, case: &Case, stage: &str, wait: f64, signal: &str) -
             unmixel::rooms::results::check(&bench.at(folder), &[]).unwrap();
         }
     }
-    (sent && heard.is_some()).then(|| took.as_secs_f64())
+    (sent && heard.is_some()).then_some(took.as_secs_f64())
 }
 
 fn at_random_moments(cases: &[Case], bench: &Bench) {
