@@ -14,7 +14,8 @@ if [ "${1:-}" = libfuzzer ]; then
     case "${reader//-/_}" in
         npy | npz | truth_npz) words=npy ;;
         mat | truth_mat) words=mat ;;
-        bench | record) words=json ;;
+        bench | record | checkpoint | fit) words=json ;;
+        enmap) words=xml ;;
         *) words="$reader" ;;
     esac
     cargo test --quiet --test fuzz -- --ignored corpus

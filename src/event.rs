@@ -51,12 +51,12 @@ pub enum Event {
         /// Pixels of the scene.
         of: usize,
     },
-    /// The search used a part of the pixels.
+    /// The search looked at a part of the pixels, or at runs of bands as one.
     SearchedPart {
-        /// Pixels of the search.
-        pixels: usize,
-        /// Pixels of the scene.
-        of: usize,
+        /// Pixels of the search, and of the scene.
+        pixels: (usize, usize),
+        /// Bands of the search, and of the scene.
+        bands: (usize, usize),
     },
     /// Where the fit begins, as a phrase.
     Start(String),
@@ -136,7 +136,9 @@ impl fmt::Display for Event {
                 "spectra and noise are learned from {pixels} of {of} pixels; then each pixel gets \
                  its posterior"
             ),
-            Event::SearchedPart { pixels, of } => write!(f, "search: on {pixels} of {of} pixels"),
+            Event::SearchedPart { pixels: (pixels, of), bands: (bands, bands_of) } => {
+                write!(f, "search: on {pixels} of {of} pixels, {bands} of {bands_of} bands")
+            }
             Event::Start(how) => write!(f, "start: {how}"),
             Event::Progress(progress) => write!(
                 f,

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::files;
 
 const MAGIC: &[u8; 8] = b"unmixel\x01";
 
@@ -181,7 +182,7 @@ impl Store {
     ///
     /// [`Error::Io`], and [`Error::File`] for a file of another kind, cut off or damaged.
     pub fn read(path: &Path, kind: &str) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
+        let bytes = files::read(path)?;
         Store::from_bytes(&bytes, kind).map_err(|why| Error::file(path, why))
     }
 }

@@ -3,6 +3,9 @@
 //! one reader, `UNMIXEL_FUZZ_SEED` the random numbers. `scripts/fuzz.sh` runs a million of each.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
+#[cfg(feature = "cli")]
+#[path = "fuzz/arguments.rs"]
+mod arguments;
 #[path = "fuzz/bodies.rs"]
 mod bodies;
 #[path = "common/mat5.rs"]
@@ -21,7 +24,65 @@ use unmixel::simulate::{Settings, simulate};
 /// A reader that takes longer for a few kilobytes hangs.
 const SLOW: Duration = Duration::from_secs(5);
 
-/// Inputs that the project's own writers make, by reader.
+/// All bodies, those that take the program and not only the library included.
+fn all_bodies() -> Vec<bodies::Body> {
+    #[cfg(feature = "cli")]
+    let more: [bodies::Body; 1] = [("arguments", arguments::body)];
+    #[cfg(not(feature = "cli"))]
+    let more: [bodies::Body; 0] = [];
+    bodies::BODIES.into_iter().chain(more).collect()
+}
+
+/// A checkpoint and the result of a small fit, as they are saved.
+fn saved(reader: &str) -> Vec<u8> {
+    let settings = Settings { rows: 3, cols: 4, bands: 5, ..Default::default() };
+    let scene = simulate(&settings).unwrap().scene("saved").unwrap();
+    let unmixing =
+        unmixel::Unmixing::new(2).steps(60).init(unmixel::Init::Vca).device(unmixel::Device::cpu());
+    let mut run = unmixing.start(&scene).unwrap();
+    run.advance().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("saved");
+    match reader {
+        "checkpoint" => run.checkpoint().unwrap().save(&path).unwrap(),
+        _ => run.finish().unwrap().save(&path).unwrap(),
+    }
+    std::fs::read(path).unwrap()
+}
+
+fn zlib(bytes: Vec<u8>) -> Vec<u8> {
+    use std::io::Write;
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), Default::default());
+    packed.write_all(&bytes).unwrap();
+    packed.finish().unwrap()
+}
+
+/// A matrix as MATLAB's fourth version has it: type, rows, columns, complex, length of the name.
+fn mat4(name: &str, (rows, cols): (u32, u32), values: &[f64]) -> Vec<u8> {
+    let words = [0, rows, cols, 0, name.len() as u32 + 1];
+    let mut out: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    out.extend(name.as_bytes());
+    out.push(0);
+    out.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    out
+}
+
+const ENMAP: &str = "<level_X><specific><bandCharacterisation><bandID \
+    number=\"1\"><wavelengthCenterOfBand>418.4</wavelengthCenterOfBand><FWHMOfBand>6.9</FWHMOfBand>\
+    <GainOfBand>0.0001</GainOfBand><OffsetOfBand>0</OffsetOfBand></bandID><bandID number=\"2\">\
+    <wavelengthCenterOfBand>423.8</wavelengthCenterOfBand><FWHMOfBand>6.6</FWHMOfBand><GainOfBand>\
+    0.0001</GainOfBand><OffsetOfBand>0</OffsetOfBand></bandID></bandCharacterisation></specific>\
+    </level_X>";
+
+/// Command lines, one argument a line.
+const LINES: [&str; 4] = [
+    "fit\nscene.npz\n-k\n3\n--out\no\n--device\ncpu\n--names\na,b,c\n--window\n0:3,1:4",
+    "fit\nscene.mat\n-k\nauto\n--effective-bands\n16\n--concentration\nlearn\n--search\n5s",
+    "simulate\n--rows\n3\n--cols\n4\n--brightness\n0.3\n--no-data\n0.1\n--seed\n7",
+    "score\nresults\n--truth\nt.npz\n--endmembers\ne.csv\n--convention\npeak\n--json",
+];
+
+/// Inputs that the project's own writers make, by reader; HDF5, which it does not write, by h5py.
 fn seeds(reader: &str) -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
@@ -58,7 +119,22 @@ fn seeds(reader: &str) -> Vec<Vec<u8>> {
             stored.finish().unwrap();
             vec![read("a.npz"), read("b.npz")]
         }
-        "mat" => vec![variables(false), variables(true)],
+        "mat" => {
+            let mut of_version_4 = mat4("V", (5, 12), &flat);
+            of_version_4.extend(mat4("nRow", (1, 1), &[3.0]));
+            of_version_4.extend(mat4("nCol", (1, 1), &[4.0]));
+            vec![variables(false), variables(true), of_version_4]
+        }
+        "tiff" => vec![bodies::tiff(|values| values), bodies::tiff(zlib)],
+        "hdf5" => ["contiguous-earliest", "chunked-latest", "lzf-latest"]
+            .map(|name| {
+                let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/seeds");
+                std::fs::read(seeds.join(name).with_extension("h5")).unwrap()
+            })
+            .to_vec(),
+        "enmap" => vec![ENMAP.into()],
+        "checkpoint" | "fit" => vec![saved(reader)],
+        "arguments" => LINES.map(|line| line.as_bytes().to_vec()).to_vec(),
         "envi" => {
             let nm = Some(&made.wavelengths[..]);
             write_envi(at("a.img"), made.cube.view(), nm, Some(-9999.0)).unwrap();
@@ -109,7 +185,8 @@ fn dictionary(reader: &str) -> Vec<Vec<u8>> {
     let name = match reader {
         "npy" | "npz" | "truth-npz" => "npy",
         "mat" | "truth-mat" => "mat",
-        "bench" | "record" => "json",
+        "bench" | "record" | "checkpoint" | "fit" => "json",
+        "enmap" => "xml",
         other => other,
     };
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fuzz/dictionaries/{name}.dict"));
@@ -210,8 +287,8 @@ fn fuzz(reader: &str, body: fn(&Path, &[u8])) -> (u64, Duration) {
 #[test]
 fn readers_survive_any_bytes() {
     let wanted = std::env::var("UNMIXEL_FUZZ_READER").ok();
-    let chosen =
-        bodies::BODIES.iter().filter(|(name, _)| wanted.as_deref().is_none_or(|w| w == *name));
+    let all = all_bodies();
+    let chosen = all.iter().filter(|(name, _)| wanted.as_deref().is_none_or(|w| w == *name));
     for &(reader, body) in chosen {
         let (begin, (done, slowest)) = (Instant::now(), fuzz(reader, body));
         assert!(done > 20, "{reader}: {done} inputs in two seconds are none");
@@ -225,12 +302,26 @@ fn readers_survive_any_bytes() {
 fn seeds_are_what_the_readers_take() {
     // Else the mutants would all end at the first byte.
     let folder = tempfile::tempdir().unwrap();
-    for (reader, name) in [("npy", "a.npy"), ("npz", "a.npz"), ("mat", "a.mat")] {
+    for (reader, name) in
+        [("npy", "a.npy"), ("npz", "a.npz"), ("mat", "a.mat"), ("tiff", "a.tif"), ("hdf5", "a.h5")]
+    {
         for seed in seeds(reader) {
             let path = folder.path().join(name);
             std::fs::write(&path, seed).unwrap();
             unmixel::rooms::io::open(&path, &Default::default()).unwrap();
         }
+    }
+    let saved = |reader: &str| {
+        let path = folder.path().join(reader);
+        std::fs::write(&path, &seeds(reader)[0]).unwrap();
+        path
+    };
+    unmixel::Checkpoint::load(saved("checkpoint")).unwrap();
+    unmixel::Fit::load(saved("fit")).unwrap();
+    #[cfg(feature = "cli")]
+    for line in LINES {
+        let words = std::iter::once("unmixel").chain(line.split('\n'));
+        <arguments::args::Arguments as clap::Parser>::try_parse_from(words).unwrap();
     }
     for seed in seeds("csv") {
         let path = folder.path().join("a.csv");
@@ -250,7 +341,7 @@ fn a_panic_and_a_hang_are_seen() {
 #[test]
 #[ignore = "writes fuzz/corpus"]
 fn corpus() {
-    for (reader, _) in bodies::BODIES {
+    for (reader, _) in all_bodies() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("fuzz/corpus")
             .join(reader.replace('-', "_"));

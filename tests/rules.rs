@@ -163,22 +163,35 @@ fn files_are_short() {
 }
 
 /// Every place with unsafe code, and why it is sound.
-const UNSAFE: [(&str, &str); 2] = [
-    ("src/engine/ground/lanes.rs", "a prefetch, which reads nothing and may be given any address"),
-    ("src/cli/mod.rs", "an environment variable is set before there is a second thread"),
+const UNSAFE: [(&str, usize, &str); 3] = [
+    (
+        "src/engine/ground/lanes.rs",
+        1,
+        "a prefetch, which reads nothing and may be given any address",
+    ),
+    (
+        "src/cli/mod.rs",
+        2,
+        "an environment variable is set before there is a second thread; a signal is ignored",
+    ),
+    ("src/cli/memory.rs", 5, "the system's allocator under another name, call by call"),
 ];
 
-/// Lines of code with the word, comments apart.
+/// Lines of code that begin a block or an implementation, comments apart. A function that is unsafe
+/// to call has its blocks, too.
 fn unsafe_lines(text: &str) -> usize {
     let code = text.lines().map(|line| line.split("//").next().unwrap());
-    code.filter(|line| has_word(line, "unsafe") && !line.contains("unsafe_")).count()
+    let begins = |line: &str| {
+        has_word(line, "unsafe") && !line.contains("unsafe_") && !line.contains("unsafe fn ")
+    };
+    code.filter(|line| begins(line)).count()
 }
 
 #[test]
 fn unsafe_blocks_are_few_and_have_their_reasons() {
     for name in files("src") {
         let text = read(&name);
-        let known = UNSAFE.iter().filter(|(place, _)| *place == name).count();
+        let known = UNSAFE.iter().find(|(place, ..)| *place == name).map_or(0, |(_, n, _)| *n);
         assert_eq!(
             unsafe_lines(&text),
             known,
@@ -191,4 +204,5 @@ fn unsafe_blocks_are_few_and_have_their_reasons() {
         );
     }
     assert_eq!(unsafe_lines("unsafe { f() } // unsafe\n/// unsafe\nlet not_unsafe = 1;"), 1);
+    assert_eq!(unsafe_lines("unsafe impl A for B {\n    unsafe fn f() { unsafe { g() } }"), 1);
 }

@@ -8,6 +8,7 @@ use super::cost::Cost;
 use super::{Spread, Standard};
 use crate::engine::backend::{Ceilings, DeviceInfo};
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::files;
 
 /// Version of the layout: it changes when earlier files can no longer be read.
 const FORMAT: u32 = 1;
@@ -254,7 +255,7 @@ impl Report {
     /// holds speeds that cannot be.
     pub fn read(path: impl AsRef<Path>) -> Result<Report> {
         let path = path.as_ref();
-        let text = std::fs::read(path).map_err(|error| Error::io(path, error))?;
+        let text = files::read(path)?;
         let report: Report = serde_json::from_slice(&text).map_err(|error| {
             Error::file(
                 path,

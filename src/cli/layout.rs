@@ -9,7 +9,7 @@ use unmixel::rooms::io::{Axis, OpenOptions, PixelOrder, parse_axes};
 use unmixel::scene::{LoadOptions, NoData};
 
 /// How a file holds its scene, and which part of it to use.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct LayoutArgs {
     /// Height of the image in pixels, where the file does not say
     #[arg(long, allow_negative_numbers = true)]

@@ -19,6 +19,7 @@ mod commands;
 mod flags;
 mod layout;
 mod materials;
+mod memory;
 mod options;
 mod progress;
 mod run;
@@ -34,7 +35,8 @@ use std::sync::{Arc, OnceLock};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use unmixel::Result;
+use unmixel::engine::ground::interrupt::unless;
+use unmixel::{Error, Result};
 
 use args::{Arguments, Command};
 use commands::{
@@ -57,6 +59,7 @@ pub enum Done {
 /// Runs the program.
 pub fn main() -> ExitCode {
     quiet_drivers();
+    survive_file_limits();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
@@ -74,7 +77,10 @@ pub fn main() -> ExitCode {
         Command::Apply(args) => apply::run(&args, &interruption()),
         Command::Info(args) => info::run(&args),
         Command::Demo(args) => demo::run(&args, &interruption()),
-        Command::Simulate(args) => simulate::run(&args),
+        Command::Simulate(args) => {
+            interruption();
+            simulate::run(&args)
+        }
         Command::Calibrate(args) => calibrate::run(&args, &interruption()),
         Command::Score(args) => score::run(&args),
         Command::Count(args) => count::run(&args, &interruption()),
@@ -86,7 +92,12 @@ pub fn main() -> ExitCode {
     match done {
         Ok(Done::Whole) => ExitCode::SUCCESS,
         Ok(Done::Interrupted) => ExitCode::from(INTERRUPTED),
-        Err(error) if interrupted() => {
+        Err(Error::Interrupted) => {
+            complain("interrupted before there was a result to write");
+            ExitCode::from(INTERRUPTED)
+        }
+        // Nobody waits for the end of what was interrupted, and half of it may not make sense.
+        Err(error) if interrupted() && !error.is_bad_input() => {
             complain(&format!(
                 "interrupted before there was a result to write: {}",
                 flags::sentence(&error)
@@ -159,11 +170,28 @@ fn interruption() -> Arc<AtomicBool> {
     flag
 }
 
+/// Does work that nobody waits for who has interrupted the program: a file may take minutes to be
+/// read or unpacked, and what it is read with cannot be asked to stop.
+fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    unless(&interrupted, move |_| work())
+}
+
 /// Mesa writes an error line of its own where this variable is missing, as in most containers.
 fn quiet_drivers() {
     if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
         // SAFETY: the program has one thread so far; no other can read the environment now.
         unsafe { std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir()) };
+    }
+}
+
+/// A limit on the size of files ends programs by a signal. Without it the write fails, which is
+/// told, and what was written by then goes.
+fn survive_file_limits() {
+    #[cfg(unix)]
+    {
+        use nix::sys::signal::{SigHandler, Signal, signal};
+        // SAFETY: the signal is ignored; no code of this program runs in its place.
+        let _ = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
     }
 }
 

@@ -206,6 +206,7 @@ fn effective<'a>(worth: impl Iterator<Item = &'a f32>) -> serde_json::Value {
 fn searched(found: &search::Found) -> serde_json::Value {
     serde_json::json!({
         "pixels": found.pixels,
+        "bands": found.bands,
         "probe_steps": search::PROBE_STEPS,
         "polish_steps": search::POLISH_STEPS,
         "starts_that_agree": found.agreement.0,

@@ -3,14 +3,16 @@
 use std::path::Path;
 
 use unmixel::rooms::io::{mask, open};
-use unmixel::scene::{CubeSource, Header, Scene, load, window};
+use unmixel::scene::{Header, Scene, load, window};
 use unmixel::{Error, Result};
 
 use super::args::LayoutArgs;
+use super::aside;
 
 /// Reads a scene and tells what it is.
 pub fn read(path: &Path, layout: &LayoutArgs) -> Result<Scene> {
-    let (scene, _) = read_quietly(path, layout)?;
+    let (path, layout) = (path.to_owned(), layout.clone());
+    let (scene, _) = aside(move || read_quietly(&path, &layout))?;
     describe(&scene);
     Ok(scene)
 }
@@ -31,24 +33,8 @@ pub fn read_quietly(path: &Path, layout: &LayoutArgs) -> Result<(Scene, Header)>
     }
     let name =
         path.file_stem().map_or_else(|| "scene".into(), |s| s.to_string_lossy().into_owned());
-    let scene = load(&mut Listening(source.as_mut()), &name, &options)?;
+    let scene = load(source.as_mut(), &name, &options)?;
     Ok((scene, source.header().clone()))
-}
-
-/// A source that ends when the program is interrupted: reading a large scene takes minutes.
-struct Listening<'a>(&'a mut dyn CubeSource);
-
-impl CubeSource for Listening<'_> {
-    fn header(&self) -> &Header {
-        self.0.header()
-    }
-
-    fn read_rows(&mut self, first: usize, count: usize, out: &mut [f32]) -> Result<()> {
-        if super::interrupted() {
-            return Err(Error::Fit("the scene was being read".into()));
-        }
-        self.0.read_rows(first, count, out)
-    }
 }
 
 /// Refuses a height or width other than the file's own, where that is no matter of reading it.

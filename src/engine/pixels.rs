@@ -147,6 +147,12 @@ impl Pixels {
         Pixels { cube: Arc::new(self.cube.select(chosen)), places: Some(places) }
     }
 
+    /// The same pixels with other values, row by row.
+    pub(crate) fn with_cube(&self, cube: Cube) -> Self {
+        debug_assert_eq!(cube.pixels(), self.count());
+        Pixels { cube: Arc::new(cube), places: self.places.clone() }
+    }
+
     /// Number of pixels.
     pub fn count(&self) -> usize {
         self.cube.pixels()

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::spare::asking;
 
 /// An open file and the length that it had then.
 #[derive(Debug)]
@@ -170,7 +171,7 @@ impl Packed {
                 if n == 0 {
                     break;
                 }
-                if out.try_reserve(n).is_err() {
+                if asking(|| out.try_reserve(n)).is_err() {
                     return Err(too_much(path, self.len));
                 }
                 out.extend_from_slice(&block[..n]);
@@ -235,9 +236,9 @@ fn too_much(path: &Path, bytes: usize) -> Error {
     Error::file(
         path,
         format!(
-            "needs {:.1} GB of memory once unpacked, which this machine does not have free; cut a \
-             smaller piece out of it.",
-            bytes as f64 / 1e9
+            "needs {:.1} MB of memory once unpacked, which this machine, or a limit set for this \
+             program, does not give; cut a smaller piece out of it.",
+            bytes as f64 / 1e6
         ),
     )
 }

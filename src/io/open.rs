@@ -6,6 +6,7 @@ use std::path::Path;
 use super::evidence::{Axis, PixelOrder};
 use super::{envi, hdf5, mat, mat4, mat5, npy, tiff, zarr};
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::files;
 use crate::scene::CubeSource;
 
 /// What the caller knows about a scene that its file may not say.
@@ -169,21 +170,12 @@ pub(crate) fn first_bytes(path: &Path) -> Result<Vec<u8>> {
     Ok(start)
 }
 
-/// Opens an ordinary file. A pipe or a device is refused: the one would be waited for without end,
-/// and neither can be read twice.
+/// Opens an ordinary file.
 pub(crate) fn open_file(path: &Path) -> Result<std::fs::File> {
-    let found = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
-    if found.is_dir() {
+    if std::fs::metadata(path).is_ok_and(|found| found.is_dir()) {
         return Err(Error::file(path, "is a folder, and not one of Zarr arrays; name a file."));
     }
-    if !found.is_file() {
-        return Err(Error::file(
-            path,
-            "is no ordinary file but a pipe, a socket or a device; save what it gives to a file, \
-             and name that.",
-        ));
-    }
-    std::fs::File::open(path).map_err(|e| Error::io(path, e))
+    files::open(path)
 }
 
 /// True when the name ends in this extension, in any letter case.

@@ -65,22 +65,22 @@ pub(crate) fn open(path: &Path) -> Result<Tiff> {
     let size = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
     let budget = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(BUDGET);
     let fail = |e: TiffError| broken(path, &e);
-    let plain = |cache| TiffFile::open_with_options(path, options(budget, cache));
-    let mut file = plain(0).map_err(fail)?;
+    let plain = |cache, slots| TiffFile::open_with_options(path, options(budget, cache, slots));
+    let mut file = plain(0, 1).map_err(fail)?;
     let mut source = None;
     if let Err(TiffError::UnsupportedBitsPerSample(16)) = file.ifd(0).map_err(fail)?.raster_layout()
     {
         source = tiff_half::as_whole_numbers(path);
     }
-    let open = |cache| match &source {
+    let open = |cache, slots| match &source {
         Some(source) => {
-            TiffFile::from_source_with_options(Arc::clone(source), options(budget, cache))
+            TiffFile::from_source_with_options(Arc::clone(source), options(budget, cache, slots))
         }
-        None => plain(cache),
+        None => plain(cache, slots),
     };
     let half = source.is_some();
     if half {
-        file = open(0).map_err(fail)?;
+        file = open(0, 1).map_err(fail)?;
     }
     let first = file.ifd(0).map_err(fail)?;
     let layout = first.raster_layout().map_err(fail)?;
@@ -111,14 +111,14 @@ pub(crate) fn open(path: &Path) -> Result<Tiff> {
         header.notes.push("Pixels that the file's mask leaves out are no data.".into());
     }
     let cache = block_row(first, &layout, pages.len()).clamp(BUDGET, MOST_CACHED).min(budget);
-    let file = open(cache).map_err(fail)?;
+    let file = open(cache, blocks_in_row(first, &layout, pages.len())).map_err(fail)?;
     Ok(Tiff { path: path.to_owned(), header, file, layout, pages, mask, half })
 }
 
-fn options(budget: usize, cache: usize) -> TiffOptions {
+fn options(budget: usize, cache: usize, slots: usize) -> TiffOptions {
     TiffOptions {
         block_cache_bytes: cache,
-        block_cache_slots: 1 << 20,
+        block_cache_slots: slots,
         parse_budgets: ParseBudgets {
             max_ifds: 1 << 16,
             max_ifd_entries: 4096,
@@ -270,6 +270,15 @@ fn block_row(ifd: &Ifd, layout: &RasterLayout, pages: usize) -> usize {
     [cols, layout.samples_per_pixel, layout.bytes_per_sample, pages]
         .into_iter()
         .fold(rows, usize::saturating_mul)
+}
+
+/// Blocks that a row of the image crosses, at most, and some more: each takes a place in memory,
+/// whether it comes or not.
+fn blocks_in_row(ifd: &Ifd, layout: &RasterLayout, pages: usize) -> usize {
+    let cols = ifd.tile_width().filter(|_| ifd.is_tiled()).map_or(layout.width, |c| c as usize);
+    let across = layout.width.div_ceil(cols.max(1));
+    let blocks = across.saturating_mul(layout.samples_per_pixel).saturating_mul(pages);
+    blocks.clamp(256, 1 << 20)
 }
 
 impl CubeSource for Tiff {

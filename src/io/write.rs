@@ -96,12 +96,40 @@ pub fn write_envi(
 
 /// An array of any shape and type that an NPZ can take.
 trait Npy {
-    fn add(&self, npz: &mut NpzWriter<&mut std::fs::File>, name: &str) -> std::io::Result<()>;
+    fn add(&self, npz: &mut NpzWriter<UntilFault<'_>>, name: &str) -> std::io::Result<()>;
 }
 
 impl<T: WriteNpyExt> Npy for T {
-    fn add(&self, npz: &mut NpzWriter<&mut std::fs::File>, name: &str) -> std::io::Result<()> {
+    fn add(&self, npz: &mut NpzWriter<UntilFault<'_>>, name: &str) -> std::io::Result<()> {
         npz.add_array(name, self).map_err(io_error)
+    }
+}
+
+/// A file that takes no more after its first fault: an archive written into it would try to end
+/// itself, and print that it cannot.
+struct UntilFault<'a> {
+    file: &'a mut std::fs::File,
+    failed: bool,
+}
+
+impl Write for UntilFault<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.failed {
+            return Ok(bytes.len());
+        }
+        let written = self.file.write(bytes);
+        self.failed = written.as_ref().is_err_and(|e| e.kind() != std::io::ErrorKind::Interrupted);
+        written
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        if self.failed { Ok(()) } else { self.file.flush() }
+    }
+}
+
+impl std::io::Seek for UntilFault<'_> {
+    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+        self.file.seek(to)
     }
 }
 
@@ -117,7 +145,7 @@ fn io_error(error: ndarray_npy::WriteNpzError) -> std::io::Error {
 
 fn write_arrays(path: &Path, arrays: &[(&str, &dyn Npy)]) -> Result<()> {
     replace_file(path, |file| {
-        let mut npz = NpzWriter::new_compressed(file);
+        let mut npz = NpzWriter::new_compressed(UntilFault { file, failed: false });
         for (name, array) in arrays {
             array.add(&mut npz, name)?;
         }

@@ -43,16 +43,23 @@ impl Record {
     /// The record in a folder; empty where there is none or it cannot be read, as nothing may be
     /// replaced then.
     pub(super) fn of(folder: &Path) -> Record {
-        let read = || -> Option<Record> {
-            let file = File::open(folder.join(RECORD_FILE)).ok()?;
-            file.metadata().ok().filter(|found| found.is_file())?;
-            let mut text = Vec::new();
-            file.take(LONGEST).read_to_end(&mut text).ok()?;
-            serde_json::from_slice(&text).ok()
-        };
-        let mut record = read().unwrap_or_default();
+        let mut record = Record::read(folder).unwrap_or_default();
         record.files.retain(|entry| is_plain(&entry.name) && entry.name != RECORD_FILE);
         record
+    }
+
+    /// Whether the file of that name is a record at all: others may call their own so.
+    pub(super) fn is_in(folder: &Path) -> bool {
+        Record::read(folder).is_some()
+    }
+
+    fn read(folder: &Path) -> Option<Record> {
+        let path = folder.join(RECORD_FILE);
+        // Before it is opened: a pipe would be waited for.
+        std::fs::symlink_metadata(&path).ok().filter(|found| found.is_file())?;
+        let mut text = Vec::new();
+        File::open(&path).ok()?.take(LONGEST).read_to_end(&mut text).ok()?;
+        serde_json::from_slice(&text).ok()
     }
 
     pub(super) fn entry(&self, name: &std::ffi::OsStr) -> Option<&Entry> {

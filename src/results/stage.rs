@@ -24,7 +24,8 @@ use crate::engine::ground::error::{Error, Result};
 const INSIDE: &str = ".unmixel";
 const LOCK: &str = "lock";
 /// All that can be in a staging folder.
-const OWN: [&str; 6] = [LOCK, "new", "swap", "commit", "probe", swap::PLAN];
+const OWN_FOLDERS: [&str; 3] = ["new", "swap", "commit"];
+const OWN_FILES: [&str; 3] = [LOCK, "probe", swap::PLAN];
 /// What the lock says of a run that was given leave to write over results.
 const FORCED: &str = "forced";
 
@@ -182,7 +183,7 @@ impl Drop for Stage {
 pub(super) fn settle(path: &Path) -> Result<()> {
     let Ok(target) = path.canonicalize() else { return Ok(()) };
     for (folder, _) in places(&target) {
-        if !folder.join("commit").is_dir() {
+        if !disk::is_folder(&folder.join("commit")) {
             continue;
         }
         let fail = |error| Error::io(&folder, error);
@@ -202,7 +203,18 @@ fn put_in_order(folder: &Path, target: &Path) -> Result<bool> {
         return Ok(false);
     }
     let names = disk::names(folder).map_err(|error| Error::io(folder, error))?;
-    let own = |name: &OsString| OWN.iter().any(|own| name == own);
+    // A link or a pipe of that name would lead elsewhere, or be waited for.
+    let own = |name: &OsString| {
+        let path = folder.join(name);
+        let is_file = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
+        let is_right = if OWN_FOLDERS.iter().any(|own| name == own) {
+            disk::is_folder(&path)
+        } else {
+            OWN_FILES.iter().any(|own| name == own) && is_file
+        };
+        // Gone meanwhile: another process has ended there.
+        is_right || !disk::exists(&path)
+    };
     if !names.iter().all(own) {
         return Err(Error::file(
             folder,
@@ -232,10 +244,10 @@ fn put_in_order(folder: &Path, target: &Path) -> Result<bool> {
 
 /// Ends what is in a staging folder: complete results go where they belong, all else goes away.
 fn clear(folder: &Path, target: &Path) -> io::Result<()> {
-    if folder.join("commit").is_dir() {
+    if disk::is_folder(&folder.join("commit")) {
         swap::move_in(folder, target)?;
     }
-    if folder.join("swap").is_dir() {
+    if disk::is_folder(&folder.join("swap")) {
         swap::retire(&folder.join("swap"), target)?;
     }
     remove_all(&folder.join("new"))?;
@@ -343,5 +355,39 @@ mod tests {
         let told = Stage::take(&target, true).unwrap_err().to_string();
         assert!(told.contains("something else"), "{told}");
         assert_eq!(fs::read_to_string(folder.join("diary.txt")).unwrap(), "mine");
+    }
+
+    /// What somebody else might put there, to have files written or moved that are not there.
+    #[cfg(unix)]
+    #[test]
+    fn links_and_plans_that_lead_elsewhere_are_not_followed() {
+        use std::os::unix::fs::symlink;
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let (target, victim) = (root.join("out"), root.join("victim"));
+        fs::create_dir(&victim).unwrap();
+        fs::write(victim.join("v"), "mine").unwrap();
+        let stage = beside(&target).unwrap();
+        let plan = |text: &str| fs::write(stage.join(swap::PLAN), text).unwrap();
+        let cases: [&dyn Fn(); 3] = [
+            &|| symlink(victim.join("v"), stage.join(LOCK)).unwrap(),
+            &|| {
+                plan(r#"{"kept":[],"stale":[]}"#);
+                symlink(&victim, stage.join("commit")).unwrap();
+            },
+            &|| {
+                fs::create_dir(stage.join("commit")).unwrap();
+                plan(r#"{"kept":[["../victim/v","../victim/w"]],"stale":[]}"#);
+                fs::write(stage.join("commit/a"), "").unwrap();
+            },
+        ];
+        for (n, set_up) in cases.iter().enumerate() {
+            fs::create_dir(&stage).unwrap();
+            fs::create_dir_all(&target).unwrap();
+            set_up();
+            assert!(Stage::take(&target, true).is_err(), "{n}");
+            assert_eq!(fs::read_to_string(victim.join("v")).unwrap(), "mine", "{n}");
+            fs::remove_dir_all(&stage).unwrap();
+        }
     }
 }

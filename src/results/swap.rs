@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -119,7 +119,17 @@ fn free_name(name: &OsStr, folders: &[&Path]) -> OsString {
 
 /// Names of `old` that need a decision.
 fn undecided(old: &Path) -> io::Result<impl Iterator<Item = OsString>> {
-    Ok(disk::names(old)?.into_iter().filter(|name| name != RECORD_FILE && !is_working(name)))
+    let names = without_record(old)?;
+    Ok(names.into_iter().filter(|name| !is_working(name)))
+}
+
+/// Names in a folder but its record's; a file of another's that is called so is one of them.
+fn without_record(folder: &Path) -> io::Result<Vec<OsString>> {
+    let mut names = disk::names(folder)?;
+    if Record::is_in(folder) {
+        names.retain(|name| name != RECORD_FILE);
+    }
+    Ok(names)
 }
 
 /// Gives the files of `old` that are to stay a second name in `new`.
@@ -203,7 +213,7 @@ pub(super) fn retire(old: &Path, target: &Path) -> io::Result<()> {
     let record = Record::of(old);
     let known = identities(target)?;
     // The record last: until then it says what may go.
-    for name in disk::names(old)?.into_iter().filter(|name| name != RECORD_FILE) {
+    for name in without_record(old)? {
         let path = old.join(&name);
         let there = target.join(&name);
         if disk::is_folder(&path) {
@@ -260,6 +270,19 @@ struct Plan {
     stale: Vec<(PathBuf, Entry)>,
 }
 
+impl Plan {
+    /// Refuses a plan of somebody else's making, which leads out of the folder.
+    fn check(&self) -> io::Result<()> {
+        let inside = |path: &Path| path.components().all(|c| matches!(c, Component::Normal(_)));
+        let kept = self.kept.iter().flat_map(|(old, new)| [old, new]);
+        let mut paths = kept.chain(self.stale.iter().map(|(path, _)| path));
+        match paths.all(|path| inside(path)) {
+            true => Ok(()),
+            false => Err(io::Error::other("what is left of an earlier run is not unmixel's")),
+        }
+    }
+}
+
 fn plan_for(
     old: &Path,
     new: &Path,
@@ -303,6 +326,7 @@ fn plan_for(
 pub(super) fn move_in(stage: &Path, target: &Path) -> io::Result<()> {
     let complete = stage.join("commit");
     let plan: Plan = serde_json::from_slice(&fs::read(stage.join(PLAN))?)?;
+    plan.check()?;
     for (name, free) in &plan.kept {
         let (from, to) = (target.join(name), target.join(free));
         // Where the result is in its place already, that name is its own.

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::pages::Pages;
+use crate::engine::ground::spare::asking;
 
 /// An empty vector with room for `len` items, or a sentence where memory does not suffice (an
 /// ordinary allocation would abort the program).
 pub(crate) fn grow<T>(path: &Path, len: usize) -> Result<Vec<T>> {
     let mut vec = Vec::new();
-    vec.try_reserve_exact(len).map_err(|_| too_much::<T>(path, len))?;
+    asking(|| vec.try_reserve_exact(len)).map_err(|_| too_much::<T>(path, len))?;
     Ok(vec)
 }
 
@@ -19,14 +20,12 @@ pub(crate) fn grow_pages<T: bytemuck::Pod>(path: &Path, len: usize) -> Result<Pa
 }
 
 fn too_much<T>(path: &Path, len: usize) -> Error {
-    let bytes = len as f64 * std::mem::size_of::<T>() as f64;
+    let megabytes = len as f64 * std::mem::size_of::<T>() as f64 / 1e6;
     Error::file(
         path,
         format!(
-            "needs {:.1} GB of memory, which this machine does not give; cut a smaller piece out \
-             of the \
-             scene.",
-            bytes / 1e9
+            "needs {megabytes:.1} MB of memory more than this machine, or a limit set for this \
+             program, gives; cut a smaller piece out of the scene."
         ),
     )
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ndarray::{Array2, Axis};
 
+use super::bands::Seen;
 use super::{Event, Mode, POLISH_STEPS, PROBE_STEPS, Solution};
 use crate::convention::Convention;
 use crate::engine::backend::{Device, each};
@@ -31,6 +32,13 @@ pub struct Fitted {
 }
 
 impl Fitted {
+    /// Spectra that nothing is known of but, perhaps, a guide around them.
+    #[cfg(test)]
+    pub fn of(endmembers: Array2<f64>, pixels: Pixels, fit: Option<Guide>) -> Self {
+        let (origin, cut) = (String::new(), false);
+        Fitted { origin, probe_elbo: None, elbo: None, endmembers, cut, pixels, fit }
+    }
+
     pub fn solution(&self) -> Solution {
         Solution {
             origin: self.origin.clone(),
@@ -53,15 +61,15 @@ impl Fitted {
         Some(Posterior::new(self.fit.as_ref()?, of, Convention::Reflectance))
     }
 
-    /// With endmembers in the order of `chosen`'s.
-    pub fn mode(&self, row: usize, chosen: &Fitted, whole: bool) -> Mode {
+    /// With endmembers in the order of `chosen`'s, in all bands.
+    pub fn mode(&self, row: usize, chosen: &Fitted, whole: bool, seen: &Seen) -> Mode {
         let pairs = match_spectra(chosen.endmembers.view(), self.endmembers.view());
         let order: Vec<usize> =
             pairs.map(|pairs| pairs.into_iter().map(|(k, _)| k).collect()).unwrap_or_default();
         let abundances = if whole { self.posterior(&self.pixels) } else { None };
         Mode {
             row,
-            endmembers: self.endmembers.select(Axis(0), &order),
+            endmembers: seen.in_all_bands(self).select(Axis(0), &order),
             abundances: abundances.map(|p| p.abundance_mean.select(Axis(1), &order)),
         }
     }
@@ -99,6 +107,16 @@ impl<'a> Judge<'a> {
         let model = Model { family, ..model.clone() };
         let (done, deadline) = (AtomicU64::new(0), None);
         Judge { device, model, fit, pixels, done, total, observe, interrupted, deadline }
+    }
+
+    /// Steps of all fits together.
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// Goes on with counting them.
+    pub fn after(self, done: u64) -> Self {
+        Judge { done: AtomicU64::new(done), ..self }
     }
 
     /// From now on fits end at this time.
@@ -163,6 +181,19 @@ impl<'a> Judge<'a> {
             Ok(())
         };
         each(self.device, rows.map(|(_, fitted)| fitted).collect(), polish).await.map(|_| ())
+    }
+
+    /// The guide after [`POLISH_STEPS`]; none where the fit failed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Judge::probe`].
+    pub async fn settle(&self, guide: Guide) -> Result<Option<Guide>> {
+        match self.fit(guide, POLISH_STEPS).await {
+            Ok(outcome) => Ok(Some(outcome.guide)),
+            Err(Error::Fit(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Fits on and gives the ELBO; none where the fit failed, or time ran out.

@@ -3,6 +3,7 @@
 //! the best. The ELBO decides, at the same likelihood weight and after the same number of steps; no
 //! truth is seen.
 
+mod bands;
 mod judge;
 mod moves;
 pub mod spectra_first;
@@ -17,11 +18,13 @@ use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::{Interrupted, unless};
 use crate::engine::ground::setting;
 use crate::engine::guide::Guide;
-use crate::engine::model::Model;
+use crate::engine::model::{Family, Model};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi;
 use crate::starts::{self, Init, Proposal, each_family};
 use crate::statistics::angles::match_spectra;
+pub use bands::MOST_BANDS;
+use bands::Seen;
 use judge::{Fitted, Judge};
 
 /// How far the search goes.
@@ -110,6 +113,9 @@ pub struct Found {
     pub agreement: (usize, usize),
     /// Pixels that the search used.
     pub pixels: usize,
+    /// Bands that the search used: runs of bands count as one where there are more than
+    /// [`MOST_BANDS`], and the ELBOs of the solutions are those of so many.
+    pub bands: usize,
     /// Whether it was interrupted: what it found is the best by then.
     pub interrupted: bool,
 }
@@ -183,13 +189,15 @@ pub async fn search(
         Some(Ok(seconds)) => Instant::now().checked_add(seconds),
         _ => None,
     };
-    let part = pixels.part(MOST_PIXELS);
-    let brightness = model.brightness.is_some();
     let k = model.endmembers;
+    let seen = Seen::new(pixels.part(MOST_PIXELS), k);
+    let (of_scene, model, part) = (model, &seen.model(model), &seen.pixels);
+    let brightness = model.brightness.is_some();
     svi::params(model, fit, (part.count(), part.bands()))?;
-    let proposals = starts_of(&part, k, settings.starts, brightness, fit.seed, interrupted)?;
-    let total = most_steps(settings, proposals.len());
-    let mut judge = Judge::new(device, model, fit, &part, total, observe, interrupted);
+    let proposals = starts_of(part, k, settings.starts, brightness, fit.seed, interrupted)?;
+    let settling = if seen.is_merged() { u64::from(POLISH_STEPS) } else { 0 };
+    let total = most_steps(settings, proposals.len()).saturating_add(settling);
+    let mut judge = Judge::new(device, model, fit, part, total, observe, interrupted);
     let starts = proposals
         .into_iter()
         .map(|p| (format!("{}, seed {}", p.family, p.seed), p.endmembers))
@@ -221,7 +229,7 @@ pub async fn search(
         let seed = fit.seed.wrapping_add(round as u64);
         let from = &table[best];
         let stop = || interrupted() || judge.late();
-        let moves = match moves::propose(&part, from, brightness, settings.moves, seed, &stop) {
+        let moves = match moves::propose(part, from, brightness, settings.moves, seed, &stop) {
             Ok(moves) if !moves.is_empty() => moves,
             Ok(_) | Err(Error::Interrupted) => break,
             Err(error) => return Err(error),
@@ -248,8 +256,19 @@ pub async fn search(
             None => {}
         }
     }
-    let found = finish(model, fit, pixels, &part, table, best, count)?;
-    Ok(Found { interrupted: interrupted(), ..found })
+    let found = finish(of_scene, fit, pixels, &seen, table, best, count)?;
+    let found = Found { interrupted: interrupted(), ..found };
+    if !seen.is_merged() || !seen.is_all_of(pixels) || found.interrupted {
+        return Ok(found);
+    }
+    // The rest is done once: the fit goes on from a guide of all bands that has been fitted.
+    let judge =
+        Judge::new(device, of_scene, fit, pixels, total, observe, interrupted).after(judge.done());
+    let low_rank = matches!(of_scene.family, Family::LowRank { .. });
+    match judge.settle(found.guide.clone()).await? {
+        Some(guide) if !low_rank => Ok(Found { guide, fitted: true, ..found }),
+        _ => Ok(found),
+    }
 }
 
 /// Up to `count` starts; when interrupted, those found by then.
@@ -303,7 +322,7 @@ fn finish(
     model: &Model,
     fit: &svi::Settings,
     pixels: &Pixels,
-    part: &Pixels,
+    seen: &Seen,
     table: Vec<Fitted>,
     best: usize,
     starts: usize,
@@ -319,11 +338,11 @@ fn finish(
         })
         .collect();
     let agreed = (0..starts).filter(|&i| same(&table[i], &table[best])).count();
-    let whole = pixels.same(part);
+    let whole = seen.is_all_of(pixels);
     let polished = by_elbo(&table).into_iter().filter(|&i| table[i].elbo.is_some());
     let order: Vec<usize> = std::iter::once(best).chain(polished).collect();
     let shown = distinct(&table, &order, order.len());
-    let modes = shown.iter().map(|&row| table[row].mode(row, &table[best], whole)).collect();
+    let modes = shown.iter().map(|&row| table[row].mode(row, &table[best], whole, seen)).collect();
     let solutions: Vec<Solution> = table
         .iter()
         .zip(&numbers)
@@ -331,13 +350,20 @@ fn finish(
         .map(|(i, (fitted, &mode))| Solution { mode, chosen: i == best, ..fitted.solution() })
         .collect();
     let description = format!("{} ({agreed} of {starts} starts agree)", table[best].origin);
-    let count = part.count();
     let chosen = &table[best];
-    let (guide, fitted) = match (whole, chosen.guide(model)) {
+    let (guide, fitted) = match (whole && !seen.is_merged(), chosen.guide(model)) {
         (true, Some(guide)) => (guide, chosen.elbo.is_some()),
-        _ => (starts::begin(model, fit, pixels, chosen.endmembers.clone())?, false),
+        _ => (starts::begin(model, fit, pixels, seen.in_all_bands(chosen))?, false),
     };
-    let agreement = (agreed, starts);
-    let (pixels, interrupted) = (count, false);
-    Ok(Found { guide, fitted, description, solutions, modes, agreement, pixels, interrupted })
+    Ok(Found {
+        guide,
+        fitted,
+        description,
+        solutions,
+        modes,
+        agreement: (agreed, starts),
+        pixels: seen.pixels.count(),
+        bands: seen.pixels.bands(),
+        interrupted: false,
+    })
 }

@@ -67,6 +67,59 @@ mod tests {
         }
     }
 
+    /// A GPU of this machine, whichever; none where there is none, or the tests on shaders are not
+    /// wanted.
+    #[cfg(feature = "gpu")]
+    fn gpu() -> Option<Device> {
+        let wanted = std::env::var("UNMIXEL_GPU").unwrap_or_default();
+        let found = match &*wanted {
+            "skip" => None,
+            _ => device::all().into_iter().find(|device| !device.is_cpu()),
+        };
+        assert!(found.is_some() || wanted != "require", "no adapter");
+        if found.is_none() {
+            eprintln!("skipped: no adapter");
+        }
+        found
+    }
+
+    #[cfg(feature = "gpu")]
+    #[test]
+    fn a_gpu_that_has_no_memory_or_goes_away_leaves_the_work_to_the_cpu() {
+        use crate::engine::backend::device::Place;
+        use crate::engine::backend::gpu::Fault;
+        use crate::{Unmixing, simulate};
+        let settings = simulate::Settings { rows: 6, cols: 7, bands: 20, ..Default::default() };
+        let scene = simulate::simulate(&settings).unwrap().scene("small").unwrap();
+        let fit = || Unmixing::new(2).steps(60).init(crate::Init::Vca);
+        let wanted = fit().device(Device::cpu()).fit(&scene).unwrap();
+        for (fault, says) in
+            [(Some(Fault::NoMemory), "memory"), (Some(Fault::Lost), "device"), (None, "")]
+        {
+            let Some(mut device) = gpu() else { return };
+            if let Place::Gpu(adapter) = &mut device.place {
+                adapter.fault = fault;
+            }
+            let events: Arc<Mutex<Vec<Event>>> = Arc::default();
+            let to = Arc::clone(&events);
+            let unmixing = fit().on_event(move |event| to.lock().unwrap().push(event.clone()));
+            let work = async |of: Unmixing| of.fit_once(&scene).await;
+            let found = block_on(unmixing.on_first(Arc::new(device), work)).unwrap();
+            let told = events.lock().unwrap().iter().any(|event| match event {
+                Event::DeviceGivenUp { reason, .. } => reason.to_lowercase().contains(says),
+                _ => false,
+            });
+            assert_eq!(told, fault.is_some(), "{fault:?}");
+            let info = &found.record().device;
+            assert_eq!(info.backend == "cpu", fault.is_some(), "{info:?}");
+            if fault.is_some() {
+                assert!(info.reason.contains("could not do it"), "{info:?}");
+                let maps = |fit: &crate::Fit| fit.posterior().abundance_mean.clone();
+                assert_eq!(maps(&found), maps(&wanted), "{fault:?}");
+            }
+        }
+    }
+
     #[test]
     fn other_errors_and_those_of_the_cpu_are_the_end() {
         let (devices, events, end) = tried("vulkan", &|| Error::Fit("no start".into()));

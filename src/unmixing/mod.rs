@@ -21,7 +21,7 @@ use crate::engine::svi;
 use crate::engine::wait::block_on;
 use crate::event::Event;
 use crate::fit::Fit;
-use crate::scene::Scene;
+use crate::scene::{Cube, Scene};
 use crate::settings::{
     Concentration, EffectiveBands, Endmembers, PosteriorKind, SearchBudget, Spectra,
 };
@@ -273,7 +273,8 @@ impl Unmixing {
     /// [`crate::Error::Setting`] for settings that this scene cannot be fitted with,
     /// [`crate::Error::Scene`] for scenes that nothing can be found in, [`crate::Error::Device`]
     /// and [`crate::Error::DeviceLost`] for devices, [`crate::Error::Fit`] where the fit itself
-    /// fails, [`crate::Error::Interrupted`] where it was stopped before there was anything.
+    /// fails, [`crate::Error::Interrupted`] where it was stopped before the number of endmembers
+    /// was known. One that is stopped later gives what there is, a start of no steps at least.
     pub fn fit(&self, scene: &Scene) -> Result<Fit> {
         block_on(self.fit_async(scene))
     }
@@ -284,12 +285,26 @@ impl Unmixing {
     ///
     /// The errors of [`Unmixing::fit`].
     pub async fn fit_async(&self, scene: &Scene) -> Result<Fit> {
-        if !matches!(self.device, Wanted::Choice(Choice::Auto)) {
-            return self.fit_once(scene).await;
+        self.on_device(async |of: Unmixing| of.fit_once(scene).await).await
+    }
+
+    /// Does work on the device that was asked for; where nobody named one, and the one that was
+    /// found cannot do it, on the CPU.
+    async fn on_device<T>(&self, work: impl AsyncFn(Unmixing) -> Result<T>) -> Result<T> {
+        match &self.device {
+            Wanted::Choice(Choice::Auto) => self.on_first(self.open().await?, work).await,
+            _ => work(self.clone()).await,
         }
+    }
+
+    async fn on_first<T>(
+        &self,
+        first: Arc<Device>,
+        work: impl AsyncFn(Unmixing) -> Result<T>,
+    ) -> Result<T> {
         let tell = |event: &Event| self.tell(event);
-        let work = async |device: Arc<Device>| self.clone().device(device).fit_once(scene).await;
-        fallback::or_on_cpu(self.open().await?, &tell, work).await
+        let work = async |device: Arc<Device>| work(self.clone().device(device)).await;
+        fallback::or_on_cpu(first, &tell, work).await
     }
 
     async fn fit_once(&self, scene: &Scene) -> Result<Fit> {
@@ -327,7 +342,7 @@ impl Unmixing {
     ///
     /// [`crate::Error::Scene`] where it has too few pixels to say, and what devices refuse.
     pub fn count(&self, scene: &Scene) -> Result<Count> {
-        block_on(self.count_async(scene))
+        block_on(self.on_device(async |of: Unmixing| of.count_async(scene).await))
     }
 
     async fn count_async(&self, scene: &Scene) -> Result<Count> {
@@ -359,6 +374,13 @@ impl Unmixing {
         }
     }
 
+    /// Tells which spectra were taken, and gives them.
+    fn tell_taken(&self, taken: Option<Taken>) -> Option<Vec<usize>> {
+        let (chosen, of) = taken?;
+        self.tell(&Event::Library { chosen: chosen.clone(), of });
+        Some(chosen)
+    }
+
     fn is_interrupted(&self) -> bool {
         self.interrupted.as_ref().is_some_and(|asked| asked())
     }
@@ -378,12 +400,12 @@ type Taken = (Vec<usize>, usize);
 
 /// The start that was asked for, with no more spectra than endmembers; and which were taken, where
 /// there were more.
-fn chosen(init: Init, scene: &Scene, k: usize, seed: u64) -> Result<(Init, Option<Taken>)> {
+fn chosen(init: Init, cube: &Cube, k: usize, seed: u64) -> Result<(Init, Option<Taken>)> {
     let Init::Spectra(spectra) = init else { return Ok((init, None)) };
     if spectra.nrows() <= k {
         return Ok((Init::Spectra(spectra), None));
     }
-    let chosen = starts::choose_from_library(scene.cube(), k, &spectra, seed)?;
+    let chosen = starts::choose_from_library(cube, k, &spectra, seed)?;
     let taken = spectra.select(ndarray::Axis(0), &chosen);
     Ok((Init::Spectra(taken), Some((chosen, spectra.nrows()))))
 }

@@ -5,7 +5,9 @@ use crate::convention::Convention;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::setting;
 use crate::engine::layout::Params;
-use crate::engine::model::{BRIGHTNESS_SD, Family, Held, Model, Noise, VARIABILITY_SCALE};
+use crate::engine::model::{
+    BRIGHTNESS_SD, EFFECTIVE_BANDS, Family, Held, Model, Noise, VARIABILITY_SCALE,
+};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi;
 use crate::posterior::{nested, sampled};
@@ -181,6 +183,19 @@ pub(super) fn effective_bands(of: &Unmixing, pixels: &Pixels, k: usize) -> (f64,
         EffectiveBands::Auto => {
             (independent_bands(pixels.cube(), k), "from how residuals of adjacent bands correlate")
         }
+    }
+}
+
+/// As [`effective_bands`] where nobody waits for a look at the spectra.
+pub(super) fn bands_unseen(of: &Unmixing, pixels: &Pixels, k: usize) -> (f64, &'static str) {
+    let counts = match of.effective_bands {
+        EffectiveBands::AtLeast16 => of.noise != Noise::Covariance,
+        EffectiveBands::Auto => true,
+        EffectiveBands::Count(_) | EffectiveBands::All => false,
+    };
+    match counts {
+        true => (EFFECTIVE_BANDS.min(pixels.bands() as f64), "the least; interrupted before more"),
+        false => effective_bands(of, pixels, k),
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::plan::{Plan, effective_bands};
+use super::plan::{LEARNED_FROM, Plan, bands_unseen, effective_bands};
 use super::{Unmixing, chosen};
 use crate::engine::backend::{self, Device};
 use crate::engine::ground::clock::Instant;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::{Interrupted, unless};
 use crate::engine::guide::Guide;
+use crate::engine::model::Model;
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::{self, Outcome, Progress, Stop};
 use crate::engine::wait::block_on;
@@ -20,7 +21,10 @@ use crate::posterior::sampled::Sampled;
 use crate::scene::Scene;
 use crate::search::{self, Found, spectra_first};
 use crate::settings::PosteriorKind;
-use crate::starts;
+use crate::starts::{self, Init, Start};
+
+/// Pixels that are looked at, about, for a start when there is no time for one.
+const GLANCE: usize = 500;
 
 /// A fit under way, from [`Unmixing::start`].
 ///
@@ -88,13 +92,12 @@ impl Run {
         let mut plan = Plan::new(of, endmembers)?;
         let mut laps = Laps::after(Vec::new());
         let stop = || of.is_interrupted();
-        let shared = (scene.clone(), plan.clone());
-        let (pixels, learned) = unless(&stop, move |_| {
-            let (scene, plan) = shared;
-            let pixels = scene.pixels();
-            let learned = plan.learned_from(&pixels);
-            Ok((pixels, learned))
-        })?;
+        let pixels = scene.pixels();
+        let shared = (pixels.clone(), plan.clone());
+        let learned = match unless(&stop, move |_| Ok(shared.1.learned_from(&shared.0))) {
+            Err(Error::Interrupted) => pixels.part(LEARNED_FROM),
+            learned => learned?,
+        };
         let sizes = plan.sizes((learned.count(), learned.bands()))?;
         let device = of.open().await?;
         backend::check_memory(&device, &sizes)?;
@@ -103,46 +106,50 @@ impl Run {
             of.tell(&Event::LearnedFrom { pixels: learned.count(), of: pixels.count() });
         }
         let mut library = None;
+        let first_model = plan.searched().clone();
+        // Whoever stops a fit gets what there is, from here on: a start at least.
+        let hurried = |init: Init| hurried(of, init, &learned, &first_model);
         let start = match plan.init.take() {
             None => None,
             Some(init) => {
-                let (shared, seed) = (scene.clone(), of.svi.seed);
-                let (init, taken) =
-                    unless(&stop, move |_| chosen(init, &shared, endmembers, seed))?;
-                if let Some((chosen, count)) = taken {
-                    of.tell(&Event::Library { chosen: chosen.clone(), of: count });
-                    library = Some(chosen);
-                }
-                let bright = plan.searched().brightness.is_some();
-                let cube = Arc::clone(learned.cube());
-                let start =
-                    move |_: Interrupted| starts::start(&cube, endmembers, &init, bright, seed);
-                Some(unless(&stop, start)?)
+                let (start, taken) = match given(of, init.clone(), scene, &learned, &first_model) {
+                    Err(Error::Interrupted) => hurried(init)?,
+                    found => found?,
+                };
+                library = taken;
+                Some(start)
             }
         };
         laps.lap("start");
         let shared = (of.clone(), learned.clone());
-        let (bands, reason) = unless(&stop, move |_| {
+        let counted = unless(&stop, move |_| {
             let (of, pixels) = shared;
             Ok(effective_bands(&of, &pixels, endmembers))
-        })?;
+        });
+        let (bands, reason) = match counted {
+            Err(Error::Interrupted) => bands_unseen(of, &learned, endmembers),
+            counted => counted?,
+        };
         of.tell(&Event::EffectiveBands { counted: bands, bands: pixels.bands(), reason });
         plan.weigh(bands / pixels.bands() as f64);
         laps.lap("effective bands");
+        let around = |start: Start| {
+            let guide = starts::begin(plan.searched(), &plan.svi, &learned, start.endmembers)?;
+            Ok::<_, Error>((guide, start.description, None))
+        };
         let (guide, description, found) = match start {
-            Some(start) => {
-                let (model, endmembers) = (plan.searched(), start.endmembers);
-                let guide = starts::begin(model, &plan.svi, &learned, endmembers)?;
-                (guide, start.description, None)
-            }
-            None => {
-                let mut found = search(of, &plan, &device, &learned).await?;
-                if learned.count() < pixels.count() {
-                    // Their maps would have a pixel here and there.
-                    found.modes.iter_mut().for_each(|mode| mode.abundances = None);
+            Some(start) => around(start)?,
+            None => match search(of, &plan, &device, &learned).await {
+                Err(Error::Interrupted) => around(hurried(Init::Vca)?.0)?,
+                found => {
+                    let mut found = found?;
+                    if learned.count() < pixels.count() {
+                        // Their maps would have a pixel here and there.
+                        found.modes.iter_mut().for_each(|mode| mode.abundances = None);
+                    }
+                    (found.guide.clone(), found.description.clone(), Some(found))
                 }
-                (found.guide.clone(), found.description.clone(), Some(found))
-            }
+            },
         };
         of.tell(&Event::Start(description.clone()));
         laps.lap("search");
@@ -334,6 +341,45 @@ impl Run {
 /// A posterior, that of its spectra alone, and draws where they were asked for.
 type Exact = (Posterior, (SceneNormal, Option<Sampled>));
 
+/// The start that was asked for, and which spectra it took where more were given.
+fn given(
+    of: &Unmixing,
+    init: Init,
+    scene: &Scene,
+    pixels: &Pixels,
+    model: &Model,
+) -> Result<(Start, Option<Vec<usize>>)> {
+    let stop = || of.is_interrupted();
+    let (k, bright, seed) = (model.endmembers, model.brightness.is_some(), of.svi.seed);
+    let shared = scene.clone();
+    let (init, taken) = unless(&stop, move |_| chosen(init, shared.cube(), k, seed))?;
+    let taken = of.tell_taken(taken);
+    let cube = Arc::clone(pixels.cube());
+    let start = move |_: Interrupted| starts::start(&cube, k, &init, bright, seed);
+    Ok((unless(&stop, start)?, taken))
+}
+
+/// As [`given`] for a fit that is stopped before it has its start: from a few pixels, within
+/// milliseconds, whatever the scene. Spectra that were given stay what they are.
+fn hurried(
+    of: &Unmixing,
+    init: Init,
+    pixels: &Pixels,
+    model: &Model,
+) -> Result<(Start, Option<Vec<usize>>)> {
+    let (k, bright, seed) = (model.endmembers, model.brightness.is_some(), of.svi.seed);
+    // A part may have half as many as it is asked for.
+    let few = pixels.part(GLANCE.max(2 * k));
+    let (init, taken) = match init {
+        Init::Spectra(_) => chosen(init, few.cube(), k, seed)?,
+        _ => (Init::Vca, None),
+    };
+    let start = starts::start(few.cube(), k, &init, bright, seed)?;
+    let seen = few.count();
+    let description = format!("in a hurry, from {seen} pixels: {}", start.description);
+    Ok((Start { description, ..start }, of.tell_taken(taken)))
+}
+
 async fn search(of: &Unmixing, plan: &Plan, device: &Device, pixels: &Pixels) -> Result<Found> {
     of.tell(&Event::Searching(plan.search.clone()));
     let observe = |event: &search::Event| of.tell(&Event::Search(event.clone()));
@@ -341,8 +387,10 @@ async fn search(of: &Unmixing, plan: &Plan, device: &Device, pixels: &Pixels) ->
     let (model, settings) = (plan.searched(), &plan.svi);
     let found =
         search::search(device, model, settings, &plan.search, pixels, &observe, &stop).await?;
-    if found.pixels < pixels.count() {
-        of.tell(&Event::SearchedPart { pixels: found.pixels, of: pixels.count() });
+    let (count, bands) = (pixels.count(), pixels.bands());
+    if found.pixels < count || found.bands < bands {
+        let (pixels, bands) = ((found.pixels, count), (found.bands, bands));
+        of.tell(&Event::SearchedPart { pixels, bands });
     }
     Ok(found)
 }

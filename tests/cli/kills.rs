@@ -13,10 +13,10 @@ fn kills() -> u32 {
 }
 
 /// Numbers from 0 to 1 that look random and are the same every time.
-struct Chance(u64);
+pub struct Chance(pub u64);
 
 impl Chance {
-    fn next(&mut self) -> f64 {
+    pub fn next(&mut self) -> f64 {
         self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -64,7 +64,7 @@ fn a_run_killed_at_a_random_moment_leaves_the_old_result_or_the_new_one() {
     let fit = "fit s/scene.npz -k 2 --device cpu --init vca --steps 20";
     let begin = Instant::now();
     bench.ok(&format!("{fit} --out probe"));
-    let whole = begin.elapsed().as_secs_f64();
+    let mut whole = begin.elapsed().as_secs_f64();
     let (mut chance, mut ended, mut seen) = (Chance(7), 0, [0; 3]);
     for n in 0..kills() {
         let into_old = n % 2 == 1;
@@ -90,8 +90,10 @@ fn a_run_killed_at_a_random_moment_leaves_the_old_result_or_the_new_one() {
         if into_old {
             assert_thesis(&bench.at(&folder));
         }
-        // The same command again, with nothing added.
+        // The same command again, with nothing added; it tells how long a run takes by now.
+        let begin = Instant::now();
         let ran = bench.run(&line);
+        whole = if ran.code == Some(0) { begin.elapsed().as_secs_f64() } else { whole };
         let complete = !into_old && found == Some(2);
         // A run that has come to its end is no crash: its result is not to be written over.
         if !complete || ran.code == Some(0) {
@@ -123,25 +125,49 @@ fn of_two_runs_at_once_one_is_told_and_the_other_whole() {
             "fit s/scene.npz -k 2 --device cpu --init vca --steps 300 --out o --force --seed {seed}"
         )
     };
-    for _ in 0..3 {
-        let runs = [start(&bench, &line(1)), start(&bench, &line(2))];
+    let begin = Instant::now();
+    bench.ok(&line(3));
+    let whole = begin.elapsed().as_secs_f64();
+    let (mut chance, mut told_so) = (Chance(5), 0);
+    let times = (kills() / 8).max(4);
+    for n in 0..times {
+        if n % 4 < 2 {
+            std::fs::remove_dir_all(bench.at("o")).unwrap();
+        }
+        let mut runs = [start(&bench, &line(1)), start(&bench, &line(2))];
+        // One of them is killed in every second pair.
+        if n % 2 == 1 {
+            std::thread::sleep(Duration::from_secs_f64(1.5 * whole * chance.next()));
+            runs[usize::from(chance.next() < 0.5)].kill().unwrap();
+        }
         let ended: Vec<(Option<i32>, String)> = runs
             .into_iter()
             .map(|run| {
                 let output = run.wait_with_output().unwrap();
-                (output.status.code(), String::from_utf8(output.stderr).unwrap())
+                (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
             })
             .collect();
         let told = |(code, text): &&(Option<i32>, String)| {
             *code == Some(2) && text.contains("another unmixel")
         };
-        let (refused, whole) = (
-            ended.iter().filter(told).count(),
-            ended.iter().filter(|(code, _)| *code == Some(0)).count(),
-        );
+        let refused = ended.iter().filter(told).count();
+        let ended_by = |wanted| ended.iter().filter(|(code, _)| *code == wanted).count();
         // They may also have come one after the other.
-        assert_eq!(refused + whole, 2, "{ended:?}");
-        assert!(whole >= 1, "{ended:?}");
-        assert!(matches!(seed_of(&bench, "o"), Some(1 | 2)));
+        assert_eq!(refused + ended_by(Some(0)) + ended_by(None), 2, "{n}: {ended:?}");
+        assert!(refused < 2 && ended_by(None) <= (n % 2) as usize, "{n}: {ended:?}");
+        told_so += refused;
+        let found = seed_of(&bench, "o");
+        match ended_by(Some(0)) {
+            // The one that went on was told that the killed one was still there.
+            0 if n % 4 < 2 => assert!(matches!(found, None | Some(1 | 2)), "{n}: {found:?}"),
+            0 => assert!(found.is_some(), "{n}: lost: {ended:?}"),
+            _ => assert!(matches!(found, Some(1 | 2)), "{n}: {found:?}"),
+        }
+        if n % 2 == 1 {
+            bench.ok(&line(3));
+            assert_eq!(seed_of(&bench, "o"), Some(3));
+            assert!(!bench.at(".o.unmixel").exists(), "{n}: leftovers");
+        }
     }
+    eprintln!("{times} pairs at once, {told_so} told so");
 }

@@ -210,7 +210,8 @@ pub fn run(args: &CalibrateArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> 
     }
     let cases = Case::all();
     cases[0].unmixing(GuideArg::FullRank, 0).steps(args.steps).check()?;
-    let device = Arc::new(device::choose(&args.device.parse::<Choice>()?)?);
+    let choice: Choice = args.device.parse()?;
+    let mut device = Arc::new(device::choose(&choice)?);
     let folder = OutputFolder::prepare(&args.out, args.force)?;
     tell!("device: {} ({})", device.info.name, device.info.reason);
     let guides = match args.guide.is_empty() {
@@ -218,7 +219,7 @@ pub fn run(args: &CalibrateArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> 
         false => &args.guide,
     };
 
-    let mut rows: Vec<Row> = Vec::new();
+    let (mut rows, mut stopped): (Vec<Row>, bool) = (Vec::new(), false);
     let total = cases.len() * guides.len();
     'all: for case in &cases {
         for &guide_arg in guides {
@@ -227,9 +228,26 @@ pub fn run(args: &CalibrateArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> 
             let mut row = Row { case: *case, guide, fits: Vec::new() };
             for scene in 0..args.scenes {
                 let seed = args.seed.wrapping_mul(MOST_SCENES).wrapping_add(scene);
-                match fit(case, guide_arg, seed, &device, args.steps, interrupted)? {
+                let fitted = loop {
+                    match fit(case, guide_arg, seed, &device, args.steps, interrupted) {
+                        // Nobody asked for this device by name.
+                        Err(error @ (Error::Device(_) | Error::DeviceLost(_)))
+                            if choice == Choice::Auto && !device.is_cpu() =>
+                        {
+                            tell!("{} cannot go on ({error}); the CPU does", device.info.name);
+                            device = Arc::new(Device::cpu());
+                        }
+                        fitted => break fitted?,
+                    }
+                };
+                match fitted {
                     Some(fit) => row.fits.push(fit),
-                    None => break 'all,
+                    None => {
+                        // What was fitted counts; how many there are is with each row.
+                        rows.extend((!row.fits.is_empty()).then_some(row));
+                        stopped = true;
+                        break 'all;
+                    }
                 }
             }
             tell!(
@@ -246,11 +264,14 @@ pub fn run(args: &CalibrateArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> 
             rows.push(row);
         }
     }
+    if rows.is_empty() {
+        return Err(Error::Interrupted);
+    }
     write(args, &folder, &cases, &rows)?;
     commit(&folder, "calibrate")?;
     print(&table(&rows).to_string())?;
     print(&format!("calibration.json, calibration.png in {}", folder.path().display()))?;
-    Ok(if rows.len() < total { Done::Interrupted } else { Done::Whole })
+    Ok(if stopped { Done::Interrupted } else { Done::Whole })
 }
 
 /// Fits one scene as `unmixel fit` would; none when interrupted.

@@ -13,12 +13,12 @@ use unmixel::rooms::score::reconstruction_rmse;
 use unmixel::rooms::starts::{check_count, fcls, nfindr, nnls, vca};
 use unmixel::scene::to_image;
 use unmixel::scene::{Cube, Scene};
-use unmixel::{Fit, Result, Unmixing};
+use unmixel::{Error, Fit, Result, Unmixing};
 
 use super::fit;
 use crate::cli::args::CompareArgs;
 use crate::cli::run::{self, Job, check_names};
-use crate::cli::{Done, commit, options, print, scene, tables};
+use crate::cli::{Done, aside, commit, options, print, scene, tables};
 use unmixel::rooms::score::{Reference, Scores};
 
 /// What one method found, in one convention.
@@ -56,11 +56,7 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     folder.protect(&args.scene);
     folder.protect(&args.truth);
 
-    let mut found = vec![
-        baseline("VCA + FCLS", &scene, |cube| vca(cube, k, seed), fcls)?,
-        baseline("N-FINDR + FCLS", &scene, |cube| nfindr(cube, k, seed), fcls)?,
-        baseline("VCA + NNLS", &scene, |cube| vca(cube, k, seed), nnls)?,
-    ];
+    let mut found = baselines(&scene, k, seed)?;
     let job = Job {
         path: args.scene.display().to_string(),
         names: names.clone(),
@@ -116,6 +112,23 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     });
     print(&table.to_string())?;
     Ok(if fit.record().interrupted { Done::Interrupted } else { Done::Whole })
+}
+
+/// The methods in use; those that were done, when interrupted.
+fn baselines(scene: &Scene, k: usize, seed: u64) -> Result<Vec<Found>> {
+    type Pixels = fn(&Cube, usize, u64) -> Result<Vec<usize>>;
+    type Invert = fn(&Cube, &Array2<f64>) -> Result<Array2<f32>>;
+    let methods: [(&'static str, Pixels, Invert); 3] =
+        [("VCA + FCLS", vca, fcls), ("N-FINDR + FCLS", nfindr, fcls), ("VCA + NNLS", vca, nnls)];
+    let mut found = Vec::new();
+    for (name, pixels, invert) in methods {
+        let shared = scene.clone();
+        match aside(move || baseline(name, &shared, |cube| pixels(cube, k, seed), invert)) {
+            Err(Error::Interrupted) => break,
+            one => found.push(one?),
+        }
+    }
+    Ok(found)
 }
 
 /// A method that takes pixels as endmembers and inverts the scene with them.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use unmixel::engine::backend::{Choice, device};
+use unmixel::engine::backend::Choice;
 use unmixel::rooms::figures::count_png;
 use unmixel::rooms::results::OutputFolder;
 use unmixel::{Result, Unmixing};
@@ -14,11 +14,11 @@ use crate::cli::{Done, commit, print, scene, tables};
 /// Estimates the number of endmembers.
 pub fn run(args: &CountArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let scene = scene::read(&args.scene, &args.layout)?;
-    let device = device::choose(&args.device.parse::<Choice>()?)?;
+    let device: Choice = args.device.parse()?;
     let stop = Arc::clone(interrupted);
     let found = Unmixing::auto()
         .seed(args.seed)
-        .device(device)
+        .on(device)
         .stop_when(move || stop.load(Ordering::Relaxed))
         .on_event(|event| tell!("{event}"))
         .count(&scene)?;

@@ -13,7 +13,7 @@ use unmixel::{Error, Result, Unmixing};
 use crate::cli::args::{Endmembers, FitArgs};
 use crate::cli::options;
 use crate::cli::run::{Job, check_names, run as run_job};
-use crate::cli::{Done, scene};
+use crate::cli::{Done, aside, scene};
 
 /// Fits a scene from a file.
 pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
@@ -75,7 +75,8 @@ fn init(args: &FitArgs, scene: &Scene) -> Result<(Option<Init>, Vec<String>)> {
             format!("give auto, {names}, or a file of spectra; there is no such file"),
         ));
     }
-    let spectra = library::read(given)?;
+    let path = given.to_owned();
+    let spectra = aside(move || library::read(&path))?;
     let found = spectra.covering(scene).map_err(|error| match error {
         Error::Scene(why) => Error::option(option(), why),
         other => other,
@@ -91,7 +92,8 @@ pub fn read_truth(
     scene: &Scene,
     endmembers: usize,
 ) -> Result<unmixel::scene::Truth> {
-    let truth = truth::read(path, scene)?;
+    let (file, shared) = (path.to_owned(), scene.clone());
+    let truth = aside(move || truth::read(&file, &shared))?;
     let found = truth
         .endmembers
         .as_ref()

@@ -76,11 +76,8 @@ const SAMPLED: usize = 1 << 20;
 
 /// Says what is understood of a scene.
 pub fn run(args: &InfoArgs) -> Result<Done> {
-    if let Some(out) = &args.out
-        && out.exists()
-        && !args.force
-    {
-        return Err(Error::file(out, "exists; give --force to overwrite it."));
+    if let Some(out) = &args.out {
+        check_free(out, &args.scene, args.force)?;
     }
     let (scene, header) = scene::read_quietly(&args.scene, &args.layout)?;
     let info = understood(&args.scene, &scene, &header);
@@ -93,6 +90,30 @@ pub fn run(args: &InfoArgs) -> Result<Done> {
         print(&text(&info))?;
     }
     Ok(Done::Whole)
+}
+
+/// Refuses a place for the picture that is taken. With `force` a file may go, but no scene, nor
+/// what goes with it (of an ENVI scene the header, or the data), and nothing that is no file.
+fn check_free(out: &Path, scene: &Path, force: bool) -> Result<()> {
+    let Ok(found) = std::fs::symlink_metadata(out) else { return Ok(()) };
+    if !force {
+        return Err(Error::file(out, "exists; give --force to overwrite it."));
+    }
+    if !found.is_file() {
+        return Err(Error::file(out, "is no ordinary file; name another for the picture."));
+    }
+    if let (Ok(out), Ok(scene)) = (out.canonicalize(), scene.canonicalize())
+        && out.with_extension("") == scene.with_extension("")
+        && (out == scene || !has_picture(&out))
+    {
+        return Err(Error::file(out, "is the scene, or goes with it; name another file."));
+    }
+    Ok(())
+}
+
+/// Whether the name is one of a picture, as this program writes it.
+fn has_picture(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end.eq_ignore_ascii_case("png"))
 }
 
 fn understood(path: &Path, scene: &Scene, header: &Header) -> Info {
@@ -153,7 +174,11 @@ fn draw(out: &Path, scene: &Scene) -> Result<()> {
     let png = true_color_png(&image, scene.name(), &note)?;
     let folder = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Renamed when it is whole, so that the name never stands for half a picture.
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| Error::io(folder, e))?;
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are private by default; this one is to become an ordinary file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder).map_err(|e| Error::io(folder, e))?;
     std::io::Write::write_all(&mut file, &png).map_err(|e| Error::io(out, e))?;
     file.persist(out).map_err(|e| Error::io(out, e.error))?;
     Ok(())

@@ -1,17 +1,32 @@
 //! `unmixel simulate`.
 
-use unmixel::Result;
+use std::path::Path;
+use std::sync::Arc;
+
 use unmixel::rooms::io::{write_envi, write_npz, write_truth};
 use unmixel::rooms::results::OutputFolder;
-use unmixel::simulate::{Maps, Settings, simulate};
+use unmixel::simulate::{Maps, Settings, Simulated, simulate};
+use unmixel::{Error, Result};
 
 use crate::cli::args::{MapsArg, SimulateArgs};
-use crate::cli::{Done, commit, print};
+use crate::cli::{Done, aside, commit, print};
 
 /// What stands for no data in the ENVI file; NPZ has NaN.
 const NO_DATA: f32 = -9999.0;
 
-/// Writes a simulated scene with its truth.
+/// A file of a simulated scene, and how it is written.
+type File = (&'static str, fn(&Path, &Simulated) -> Result<()>);
+
+const FILES: [File; 3] = [
+    ("scene.npz", |path, made| write_npz(path, made.cube.view(), Some(&made.wavelengths))),
+    ("truth.npz", |path, made| write_truth(path, made.endmembers.view(), made.abundances.view())),
+    ("scene.img", |path, made| {
+        let filled = made.cube.mapv(|y| if y.is_nan() { NO_DATA } else { y });
+        write_envi(path, filled.view(), Some(&made.wavelengths), Some(NO_DATA)).map(drop)
+    }),
+];
+
+/// Writes a simulated scene with its truth: all of it, or nothing when interrupted.
 pub fn run(args: &SimulateArgs) -> Result<Done> {
     let settings = Settings {
         rows: args.rows,
@@ -32,13 +47,16 @@ pub fn run(args: &SimulateArgs) -> Result<Done> {
         close_angle: args.close,
         seed: args.seed,
     };
-    let simulated = simulate(&settings)?;
+    let simulated = Arc::new(aside(move || simulate(&settings))?);
     let folder = OutputFolder::prepare(&args.out, args.force)?;
-    let at = |name: &str| folder.staged(name);
-    write_npz(at("scene.npz")?, simulated.cube.view(), Some(&simulated.wavelengths))?;
-    write_truth(at("truth.npz")?, simulated.endmembers.view(), simulated.abundances.view())?;
-    let filled = simulated.cube.mapv(|y| if y.is_nan() { NO_DATA } else { y });
-    write_envi(at("scene.img")?, filled.view(), Some(&simulated.wavelengths), Some(NO_DATA))?;
+    for (name, write) in FILES {
+        let (path, shared) = (folder.staged(name)?, Arc::clone(&simulated));
+        // By the name that it is to have.
+        aside(move || write(&path, &shared)).map_err(|error| match error {
+            Error::Io { source, .. } => Error::io(folder.path().join(name), source),
+            other => other,
+        })?;
+    }
     commit(&folder, "simulate")?;
     print(&format!(
         "scene.npz, scene.img with scene.hdr, truth.npz ({}) in {}",

@@ -2,9 +2,11 @@
 
 pub mod clock;
 pub mod error;
+pub mod files;
 pub mod interrupt;
 pub(crate) mod lanes;
 pub mod math;
 pub mod pages;
 pub mod rng;
 pub mod setting;
+pub mod spare;

@@ -1,5 +1,7 @@
 //! LZF, the fast compression of h5py and PyTables.
 
+use crate::engine::ground::spare::asking;
+
 /// Number of the filter in HDF5's register.
 pub(super) const ID: u16 = 32000;
 
@@ -8,7 +10,7 @@ pub(super) fn unpack(bytes: &[u8], length: usize) -> Option<Vec<u8>> {
     // The size that the file states is reserved only as far as the input could fill it: a copy of
     // three bytes yields at most 264.
     let mut out = Vec::new();
-    out.try_reserve_exact(length.min(bytes.len().saturating_mul(88))).ok()?;
+    asking(|| out.try_reserve_exact(length.min(bytes.len().saturating_mul(88)))).ok()?;
     let mut rest = bytes.iter().copied();
     while let Some(control) = rest.next() {
         let control = usize::from(control);

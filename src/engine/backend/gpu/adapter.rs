@@ -16,6 +16,9 @@ pub struct Adapter {
     info: DeviceInfo,
     /// The device that the last run was on.
     opened: Mutex<Option<Arc<Opened>>>,
+    /// What is to go wrong on it.
+    #[cfg(test)]
+    pub(crate) fault: Option<super::opened::Fault>,
 }
 
 /// What [`DeviceInfo::kind`] says of a driver that runs shaders on the processor.
@@ -63,7 +66,14 @@ impl Adapter {
             driver,
             reason: String::new(),
         };
-        Adapter { adapter, _instance: instance, info, opened: Mutex::default() }
+        Adapter {
+            adapter,
+            _instance: instance,
+            info,
+            opened: Mutex::default(),
+            #[cfg(test)]
+            fault: None,
+        }
     }
 
     /// What it is.
@@ -157,7 +167,10 @@ impl Adapter {
         };
         let opening = self.adapter.request_device(&descriptor).await;
         let (device, queue) = opening.map_err(|e| refused(e.to_string()))?;
-        Opened::new(device, queue, largest).map_err(refused)
+        let opened = Opened::new(device, queue, largest).map_err(refused)?;
+        #[cfg(test)]
+        let opened = opened.with(self.fault);
+        Ok(opened)
     }
 }
 

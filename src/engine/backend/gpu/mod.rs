@@ -14,6 +14,8 @@ use std::sync::atomic::Ordering;
 pub use adapter::{Adapter, Limit, adapters};
 use buffers::DeviceBuffers;
 pub(super) use ceiling::measure as ceilings;
+#[cfg(test)]
+pub(crate) use opened::Fault;
 use opened::Opened;
 use pipelines::Pipeline;
 
@@ -85,6 +87,8 @@ impl Gpu {
         let opened = adapter.open(params).await?;
         let device = &opened.device;
         let buffers = DeviceBuffers::new(device, params);
+        #[cfg(test)]
+        opened.suffer(Fault::NoMemory);
         let uniform = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("params"),
             size: (PARAMS_STRIDE * MOST_STEPS) as u64,
@@ -152,6 +156,8 @@ impl Gpu {
 
     /// Queues all passes of the given steps as one submit and waits for it.
     async fn submit(&self, steps: &[Params]) -> Result<()> {
+        #[cfg(test)]
+        self.opened.suffer(Fault::Lost);
         self.set_params(steps);
         let Opened { device, queue, waiter, .. } = &*self.opened;
         let mut encoder = device.create_command_encoder(&Default::default());

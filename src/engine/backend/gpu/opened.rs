@@ -20,6 +20,9 @@ pub struct Opened {
     pub waiter: Waiter,
     /// Bytes of the largest buffer that it was opened for.
     largest: u64,
+    /// What is to go wrong.
+    #[cfg(test)]
+    pub fault: Option<Fault>,
     /// By shader and its constants.
     compiled: Mutex<HashMap<(&'static str, Constants), Compiled>>,
 }
@@ -36,7 +39,33 @@ impl Opened {
         let failed = Arc::new(Failure::default());
         watch(&device, &failed);
         let waiter = Waiter::new(&device)?;
-        Ok(Opened { device, queue, failed, waiter, largest, compiled: Mutex::default() })
+        Ok(Opened {
+            device,
+            queue,
+            failed,
+            waiter,
+            largest,
+            #[cfg(test)]
+            fault: None,
+            compiled: Mutex::default(),
+        })
+    }
+
+    /// The device, on which something is to go wrong.
+    #[cfg(test)]
+    pub fn with(self, fault: Option<Fault>) -> Self {
+        Opened { fault, ..self }
+    }
+
+    /// What drivers do at times: no memory for the buffers of a run, or a device that goes away in
+    /// the middle of one.
+    #[cfg(test)]
+    pub fn suffer(&self, at: Fault) {
+        match at {
+            _ if self.fault != Some(at) => {}
+            Fault::NoMemory => note(&self.failed, "Not enough memory left.".into()),
+            Fault::Lost => self.device.destroy(),
+        }
     }
 
     /// Whether another run can have it: one that failed stays so, and limits are fixed at opening.
@@ -56,16 +85,26 @@ impl Opened {
     }
 }
 
+/// Faults on purpose.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fault {
+    NoMemory,
+    Lost,
+}
+
+/// Keeps the first thing that was said.
+fn note(failed: &Failure, text: String) {
+    if let Ok(mut message) = failed.message.lock()
+        && message.is_empty()
+    {
+        *message = text;
+    }
+    failed.happened.store(true, Ordering::Release);
+}
+
 /// wgpu's default is to panic on errors that no call returns.
 fn watch(device: &wgpu::Device, failed: &Arc<Failure>) {
-    let note = |failed: &Failure, text: String| {
-        if let Ok(mut message) = failed.message.lock()
-            && message.is_empty()
-        {
-            *message = text;
-        }
-        failed.happened.store(true, Ordering::Release);
-    };
     let on_error = Arc::clone(failed);
     device.on_uncaptured_error(Arc::new(move |error| note(&on_error, error.to_string())));
     let on_loss = Arc::clone(failed);

@@ -1,0 +1,57 @@
+//! The end of a program that the system gives no more memory: a sentence and an exit code, where
+//! Rust would abort, and some threads would wait for each other in the attempt to say where.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::Write;
+
+use unmixel::engine::ground::spare::is_asking;
+
+/// The system's allocator. Where it refuses, and nobody can do with a refusal, the program ends.
+/// What it was writing stays out of sight, and the next run removes it.
+pub struct OrEnd;
+
+#[global_allocator]
+static ALLOCATOR: OrEnd = OrEnd;
+
+// SAFETY: memory comes from the system's allocator alone, as it is, and goes back there.
+unsafe impl GlobalAlloc for OrEnd {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: what the caller promises is what the system's allocator asks for.
+        given(unsafe { System.alloc(layout) }, layout.size())
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: what the caller promises is what the system's allocator asks for.
+        given(unsafe { System.alloc_zeroed(layout) }, layout.size())
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: what the caller promises is what the system's allocator asks for.
+        given(unsafe { System.realloc(memory, layout, size) }, size)
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: what the caller promises is what the system's allocator asks for.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+fn given(memory: *mut u8, bytes: usize) -> *mut u8 {
+    if memory.is_null() && !is_asking() {
+        end(bytes);
+    }
+    memory
+}
+
+/// Takes no memory itself.
+#[cold]
+fn end(bytes: usize) -> ! {
+    let _ = writeln!(
+        std::io::stderr(),
+        "error: the machine, or a limit set for this program, has no memory left ({} KiB more \
+         were needed); use a part of the scene (--window), a smaller --batch-size, fewer \
+         --particles, or fewer threads (RAYON_NUM_THREADS)",
+        bytes.div_ceil(1024)
+    );
+    std::process::exit(1);
+}
