@@ -9,7 +9,7 @@ use checks::Shader;
 use unmixel::engine::ground::rng::{self, Stream};
 use unmixel::engine::layout::limits::{GROUPS_X, WORKGROUP};
 use unmixel::engine::layout::{
-    BRIGHTNESS, CONCENTRATION, COVARIANCE, FULL_RANK, HELD, HELD_VARIABILITY, MOST_CONSTANTS,
+    BRIGHTNESS, COMMON, CONCENTRATION, COVARIANCE, FULL_RANK, HELD, HELD_VARIABILITY, MOST_CONSTANTS,
     Params, SEPARATE, VARIABILITY,
 };
 use unmixel::engine::model::MOST_RANK;
@@ -165,6 +165,7 @@ fn constants_are_those_of_rust() {
             ("FULL_RANK", FULL_RANK),
             ("CONCENTRATION", CONCENTRATION),
             ("COVARIANCE", COVARIANCE),
+            ("COMMON", COMMON),
             ("HELD", HELD),
             ("HELD_VARIABILITY", HELD_VARIABILITY),
             ("SEPARATE", SEPARATE),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use common::{Problem, adapter, variants};
 use unmixel::engine::backend::gpu::{Adapter, Gpu};
 use unmixel::engine::layout::{Buf, Params};
-use unmixel::engine::model::{Family, Model, Noise};
+use unmixel::engine::model::{Common, Family, Model, Noise};
 use unmixel::engine::passes::{self, Access, Pass};
 use unmixel::engine::svi::Settings;
 use unmixel::engine::wait::block_on;
@@ -23,6 +23,7 @@ fn everything(endmembers: usize, noise: Noise) -> Model {
         family: Family::FullRank,
         noise,
         concentration_sd: Some(1.0),
+        common: Some(Common::of(endmembers)),
         ..Model::new(endmembers)
     }
 }

@@ -204,6 +204,9 @@ pub struct RunArgs {
     /// learn [default: 0.2 K]
     #[arg(long, value_name = "ALPHA|learn", allow_negative_numbers = true)]
     pub concentration: Option<Concentration>,
+    /// Whether many pixels may share one mixture, around which a second Dirichlet is learned
+    #[arg(long, value_enum)]
+    pub common_mixture: Option<Switch>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

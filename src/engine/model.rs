@@ -96,6 +96,24 @@ impl ScalePrior {
     }
 }
 
+/// A mixture that many pixels share: of those that do, abundances are from a Dirichlet around it,
+/// whose total beta is learned, as are the mixture and the share of the pixels (equation 34).
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Common {
+    /// Median of the prior of beta, > 0.
+    pub concentration: f64,
+    /// Prior sd of log beta, > 0.
+    pub sd: f64,
+}
+
+impl Common {
+    /// The default for K endmembers: as likely flat as of a narrow spread, and a thousand pixels
+    /// outweigh it.
+    pub fn of(endmembers: usize) -> Self {
+        Common { concentration: 4.0 * endmembers as f64, sd: 1.5 }
+    }
+}
+
 /// Prior sd of log brightness: a pixel may well be three times as bright as another.
 pub const BRIGHTNESS_SD: f64 = 1.0;
 /// Prior scale of an endmember's sd between pixels, reflectance.
@@ -116,6 +134,9 @@ pub struct Model {
     /// Prior sd of log alpha around `log concentration` (equation 19), > 0, or none: alpha is
     /// given.
     pub concentration_sd: Option<f64>,
+    /// A mixture that many pixels may share, or none.
+    #[serde(default)]
+    pub common: Option<Common>,
     /// Concentration alpha0 of the prior of the mean abundance (equation 1), > 0.
     pub mean_concentration: f64,
     /// Sd of the endmembers' normal prior around its centre, truncated at 0 (equation 3), > 0.
@@ -147,6 +168,7 @@ impl Model {
             noise: Noise::Band,
             concentration: 0.2 * endmembers as f64,
             concentration_sd: None,
+            common: None,
             mean_concentration: 1.0,
             endmember_sd: 0.3,
             noise_prior: ScalePrior::half_normal(0.05),

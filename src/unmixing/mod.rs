@@ -52,6 +52,7 @@ pub struct Unmixing {
     variability: Option<bool>,
     effective_bands: EffectiveBands,
     concentration: Concentration,
+    common_mixture: bool,
     family: Family,
     posterior: PosteriorKind,
     spectra: Option<Spectra>,
@@ -82,6 +83,7 @@ impl Unmixing {
             variability: None,
             effective_bands: EffectiveBands::default(),
             concentration: Concentration::default(),
+            common_mixture: false,
             family: Family::FullRank,
             posterior: PosteriorKind::default(),
             spectra: None,
@@ -121,6 +123,12 @@ impl Unmixing {
     /// How many bands count as independent evidence.
     pub fn effective_bands(self, effective_bands: EffectiveBands) -> Self {
         Unmixing { effective_bands, ..self }
+    }
+
+    /// Whether many pixels may share one mixture: abundances are then of two Dirichlets, and the
+    /// second one's mixture, its concentration and its share of the pixels are learned.
+    pub fn common_mixture(self, common_mixture: bool) -> Self {
+        Unmixing { common_mixture, ..self }
     }
 
     /// Total concentration of the abundances' Dirichlet.

@@ -5,7 +5,9 @@ use crate::convention::Convention;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::setting;
 use crate::engine::layout::Params;
-use crate::engine::model::{BRIGHTNESS_SD, Family, Held, Model, Noise, VARIABILITY_SCALE};
+use crate::engine::model::{
+    BRIGHTNESS_SD, Common, Family, Held, Model, Noise, VARIABILITY_SCALE,
+};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi;
 use crate::posterior::nested;
@@ -116,6 +118,7 @@ fn model(of: &Unmixing, endmembers: usize) -> Model {
             Concentration::Sparse | Concentration::Learned => default.concentration,
         },
         concentration_sd: (of.concentration == Concentration::Learned).then_some(CONCENTRATION_SD),
+        common: of.common_mixture.then(|| Common::of(endmembers)),
         brightness: of.brightness.then_some(BRIGHTNESS_SD),
         variability: variability.then_some(VARIABILITY_SCALE),
         family: of.family,

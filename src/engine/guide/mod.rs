@@ -10,7 +10,7 @@ use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::math::{softplus, softplus_inverse};
 use crate::engine::ground::rng::{self, Stream};
 use crate::engine::layout::padding::padded;
-use crate::engine::layout::{CONCENTRATION, COVARIANCE, Params, VARIABILITY};
+use crate::engine::layout::{COMMON, CONCENTRATION, COVARIANCE, Params, VARIABILITY};
 use crate::engine::model::{Held, Model};
 use crate::engine::pixels::Cube;
 
@@ -108,6 +108,14 @@ impl Guide {
         if params.has(CONCENTRATION) {
             globals[params.concentration_at()] = model.concentration.ln() as f32;
             globals[g + params.concentration_at()] = LOG_SCALE_CONCENTRATION;
+        }
+        if let (true, Some(common)) = (params.has(COMMON), model.common) {
+            let at = params.common_at();
+            for i in 0..k - 1 {
+                globals[at + i] = (means[i] / means[k - 1]).ln() as f32;
+            }
+            globals[at + k - 1] = common.concentration.ln() as f32;
+            globals[g + at..g + at + k + 1].fill(LOG_SCALE_CONCENTRATION);
         }
 
         if params.has(VARIABILITY) {
@@ -308,7 +316,10 @@ pub fn elbo_constant(params: &Params, model: &Model, prior_centre: &[f32]) -> f6
     let mean_abundance = crate::engine::ground::math::ln_gamma(k as f64 * model.mean_concentration)
         - k as f64 * crate::engine::ground::math::ln_gamma(model.mean_concentration);
 
-    let concentration = model.concentration_sd.map_or(0.0, |sd| -0.5 * two_pi.ln() - sd.ln());
+    let log_normal = |sd: f64| -0.5 * two_pi.ln() - sd.ln();
+    let concentration = model.concentration_sd.map_or(0.0, log_normal);
+    // The share's prior has no constant, and that of the mixture is the mean abundance's.
+    let common = model.common.map_or(0.0, |common| log_normal(common.sd) + mean_abundance);
 
     // L - h of the L bands have a band h before them.
     let pairs = if params.has(COVARIANCE) { 0.5 * l * (l - 1.0) } else { 0.0 };
@@ -324,6 +335,7 @@ pub fn elbo_constant(params: &Params, model: &Model, prior_centre: &[f32]) -> f6
         + variability
         + mean_abundance
         + concentration
+        + common
         + regressions
         + entropy_of(scene_latents(params) as f64)
         + entropy_of(n * f64::from(params.latents))
