@@ -85,8 +85,11 @@ fn latent(particle: u32, j: u32, x: f32) -> vec2f {
             - 0.5 * p.noise_precision * from_centre * from_centre;
         return vec2f(slope, prior);
     }
-    if (j < variability_at()) {
+    if (j < spread_at()) {
         return dirichlet(particle, j, x, out + dirichlet_at());
+    }
+    if (j < variability_at()) {
+        return spread(particle, x);
     }
     if (j >= regression_at()) {
         return regression(particle, j - regression_at(), x);
@@ -108,6 +111,18 @@ fn regression(particle: u32, i: u32, x: f32) -> vec2f {
     let weight = p.regression_precision * lag * lag;
     let sum = regression_sums[particle * stride() * stride() + i];
     return vec2f(p.scale * sum - weight * x, -0.5 * weight * x * x);
+}
+
+// Slope by the log of the sd of log brightness, and its log prior with what is constant in the
+// density of the pixels' log brightness.
+fn spread(particle: u32, x: f32) -> vec2f {
+    let squares = total(particle, columns(), scalars() - 2u);
+    // The median's log is minus half the log of its precision.
+    let from_centre = x + 0.5 * log(p.brightness_precision);
+    let slope = p.scale * (exp(-2.0 * x) * squares - f32(p.batch))
+        - p.spread_precision * from_centre;
+    let prior = -0.5 * p.spread_precision * from_centre * from_centre;
+    return vec2f(slope, prior - f32(p.pixels) * x);
 }
 
 // Slope by a latent of one of the two Dirichlets, and its share of the log prior.

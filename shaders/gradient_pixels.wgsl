@@ -45,7 +45,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                 by_z = w * by_w + parameter(a, j, share) - total * w;
             } else {
                 let g = draws[draw + ROW_GROUP * (2u * p.endmembers + 1u)];
-                by_z = brightness * mixed - p.brightness_precision * g;
+                by_z = brightness * mixed - theta[particle * theta_stride() + precision_at()] * g;
             }
             grads[out + ROW_GROUP * j] += by_z;
             let by_standard = by_z * exp(locals[guide + ROW_GROUP * (p.latents + j)]);

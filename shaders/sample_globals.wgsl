@@ -1,7 +1,7 @@
 // Draws the scene latents x = loc + exp(log scale) * (eps + V eta) and writes them as the model
 // takes them (equations 1, 3, 4, 5, 19, 21, 26): endmembers, noise and variability variances,
-// Dirichlet parameters and their total, once more for the common mixture, regressions between
-// bands.
+// Dirichlet parameters and their total, once more for the common mixture, the precision of
+// log brightness, regressions between bands.
 // Grid: particles x (globals / 4 + 1): Philox gives four normals at a time, for as many latents;
 // the last invocation of a particle does the Dirichlet parameters.
 @group(0) @binding(1) var<storage, read> globals: array<f32>;
@@ -88,6 +88,11 @@ fn dirichlets(particle: u32, out: u32) {
         concentration = exp(latent(particle, concentration_at()));
     }
     dirichlet(particle, out, mean_at(), concentration);
+    var precision = p.brightness_precision;
+    if (has(SPREAD)) {
+        precision = exp(-2.0 * latent(particle, spread_at()));
+    }
+    theta[particle * theta_stride() + precision_at()] = precision;
     if (!has(COMMON)) {
         return;
     }

@@ -1,5 +1,6 @@
 // Sums over a chunk of rows, in a fixed order: the log abundances, which the mean abundance needs,
-// once more as far as rows have a common mixture, and the rows' part of the ELBO (equation 14).
+// once more as far as rows have a common mixture, the squares of log brightness, and the rows' part of
+// the ELBO (equation 14).
 // Grid: particles x chunks x scalars.
 @group(0) @binding(1) var<storage, read> theta: array<f32>;
 @group(0) @binding(2) var<storage, read> draws: array<f32>;
@@ -34,6 +35,10 @@ fn scalar(draw: u32, column: u32) -> f32 {
     if (column < k) {
         return draws[draw + ROW_GROUP * (k + column)];
     }
+    if (has(SPREAD) && column + 2u == scalars()) {
+        let g = draws[draw + ROW_GROUP * (2u * k + 1u)];
+        return g * g;
+    }
     // As far as the row has the common mixture.
     let share = draws[draw + ROW_GROUP * (2u * k + 3u)];
     if (column == 2u * k) {
@@ -50,7 +55,7 @@ fn local_elbo(particle: u32, place: u32) -> f32 {
     let sums = row_at(particle, place, row_grad_stride());
     let entropy = draws[draw + ROW_GROUP * (2u * p.endmembers + 2u)];
     var sum = row_grads[sums + ROW_GROUP * 2u * p.endmembers]
-        - 0.5 * p.brightness_precision * g * g + entropy;
+        - 0.5 * theta[particle * theta_stride() + precision_at()] * g * g + entropy;
     for (var k = 0u; k < p.endmembers; k++) {
         sum += theta[a + k] * draws[draw + ROW_GROUP * (p.endmembers + k)];
     }

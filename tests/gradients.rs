@@ -339,6 +339,14 @@ fn elbo_by_densities(problem: &Problem, b: &Buffers<f64>) -> f64 {
             x.exp()
         });
         let a: Vec<f64> = pi.iter().map(|pi| concentration * pi).collect();
+        let tau = model.brightness.map(|tau| match model.brightness_spread {
+            None => tau,
+            Some(sd) => {
+                let x = x(p.spread_at());
+                sum += ln_normal(x, tau.ln(), sd * sd);
+                x.exp()
+            }
+        });
         let common = model.common.map(|common| {
             let at = p.common_at();
             let mixture = softmax(&(0..k - 1).map(|i| x(at + i)).collect::<Vec<_>>());
@@ -375,7 +383,7 @@ fn elbo_by_densities(problem: &Problem, b: &Buffers<f64>) -> f64 {
                         + share * ln_dirichlet(&w, b).exp())
                     .ln(),
                 };
-            let bright = model.brightness.map_or(1.0, |tau| {
+            let bright = tau.map_or(1.0, |tau| {
                 local += ln_normal(z[k - 1], 0.0, tau * tau);
                 z[k - 1].exp()
             });

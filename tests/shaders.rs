@@ -9,7 +9,8 @@ use checks::Shader;
 use unmixel::engine::ground::rng::{self, Stream};
 use unmixel::engine::layout::limits::{GROUPS_X, WORKGROUP};
 use unmixel::engine::layout::{
-    BRIGHTNESS, COMMON, CONCENTRATION, COVARIANCE, FULL_RANK, HELD, HELD_VARIABILITY, MOST_CONSTANTS,
+    BRIGHTNESS, COMMON, CONCENTRATION, COVARIANCE, FULL_RANK, HELD, HELD_VARIABILITY,
+    MOST_CONSTANTS, SPREAD,
     Params, SEPARATE, VARIABILITY,
 };
 use unmixel::engine::model::MOST_RANK;
@@ -166,6 +167,7 @@ fn constants_are_those_of_rust() {
             ("CONCENTRATION", CONCENTRATION),
             ("COVARIANCE", COVARIANCE),
             ("COMMON", COMMON),
+            ("SPREAD", SPREAD),
             ("HELD", HELD),
             ("HELD_VARIABILITY", HELD_VARIABILITY),
             ("SEPARATE", SEPARATE),

@@ -19,6 +19,7 @@ use unmixel::engine::wait::block_on;
 fn everything(endmembers: usize, noise: Noise) -> Model {
     Model {
         brightness: Some(0.3),
+        brightness_spread: Some(1.0),
         variability: Some(0.03),
         family: Family::FullRank,
         noise,

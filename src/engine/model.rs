@@ -148,8 +148,12 @@ pub struct Model {
     pub regression_sd: f64,
     /// Least noise sd, reflectance: keeps noise-free synthetic bands from infinite density, >= 0.
     pub noise_floor: f64,
-    /// Prior sd tau of a pixel's log brightness, or none: brightness off.
+    /// Prior sd tau of a pixel's log brightness, or none: brightness off; where it is learned, the
+    /// median of its prior.
     pub brightness: Option<f64>,
+    /// Prior sd of log tau around `log brightness`, > 0, or none: tau is given (equation 35).
+    #[serde(default)]
+    pub brightness_spread: Option<f64>,
     /// Prior scale of the endmembers' sd between pixels (HalfNormal), or none: variability off.
     pub variability: Option<f64>,
     /// Weight of the likelihood, in (0, 1]: independent bands over bands. 1 is the plain model.
@@ -175,6 +179,7 @@ impl Model {
             regression_sd: 0.5,
             noise_floor: 1e-4,
             brightness: None,
+            brightness_spread: None,
             variability: None,
             likelihood_weight: 1.0,
             family: Family::MeanField,

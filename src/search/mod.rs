@@ -51,8 +51,6 @@ pub const MOST_TRIES: usize = 10_000;
 pub const PROBE_STEPS: u32 = 300;
 /// Further steps of those that go on.
 pub const POLISH_STEPS: u32 = 1000;
-/// Solutions of the starts that go on.
-pub const KEPT: usize = 2;
 /// Moves of a round that go on.
 pub const MOVES_KEPT: usize = 2;
 /// Rounds of moves without a time; a round that gains nothing is the last.
@@ -123,7 +121,7 @@ pub fn most_steps(settings: &Settings, starts: usize) -> u64 {
     };
     let rounds = if settings.moves > 0 { ROUNDS as u64 } else { 0 };
     let moves = count(settings.moves, MOVES_KEPT).saturating_mul(rounds);
-    count(starts, KEPT).saturating_add(moves)
+    count(starts, Init::FAMILIES.len()).saturating_add(moves)
 }
 
 /// How far a search is.
@@ -196,7 +194,7 @@ pub async fn search(
         .collect();
 
     let mut table: Vec<Fitted> = judge.probe(starts).await?;
-    let kept = distinct(&table, &by_elbo(&table), KEPT);
+    let kept = distinct(&table, &best_of_each(&table), Init::FAMILIES.len());
     judge.polish(&mut table, &kept).await?;
     let count = table.len();
     let mut best = match by_elbo(&table).first() {
@@ -281,6 +279,19 @@ fn by_elbo(table: &[Fitted]) -> Vec<usize> {
     let rank = |i: usize| (table[i].elbo.is_some(), table[i].elbo.or(table[i].probe_elbo));
     order.sort_by(|&a, &b| rank(b).partial_cmp(&rank(a)).unwrap_or(std::cmp::Ordering::Equal));
     order
+}
+
+/// The best solution of each family of starts, the best first.
+fn best_of_each(table: &[Fitted]) -> Vec<usize> {
+    let mut seen = Vec::new();
+    let family = |i: usize| table[i].origin.split(',').next().unwrap_or_default().to_owned();
+    let first = |i: &usize| {
+        let family = family(*i);
+        let new = !seen.contains(&family);
+        seen.push(family);
+        new
+    };
+    by_elbo(table).into_iter().filter(first).collect()
 }
 
 /// The first `count` of `order` that are different modes.

@@ -75,12 +75,10 @@ impl<'a> Finder<'a> {
                 let shapes = self.shapes(round);
                 self.best(&shapes.cube, shapes.projections.corners(&shapes.cube, seed))
             }
-            Init::NFindr => {
-                let (base, projections) = match self.brightness {
-                    true => (&self.shapes(round).cube, &self.shapes(round).projections),
-                    false => (cube, self.projections()),
-                };
-                self.robust(base, &nfindr::largest(base, projections, seed))
+            Init::NFindr => self.robust(cube, &nfindr::largest(cube, self.projections(), seed)),
+            Init::NFindrNormalised => {
+                let Shapes { cube, projections } = self.shapes(round);
+                self.robust(cube, &nfindr::largest(cube, projections, seed))
             }
         }
     }

@@ -53,6 +53,7 @@ pub struct Unmixing {
     effective_bands: EffectiveBands,
     concentration: Concentration,
     common_mixture: bool,
+    learn_shade: bool,
     family: Family,
     posterior: PosteriorKind,
     spectra: Option<Spectra>,
@@ -84,6 +85,7 @@ impl Unmixing {
             effective_bands: EffectiveBands::default(),
             concentration: Concentration::default(),
             common_mixture: false,
+            learn_shade: false,
             family: Family::FullRank,
             posterior: PosteriorKind::default(),
             spectra: None,
@@ -123,6 +125,11 @@ impl Unmixing {
     /// How many bands count as independent evidence.
     pub fn effective_bands(self, effective_bands: EffectiveBands) -> Self {
         Unmixing { effective_bands, ..self }
+    }
+
+    /// Whether how much the brightness of pixels differs is learned, where they have one.
+    pub fn learn_shade(self, learn_shade: bool) -> Self {
+        Unmixing { learn_shade, ..self }
     }
 
     /// Whether many pixels may share one mixture: abundances are then of two Dirichlets, and the

@@ -19,6 +19,11 @@ use crate::statistics::effective::{default_bands, independent_bands};
 /// Prior sd of the log concentration, where it is learned.
 const CONCENTRATION_SD: f64 = 1.0;
 
+/// Median of the prior of the sd of log brightness, where it is learned, and sd of its log: from
+/// none to be seen to deep shade.
+const SHADE_MEDIAN: f64 = 0.3;
+const SHADE_SPREAD: f64 = 1.5;
+
 /// Steps below which a search would cost far more than the fit.
 pub const WORTH_A_SEARCH: u32 = 1000;
 
@@ -55,7 +60,7 @@ impl Plan {
         search::check(&of.search_settings())?;
         // Spectra that come first, come from a fit with brightness.
         let first = (spectra == Spectra::First).then(|| Model {
-            brightness: Some(BRIGHTNESS_SD),
+            brightness: Some(shade(of)),
             held: Held::Nothing,
             ..model.clone()
         });
@@ -107,6 +112,11 @@ fn convention(of: &Unmixing) -> Result<Convention> {
     }
 }
 
+/// Prior sd of log brightness, or its median where it is learned.
+fn shade(of: &Unmixing) -> f64 {
+    if of.learn_shade { SHADE_MEDIAN } else { BRIGHTNESS_SD }
+}
+
 fn model(of: &Unmixing, endmembers: usize) -> Model {
     let default = Model::new(endmembers);
     // A pixel's own variances and shared covariances have no product form together.
@@ -119,7 +129,8 @@ fn model(of: &Unmixing, endmembers: usize) -> Model {
         },
         concentration_sd: (of.concentration == Concentration::Learned).then_some(CONCENTRATION_SD),
         common: of.common_mixture.then(|| Common::of(endmembers)),
-        brightness: of.brightness.then_some(BRIGHTNESS_SD),
+        brightness: of.brightness.then_some(shade(of)),
+        brightness_spread: of.learn_shade.then_some(SHADE_SPREAD),
         variability: variability.then_some(VARIABILITY_SCALE),
         family: of.family,
         ..default

@@ -188,6 +188,15 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
             Problem::new(Model { brightness: Some(0.5), ..base(3) }, two.clone(), 71, 7),
         ),
         (
+            "brightness of a learned spread",
+            Problem::new(
+                Model { brightness: Some(0.5), brightness_spread: Some(0.8), ..base(3) },
+                two.clone(),
+                71,
+                7,
+            ),
+        ),
+        (
             "brightness, K = 1",
             Problem::new(Model { brightness: Some(0.5), ..base(1) }, two.clone(), 71, 7),
         ),
@@ -239,6 +248,7 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
             Problem::new(
                 Model {
                     brightness: Some(0.4),
+                    brightness_spread: Some(0.8),
                     variability: Some(0.03),
                     family: Family::FullRank,
                     likelihood_weight: 0.3,

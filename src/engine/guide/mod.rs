@@ -10,7 +10,7 @@ use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::math::{softplus, softplus_inverse};
 use crate::engine::ground::rng::{self, Stream};
 use crate::engine::layout::padding::padded;
-use crate::engine::layout::{COMMON, CONCENTRATION, COVARIANCE, Params, VARIABILITY};
+use crate::engine::layout::{COMMON, CONCENTRATION, COVARIANCE, Params, SPREAD, VARIABILITY};
 use crate::engine::model::{Held, Model};
 use crate::engine::pixels::Cube;
 
@@ -108,6 +108,10 @@ impl Guide {
         if params.has(CONCENTRATION) {
             globals[params.concentration_at()] = model.concentration.ln() as f32;
             globals[g + params.concentration_at()] = LOG_SCALE_CONCENTRATION;
+        }
+        if params.has(SPREAD) {
+            globals[params.spread_at()] = model.brightness.unwrap_or(1.0).ln() as f32;
+            globals[g + params.spread_at()] = LOG_SCALE_CONCENTRATION;
         }
         if let (true, Some(common)) = (params.has(COMMON), model.common) {
             let at = params.common_at();
@@ -220,6 +224,14 @@ impl Guide {
         })
     }
 
+    /// 1 / tau^2, with tau the prior sd of log brightness: given, or at the guide's loc.
+    pub fn brightness_precision(&self) -> f64 {
+        match self.params.has(SPREAD) {
+            true => (-2.0 * f64::from(self.globals[self.params.spread_at()])).exp(),
+            false => f64::from(self.params.brightness_precision),
+        }
+    }
+
     /// The pixel latents of one pixel, (local_stride).
     pub fn pixel(&self, n: usize) -> &[f32] {
         let stride = self.params.local_stride as usize;
@@ -301,7 +313,10 @@ pub fn elbo_constant(params: &Params, model: &Model, prior_centre: &[f32]) -> f6
     let (n, l, k) = (f64::from(params.pixels), f64::from(params.bands), params.k());
     let likelihood = -0.5 * n * l * f64::from(params.weight) * two_pi.ln();
     let entropy_of = |latents: f64| 0.5 * latents * (1.0 + two_pi.ln());
-    let brightness = model.brightness.map_or(0.0, |tau| -0.5 * n * (two_pi.ln() + 2.0 * tau.ln()));
+    // With a tau that is learned, its log is in the latent's own share of the ELBO.
+    let log_tau = |tau: f64| if params.has(SPREAD) { 0.0 } else { tau.ln() };
+    let brightness = model.brightness.map_or(0.0, |tau| -n * (0.5 * two_pi.ln() + log_tau(tau)));
+    let spread = model.brightness_spread.filter(|_| params.has(SPREAD));
 
     let sd = model.endmember_sd;
     let endmembers: f64 = prior_centre
@@ -336,6 +351,7 @@ pub fn elbo_constant(params: &Params, model: &Model, prior_centre: &[f32]) -> f6
         + mean_abundance
         + concentration
         + common
+        + spread.map_or(0.0, log_normal)
         + regressions
         + entropy_of(scene_latents(params) as f64)
         + entropy_of(n * f64::from(params.latents))

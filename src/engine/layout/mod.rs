@@ -43,14 +43,14 @@ pub struct Params {
     /// P rows of `rank` loadings.
     pub local_stride: u32,
     /// G, latents of the scene: endmembers, noise, mean abundance, concentration, common mixture,
-    /// variability, regressions between bands, in this order.
+    /// log tau, variability, regressions between bands, in this order.
     pub globals: u32,
     /// Directions of the low-rank guide, 0 without it.
     pub rank: u32,
     /// Noise latents: 1, or 4 * quads.
     pub noises: u32,
     /// [`BRIGHTNESS`], [`VARIABILITY`], [`FULL_RANK`], [`CONCENTRATION`], [`COVARIANCE`],
-    /// [`SEPARATE`], [`HELD`], [`HELD_VARIABILITY`], [`COMMON`].
+    /// [`SEPARATE`], [`HELD`], [`HELD_VARIABILITY`], [`COMMON`], [`SPREAD`].
     pub flags: u32,
     /// Rows that one partial sum takes.
     pub chunk_rows: u32,
@@ -89,8 +89,10 @@ pub struct Params {
     pub mean_concentration: f32,
     /// 1 / sd^2 of the endmembers' prior.
     pub endmember_precision: f32,
-    /// 1 / tau^2, with tau the prior sd of log brightness.
+    /// 1 / tau^2, with tau the prior sd of log brightness, or the median of its prior.
     pub brightness_precision: f32,
+    /// 1 / sd^2 of the prior of log tau.
+    pub spread_precision: f32,
     /// Least noise variance.
     pub noise_floor: f32,
     /// Noise prior: how often log s counts, 1 for a HalfNormal on s, 0 for a Normal on log s.
@@ -153,6 +155,7 @@ impl Params {
         let variability = model.variability.is_some();
         let noises = if model.noise == Noise::Isotropic { 1 } else { 4 * quads };
         let covariance = model.noise == Noise::Covariance;
+        let spread = model.brightness.and(model.brightness_spread);
         let latents = model.pixel_latents();
         let rank = model.family.rank();
         let full_rank = model.family != Family::MeanField;
@@ -165,6 +168,7 @@ impl Params {
             k - 1,
             usize::from(model.concentration_sd.is_some()),
             if model.common.is_some() { k.saturating_add(1) } else { 0 },
+            usize::from(spread.is_some()),
             if covariance { (4 * quads).saturating_mul(4 * quads) } else { 0 },
         ]
         .into_iter()
@@ -192,6 +196,7 @@ impl Params {
                 | if full_rank { FULL_RANK } else { 0 }
                 | if model.concentration_sd.is_some() { CONCENTRATION } else { 0 }
                 | if model.common.is_some() { COMMON } else { 0 }
+                | if spread.is_some() { SPREAD } else { 0 }
                 | if covariance { COVARIANCE } else { 0 }
                 | if covariance || k > MOST_FUSED { SEPARATE } else { 0 }
                 | match model.held {
@@ -211,6 +216,7 @@ impl Params {
             mean_concentration: model.mean_concentration as f32,
             endmember_precision: model.endmember_sd.powi(-2) as f32,
             brightness_precision: model.brightness.map_or(0.0, |tau| tau.powi(-2)) as f32,
+            spread_precision: spread.map_or(0.0, |sd| sd.powi(-2)) as f32,
             noise_floor: model.noise_floor.powi(2) as f32,
             noise_jacobian: model.noise_prior.jacobian as f32,
             noise_quadratic: model.noise_prior.quadratic as f32,
@@ -305,9 +311,14 @@ impl Params {
         self.concentration_at() + usize::from(self.has(CONCENTRATION))
     }
 
+    /// The latent log tau, if it is learned, in the vector of scene latents.
+    pub fn spread_at(&self) -> usize {
+        self.common_at() + if self.has(COMMON) { self.k() + 1 } else { 0 }
+    }
+
     /// First variability latent in the vector of scene latents.
     pub fn variability_at(&self) -> usize {
-        self.common_at() + if self.has(COMMON) { self.k() + 1 } else { 0 }
+        self.spread_at() + usize::from(self.has(SPREAD))
     }
 
     /// First regression between bands in the vector of scene latents: a row of bands for each band,
@@ -342,7 +353,7 @@ impl Params {
     /// variance (a row), variability variance (K rows; when it is off, the first has the noise
     /// precision, one over its variance), Dirichlet parameters a (K), alpha; with a common mixture
     /// its Dirichlet parameters b (K), beta, and what the log densities of the two, each with its
-    /// log share, have constant (2); with covariance the regressions between bands (a row for each
+    /// log share, have constant (2); 1 / tau^2; with covariance the regressions between bands (a row for each
     /// band, zero from the diagonal on).
     pub fn theta_stride(&self) -> usize {
         self.theta_regression_at()
@@ -351,8 +362,13 @@ impl Params {
 
     /// Regressions between bands within theta.
     pub fn theta_regression_at(&self) -> usize {
+        (self.precision_at() + 1).next_multiple_of(BAND_GROUP)
+    }
+
+    /// Precision of the log brightness, 1 / tau^2, within theta.
+    pub fn precision_at(&self) -> usize {
         let common = if self.has(COMMON) { self.k() + 3 } else { 0 };
-        self.dirichlet_at() + (self.k() + 1 + common).next_multiple_of(BAND_GROUP)
+        self.dirichlet_at() + self.k() + 1 + common
     }
 
     /// Dirichlet parameters within theta.
@@ -380,9 +396,11 @@ impl Params {
     }
 
     /// Sums over pixels without bands: log abundances (K); with a common mixture r times these (K)
-    /// and r; and the pixels' part of the ELBO.
+    /// and r; the square of log brightness, if
+    /// tau is learned; and the pixels' part of the ELBO.
     pub fn scalars(&self) -> usize {
-        self.k() + 1 + if self.has(COMMON) { self.k() + 1 } else { 0 }
+        let common = if self.has(COMMON) { self.k() + 1 } else { 0 };
+        self.k() + 1 + common + usize::from(self.has(SPREAD))
     }
 
     /// Sums over all pixels of the minibatch: the columns of bands, and the scalars.

@@ -262,8 +262,10 @@ impl<T: Real> View<'_, T> {
                 self.total(particle, p.k(), j - p.noise_at())
             };
             self.noise(x, sum)
-        } else if j < p.variability_at() {
+        } else if j < p.spread_at() {
             self.dirichlet(particle, j, x)
+        } else if j < p.variability_at() {
+            self.spread(particle, x)
         } else if j >= p.regression_at() {
             let (l, m) = pair(p, j);
             let lag = T::of((l - m) as f64);
@@ -320,6 +322,21 @@ impl<T: Real> View<'_, T> {
     /// Sum over pixels in a column of the partial sums; past the last column stand the scalars.
     fn total(&self, particle: usize, column: usize, at: usize) -> T {
         self.totals[particle * self.p.totals_stride() + column * self.p.stride() + at]
+    }
+
+    /// Slope by the log x of the sd of log brightness, and its log prior with what is constant in
+    /// the density of the pixels' log brightness.
+    fn spread(&self, particle: usize, x: T) -> (T, T) {
+        let p = self.p;
+        let of = |value: f32| T::of(f64::from(value));
+        let squares = self.total(particle, p.columns(), p.scalars() - 2);
+        let precision = (-T::of(2.0) * x).quick_exp();
+        // The median's log is minus half the log of its precision.
+        let from_centre = x + T::of(0.5) * of(p.brightness_precision).quick_ln();
+        let slope = of(p.scale) * (precision * squares - of(p.batch as f32))
+            - of(p.spread_precision) * from_centre;
+        let prior = -T::of(0.5) * of(p.spread_precision) * from_centre * from_centre;
+        (slope, prior - T::of(f64::from(p.pixels)) * x)
     }
 
     /// Slope by a latent x of one of the two Dirichlets, and its share of the log prior.

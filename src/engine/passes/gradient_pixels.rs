@@ -129,6 +129,7 @@ impl<T: Real> Rows<'_, T> {
         let by_standards = &mut self.by_standards[particle * latents * LANES..];
         let dirichlet = &theta[particle * p.theta_stride() + p.dirichlet_at()..];
         let a = &dirichlet[..k];
+        let precision = theta[particle * p.theta_stride() + p.precision_at()];
         let total: T = a.iter().copied().sum();
         // Dirichlet parameters of each pixel: between a and b of a common mixture as it has one.
         let b = if p.has(COMMON) { &dirichlet[k + 1..][..k] } else { a };
@@ -169,7 +170,6 @@ impl<T: Real> Rows<'_, T> {
                     by_z[i] = w[i] * (slope[i] - mean_slope[i]) + own - total * w[i];
                 }
             } else {
-                let precision = T::of(f64::from(p.brightness_precision));
                 let log = load(draw, 2 * k + 1);
                 for i in 0..LANES {
                     by_z[i] = brightness[i] * mixed[i] - precision * log[i];

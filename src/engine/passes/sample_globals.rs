@@ -8,7 +8,7 @@ use super::pass::{Access, Grid, Pass, shader};
 use crate::engine::ground::math::{Real, ln_gamma, softplus};
 use crate::engine::ground::rng::{self, LANES, Stream};
 use crate::engine::guide::transform::add_loadings;
-use crate::engine::layout::{Buf, COMMON, CONCENTRATION, COVARIANCE, Params, VARIABILITY};
+use crate::engine::layout::{Buf, COMMON, CONCENTRATION, COVARIANCE, Params, SPREAD, VARIABILITY};
 use crate::engine::passes::buffers::Buffers;
 
 /// One invocation a particle and four latents, and one a particle for the Dirichlet parameters.
@@ -163,6 +163,10 @@ impl<T: Real> WithSimd for Particle<'_, T> {
             constants[0] = ln_normaliser(a) - softplus(x(share));
             constants[1] = ln_normaliser(b) - softplus(-x(share));
         }
+        theta[p.precision_at()] = match p.has(SPREAD) {
+            true => (-two * x(p.spread_at())).quick_exp(),
+            false => T::of(f64::from(p.brightness_precision)),
+        };
         if p.has(COVARIANCE) {
             let phi = &mut theta[p.theta_regression_at()..];
             for (l, row) in phi.chunks_exact_mut(stride).take(bands).enumerate() {

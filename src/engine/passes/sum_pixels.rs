@@ -1,12 +1,12 @@
 //! Sums over a chunk of rows in a fixed order: the log abundances, once more as far as rows have a
-//! common mixture, and the rows' part of the ELBO. Equation 14.
+//! common mixture, the squares of log brightness, and the rows' part of the ELBO. Equation 14.
 
 use rayon::prelude::*;
 
 use super::pass::{Access, Grid, Pass, rows_a_task, shader};
 use crate::engine::ground::lanes::{LANES, load};
 use crate::engine::ground::math::Real;
-use crate::engine::layout::{Buf, COMMON, Params};
+use crate::engine::layout::{Buf, COMMON, Params, SPREAD};
 use crate::engine::passes::buffers::Buffers;
 
 /// One invocation a particle, chunk and sum.
@@ -30,7 +30,6 @@ pub static PASS: Pass = Pass {
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let (k, particles, groups) = (p.k(), p.particles as usize, p.groups());
     let (chunks, chunk_groups) = (p.chunks as usize, p.chunk_rows as usize / LANES);
-    let half_precision = T::of(0.5 * f64::from(p.brightness_precision));
     let (theta, draws, row_grads) = (&b.theta, &b.draws, &b.row_grads);
     let (per_draw, per_row) = (p.draw_stride() * LANES, p.row_grad_stride() * LANES);
     let scalars = p.scalars();
@@ -45,6 +44,8 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
                     .map(move |group| group * particles + particle)
             };
             let a = &theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
+            let half_precision =
+                T::of(0.5) * theta[particle * p.theta_stride() + p.precision_at()];
             let (logs, local) = sums.split_at_mut(k);
             for (i, sum) in logs.iter_mut().enumerate() {
                 let mut lanes = [T::zero(); LANES];
@@ -59,7 +60,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
             if p.has(COMMON) {
                 add_common(k, local, rows().map(|row| &draws[row * per_draw..]));
             }
-            let mut elbo = [T::zero(); LANES];
+            let (mut elbo, mut squares) = ([T::zero(); LANES], [T::zero(); LANES]);
             for row in rows() {
                 let draw = &draws[row * per_draw..];
                 let (g, entropy) = (load(draw, 2 * k + 1), load(draw, 2 * k + 2));
@@ -69,8 +70,9 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
                     unused.fill(T::zero());
                 }
                 for i in 0..LANES {
-                    let prior = half_precision * g[i] * g[i];
-                    elbo[i] = elbo[i] + (density[i] - prior + entropy[i]);
+                    let square = g[i] * g[i];
+                    squares[i] = squares[i] + square;
+                    elbo[i] = elbo[i] + (density[i] - half_precision * square + entropy[i]);
                 }
                 if p.has(COMMON) {
                     let more = load(draw, 2 * k + 4);
@@ -81,6 +83,9 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
             }
             // The Dirichlet density is linear in the logs.
             let dirichlet: T = a.iter().zip(&*logs).map(|(&a, &log)| a * log).sum();
+            if p.has(SPREAD) {
+                local[local.len() - 2] = squares.into_iter().sum();
+            }
             local[local.len() - 1] = elbo.into_iter().sum::<T>() + dirichlet;
         });
 }

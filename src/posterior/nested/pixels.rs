@@ -139,7 +139,7 @@ impl<'a> Pixels<'a> {
                 }
                 if p.has(BRIGHTNESS) {
                     let g = total.ln();
-                    log -= alpha * g + 0.5 * f64::from(p.brightness_precision) * g * g;
+                    log -= alpha * g + 0.5 * self.guide.brightness_precision() * g * g;
                 } else {
                     let i = order[k - 1];
                     u[i] = (1.0 - total).max(0.0);
