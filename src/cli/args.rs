@@ -87,8 +87,9 @@ pub struct FitArgs {
     #[command(flatten)]
     pub run: RunArgs,
     /// Where the endmembers begin: auto (a search over all families, by ELBO), vca, vca-normalised,
-    /// nfindr, nfindr-normalised, clusters, random, or a file of spectra (.csv, .mat, .npz, ENVI
-    /// library); of more than K, those K are taken that explain the scene best
+    /// nfindr, nfindr-normalised, simplex, simplex-normalised, clusters, random, or a file of
+    /// spectra (.csv, .mat, .npz, ENVI library); of more than K, those K are taken that explain the
+    /// scene best
     #[arg(long, value_name = "auto|FAMILY|FILE", default_value = "auto")]
     pub init: OsString,
     /// Names of the endmembers, for files and titles; in the truth's order where there is a truth
@@ -127,7 +128,7 @@ pub struct RunArgs {
     /// Most steps; the stopping rule usually ends the fit before
     #[arg(long, default_value_t = svi().steps, allow_negative_numbers = true)]
     pub steps: u32,
-    /// Starts that the search tries, of six families; its choice never sees a truth [default: 8;
+    /// Starts that the search tries, of eight families; its choice never sees a truth [default: 8;
     /// with fewer than 1,000 steps no search, and vca]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub restarts: Option<usize>,

@@ -195,7 +195,9 @@ pub async fn search(
 
     let mut table: Vec<Fitted> = judge.probe(starts).await?;
     let kept = distinct(&table, &best_of_each(&table), Init::FAMILIES.len());
-    judge.polish(&mut table, &kept).await?;
+    judge.polish(&mut table, &kept[..kept.len().min(1)]).await?;
+    let others = may_win(&table, &kept);
+    judge.polish(&mut table, &others).await?;
     let count = table.len();
     let mut best = match by_elbo(&table).first() {
         Some(&best) => best,
@@ -279,6 +281,16 @@ fn by_elbo(table: &[Fitted]) -> Vec<usize> {
     let rank = |i: usize| (table[i].elbo.is_some(), table[i].elbo.or(table[i].probe_elbo));
     order.sort_by(|&a, &b| rank(b).partial_cmp(&rank(a)).unwrap_or(std::cmp::Ordering::Equal));
     order
+}
+
+/// Of solutions whose first went on, the others that may end higher: not those that would have to
+/// gain more than twice what the first gained to come up with it.
+fn may_win(table: &[Fitted], kept: &[usize]) -> Vec<usize> {
+    let Some((&first, others)) = kept.split_first() else { return Vec::new() };
+    let (probe, end) = (table[first].probe_elbo, table[first].elbo);
+    let (Some(probe), Some(end)) = (probe, end) else { return others.to_vec() };
+    let least = end - 2.0 * (end - probe).max(0.0);
+    others.iter().copied().filter(|&i| table[i].probe_elbo.is_some_and(|p| p >= least)).collect()
 }
 
 /// The best solution of each family of starts, the best first.

@@ -21,6 +21,7 @@ mod normal;
 mod purest;
 mod random;
 mod sample;
+mod simplex;
 mod vca;
 
 pub use brightness::fcls_with_brightness;
@@ -58,6 +59,10 @@ pub enum Init {
     /// The pixels that span the largest simplex of spectra that are divided by their sums over
     /// bands, so that shade is no direction.
     NFindrNormalised,
+    /// The smallest simplex around the pixels: of scenes without pure pixels.
+    Simplex,
+    /// The smallest simplex around the spectra that are divided by their sums over bands.
+    SimplexNormalised,
     /// Clusters of spectral shape of which the other clusters are mixtures.
     Clusters,
     /// Pixels drawn at random.
@@ -68,11 +73,13 @@ pub enum Init {
 
 impl Init {
     /// Every family that needs no given spectra.
-    pub const FAMILIES: [Init; 6] = [
+    pub const FAMILIES: [Init; 8] = [
         Init::Vca,
         Init::VcaNormalised,
         Init::NFindr,
         Init::NFindrNormalised,
+        Init::Simplex,
+        Init::SimplexNormalised,
         Init::Clusters,
         Init::Random,
     ];
@@ -84,6 +91,8 @@ impl Init {
             Init::VcaNormalised => "vca-normalised",
             Init::NFindr => "nfindr",
             Init::NFindrNormalised => "nfindr-normalised",
+            Init::Simplex => "simplex",
+            Init::SimplexNormalised => "simplex-normalised",
             Init::Clusters => "clusters",
             Init::Random => "random",
             Init::Spectra(_) => "spectra",
@@ -100,6 +109,8 @@ impl Init {
             Init::NFindrNormalised => {
                 "the simplex of largest volume of normalised spectra, means of the purest pixels"
             }
+            Init::Simplex => "the smallest simplex around the pixels",
+            Init::SimplexNormalised => "the smallest simplex around normalised spectra",
             Init::Clusters => "clusters of spectral shape",
             Init::Random => "random pixels, means of the purest pixels",
             Init::Spectra(_) => "given spectra",

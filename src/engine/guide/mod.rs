@@ -1,10 +1,13 @@
 //! The variational families (equations 8 and 26): where they start, and what is constant in their
 //! ELBO.
 
+mod laplace;
 pub mod transform;
 
 use ndarray::{Array2, ArrayView1, ArrayView2};
+use rayon::prelude::*;
 
+use self::laplace::{Curvature, Room};
 use self::transform::{add_products, loading_share};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::math::{softplus, softplus_inverse};
@@ -132,7 +135,8 @@ impl Guide {
 
         let (latents, local_stride) = (params.latents as usize, params.local_stride as usize);
         let mut locals = vec![0.0; abundances.nrows() * local_stride];
-        for (n, guide) in locals.chunks_exact_mut(local_stride.max(1)).enumerate() {
+        let curvature = Curvature::new(params, endmembers, &noise, model.concentration);
+        let begin = |room: &mut Room, (n, guide): (usize, &mut [f32])| {
             let weight = |i: usize| f64::from(abundances[[n, i]]).max(LEAST_ABUNDANCE);
             for (i, z) in guide.iter_mut().take(k - 1).enumerate() {
                 *z = (weight(i) / weight(k - 1)).ln() as f32;
@@ -142,7 +146,10 @@ impl Guide {
                 guide[k - 1] = log_brightness.map_or(0.0, |g| g[n]);
                 guide[latents + k - 1] = LOG_SCALE_BRIGHTNESS;
             }
-        }
+            if std::env::var("UNMIXEL_LAPLACE").is_ok() { curvature.widen(guide, room); }
+        };
+        let guides = locals.par_chunks_exact_mut(local_stride.max(1)).enumerate();
+        guides.for_each_init(Room::default, begin);
         let rank_sum = start_loadings(params, &mut globals, &mut locals);
         Guide {
             model: model.clone(),
