@@ -10,8 +10,7 @@ use unmixel::engine::ground::rng::{self, Stream};
 use unmixel::engine::layout::limits::{GROUPS_X, WORKGROUP};
 use unmixel::engine::layout::{
     BRIGHTNESS, COMMON, CONCENTRATION, COVARIANCE, FULL_RANK, HELD, HELD_VARIABILITY,
-    MOST_CONSTANTS, SPREAD,
-    Params, SEPARATE, VARIABILITY,
+    MOST_CONSTANTS, Params, SEPARATE, SPREAD, VARIABILITY,
 };
 use unmixel::engine::model::MOST_RANK;
 use unmixel::engine::passes::{self, Pass};

@@ -206,9 +206,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "ALPHA|learn", allow_negative_numbers = true)]
     pub concentration: Option<Concentration>,
     /// Whether many pixels may share one mixture, around which a second Dirichlet is learned
+    /// [default: on where more than 16 bands count as independent, or all]
     #[arg(long, value_enum)]
     pub common_mixture: Option<Switch>,
-    /// Whether how much the brightness of pixels differs is learned
+    /// Whether how much the brightness of pixels differs is learned [default: on]
     #[arg(long, value_enum)]
     pub learn_shade: Option<Switch>,
 }

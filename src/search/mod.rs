@@ -183,9 +183,8 @@ pub async fn search(
     };
     let part = pixels.part(MOST_PIXELS);
     let brightness = model.brightness.is_some();
-    let k = model.endmembers;
     svi::params(model, fit, (part.count(), part.bands()))?;
-    let proposals = starts_of(&part, k, settings.starts, brightness, fit.seed, interrupted)?;
+    let proposals = starts_of(&part, model, settings.starts, fit.seed, interrupted)?;
     let total = most_steps(settings, proposals.len());
     let mut judge = Judge::new(device, model, fit, &part, total, observe, interrupted);
     let starts = proposals
@@ -255,23 +254,33 @@ pub async fn search(
 /// Up to `count` starts; when interrupted, those found by then.
 fn starts_of(
     part: &Pixels,
-    k: usize,
+    model: &Model,
     count: usize,
-    brightness: bool,
     seed: u64,
     interrupted: Interrupted,
 ) -> Result<Vec<Proposal>> {
+    let (k, brightness) = (model.endmembers, model.brightness.is_some());
+    let families = families_of(model, part.bands());
     let (tell, told) = mpsc::channel();
     let cube = Arc::clone(part.cube());
     let finding = unless(interrupted, move |stop| {
         let mut tell = |proposal| tell.send(proposal).is_ok() && !stop();
-        each_family(&cube, k, &Init::FAMILIES, count, brightness, seed, &mut tell)
+        each_family(&cube, k, &families, count, brightness, seed, &mut tell)
     });
     let found: Vec<Proposal> = told.try_iter().collect();
     match finding {
         Err(Error::Interrupted) if !found.is_empty() => Ok(found),
         result => result.map(|()| found),
     }
+}
+
+/// The families of starts that a search takes. Faces of the cloud tell the endmembers where what
+/// lies outside of them is noise. Where bands err together it is how materials vary, and endmembers
+/// would be more extreme than any pixel.
+fn families_of(model: &Model, bands: usize) -> Vec<Init> {
+    let by_faces = |init: &Init| matches!(init, Init::Simplex | Init::SimplexNormalised);
+    let independent = model.has_independent_bands(bands);
+    Init::FAMILIES.into_iter().filter(|init| independent || !by_faces(init)).collect()
 }
 
 /// Solutions with an ELBO, those that went on before others, the best first.

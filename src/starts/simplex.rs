@@ -252,7 +252,9 @@ mod tests {
         let found = smallest(&points, &[0, 1, 2], 300.0).unwrap();
         // Vertices may come in any order: the largest share of the first point tells it.
         let worst = (0..3)
-            .flat_map(|turn| [[turn, (turn + 1) % 3, (turn + 2) % 3], [turn, (turn + 2) % 3, (turn + 1) % 3]])
+            .flat_map(|turn| {
+                [[turn, (turn + 1) % 3, (turn + 2) % 3], [turn, (turn + 2) % 3, (turn + 1) % 3]]
+            })
             .map(|order| {
                 (&found.select(ndarray::Axis(1), &order) - &shares)
                     .iter()
@@ -262,16 +264,17 @@ mod tests {
         // The rounded hinge lets a face lie half its rounding inside.
         assert!(worst < SOFT, "{worst}");
         // The vertices it began from are far away: abundances of 0.7 at most.
-        assert!(smallest(&points, &[0, 1, 2], 1e-9).is_none_or(|far| {
-            far.iter().any(|a| *a < -0.2)
-        }));
+        assert!(
+            smallest(&points, &[0, 1, 2], 1e-9).is_none_or(|far| { far.iter().any(|a| *a < -0.2) })
+        );
     }
 
     #[test]
     fn the_gradient_is_that_of_the_cost() {
         let (points, _) = cut_triangle();
         let points = DMatrix::from_fn(points.nrows(), 3, |n, j| points[[n, j]] / 4.0);
-        let x = DVector::from_iterator(6, unit(3).enumerate().map(|(i, x)| 0.9 * x + 0.03 * i as f64));
+        let x =
+            DVector::from_iterator(6, unit(3).enumerate().map(|(i, x)| 0.9 * x + 0.03 * i as f64));
         let (_, gradient) = cost(&points, &x, 50.0).unwrap();
         for i in 0..6 {
             let at = |h: f64| {

@@ -5,9 +5,7 @@ use crate::convention::Convention;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::setting;
 use crate::engine::layout::Params;
-use crate::engine::model::{
-    BRIGHTNESS_SD, Common, Family, Held, Model, Noise, VARIABILITY_SCALE,
-};
+use crate::engine::model::{BRIGHTNESS_SD, Common, Family, Held, Model, Noise, VARIABILITY_SCALE};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi;
 use crate::posterior::nested;
@@ -38,6 +36,8 @@ pub(super) struct Plan {
     pub convention: Convention,
     pub spectra: Spectra,
     pub posterior: PosteriorKind,
+    /// Whether a common mixture was asked for, or refused.
+    pub common: Option<bool>,
     /// The one start; none: a search finds it.
     pub init: Option<Init>,
     pub search: search::Settings,
@@ -72,6 +72,7 @@ impl Plan {
             svi: of.svi.clone(),
             convention: convention(of)?,
             posterior: of.posterior,
+            common: of.common_mixture,
             search: of.search_settings(),
         })
     }
@@ -89,11 +90,12 @@ impl Plan {
         svi::params(self.searched(), &self.svi, size)
     }
 
-    /// Sets the weight of the likelihood.
-    pub fn weigh(&mut self, weight: f64) {
-        self.model.likelihood_weight = weight;
-        if let Some(first) = &mut self.first {
-            first.likelihood_weight = weight;
+    /// Sets the weight of the likelihood, by how many of the bands count; and what depends on it.
+    pub fn weigh(&mut self, counted: f64, bands: usize) {
+        for model in std::iter::once(&mut self.model).chain(&mut self.first) {
+            model.likelihood_weight = counted / bands as f64;
+            let common = self.common.unwrap_or_else(|| model.has_independent_bands(bands));
+            model.common = model.common.filter(|_| common);
         }
     }
 }
@@ -128,7 +130,7 @@ fn model(of: &Unmixing, endmembers: usize) -> Model {
             Concentration::Sparse | Concentration::Learned => default.concentration,
         },
         concentration_sd: (of.concentration == Concentration::Learned).then_some(CONCENTRATION_SD),
-        common: of.common_mixture.then(|| Common::of(endmembers)),
+        common: of.common_mixture.unwrap_or(true).then(|| Common::of(endmembers)),
         brightness: of.brightness.then_some(shade(of)),
         brightness_spread: of.learn_shade.then_some(SHADE_SPREAD),
         variability: variability.then_some(VARIABILITY_SCALE),

@@ -115,7 +115,7 @@ impl Run {
             Ok(effective_bands(&of, &pixels, endmembers))
         })?;
         of.tell(&Event::EffectiveBands { counted: bands, bands: pixels.bands(), reason });
-        plan.weigh(bands / pixels.bands() as f64);
+        plan.weigh(bands, pixels.bands());
         laps.lap("effective bands");
         let (guide, description, found) = match start {
             Some(start) => {

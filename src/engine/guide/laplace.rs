@@ -72,8 +72,11 @@ impl<'a> Curvature<'a> {
                     .map(|m| factor[i * latents + m] * factor[j * latents + m])
                     .sum();
                 let rest = precision[i * latents + j] - known;
-                factor[i * latents + j] =
-                    if i == j { rest.max(LEAST_PRECISION).sqrt() } else { rest / factor[j * latents + j] };
+                factor[i * latents + j] = if i == j {
+                    rest.max(LEAST_PRECISION).sqrt()
+                } else {
+                    rest / factor[j * latents + j]
+                };
             }
         }
         // Rows of the inverse of U, whose transpose is L: column by column.
@@ -123,8 +126,7 @@ impl<'a> Curvature<'a> {
             for j in 0..latents {
                 let mut sum = 0.0;
                 for a in 0..k {
-                    let row: f64 =
-                        (0..k).map(|b| self.gram[a * k + b] * slopes[j * k + b]).sum();
+                    let row: f64 = (0..k).map(|b| self.gram[a * k + b] * slopes[j * k + b]).sum();
                     sum += slopes[i * k + a] * row;
                 }
                 let same = if i == j { 1.0 } else { 0.0 };
@@ -200,8 +202,8 @@ mod tests {
             };
             let slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
             let data = 0.5 * slope.dot(&slope) / 0.02f64.powi(2);
-            let w = [0.4f64.exp(), (-0.3f64).exp()][j.min(1)]
-                / (0.4f64.exp() + (-0.3f64).exp() + 1.0);
+            let w =
+                [0.4f64.exp(), (-0.3f64).exp()][j.min(1)] / (0.4f64.exp() + (-0.3f64).exp() + 1.0);
             let prior = if j < 2 { 0.6 * w * (1.0 - w) } else { 4.0 };
             let all = data + prior + LEAST_PRECISION;
             assert!((precision[j * 4] - all).abs() < 1e-6 * all, "{j}: {} {all}", precision[j * 4]);

@@ -136,6 +136,7 @@ impl Guide {
         let (latents, local_stride) = (params.latents as usize, params.local_stride as usize);
         let mut locals = vec![0.0; abundances.nrows() * local_stride];
         let curvature = Curvature::new(params, endmembers, &noise, model.concentration);
+        let independent = model.has_independent_bands(params.bands as usize);
         let begin = |room: &mut Room, (n, guide): (usize, &mut [f32])| {
             let weight = |i: usize| f64::from(abundances[[n, i]]).max(LEAST_ABUNDANCE);
             for (i, z) in guide.iter_mut().take(k - 1).enumerate() {
@@ -146,7 +147,11 @@ impl Guide {
                 guide[k - 1] = log_brightness.map_or(0.0, |g| g[n]);
                 guide[latents + k - 1] = LOG_SCALE_BRIGHTNESS;
             }
-            if std::env::var("UNMIXEL_LAPLACE").is_ok() { curvature.widen(guide, room); }
+            // Where bands err together evidence is counted too often, and the further a fit goes, the
+            // worse is its answer (docs/evidence.md): there guides begin at a fixed width.
+            if independent {
+                curvature.widen(guide, room);
+            }
         };
         let guides = locals.par_chunks_exact_mut(local_stride.max(1)).enumerate();
         guides.for_each_init(Room::default, begin);

@@ -19,9 +19,7 @@ pub static PASS: Pass = Pass {
         (Buf::RowGrads, Access::Read),
         (Buf::RowSums, Access::Write),
     ],
-    grid: |p| {
-        Grid::Line(u64::from(p.particles) * u64::from(p.chunks) * p.scalars() as u64)
-    },
+    grid: |p| Grid::Line(u64::from(p.particles) * u64::from(p.chunks) * p.scalars() as u64),
     trips: |p| u64::from(p.chunk_rows) * (1 + u64::from(p.endmembers)),
 };
 
@@ -44,8 +42,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
                     .map(move |group| group * particles + particle)
             };
             let a = &theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
-            let half_precision =
-                T::of(0.5) * theta[particle * p.theta_stride() + p.precision_at()];
+            let half_precision = T::of(0.5) * theta[particle * p.theta_stride() + p.precision_at()];
             let (logs, local) = sums.split_at_mut(k);
             for (i, sum) in logs.iter_mut().enumerate() {
                 let mut lanes = [T::zero(); LANES];

@@ -1,8 +1,9 @@
 //! The posterior of one pixel given the scene, by weighted draws.
 
+use crate::engine::ground::math::{ln_gamma, softplus};
 use crate::engine::ground::rng::{self, Stream};
 use crate::engine::guide::Guide;
-use crate::engine::layout::{BRIGHTNESS, CONCENTRATION, Params, VARIABILITY};
+use crate::engine::layout::{BRIGHTNESS, COMMON, CONCENTRATION, Params, VARIABILITY};
 use crate::engine::pixels::Cube;
 
 use super::power_normal::PowerNormal;
@@ -23,6 +24,8 @@ pub(super) struct Pixels<'a> {
     variability: Vec<Vec<f64>>,
     /// Parameters of the abundances' Dirichlet, a of equation 10, (K).
     dirichlet: Vec<f64>,
+    /// Those of the common mixture, (K), and the log odds of having it, apart from the abundances.
+    common: Option<(Vec<f64>, f64)>,
     /// Tables for the power of each endmember's amount, (K).
     tables: Vec<PowerNormal>,
 }
@@ -50,6 +53,19 @@ impl<'a> Pixels<'a> {
             false => f64::from(p.concentration),
         };
         let dirichlet: Vec<f64> = pi.iter().map(|pi| concentration * pi).collect();
+        let common = p.has(COMMON).then(|| {
+            let from = p.common_at();
+            let mut mixture: Vec<f64> = (0..k - 1).map(|i| at(from + i)).collect();
+            mixture.push(0.0);
+            softmax(&mut mixture);
+            let beta = at(from + k - 1).exp();
+            let b: Vec<f64> = mixture.iter().map(|m| beta * m).collect();
+            let normaliser = |a: &[f64]| {
+                ln_gamma(a.iter().sum::<f64>()) - a.iter().map(|&a| ln_gamma(a)).sum::<f64>()
+            };
+            let odds = normaliser(&b) - normaliser(&dirichlet) + at(from + k);
+            (b, odds)
+        });
         let noise = |l: usize| variance(p.noise_at() + if p.noises == 1 { 0 } else { l });
         let own = |k: usize, l: usize| variance(p.variability_at() + k * p.stride() + l);
         Pixels {
@@ -63,7 +79,20 @@ impl<'a> Pixels<'a> {
             },
             tables: dirichlet.iter().map(|&a| PowerNormal::new(a)).collect(),
             dirichlet,
+            common,
         }
+    }
+
+    /// By how much the log density of the shares of these amounts is more than that of the
+    /// Dirichlet alone, up to a constant, where pixels may have a common mixture.
+    fn common_odds(&self, u: &[f64], total: f64) -> f64 {
+        let Some((b, odds)) = &self.common else { return 0.0 };
+        let k = u.len();
+        // Without brightness the last of the amounts is what is left of 1.
+        let total = if self.params.has(BRIGHTNESS) { total } else { 1.0 };
+        let more =
+            (0..k).map(|i| (b[i] - self.dirichlet[i]) * (u[i] / total).max(f64::MIN_POSITIVE).ln());
+        softplus(odds + more.sum::<f64>())
     }
 
     /// Amounts at the guide's locs, (K).
@@ -146,6 +175,9 @@ impl<'a> Pixels<'a> {
                     // Powers of an amount that is not drawn: its density is over the amount itself.
                     log += (self.dirichlet[i] - 1.0) * u[i].ln();
                     log = if total < 1.0 { log } else { f64::NEG_INFINITY };
+                }
+                if log > f64::NEG_INFINITY {
+                    log += self.common_odds(&u, total);
                 }
                 for (i, row) in square.chunks_exact(k).enumerate() {
                     let product: f64 = row.iter().zip(&u).map(|(g, u)| g * u).sum();
