@@ -47,9 +47,13 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     }
 }
 
-// log B(a)^-1 of the pixels' Dirichlet, mean over particles.
+// log B(a)^-1 of the pixels' Dirichlet, mean over particles. With a common mixture it is in the
+// sums over rows.
 fn dirichlet_constants() -> f32 {
     var sum = 0.0;
+    if (has(COMMON)) {
+        return sum;
+    }
     for (var particle = 0u; particle < p.particles; particle++) {
         let a = particle * theta_stride() + dirichlet_at();
         var total = 0.0;

@@ -85,8 +85,11 @@ fn latent(particle: u32, j: u32, x: f32) -> vec2f {
             - 0.5 * p.noise_precision * from_centre * from_centre;
         return vec2f(slope, prior);
     }
-    if (j < variability_at()) {
+    if (j < spread_at()) {
         return dirichlet(particle, j, x, out + dirichlet_at());
+    }
+    if (j < variability_at()) {
+        return spread(particle, x);
     }
     if (j >= regression_at()) {
         return regression(particle, j - regression_at(), x);
@@ -110,32 +113,78 @@ fn regression(particle: u32, i: u32, x: f32) -> vec2f {
     return vec2f(p.scale * sum - weight * x, -0.5 * weight * x * x);
 }
 
-// Slope by a logit of the mean abundance, or by the log concentration, and the latent's share of
-// the log prior. Both move all a_k: a logit by a_k (1 - pi) or -a_k pi, the log concentration by
-// a_k. The last abundance has no logit, so the first one carries its share of the prior too.
+// Slope by the log of the sd of log brightness, and its log prior with what is constant in the
+// density of the pixels' log brightness.
+fn spread(particle: u32, x: f32) -> vec2f {
+    let squares = total(particle, columns(), scalars() - 2u);
+    // The median's log is minus half the log of its precision.
+    let from_centre = x + 0.5 * log(p.brightness_precision);
+    let slope = p.scale * (exp(-2.0 * x) * squares - f32(p.batch))
+        - p.spread_precision * from_centre;
+    let prior = -0.5 * p.spread_precision * from_centre * from_centre;
+    return vec2f(slope, prior - f32(p.pixels) * x);
+}
+
+// Slope by a latent of one of the two Dirichlets, and its share of the log prior.
 fn dirichlet(particle: u32, j: u32, x: f32, a: u32) -> vec2f {
+    let all = f32(p.batch);
+    if (j < common_at()) {
+        let prior = vec2f(p.concentration, p.concentration_precision);
+        // Pixels without the common mixture.
+        let count = all - common_sum(particle, p.endmembers);
+        return of_dirichlet(particle, false, j - mean_at(), x, a, count, prior);
+    }
+    let own = j - common_at();
+    let count = common_sum(particle, p.endmembers);
+    if (own == p.endmembers) {
+        // The logit of a share that is as likely to be anything.
+        let share = sigmoid(x);
+        let slope = p.scale * (count - all * share) + 1.0 - 2.0 * share;
+        return vec2f(slope, -softplus(x) - softplus(-x));
+    }
+    let prior = vec2f(p.common_concentration, p.common_precision);
+    return of_dirichlet(particle, true, own, x, a + p.endmembers + 1u, count, prior);
+}
+
+// Sum over pixels of r log W_k, with r the probability that a pixel has the common mixture; of r,
+// for k = K.
+fn common_sum(particle: u32, k: u32) -> f32 {
+    if (has(COMMON)) {
+        return total(particle, columns(), p.endmembers + k);
+    }
+    return 0.0;
+}
+
+// Slope by a logit of the mean, or by the log total x, of the Dirichlet with parameters at a that
+// `count` pixels have; and the latent's share of the log prior, with the total's median and
+// 1 / sd^2 of its log. All a_k move: by a_k (1 - pi) or -a_k pi with a logit, by a_k with the log
+// total. The last abundance has no logit, so the first one carries its share of the prior too.
+fn of_dirichlet(
+    particle: u32, common: bool, own: u32, x: f32, a: u32, count: f32, prior: vec2f
+) -> vec2f {
     let concentration = theta[a + p.endmembers];
     let digamma_total = digamma(concentration);
-    let of_logit = j < concentration_at();
-    let own = j - mean_at();
+    let of_logit = own + 1u < p.endmembers;
     let pi_j = select(-1.0, theta[a + own] / concentration, of_logit);
-    let from_centre = x - log(p.concentration);
-    var slope = -p.concentration_precision * from_centre;
+    let from_centre = x - log(prior.x);
+    var slope = -prior.y * from_centre;
     if (of_logit) {
         slope = p.mean_concentration * (1.0 - f32(p.endmembers) * pi_j);
     }
     for (var k = 0u; k < p.endmembers; k++) {
         let a_k = theta[a + k];
-        let log_weights = total(particle, columns(), k);
-        let by_a = p.scale * (f32(p.batch) * (digamma_total - digamma(a_k)) + log_weights);
+        let with_common = common_sum(particle, k);
+        let log_weights =
+            select(total(particle, columns(), k) - with_common, with_common, common);
+        let by_a = p.scale * (count * (digamma_total - digamma(a_k)) + log_weights);
         slope += a_k * (select(0.0, 1.0, of_logit && own == k) - pi_j) * by_a;
     }
     if (!of_logit) {
-        return vec2f(slope, -0.5 * p.concentration_precision * from_centre * from_centre);
+        return vec2f(slope, -0.5 * prior.y * from_centre * from_centre);
     }
-    var prior = log(pi_j);
+    var log_prior = log(pi_j);
     if (own == 0u) {
-        prior += log(theta[a + p.endmembers - 1u] / concentration);
+        log_prior += log(theta[a + p.endmembers - 1u] / concentration);
     }
-    return vec2f(slope, p.mean_concentration * prior);
+    return vec2f(slope, p.mean_concentration * log_prior);
 }

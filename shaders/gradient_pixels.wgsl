@@ -28,12 +28,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let noise = row_at(particle, place, p.latents);
         let brightness = draws[draw + ROW_GROUP * 2u * p.endmembers];
         let a = particle * theta_stride() + dirichlet_at();
+        let share = common_share(draw);
         var mean_slope = 0.0;
         var total = 0.0;
         var mixed = 0.0;
         for (var k = 0u; k < p.endmembers; k++) {
             mean_slope += draws[draw + ROW_GROUP * k] * slope(sums, draw, k, brightness);
-            total += theta[a + k];
+            total += parameter(a, k, share);
             mixed += draws[draw + ROW_GROUP * k] * row_grads[sums + ROW_GROUP * k];
         }
         for (var j = 0u; j < p.latents; j++) {
@@ -41,10 +42,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             if (j + 1u < p.endmembers) {
                 let w = draws[draw + ROW_GROUP * j];
                 let by_w = slope(sums, draw, j, brightness) - mean_slope;
-                by_z = w * by_w + theta[a + j] - total * w;
+                by_z = w * by_w + parameter(a, j, share) - total * w;
             } else {
                 let g = draws[draw + ROW_GROUP * (2u * p.endmembers + 1u)];
-                by_z = brightness * mixed - p.brightness_precision * g;
+                by_z = brightness * mixed - theta[particle * theta_stride() + precision_at()] * g;
             }
             grads[out + ROW_GROUP * j] += by_z;
             let by_standard = by_z * exp(locals[guide + ROW_GROUP * (p.latents + j)]);
@@ -67,6 +68,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             atomicOr(&status[0], 1u);
         }
     }
+}
+
+// The probability that the row has the common mixture.
+fn common_share(draw: u32) -> f32 {
+    if (has(COMMON)) {
+        return draws[draw + ROW_GROUP * (2u * p.endmembers + 3u)];
+    }
+    return 0.0;
+}
+
+// A Dirichlet parameter of the row: between a and b of the common mixture as it has one.
+fn parameter(a: u32, k: u32, share: f32) -> f32 {
+    if (has(COMMON)) {
+        return mix(theta[a + k], theta[a + p.endmembers + 1u + k], share);
+    }
+    return theta[a + k];
 }
 
 // Derivative of the row's log density by its abundance k.

@@ -1,6 +1,7 @@
 // Draws the scene latents x = loc + exp(log scale) * (eps + V eta) and writes them as the model
 // takes them (equations 1, 3, 4, 5, 19, 21, 26): endmembers, noise and variability variances,
-// Dirichlet parameters and their total, regressions between bands.
+// Dirichlet parameters and their total, once more for the common mixture, the precision of
+// log brightness, regressions between bands.
 // Grid: particles x (globals / 4 + 1): Philox gives four normals at a time, for as many latents;
 // the last invocation of a particle does the Dirichlet parameters.
 @group(0) @binding(1) var<storage, read> globals: array<f32>;
@@ -22,7 +23,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let particle = at / (fours + 1u);
     let four = at % (fours + 1u);
     if (four == fours) {
-        dirichlet(particle, particle * theta_stride() + dirichlet_at());
+        dirichlets(particle, particle * theta_stride() + dirichlet_at());
         return;
     }
     let drawn = normals(STREAM_GLOBAL, particle, four, 0u);
@@ -80,14 +81,39 @@ fn latent(particle: u32, j: u32) -> f32 {
     return globals[j] + exp(globals[p.globals + j]) * with_loadings(particle, j, drawn);
 }
 
-// a = alpha softmax(logits, 0), kept away from zero, where log-gamma and digamma have poles; then
-// alpha.
-fn dirichlet(particle: u32, out: u32) {
+// a = alpha softmax(logits, 0), then alpha; with a common mixture b, beta and constants likewise.
+fn dirichlets(particle: u32, out: u32) {
+    var concentration = p.concentration;
+    if (has(CONCENTRATION)) {
+        concentration = exp(latent(particle, concentration_at()));
+    }
+    dirichlet(particle, out, mean_at(), concentration);
+    var precision = p.brightness_precision;
+    if (has(SPREAD)) {
+        precision = exp(-2.0 * latent(particle, spread_at()));
+    }
+    theta[particle * theta_stride() + precision_at()] = precision;
+    if (!has(COMMON)) {
+        return;
+    }
+    let b = out + p.endmembers + 1u;
+    let beta = common_at() + p.endmembers - 1u;
+    dirichlet(particle, b, common_at(), exp(latent(particle, beta)));
+    let constants = b + p.endmembers + 1u;
+    // Logs of one minus the share, and of the share.
+    let share = latent(particle, beta + 1u);
+    theta[constants] = ln_normaliser(out) - softplus(share);
+    theta[constants + 1u] = ln_normaliser(b) - softplus(-share);
+}
+
+// Parameters of a Dirichlet from its logits, kept away from zero, where log-gamma and digamma have
+// poles; then their total.
+fn dirichlet(particle: u32, out: u32, logits: u32, total: f32) {
     var top = 0.0;
     for (var k = 0u; k < p.endmembers; k++) {
         var x = 0.0;
         if (k + 1u < p.endmembers) {
-            x = latent(particle, mean_at() + k);
+            x = latent(particle, logits + k);
         }
         theta[out + k] = x;
         top = max(top, x);
@@ -96,12 +122,19 @@ fn dirichlet(particle: u32, out: u32) {
     for (var k = 0u; k < p.endmembers; k++) {
         sum += exp(theta[out + k] - top);
     }
-    var concentration = p.concentration;
-    if (has(CONCENTRATION)) {
-        concentration = exp(latent(particle, concentration_at()));
-    }
-    theta[out + p.endmembers] = concentration;
+    theta[out + p.endmembers] = total;
     for (var k = 0u; k < p.endmembers; k++) {
-        theta[out + k] = max(concentration * exp(theta[out + k] - top) / sum, 1e-6);
+        theta[out + k] = max(total * exp(theta[out + k] - top) / sum, 1e-6);
     }
+}
+
+// What is constant in the log density of the Dirichlet whose parameters begin here.
+fn ln_normaliser(at: u32) -> f32 {
+    var total = 0.0;
+    var sum = 0.0;
+    for (var k = 0u; k < p.endmembers; k++) {
+        total += theta[at + k];
+        sum -= ln_gamma(theta[at + k]);
+    }
+    return sum + ln_gamma(total);
 }

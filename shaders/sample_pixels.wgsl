@@ -6,6 +6,7 @@
 @group(0) @binding(3) var<storage, read_write> eps: array<f32>;
 @group(0) @binding(4) var<storage, read_write> draws: array<f32>;
 @group(0) @binding(5) var<storage, read> eta: array<f32>;
+@group(0) @binding(6) var<storage, read> theta: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -67,6 +68,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     draws[weight + ROW_GROUP * 2u * p.endmembers] = exp(brightness);
     draws[weight + ROW_GROUP * (2u * p.endmembers + 1u)] = brightness;
     draws[weight + ROW_GROUP * (2u * p.endmembers + 2u)] = log_scales;
+    if (has(COMMON)) {
+        common(particle * theta_stride() + dirichlet_at(), weight);
+    }
+}
+
+// The probability that a row has the common mixture, and by how much its log density of abundances
+// is more than a'log W. Dirichlet parameters begin at a.
+fn common(a: u32, weight: u32) {
+    let b = a + p.endmembers + 1u;
+    let constants = b + p.endmembers + 1u;
+    var odds = theta[constants + 1u] - theta[constants];
+    for (var k = 0u; k < p.endmembers; k++) {
+        let log_w = draws[weight + ROW_GROUP * (p.endmembers + k)];
+        odds += (theta[b + k] - theta[a + k]) * log_w;
+    }
+    let out = weight + ROW_GROUP * (2u * p.endmembers + 3u);
+    draws[out] = sigmoid(odds);
+    draws[out + ROW_GROUP] = theta[constants] + softplus(odds);
 }
 
 // The scene's group at a place of the minibatch. That which is not full takes the last place.

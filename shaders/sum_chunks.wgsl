@@ -1,5 +1,5 @@
 // The partial sums over chunks of rows, added in a fixed order: first those of the bands, four at a
-// time, then those of the pixels. Grid: particles x (columns x quads + K + 1).
+// time, then those of the pixels. Grid: particles x (columns x quads + scalars).
 @group(0) @binding(1) var<storage, read> partials: array<vec4f>;
 @group(0) @binding(2) var<storage, read> row_sums: array<f32>;
 @group(0) @binding(3) var<storage, read_write> totals: array<f32>;
@@ -8,7 +8,7 @@
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
     let at = invocation(group, lane);
     let quads = columns() * p.quads;
-    let scalars = p.endmembers + 1u;
+    let scalars = scalars();
     if (at >= p.particles * (quads + scalars)) {
         return;
     }

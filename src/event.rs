@@ -192,11 +192,10 @@ fn searching(f: &mut fmt::Formatter<'_>, settings: &search::Settings) -> fmt::Re
     };
     write!(
         f,
-        "search: up to {} starts, {} steps each; {} go on for {} more; up to {} moves a round; \
-         {end}",
+        "search: up to {} starts, {} steps each; the best of each family go on for {} more; \
+         up to {} moves a round; {end}",
         settings.starts,
         search::PROBE_STEPS,
-        search::KEPT,
         search::POLISH_STEPS,
         settings.moves,
     )

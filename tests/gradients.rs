@@ -339,6 +339,24 @@ fn elbo_by_densities(problem: &Problem, b: &Buffers<f64>) -> f64 {
             x.exp()
         });
         let a: Vec<f64> = pi.iter().map(|pi| concentration * pi).collect();
+        let tau = model.brightness.map(|tau| match model.brightness_spread {
+            None => tau,
+            Some(sd) => {
+                let x = x(p.spread_at());
+                sum += ln_normal(x, tau.ln(), sd * sd);
+                x.exp()
+            }
+        });
+        let common = model.common.map(|common| {
+            let at = p.common_at();
+            let mixture = softmax(&(0..k - 1).map(|i| x(at + i)).collect::<Vec<_>>());
+            sum += ln_dirichlet(&mixture, &vec![model.mean_concentration; k]);
+            sum += ln_jacobian(&mixture);
+            sum += ln_normal(x(at + k - 1), common.concentration.ln(), common.sd.powi(2));
+            let share = 1.0 / (1.0 + (-x(at + k)).exp());
+            sum += (share * (1.0 - share)).ln();
+            (share, mixture.iter().map(|m| m * x(at + k - 1).exp()).collect::<Vec<_>>())
+        });
         let scale = f64::from(p.pixels) / f64::from(p.batch);
         for place in 0..p.batch as usize {
             let pixel = b.pixel_of[place] as usize;
@@ -358,8 +376,14 @@ fn elbo_by_densities(problem: &Problem, b: &Buffers<f64>) -> f64 {
                 z[j] = guide[j] + guide[latents + j].exp() * x;
             }
             let w = softmax(&z[..k - 1]);
-            let mut local = ln_dirichlet(&w, &a) + ln_jacobian(&w);
-            let bright = model.brightness.map_or(1.0, |tau| {
+            let mut local = ln_jacobian(&w)
+                + match &common {
+                    None => ln_dirichlet(&w, &a),
+                    Some((share, b)) => ((1.0 - share) * ln_dirichlet(&w, &a).exp()
+                        + share * ln_dirichlet(&w, b).exp())
+                    .ln(),
+                };
+            let bright = tau.map_or(1.0, |tau| {
                 local += ln_normal(z[k - 1], 0.0, tau * tau);
                 z[k - 1].exp()
             });

@@ -9,8 +9,8 @@ use checks::Shader;
 use unmixel::engine::ground::rng::{self, Stream};
 use unmixel::engine::layout::limits::{GROUPS_X, WORKGROUP};
 use unmixel::engine::layout::{
-    BRIGHTNESS, CONCENTRATION, COVARIANCE, FULL_RANK, HELD, HELD_VARIABILITY, MOST_CONSTANTS,
-    Params, SEPARATE, VARIABILITY,
+    BRIGHTNESS, COMMON, CONCENTRATION, COVARIANCE, FULL_RANK, HELD, HELD_VARIABILITY,
+    MOST_CONSTANTS, Params, SEPARATE, SPREAD, VARIABILITY,
 };
 use unmixel::engine::model::MOST_RANK;
 use unmixel::engine::passes::{self, Pass};
@@ -165,6 +165,8 @@ fn constants_are_those_of_rust() {
             ("FULL_RANK", FULL_RANK),
             ("CONCENTRATION", CONCENTRATION),
             ("COVARIANCE", COVARIANCE),
+            ("COMMON", COMMON),
+            ("SPREAD", SPREAD),
             ("HELD", HELD),
             ("HELD_VARIABILITY", HELD_VARIABILITY),
             ("SEPARATE", SEPARATE),

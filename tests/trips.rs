@@ -10,7 +10,7 @@ use std::sync::Arc;
 use common::{Problem, adapter, variants};
 use unmixel::engine::backend::gpu::{Adapter, Gpu};
 use unmixel::engine::layout::{Buf, Params};
-use unmixel::engine::model::{Family, Model, Noise};
+use unmixel::engine::model::{Common, Family, Model, Noise};
 use unmixel::engine::passes::{self, Access, Pass};
 use unmixel::engine::svi::Settings;
 use unmixel::engine::wait::block_on;
@@ -19,10 +19,12 @@ use unmixel::engine::wait::block_on;
 fn everything(endmembers: usize, noise: Noise) -> Model {
     Model {
         brightness: Some(0.3),
+        brightness_spread: Some(1.0),
         variability: Some(0.03),
         family: Family::FullRank,
         noise,
         concentration_sd: Some(1.0),
+        common: Some(Common::of(endmembers)),
         ..Model::new(endmembers)
     }
 }

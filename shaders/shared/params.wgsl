@@ -26,9 +26,12 @@ struct Params {
     weight: f32,
     concentration: f32,
     concentration_precision: f32,
+    common_concentration: f32,
+    common_precision: f32,
     mean_concentration: f32,
     endmember_precision: f32,
     brightness_precision: f32,
+    spread_precision: f32,
     noise_floor: f32,
     noise_jacobian: f32,
     noise_quadratic: f32,
@@ -57,6 +60,8 @@ const COVARIANCE = 16u;
 const SEPARATE = 32u;
 const HELD = 64u;
 const HELD_VARIABILITY = 128u;
+const COMMON = 256u;
+const SPREAD = 512u;
 
 fn has(flag: u32) -> bool {
     return (p.flags & flag) != 0u;
@@ -67,19 +72,27 @@ fn stride() -> u32 { return 4u * p.quads; }
 fn noise_at() -> u32 { return p.endmembers * stride(); }
 fn mean_at() -> u32 { return noise_at() + p.noises; }
 fn concentration_at() -> u32 { return mean_at() + p.endmembers - 1u; }
-fn variability_at() -> u32 { return concentration_at() + select(0u, 1u, has(CONCENTRATION)); }
+fn common_at() -> u32 { return concentration_at() + select(0u, 1u, has(CONCENTRATION)); }
+fn spread_at() -> u32 { return common_at() + select(0u, p.endmembers + 1u, has(COMMON)); }
+fn variability_at() -> u32 { return spread_at() + select(0u, 1u, has(SPREAD)); }
 fn regression_at() -> u32 {
     return variability_at() + select(0u, p.endmembers * stride(), has(VARIABILITY));
 }
 fn dirichlet_at() -> u32 { return (2u * p.endmembers + 1u) * stride(); }
-fn theta_regression_at() -> u32 { return dirichlet_at() + ((p.endmembers + 16u) & ~15u); }
+fn precision_at() -> u32 {
+    return dirichlet_at() + p.endmembers + 1u + select(0u, p.endmembers + 3u, has(COMMON));
+}
+fn theta_regression_at() -> u32 { return (precision_at() + 16u) & ~15u; }
 fn theta_stride() -> u32 {
     return theta_regression_at() + select(0u, stride() * stride(), has(COVARIANCE));
 }
-fn draw_stride() -> u32 { return 2u * p.endmembers + 3u; }
+fn draw_stride() -> u32 { return 2u * p.endmembers + select(3u, 5u, has(COMMON)); }
 fn row_grad_stride() -> u32 { return 2u * p.endmembers + 1u; }
 fn columns() -> u32 { return select(p.endmembers + 1u, 2u * p.endmembers + 1u, has(VARIABILITY)); }
-fn totals_stride() -> u32 { return columns() * stride() + p.endmembers + 1u; }
+fn scalars() -> u32 {
+    return (p.endmembers + 1u) * select(1u, 2u, has(COMMON)) + select(0u, 1u, has(SPREAD));
+}
+fn totals_stride() -> u32 { return columns() * stride() + scalars(); }
 fn global_stride() -> u32 { return p.globals * (2u + p.rank); }
 fn loadings_at() -> u32 { return p.local_stride - p.latents * p.rank; }
 fn scene_chunk() -> u32 { return max((p.globals + 255u) / 256u, 64u); }

@@ -94,8 +94,9 @@ pub struct FitArgs {
     #[command(flatten)]
     pub run: RunArgs,
     /// Where the endmembers begin: auto (a search over all families, by ELBO), vca, vca-normalised,
-    /// nfindr, clusters, random, or a file of spectra (.csv, .mat, .npz, ENVI library); of more
-    /// than K, those K are taken that explain the scene best
+    /// nfindr, nfindr-normalised, simplex, simplex-normalised, clusters, random, or a file of
+    /// spectra (.csv, .mat, .npz, ENVI library); of more than K, those K are taken that explain the
+    /// scene best
     #[arg(long, value_name = "auto|FAMILY|FILE", default_value = "auto")]
     pub init: OsString,
     /// Names of the endmembers, for files and titles; in the truth's order where there is a truth
@@ -160,7 +161,7 @@ pub struct RunArgs {
     /// Most steps; the stopping rule usually ends the fit before
     #[arg(long, default_value_t = svi().steps, allow_negative_numbers = true)]
     pub steps: u32,
-    /// Starts that the search tries, of five families; its choice never sees a truth [default: 8;
+    /// Starts that the search tries, of eight families; its choice never sees a truth [default: 8;
     /// with fewer than 1,000 steps no search, and vca]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub restarts: Option<usize>,
@@ -243,6 +244,13 @@ pub struct RunArgs {
     /// learn [default: 0.2 K]
     #[arg(long, value_name = "ALPHA|learn", allow_negative_numbers = true)]
     pub concentration: Option<Concentration>,
+    /// Whether many pixels may share one mixture, around which a second Dirichlet is learned
+    /// [default: on where more than 16 bands count as independent, or all]
+    #[arg(long, value_enum)]
+    pub common_mixture: Option<Switch>,
+    /// Whether how much the brightness of pixels differs is learned [default: on]
+    #[arg(long, value_enum)]
+    pub learn_shade: Option<Switch>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

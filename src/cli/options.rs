@@ -69,6 +69,12 @@ pub fn settings(args: &RunArgs, unmixing: Unmixing) -> Result<Unmixing> {
             args::EffectiveBands::All => EffectiveBands::All,
         });
     }
+    if let Some(switch) = args.learn_shade {
+        unmixing = unmixing.learn_shade(switch == Switch::On);
+    }
+    if let Some(switch) = args.common_mixture {
+        unmixing = unmixing.common_mixture(switch == Switch::On);
+    }
     if let Some(concentration) = args.concentration {
         unmixing = unmixing.concentration(match concentration {
             args::Concentration::Given(alpha) => Concentration::Given(alpha),

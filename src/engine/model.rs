@@ -96,6 +96,24 @@ impl ScalePrior {
     }
 }
 
+/// A mixture that many pixels share: of those that do, abundances are from a Dirichlet around it,
+/// whose total beta is learned, as are the mixture and the share of the pixels (equation 34).
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Common {
+    /// Median of the prior of beta, > 0.
+    pub concentration: f64,
+    /// Prior sd of log beta, > 0.
+    pub sd: f64,
+}
+
+impl Common {
+    /// The default for K endmembers: as likely flat as of a narrow spread, and a thousand pixels
+    /// outweigh it.
+    pub fn of(endmembers: usize) -> Self {
+        Common { concentration: 4.0 * endmembers as f64, sd: 1.5 }
+    }
+}
+
 /// Prior sd of log brightness: a pixel may well be three times as bright as another.
 pub const BRIGHTNESS_SD: f64 = 1.0;
 /// Prior scale of an endmember's sd between pixels, reflectance.
@@ -116,6 +134,9 @@ pub struct Model {
     /// Prior sd of log alpha around `log concentration` (equation 19), > 0, or none: alpha is
     /// given.
     pub concentration_sd: Option<f64>,
+    /// A mixture that many pixels may share, or none.
+    #[serde(default)]
+    pub common: Option<Common>,
     /// Concentration alpha0 of the prior of the mean abundance (equation 1), > 0.
     pub mean_concentration: f64,
     /// Sd of the endmembers' normal prior around its centre, truncated at 0 (equation 3), > 0.
@@ -127,8 +148,12 @@ pub struct Model {
     pub regression_sd: f64,
     /// Least noise sd, reflectance: keeps noise-free synthetic bands from infinite density, >= 0.
     pub noise_floor: f64,
-    /// Prior sd tau of a pixel's log brightness, or none: brightness off.
+    /// Prior sd tau of a pixel's log brightness, or none: brightness off; where it is learned, the
+    /// median of its prior.
     pub brightness: Option<f64>,
+    /// Prior sd of log tau around `log brightness`, > 0, or none: tau is given (equation 35).
+    #[serde(default)]
+    pub brightness_spread: Option<f64>,
     /// Prior scale of the endmembers' sd between pixels (HalfNormal), or none: variability off.
     pub variability: Option<f64>,
     /// Weight of the likelihood, in (0, 1]: independent bands over bands. 1 is the plain model.
@@ -147,17 +172,27 @@ impl Model {
             noise: Noise::Band,
             concentration: 0.2 * endmembers as f64,
             concentration_sd: None,
+            common: None,
             mean_concentration: 1.0,
             endmember_sd: 0.3,
             noise_prior: ScalePrior::half_normal(0.05),
             regression_sd: 0.5,
             noise_floor: 1e-4,
             brightness: None,
+            brightness_spread: None,
             variability: None,
             likelihood_weight: 1.0,
             family: Family::MeanField,
             held: Held::Nothing,
         }
+    }
+
+    /// Whether the bands, so many of them, count as independent evidence, or nearly so: more of them
+    /// than count of a scene whose bands err together. What lies outside of the mixtures is then
+    /// noise, and not how materials vary.
+    pub fn has_independent_bands(&self, bands: usize) -> bool {
+        let counted = self.likelihood_weight * bands as f64;
+        self.likelihood_weight >= 1.0 || counted > EFFECTIVE_BANDS + 1e-6
     }
 
     /// Latents of one pixel: K - 1 abundance logits, and the log brightness if it is on.

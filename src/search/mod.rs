@@ -54,8 +54,6 @@ pub const MOST_TRIES: usize = 10_000;
 pub const PROBE_STEPS: u32 = 300;
 /// Further steps of those that go on.
 pub const POLISH_STEPS: u32 = 1000;
-/// Solutions of the starts that go on.
-pub const KEPT: usize = 2;
 /// Moves of a round that go on.
 pub const MOVES_KEPT: usize = 2;
 /// Rounds of moves without a time; a round that gains nothing is the last.
@@ -129,7 +127,7 @@ pub fn most_steps(settings: &Settings, starts: usize) -> u64 {
     };
     let rounds = if settings.moves > 0 { ROUNDS as u64 } else { 0 };
     let moves = count(settings.moves, MOVES_KEPT).saturating_mul(rounds);
-    count(starts, KEPT).saturating_add(moves)
+    count(starts, Init::FAMILIES.len()).saturating_add(moves)
 }
 
 /// How far a search is.
@@ -194,7 +192,7 @@ pub async fn search(
     let (of_scene, model, part) = (model, &seen.model(model), &seen.pixels);
     let brightness = model.brightness.is_some();
     svi::params(model, fit, (part.count(), part.bands()))?;
-    let proposals = starts_of(part, k, settings.starts, brightness, fit.seed, interrupted)?;
+    let proposals = starts_of(part, model, settings.starts, fit.seed, interrupted)?;
     let settling = if seen.is_merged() { u64::from(POLISH_STEPS) } else { 0 };
     let total = most_steps(settings, proposals.len()).saturating_add(settling);
     let mut judge = Judge::new(device, model, fit, part, total, observe, interrupted);
@@ -204,8 +202,10 @@ pub async fn search(
         .collect();
 
     let mut table: Vec<Fitted> = judge.probe(starts).await?;
-    let kept = distinct(&table, &by_elbo(&table), KEPT);
-    judge.polish(&mut table, &kept).await?;
+    let kept = distinct(&table, &best_of_each(&table), Init::FAMILIES.len());
+    judge.polish(&mut table, &kept[..kept.len().min(1)]).await?;
+    let others = may_win(&table, &kept);
+    judge.polish(&mut table, &others).await?;
     let count = table.len();
     let mut best = match by_elbo(&table).first() {
         Some(&best) => best,
@@ -274,23 +274,33 @@ pub async fn search(
 /// Up to `count` starts; when interrupted, those found by then.
 fn starts_of(
     part: &Pixels,
-    k: usize,
+    model: &Model,
     count: usize,
-    brightness: bool,
     seed: u64,
     interrupted: Interrupted,
 ) -> Result<Vec<Proposal>> {
+    let (k, brightness) = (model.endmembers, model.brightness.is_some());
+    let families = families_of(model, part.bands());
     let (tell, told) = mpsc::channel();
     let cube = Arc::clone(part.cube());
     let finding = unless(interrupted, move |stop| {
         let mut tell = |proposal| tell.send(proposal).is_ok() && !stop();
-        each_family(&cube, k, &Init::FAMILIES, count, brightness, seed, &mut tell)
+        each_family(&cube, k, &families, count, brightness, seed, &mut tell)
     });
     let found: Vec<Proposal> = told.try_iter().collect();
     match finding {
         Err(Error::Interrupted) if !found.is_empty() => Ok(found),
         result => result.map(|()| found),
     }
+}
+
+/// The families of starts that a search takes. Faces of the cloud tell the endmembers where what
+/// lies outside of them is noise. Where bands err together it is how materials vary, and endmembers
+/// would be more extreme than any pixel.
+fn families_of(model: &Model, bands: usize) -> Vec<Init> {
+    let by_faces = |init: &Init| matches!(init, Init::Simplex | Init::SimplexNormalised);
+    let independent = model.has_independent_bands(bands);
+    Init::FAMILIES.into_iter().filter(|init| independent || !by_faces(init)).collect()
 }
 
 /// Solutions with an ELBO, those that went on before others, the best first.
@@ -300,6 +310,29 @@ fn by_elbo(table: &[Fitted]) -> Vec<usize> {
     let rank = |i: usize| (table[i].elbo.is_some(), table[i].elbo.or(table[i].probe_elbo));
     order.sort_by(|&a, &b| rank(b).partial_cmp(&rank(a)).unwrap_or(std::cmp::Ordering::Equal));
     order
+}
+
+/// Of solutions whose first went on, the others that may end higher: not those that would have to
+/// gain more than twice what the first gained to come up with it.
+fn may_win(table: &[Fitted], kept: &[usize]) -> Vec<usize> {
+    let Some((&first, others)) = kept.split_first() else { return Vec::new() };
+    let (probe, end) = (table[first].probe_elbo, table[first].elbo);
+    let (Some(probe), Some(end)) = (probe, end) else { return others.to_vec() };
+    let least = end - 2.0 * (end - probe).max(0.0);
+    others.iter().copied().filter(|&i| table[i].probe_elbo.is_some_and(|p| p >= least)).collect()
+}
+
+/// The best solution of each family of starts, the best first.
+fn best_of_each(table: &[Fitted]) -> Vec<usize> {
+    let mut seen = Vec::new();
+    let family = |i: usize| table[i].origin.split(',').next().unwrap_or_default().to_owned();
+    let first = |i: &usize| {
+        let family = family(*i);
+        let new = !seen.contains(&family);
+        seen.push(family);
+        new
+    };
+    by_elbo(table).into_iter().filter(first).collect()
 }
 
 /// The first `count` of `order` that are different modes.

@@ -10,7 +10,7 @@ use super::sample::Sample;
 use super::vca::Projections;
 use super::{
     Init, Start, check_count, check_finite, fcls, nfindr, nnls, purest, random,
-    residual_candidates, spectra_of,
+    residual_candidates, simplex, spectra_of,
 };
 use crate::engine::ground::error::{Error, Result};
 use crate::scene::Cube;
@@ -75,12 +75,15 @@ impl<'a> Finder<'a> {
                 let shapes = self.shapes(round);
                 self.best(&shapes.cube, shapes.projections.corners(&shapes.cube, seed))
             }
-            Init::NFindr => {
-                let (base, projections) = match self.brightness {
-                    true => (&self.shapes(round).cube, &self.shapes(round).projections),
-                    false => (cube, self.projections()),
-                };
-                self.robust(base, &nfindr::largest(base, projections, seed))
+            Init::NFindr => self.robust(cube, &nfindr::largest(cube, self.projections(), seed)),
+            Init::Simplex => self.around(cube, self.projections(), (seed, round)),
+            Init::SimplexNormalised => {
+                let Shapes { cube, projections } = self.shapes(round);
+                self.around(cube, projections, (seed, round))
+            }
+            Init::NFindrNormalised => {
+                let Shapes { cube, projections } = self.shapes(round);
+                self.robust(cube, &nfindr::largest(cube, projections, seed))
             }
         }
     }
@@ -124,6 +127,24 @@ impl<'a> Finder<'a> {
         }
         best.map(|(_, spectra)| spectra.clone())
             .ok_or_else(|| Error::Fit("No start was found.".into()))
+    }
+
+    /// The smallest simplex around `base`, the cube or its shapes; its corners where that has none.
+    fn around(
+        &self,
+        base: &Cube,
+        projections: &Projections,
+        (seed, round): (u64, usize),
+    ) -> Result<Array2<f64>> {
+        let corners = nfindr::largest(base, projections, seed);
+        let penalty = simplex::PENALTIES[round % simplex::PENALTIES.len()];
+        let shares =
+            projections.affine().and_then(|points| simplex::smallest(points, &corners, penalty));
+        let found = shares.and_then(|shares| simplex::spectra(&self.sample.cube, base, &shares));
+        match found {
+            Some(found) => Ok(found),
+            None => self.robust(base, &corners),
+        }
     }
 
     /// Means of the purest pixels where `pixels` of `base`, the cube or its shapes, are endmembers.

@@ -21,6 +21,7 @@ mod normal;
 mod purest;
 mod random;
 mod sample;
+mod simplex;
 mod vca;
 
 pub use brightness::fcls_with_brightness;
@@ -54,9 +55,15 @@ pub enum Init {
     /// Vertex component analysis of spectra that are divided by their sums over bands, so that
     /// shade is no direction.
     VcaNormalised,
-    /// The pixels that span the largest simplex; where the model has brightness, the largest
-    /// simplex of spectra that are divided by their sums over bands.
+    /// The pixels that span the largest simplex (N-FINDR).
     NFindr,
+    /// The pixels that span the largest simplex of spectra that are divided by their sums over
+    /// bands, so that shade is no direction.
+    NFindrNormalised,
+    /// The smallest simplex around the pixels: of scenes without pure pixels.
+    Simplex,
+    /// The smallest simplex around the spectra that are divided by their sums over bands.
+    SimplexNormalised,
     /// Clusters of spectral shape of which the other clusters are mixtures.
     Clusters,
     /// Pixels drawn at random.
@@ -67,8 +74,16 @@ pub enum Init {
 
 impl Init {
     /// Every family that needs no given spectra.
-    pub const FAMILIES: [Init; 5] =
-        [Init::Vca, Init::VcaNormalised, Init::NFindr, Init::Clusters, Init::Random];
+    pub const FAMILIES: [Init; 8] = [
+        Init::Vca,
+        Init::VcaNormalised,
+        Init::NFindr,
+        Init::NFindrNormalised,
+        Init::Simplex,
+        Init::SimplexNormalised,
+        Init::Clusters,
+        Init::Random,
+    ];
 
     /// A short name, as the command line takes it and reports say it.
     pub fn name(&self) -> &'static str {
@@ -76,6 +91,9 @@ impl Init {
             Init::Vca => "vca",
             Init::VcaNormalised => "vca-normalised",
             Init::NFindr => "nfindr",
+            Init::NFindrNormalised => "nfindr-normalised",
+            Init::Simplex => "simplex",
+            Init::SimplexNormalised => "simplex-normalised",
             Init::Clusters => "clusters",
             Init::Random => "random",
             Init::Spectra(_) => "spectra",
@@ -89,6 +107,11 @@ impl Init {
                 "vertex component analysis of normalised spectra, means of the purest pixels"
             }
             Init::NFindr => "the simplex of largest volume, means of the purest pixels",
+            Init::NFindrNormalised => {
+                "the simplex of largest volume of normalised spectra, means of the purest pixels"
+            }
+            Init::Simplex => "the smallest simplex around the pixels",
+            Init::SimplexNormalised => "the smallest simplex around normalised spectra",
             Init::Clusters => "clusters of spectral shape",
             Init::Random => "random pixels, means of the purest pixels",
             Init::Spectra(_) => "given spectra",
@@ -111,7 +134,7 @@ pub struct Start {
 
 /// Finds a start of `k` endmembers for a cube of N pixels and L bands.
 ///
-/// `Vca`, `VcaNormalised`, `NFindr` and `Random` choose pixels, compute abundances with their
+/// `Vca`, `NFindr`, both of these on normalised spectra, and `Random` choose pixels, compute abundances with their
 /// spectra (FCLS), replace each spectrum with the mean of its purest pixels, and compute abundances
 /// again; `Clusters` are means already, and `Spectra` stay as they are. The two VCA do so with the
 /// pixels of both projections of the paper, where the paper would take the second, and keep what

@@ -52,6 +52,8 @@ pub struct Unmixing {
     variability: Option<bool>,
     effective_bands: EffectiveBands,
     concentration: Concentration,
+    common_mixture: Option<bool>,
+    learn_shade: bool,
     family: Family,
     posterior: Option<PosteriorKind>,
     draws: usize,
@@ -83,6 +85,8 @@ impl Unmixing {
             variability: None,
             effective_bands: EffectiveBands::default(),
             concentration: Concentration::default(),
+            common_mixture: None,
+            learn_shade: true,
             family: Family::FullRank,
             posterior: None,
             draws: 0,
@@ -123,6 +127,19 @@ impl Unmixing {
     /// How many bands count as independent evidence.
     pub fn effective_bands(self, effective_bands: EffectiveBands) -> Self {
         Unmixing { effective_bands, ..self }
+    }
+
+    /// Whether how much the brightness of pixels differs is learned, where they have one; so by
+    /// default.
+    pub fn learn_shade(self, learn_shade: bool) -> Self {
+        Unmixing { learn_shade, ..self }
+    }
+
+    /// Whether many pixels may share one mixture: abundances are then of two Dirichlets, and the
+    /// second one's mixture, its concentration and its share of the pixels are learned. By default
+    /// so where more than 16 bands count as independent, or all.
+    pub fn common_mixture(self, common_mixture: bool) -> Self {
+        Unmixing { common_mixture: Some(common_mixture), ..self }
     }
 
     /// Total concentration of the abundances' Dirichlet.

@@ -6,7 +6,7 @@ use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::setting;
 use crate::engine::layout::Params;
 use crate::engine::model::{
-    BRIGHTNESS_SD, EFFECTIVE_BANDS, Family, Held, Model, Noise, VARIABILITY_SCALE,
+    BRIGHTNESS_SD, Common, EFFECTIVE_BANDS, Family, Held, Model, Noise, VARIABILITY_SCALE,
 };
 use crate::engine::pixels::Pixels;
 use crate::engine::svi;
@@ -24,6 +24,11 @@ const CONCENTRATION_SD: f64 = 1.0;
 /// ended.
 pub const LEARNED_FROM: usize = search::MOST_PIXELS;
 
+/// Median of the prior of the sd of log brightness, where it is learned, and sd of its log: from
+/// none to be seen to deep shade.
+const SHADE_MEDIAN: f64 = 0.3;
+const SHADE_SPREAD: f64 = 1.5;
+
 /// Steps below which a search would cost far more than the fit.
 pub const WORTH_A_SEARCH: u32 = 1000;
 
@@ -38,6 +43,8 @@ pub(super) struct Plan {
     pub convention: Convention,
     pub spectra: Spectra,
     pub posterior: PosteriorKind,
+    /// Whether a common mixture was asked for, or refused.
+    pub common: Option<bool>,
     /// The one start; none: a search finds it.
     pub init: Option<Init>,
     pub search: search::Settings,
@@ -61,7 +68,7 @@ impl Plan {
         search::check(&of.search_settings())?;
         // Spectra that come first, come from a fit with brightness.
         let first = (spectra == Spectra::First).then(|| Model {
-            brightness: Some(BRIGHTNESS_SD),
+            brightness: Some(shade(of)),
             held: Held::Nothing,
             ..model.clone()
         });
@@ -73,6 +80,7 @@ impl Plan {
             svi: of.svi.clone(),
             convention: convention(of)?,
             posterior: posterior(of),
+            common: of.common_mixture,
             search: of.search_settings(),
         })
     }
@@ -101,11 +109,12 @@ impl Plan {
         pixels.chosen(&starts::learned_from(pixels.cube(), k, LEARNED_FROM, seed))
     }
 
-    /// Sets the weight of the likelihood.
-    pub fn weigh(&mut self, weight: f64) {
-        self.model.likelihood_weight = weight;
-        if let Some(first) = &mut self.first {
-            first.likelihood_weight = weight;
+    /// Sets the weight of the likelihood, by how many of the bands count; and what depends on it.
+    pub fn weigh(&mut self, counted: f64, bands: usize) {
+        for model in std::iter::once(&mut self.model).chain(&mut self.first) {
+            model.likelihood_weight = counted / bands as f64;
+            let common = self.common.unwrap_or_else(|| model.has_independent_bands(bands));
+            model.common = model.common.filter(|_| common);
         }
     }
 }
@@ -131,6 +140,11 @@ fn posterior(of: &Unmixing) -> PosteriorKind {
     of.posterior.unwrap_or(if guide { PosteriorKind::Guide } else { PosteriorKind::Exact })
 }
 
+/// Prior sd of log brightness, or its median where it is learned.
+fn shade(of: &Unmixing) -> f64 {
+    if of.learn_shade { SHADE_MEDIAN } else { BRIGHTNESS_SD }
+}
+
 fn model(of: &Unmixing, endmembers: usize) -> Model {
     let default = Model::new(endmembers);
     // A pixel's own variances and shared covariances have no product form together.
@@ -142,7 +156,9 @@ fn model(of: &Unmixing, endmembers: usize) -> Model {
             Concentration::Sparse | Concentration::Learned => default.concentration,
         },
         concentration_sd: (of.concentration == Concentration::Learned).then_some(CONCENTRATION_SD),
-        brightness: of.brightness.then_some(BRIGHTNESS_SD),
+        common: of.common_mixture.unwrap_or(true).then(|| Common::of(endmembers)),
+        brightness: of.brightness.then_some(shade(of)),
+        brightness_spread: of.learn_shade.then_some(SHADE_SPREAD),
         variability: variability.then_some(VARIABILITY_SCALE),
         family: of.family,
         ..default

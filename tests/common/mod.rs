@@ -8,7 +8,7 @@ use unmixel::engine::ground::math::Real;
 use unmixel::engine::ground::rng::{self, Stream};
 use unmixel::engine::guide::Guide;
 use unmixel::engine::layout::{Params, ROW_GROUP, SEPARATE};
-use unmixel::engine::model::{Family, Held, Model, Noise, ScalePrior};
+use unmixel::engine::model::{Common, Family, Held, Model, Noise, ScalePrior};
 use unmixel::engine::passes;
 use unmixel::engine::passes::buffers::Buffers;
 use unmixel::engine::pixels::{Cube, Pixels};
@@ -164,6 +164,9 @@ pub fn run_to<T: Real>(params: &Params, buffers: &mut Buffers<T>, last: &str) {
     panic!("no pass {last}");
 }
 
+/// Near enough to the other Dirichlet that pixels are of both.
+const COMMON: Common = Common { concentration: 5.0, sd: 0.7 };
+
 /// The kinds of model that differ in what the passes do, small enough for finite differences. Bands
 /// and batch are no multiples of four, several chunks and a padded quad are in play, and the step
 /// that tests look at draws the group that is not full, and not last.
@@ -185,6 +188,15 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
             Problem::new(Model { brightness: Some(0.5), ..base(3) }, two.clone(), 71, 7),
         ),
         (
+            "brightness of a learned spread",
+            Problem::new(
+                Model { brightness: Some(0.5), brightness_spread: Some(0.8), ..base(3) },
+                two.clone(),
+                71,
+                7,
+            ),
+        ),
+        (
             "brightness, K = 1",
             Problem::new(Model { brightness: Some(0.5), ..base(1) }, two.clone(), 71, 7),
         ),
@@ -199,6 +211,14 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
         (
             "concentration, K = 1",
             Problem::new(Model { concentration_sd: Some(0.8), ..base(1) }, two.clone(), 71, 5),
+        ),
+        (
+            "common mixture",
+            Problem::new(Model { common: Some(COMMON), ..base(3) }, two.clone(), 71, 7),
+        ),
+        (
+            "common mixture, K = 1",
+            Problem::new(Model { common: Some(COMMON), ..base(1) }, two.clone(), 71, 5),
         ),
         (
             "covariance",
@@ -228,10 +248,12 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
             Problem::new(
                 Model {
                     brightness: Some(0.4),
+                    brightness_spread: Some(0.8),
                     variability: Some(0.03),
                     family: Family::FullRank,
                     likelihood_weight: 0.3,
                     concentration_sd: Some(0.8),
+                    common: Some(COMMON),
                     noise_prior: ScalePrior::log_normal(-3.0, 1.0),
                     ..base(6)
                 },
@@ -249,6 +271,7 @@ pub fn variants() -> Vec<(&'static str, Problem)> {
                     family: Family::LowRank { rank: 5 },
                     likelihood_weight: 0.3,
                     concentration_sd: Some(0.8),
+                    common: Some(COMMON),
                     ..base(3)
                 },
                 two.clone(),

@@ -1,16 +1,19 @@
 //! The variational families (equations 8 and 26): where they start, and what is constant in their
 //! ELBO.
 
+mod laplace;
 pub mod transform;
 
 use ndarray::{Array2, ArrayView1, ArrayView2};
+use rayon::prelude::*;
 
+use self::laplace::{Curvature, Room};
 use self::transform::{add_products, loading_share};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::math::{softplus, softplus_inverse};
 use crate::engine::ground::rng::{self, Stream};
 use crate::engine::layout::padding::padded;
-use crate::engine::layout::{CONCENTRATION, COVARIANCE, Params, VARIABILITY};
+use crate::engine::layout::{COMMON, CONCENTRATION, COVARIANCE, Params, SPREAD, VARIABILITY};
 use crate::engine::model::{Held, Model};
 use crate::engine::pixels::Cube;
 
@@ -109,6 +112,18 @@ impl Guide {
             globals[params.concentration_at()] = model.concentration.ln() as f32;
             globals[g + params.concentration_at()] = LOG_SCALE_CONCENTRATION;
         }
+        if params.has(SPREAD) {
+            globals[params.spread_at()] = model.brightness.unwrap_or(1.0).ln() as f32;
+            globals[g + params.spread_at()] = LOG_SCALE_CONCENTRATION;
+        }
+        if let (true, Some(common)) = (params.has(COMMON), model.common) {
+            let at = params.common_at();
+            for i in 0..k - 1 {
+                globals[at + i] = (means[i] / means[k - 1]).ln() as f32;
+            }
+            globals[at + k - 1] = common.concentration.ln() as f32;
+            globals[g + at..g + at + k + 1].fill(LOG_SCALE_CONCENTRATION);
+        }
 
         if params.has(VARIABILITY) {
             let scale = model.variability.unwrap_or(1.0);
@@ -120,7 +135,9 @@ impl Guide {
 
         let (latents, local_stride) = (params.latents as usize, params.local_stride as usize);
         let mut locals = vec![0.0; abundances.nrows() * local_stride];
-        for (n, guide) in locals.chunks_exact_mut(local_stride.max(1)).enumerate() {
+        let curvature = Curvature::new(params, endmembers, &noise, model.concentration);
+        let independent = model.has_independent_bands(params.bands as usize);
+        let begin = |room: &mut Room, (n, guide): (usize, &mut [f32])| {
             let weight = |i: usize| f64::from(abundances[[n, i]]).max(LEAST_ABUNDANCE);
             for (i, z) in guide.iter_mut().take(k - 1).enumerate() {
                 *z = (weight(i) / weight(k - 1)).ln() as f32;
@@ -130,7 +147,14 @@ impl Guide {
                 guide[k - 1] = log_brightness.map_or(0.0, |g| g[n]);
                 guide[latents + k - 1] = LOG_SCALE_BRIGHTNESS;
             }
-        }
+            // Where bands err together evidence is counted too often, and the further a fit goes, the
+            // worse is its answer (docs/evidence.md): there guides begin at a fixed width.
+            if independent {
+                curvature.widen(guide, room);
+            }
+        };
+        let guides = locals.par_chunks_exact_mut(local_stride.max(1)).enumerate();
+        guides.for_each_init(Room::default, begin);
         let rank_sum = start_loadings(params, &mut globals, &mut locals);
         Guide {
             model: model.clone(),
@@ -210,6 +234,14 @@ impl Guide {
         Array2::from_shape_fn((p.k(), p.bands as usize), |(k, l)| {
             softplus(f64::from(self.globals[k * p.stride() + l]))
         })
+    }
+
+    /// 1 / tau^2, with tau the prior sd of log brightness: given, or at the guide's loc.
+    pub fn brightness_precision(&self) -> f64 {
+        match self.params.has(SPREAD) {
+            true => (-2.0 * f64::from(self.globals[self.params.spread_at()])).exp(),
+            false => f64::from(self.params.brightness_precision),
+        }
     }
 
     /// The pixel latents of one pixel, (local_stride).
@@ -293,7 +325,10 @@ pub fn elbo_constant(params: &Params, model: &Model, prior_centre: &[f32]) -> f6
     let (n, l, k) = (f64::from(params.pixels), f64::from(params.bands), params.k());
     let likelihood = -0.5 * n * l * f64::from(params.weight) * two_pi.ln();
     let entropy_of = |latents: f64| 0.5 * latents * (1.0 + two_pi.ln());
-    let brightness = model.brightness.map_or(0.0, |tau| -0.5 * n * (two_pi.ln() + 2.0 * tau.ln()));
+    // With a tau that is learned, its log is in the latent's own share of the ELBO.
+    let log_tau = |tau: f64| if params.has(SPREAD) { 0.0 } else { tau.ln() };
+    let brightness = model.brightness.map_or(0.0, |tau| -n * (0.5 * two_pi.ln() + log_tau(tau)));
+    let spread = model.brightness_spread.filter(|_| params.has(SPREAD));
 
     let sd = model.endmember_sd;
     let endmembers: f64 = prior_centre
@@ -308,7 +343,10 @@ pub fn elbo_constant(params: &Params, model: &Model, prior_centre: &[f32]) -> f6
     let mean_abundance = crate::engine::ground::math::ln_gamma(k as f64 * model.mean_concentration)
         - k as f64 * crate::engine::ground::math::ln_gamma(model.mean_concentration);
 
-    let concentration = model.concentration_sd.map_or(0.0, |sd| -0.5 * two_pi.ln() - sd.ln());
+    let log_normal = |sd: f64| -0.5 * two_pi.ln() - sd.ln();
+    let concentration = model.concentration_sd.map_or(0.0, log_normal);
+    // The share's prior has no constant, and that of the mixture is the mean abundance's.
+    let common = model.common.map_or(0.0, |common| log_normal(common.sd) + mean_abundance);
 
     // L - h of the L bands have a band h before them.
     let pairs = if params.has(COVARIANCE) { 0.5 * l * (l - 1.0) } else { 0.0 };
@@ -324,6 +362,8 @@ pub fn elbo_constant(params: &Params, model: &Model, prior_centre: &[f32]) -> f6
         + variability
         + mean_abundance
         + concentration
+        + common
+        + spread.map_or(0.0, log_normal)
         + regressions
         + entropy_of(scene_latents(params) as f64)
         + entropy_of(n * f64::from(params.latents))

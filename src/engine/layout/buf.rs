@@ -51,7 +51,8 @@ pub enum Buf {
     /// With covariance: sums over pixels of the gradient by the regression of each band on each
     /// other, (S, stride, stride).
     RegressionSums,
-    /// Partial sums over pixels of log abundances (K) and the local ELBO, (S, chunks, K + 1).
+    /// Partial sums over pixels of log abundances and so on, and the local ELBO, (S, chunks,
+    /// scalars).
     RowSums,
     /// [`Buf::Partials`] and [`Buf::RowSums`] summed over chunks, (S, totals_stride).
     Totals,

@@ -14,6 +14,10 @@ pub const COVARIANCE: u32 = 16;
 /// `passes::step`.
 pub const SEPARATE: u32 = 32;
 
+/// Flag: many pixels may share one mixture.
+pub const COMMON: u32 = 256;
+/// Flag: how much the brightness of pixels differs is learned.
+pub const SPREAD: u32 = 512;
 /// Flag: the guide of the endmembers stays as it is.
 pub const HELD: u32 = 64;
 /// Flag: the guide of the endmembers' variability stays as it is.

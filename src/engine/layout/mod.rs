@@ -42,15 +42,15 @@ pub struct Params {
     /// Guide parameters of a pixel: P locs, P log scales, P (P - 1) / 2 off-diagonals if full-rank,
     /// P rows of `rank` loadings.
     pub local_stride: u32,
-    /// G, latents of the scene: endmembers, noise, mean abundance, concentration, variability,
-    /// regressions between bands, in this order.
+    /// G, latents of the scene: endmembers, noise, mean abundance, concentration, common mixture,
+    /// log tau, variability, regressions between bands, in this order.
     pub globals: u32,
     /// Directions of the low-rank guide, 0 without it.
     pub rank: u32,
     /// Noise latents: 1, or 4 * quads.
     pub noises: u32,
     /// [`BRIGHTNESS`], [`VARIABILITY`], [`FULL_RANK`], [`CONCENTRATION`], [`COVARIANCE`],
-    /// [`SEPARATE`], [`HELD`], [`HELD_VARIABILITY`].
+    /// [`SEPARATE`], [`HELD`], [`HELD_VARIABILITY`], [`COMMON`], [`SPREAD`].
     pub flags: u32,
     /// Rows that one partial sum takes.
     pub chunk_rows: u32,
@@ -81,12 +81,18 @@ pub struct Params {
     pub concentration: f32,
     /// 1 / sd^2 of the prior of log alpha.
     pub concentration_precision: f32,
+    /// Median of the prior of beta, total concentration around the common mixture.
+    pub common_concentration: f32,
+    /// 1 / sd^2 of the prior of log beta.
+    pub common_precision: f32,
     /// alpha0, concentration of the prior of the mean abundance.
     pub mean_concentration: f32,
     /// 1 / sd^2 of the endmembers' prior.
     pub endmember_precision: f32,
-    /// 1 / tau^2, with tau the prior sd of log brightness.
+    /// 1 / tau^2, with tau the prior sd of log brightness, or the median of its prior.
     pub brightness_precision: f32,
+    /// 1 / sd^2 of the prior of log tau.
+    pub spread_precision: f32,
     /// Least noise variance.
     pub noise_floor: f32,
     /// Noise prior: how often log s counts, 1 for a HalfNormal on s, 0 for a Normal on log s.
@@ -149,6 +155,7 @@ impl Params {
         let variability = model.variability.is_some();
         let noises = if model.noise == Noise::Isotropic { 1 } else { 4 * quads };
         let covariance = model.noise == Noise::Covariance;
+        let spread = model.brightness.and(model.brightness_spread);
         let latents = model.pixel_latents();
         let rank = model.family.rank();
         let full_rank = model.family != Family::MeanField;
@@ -160,6 +167,8 @@ impl Params {
             noises,
             k - 1,
             usize::from(model.concentration_sd.is_some()),
+            if model.common.is_some() { k.saturating_add(1) } else { 0 },
+            usize::from(spread.is_some()),
             if covariance { (4 * quads).saturating_mul(4 * quads) } else { 0 },
         ]
         .into_iter()
@@ -186,6 +195,8 @@ impl Params {
                 | if variability { VARIABILITY } else { 0 }
                 | if full_rank { FULL_RANK } else { 0 }
                 | if model.concentration_sd.is_some() { CONCENTRATION } else { 0 }
+                | if model.common.is_some() { COMMON } else { 0 }
+                | if spread.is_some() { SPREAD } else { 0 }
                 | if covariance { COVARIANCE } else { 0 }
                 | if covariance || k > MOST_FUSED { SEPARATE } else { 0 }
                 | match model.held {
@@ -200,9 +211,12 @@ impl Params {
             weight: model.likelihood_weight as f32,
             concentration: model.concentration as f32,
             concentration_precision: model.concentration_sd.map_or(0.0, |sd| sd.powi(-2)) as f32,
+            common_concentration: model.common.map_or(0.0, |common| common.concentration) as f32,
+            common_precision: model.common.map_or(0.0, |common| common.sd.powi(-2)) as f32,
             mean_concentration: model.mean_concentration as f32,
             endmember_precision: model.endmember_sd.powi(-2) as f32,
             brightness_precision: model.brightness.map_or(0.0, |tau| tau.powi(-2)) as f32,
+            spread_precision: spread.map_or(0.0, |sd| sd.powi(-2)) as f32,
             noise_floor: model.noise_floor.powi(2) as f32,
             noise_jacobian: model.noise_prior.jacobian as f32,
             noise_quadratic: model.noise_prior.quadratic as f32,
@@ -291,9 +305,20 @@ impl Params {
         self.mean_at() + self.k() - 1
     }
 
+    /// First latent of the common mixture, where there is one, in the vector of scene latents: K - 1
+    /// logits of the mixture, log beta, and the logit of the share of pixels that have it.
+    pub fn common_at(&self) -> usize {
+        self.concentration_at() + usize::from(self.has(CONCENTRATION))
+    }
+
+    /// The latent log tau, if it is learned, in the vector of scene latents.
+    pub fn spread_at(&self) -> usize {
+        self.common_at() + if self.has(COMMON) { self.k() + 1 } else { 0 }
+    }
+
     /// First variability latent in the vector of scene latents.
     pub fn variability_at(&self) -> usize {
-        self.concentration_at() + usize::from(self.has(CONCENTRATION))
+        self.spread_at() + usize::from(self.has(SPREAD))
     }
 
     /// First regression between bands in the vector of scene latents: a row of bands for each band,
@@ -326,8 +351,10 @@ impl Params {
 
     /// Floats of one particle's scene draw ([`Buf::Theta`]): endmembers (K rows of bands), noise
     /// variance (a row), variability variance (K rows; when it is off, the first has the noise
-    /// precision, one over its variance), Dirichlet parameters a (K), alpha; with covariance the
-    /// regressions between bands (a row for each band, zero from the diagonal on).
+    /// precision, one over its variance), Dirichlet parameters a (K), alpha; with a common mixture
+    /// its Dirichlet parameters b (K), beta, and what the log densities of the two, each with its
+    /// log share, have constant (2); 1 / tau^2; with covariance the regressions between bands (a row for each
+    /// band, zero from the diagonal on).
     pub fn theta_stride(&self) -> usize {
         self.theta_regression_at()
             + if self.has(COVARIANCE) { self.stride() * self.stride() } else { 0 }
@@ -335,7 +362,13 @@ impl Params {
 
     /// Regressions between bands within theta.
     pub fn theta_regression_at(&self) -> usize {
-        self.dirichlet_at() + (self.k() + 1).next_multiple_of(BAND_GROUP)
+        (self.precision_at() + 1).next_multiple_of(BAND_GROUP)
+    }
+
+    /// Precision of the log brightness, 1 / tau^2, within theta.
+    pub fn precision_at(&self) -> usize {
+        let common = if self.has(COMMON) { self.k() + 3 } else { 0 };
+        self.dirichlet_at() + self.k() + 1 + common
     }
 
     /// Dirichlet parameters within theta.
@@ -344,9 +377,11 @@ impl Params {
     }
 
     /// Floats of one row's draw ([`Buf::Draws`]): abundances (K), their logarithms (K), brightness,
-    /// its logarithm; and the sum of the guide's log scales, the entropy without its constant.
+    /// its logarithm; the sum of the guide's log scales, the entropy without its constant; and with
+    /// a common mixture the probability that the pixel has it (r), and by how much the log density
+    /// of the abundances is more than `a'log W`.
     pub fn draw_stride(&self) -> usize {
-        2 * self.k() + 3
+        2 * self.k() + 3 + if self.has(COMMON) { 2 } else { 0 }
     }
 
     /// Sums over bands that each row needs: `sum A c` (K), `sum B v^2` (K), and the log density.
@@ -360,10 +395,17 @@ impl Params {
         self.k() + 1 + if self.has(VARIABILITY) { self.k() } else { 0 }
     }
 
-    /// Sums over all pixels of the minibatch: the columns of bands, log abundances (K) and the
-    /// pixels' part of the ELBO.
+    /// Sums over pixels without bands: log abundances (K); with a common mixture r times these (K)
+    /// and r; the square of log brightness, if
+    /// tau is learned; and the pixels' part of the ELBO.
+    pub fn scalars(&self) -> usize {
+        let common = if self.has(COMMON) { self.k() + 1 } else { 0 };
+        self.k() + 1 + common + usize::from(self.has(SPREAD))
+    }
+
+    /// Sums over all pixels of the minibatch: the columns of bands, and the scalars.
     pub fn totals_stride(&self) -> usize {
-        self.columns() * self.stride() + self.k() + 1
+        self.columns() * self.stride() + self.scalars()
     }
 
     /// Elements of a buffer (32-bit words). Never 0: bindings may not be empty.
@@ -398,7 +440,7 @@ impl Params {
             Buf::RegressionSums => {
                 if_covariance(s.saturating_mul(self.stride()).saturating_mul(self.stride()))
             }
-            Buf::RowSums => s * self.chunks as usize * (self.k() + 1),
+            Buf::RowSums => s * self.chunks as usize * self.scalars(),
             Buf::Totals => s.saturating_mul(self.totals_stride()),
             Buf::GlobalTerms => g.saturating_mul(1 + s),
             Buf::RankEps => s * self.rank as usize,

@@ -4,7 +4,7 @@
 use super::pass::{Access, Grid, Pass, shader};
 use crate::engine::ground::math::{Real, ln_gamma};
 use crate::engine::layout::limits::WORKGROUP;
-use crate::engine::layout::{Buf, Params};
+use crate::engine::layout::{Buf, COMMON, Params};
 use crate::engine::passes::buffers::Buffers;
 
 /// One workgroup.
@@ -34,7 +34,8 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let g = p.globals as usize;
     let rows: T = (1..=particles).map(|particle| b.totals[particle * p.totals_stride() - 1]).sum();
     let terms: T = b.global_terms[..g].iter().copied().sum();
-    let constants: T = (0..particles)
+    // With a common mixture they are in the sums over rows.
+    let constants: T = (0..if p.has(COMMON) { 0 } else { particles })
         .map(|particle| {
             let a = &b.theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
             ln_gamma(a.iter().copied().sum::<T>()) - a.iter().map(|&a| ln_gamma(a)).sum::<T>()

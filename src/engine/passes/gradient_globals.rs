@@ -8,7 +8,7 @@ use super::pass::{Access, Grid, Pass, rows_a_task, shader};
 use crate::engine::ground::lanes::LANES;
 use crate::engine::ground::math::{Real, digamma, sigmoid, softplus};
 use crate::engine::layout::padding::{padded, pair};
-use crate::engine::layout::{Buf, Params};
+use crate::engine::layout::{Buf, COMMON, Params};
 use crate::engine::passes::buffers::Buffers;
 
 /// One invocation a scene latent.
@@ -27,7 +27,7 @@ pub static PASS: Pass = Pass {
     ],
     grid: |p| Grid::Line(u64::from(p.globals)),
     trips: |p| {
-        // Two digammas of six steps for each logit; isotropic noise sums all bands.
+        // Two digammas of six steps for each logit of a Dirichlet; isotropic noise sums all bands.
         let mean = 7 * u64::from(p.endmembers) + 6;
         let noise = if p.noises == 1 { u64::from(p.bands) } else { 0 };
         // Padding beside latents in use: both loop over particles.
@@ -262,8 +262,10 @@ impl<T: Real> View<'_, T> {
                 self.total(particle, p.k(), j - p.noise_at())
             };
             self.noise(x, sum)
-        } else if j < p.variability_at() {
+        } else if j < p.spread_at() {
             self.dirichlet(particle, j, x)
+        } else if j < p.variability_at() {
+            self.spread(particle, x)
         } else if j >= p.regression_at() {
             let (l, m) = pair(p, j);
             let lag = T::of((l - m) as f64);
@@ -322,33 +324,77 @@ impl<T: Real> View<'_, T> {
         self.totals[particle * self.p.totals_stride() + column * self.p.stride() + at]
     }
 
-    /// Slope by a logit of the mean abundance, or by the log concentration x, and the latent's
-    /// share of the log prior. Both move all a_k: a logit by `a_k (1 - pi)` or `-a_k pi`, the log
-    /// concentration by `a_k`. The last abundance has no logit, so the first one carries its share
-    /// of the prior too.
+    /// Slope by the log x of the sd of log brightness, and its log prior with what is constant in
+    /// the density of the pixels' log brightness.
+    fn spread(&self, particle: usize, x: T) -> (T, T) {
+        let p = self.p;
+        let of = |value: f32| T::of(f64::from(value));
+        let squares = self.total(particle, p.columns(), p.scalars() - 2);
+        let precision = (-T::of(2.0) * x).quick_exp();
+        // The median's log is minus half the log of its precision.
+        let from_centre = x + T::of(0.5) * of(p.brightness_precision).quick_ln();
+        let slope = of(p.scale) * (precision * squares - of(p.batch as f32))
+            - of(p.spread_precision) * from_centre;
+        let prior = -T::of(0.5) * of(p.spread_precision) * from_centre * from_centre;
+        (slope, prior - T::of(f64::from(p.pixels)) * x)
+    }
+
+    /// Slope by a latent x of one of the two Dirichlets, and its share of the log prior.
     fn dirichlet(&self, particle: usize, j: usize, x: T) -> (T, T) {
         let (p, k) = (self.p, self.p.k());
-        let of = |value: f64| T::of(value);
+        let of = |value: f32| T::of(f64::from(value));
         let theta = &self.theta[particle * p.theta_stride() + p.dirichlet_at()..];
-        let (a, concentration) = (&theta[..k], theta[k]);
-        let prior_concentration = of(f64::from(p.mean_concentration));
-        let precision = of(f64::from(p.concentration_precision));
-        let from_centre = x - of(f64::from(p.concentration)).quick_ln();
-        let own = (j < p.concentration_at()).then(|| j - p.mean_at());
+        let total = |at| self.total(particle, p.columns(), at);
+        if j < p.common_at() {
+            // Pixels without the common mixture.
+            let without = |at| if p.has(COMMON) { total(at) - total(k + at) } else { total(at) };
+            let count = of(p.batch as f32) - if p.has(COMMON) { total(2 * k) } else { T::zero() };
+            let prior = (of(p.concentration), of(p.concentration_precision));
+            return self.of_dirichlet(&theta[..=k], j - p.mean_at(), x, count, without, prior);
+        }
+        let (own, count) = (j - p.common_at(), total(2 * k));
+        if own == k {
+            // The logit of a share that is as likely to be anything.
+            let share = sigmoid(x);
+            let slope = of(p.scale) * (count - of(p.batch as f32) * share) + T::one();
+            return (slope - T::of(2.0) * share, -softplus(x) - softplus(-x));
+        }
+        let prior = (of(p.common_concentration), of(p.common_precision));
+        self.of_dirichlet(&theta[k + 1..][..=k], own, x, count, |at| total(k + at), prior)
+    }
+
+    /// Slope by a logit of the mean, or by the log total x, of the Dirichlet with parameters and
+    /// total `a` (K + 1) that `count` pixels have, whose sums of log abundances are `logs`; and the
+    /// latent's share of the log prior, with the total's median and 1 / sd^2 of its log. All `a_k`
+    /// move: by `a_k (1 - pi)` or `-a_k pi` with a logit, by `a_k` with the log total. The last
+    /// abundance has no logit, so the first one carries its share of the prior too.
+    fn of_dirichlet(
+        &self,
+        a: &[T],
+        own: usize,
+        x: T,
+        count: T,
+        logs: impl Fn(usize) -> T,
+        (median, precision): (T, T),
+    ) -> (T, T) {
+        let (p, k) = (self.p, self.p.k());
+        let (a, concentration) = (&a[..k], a[k]);
+        let prior_concentration = T::of(f64::from(p.mean_concentration));
+        let own = (own + 1 < k).then_some(own);
         let pi_j = own.map_or(-T::one(), |own| a[own] / concentration);
         let mut slope = match own {
-            Some(_) => prior_concentration * (T::one() - of(k as f64) * pi_j),
-            None => -precision * from_centre,
+            Some(_) => prior_concentration * (T::one() - T::of(k as f64) * pi_j),
+            None => -precision * (x - median.quick_ln()),
         };
         for (i, &a_i) in a.iter().enumerate() {
-            let logs = self.total(particle, p.columns(), i);
-            let by_a = of(f64::from(p.scale))
-                * (of(f64::from(p.batch)) * (digamma(concentration) - digamma(a_i)) + logs);
+            let by_a = T::of(f64::from(p.scale))
+                * (count * (digamma(concentration) - digamma(a_i)) + logs(i));
             let same = if own == Some(i) { T::one() } else { T::zero() };
             slope = slope + a_i * (same - pi_j) * by_a;
         }
         if own.is_none() {
-            return (slope, -of(0.5) * precision * from_centre * from_centre);
+            let from_centre = x - median.quick_ln();
+            return (slope, -T::of(0.5) * precision * from_centre * from_centre);
         }
         let last = if own == Some(0) { (a[k - 1] / concentration).quick_ln() } else { T::zero() };
         (slope, prior_concentration * (pi_j.quick_ln() + last))

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::pass::{Access, Grid, Pass, shader};
 use crate::engine::ground::lanes::{LANES, Lanes, load, prefetch_all, store};
 use crate::engine::ground::math::Real;
-use crate::engine::layout::{Buf, FULL_RANK, Params};
+use crate::engine::layout::{Buf, COMMON, FULL_RANK, Params};
 use crate::engine::passes::buffers::Buffers;
 
 /// One invocation a pixel of the minibatch.
@@ -127,8 +127,14 @@ impl<T: Real> Rows<'_, T> {
         let eps = &local_eps[of_row(latents)];
         let sums = &row_grads[of_row(p.row_grad_stride())];
         let by_standards = &mut self.by_standards[particle * latents * LANES..];
-        let a = &theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
+        let dirichlet = &theta[particle * p.theta_stride() + p.dirichlet_at()..];
+        let a = &dirichlet[..k];
+        let precision = theta[particle * p.theta_stride() + p.precision_at()];
         let total: T = a.iter().copied().sum();
+        // Dirichlet parameters of each pixel: between a and b of a common mixture as it has one.
+        let b = if p.has(COMMON) { &dirichlet[k + 1..][..k] } else { a };
+        let more = b.iter().copied().sum::<T>() - total;
+        let share = if p.has(COMMON) { load(draw, 2 * k + 3) } else { [T::zero(); LANES] };
         let brightness = load(draw, 2 * k);
         let zero = [T::zero(); LANES];
         let (mut mean_slope, mut mixed) = (zero, zero);
@@ -156,14 +162,14 @@ impl<T: Real> Rows<'_, T> {
         };
         for j in 0..latents {
             let mut by_z = zero;
-            if let Some(&a) = a[..k - 1].get(j) {
+            if let (Some(&a), Some(&b)) = (a[..k - 1].get(j), b.get(j)) {
                 let w = load(draw, j);
                 let slope = slope(j, &w, &load(sums, j));
                 for i in 0..LANES {
-                    by_z[i] = w[i] * (slope[i] - mean_slope[i]) + a - total * w[i];
+                    let (own, total) = (a + share[i] * (b - a), total + share[i] * more);
+                    by_z[i] = w[i] * (slope[i] - mean_slope[i]) + own - total * w[i];
                 }
             } else {
-                let precision = T::of(f64::from(p.brightness_precision));
                 let log = load(draw, 2 * k + 1);
                 for i in 0..LANES {
                     by_z[i] = brightness[i] * mixed[i] - precision * log[i];

@@ -5,10 +5,10 @@
 use pulp::{Simd, WithSimd};
 
 use super::pass::{Access, Grid, Pass, shader};
-use crate::engine::ground::math::{Real, softplus};
+use crate::engine::ground::math::{Real, ln_gamma, softplus};
 use crate::engine::ground::rng::{self, LANES, Stream};
 use crate::engine::guide::transform::add_loadings;
-use crate::engine::layout::{Buf, CONCENTRATION, COVARIANCE, Params, VARIABILITY};
+use crate::engine::layout::{Buf, COMMON, CONCENTRATION, COVARIANCE, Params, SPREAD, VARIABILITY};
 use crate::engine::passes::buffers::Buffers;
 
 /// One invocation a particle and four latents, and one a particle for the Dirichlet parameters.
@@ -23,17 +23,38 @@ pub static PASS: Pass = Pass {
         (Buf::RankEps, Access::Read),
     ],
     grid: |p| Grid::Line(u64::from(p.particles) * (u64::from(p.globals).div_ceil(4) + 1)),
-    // Philox's rounds and the loadings for each logit and the concentration, and three loops over
-    // endmembers; or Philox once, the loadings of four latents, and one noise for all bands.
+    // For each of two Dirichlets Philox's rounds and the loadings for each logit and the
+    // concentration, four loops over endmembers and log-gammas; or Philox once, the loadings of four latents, and one noise for all bands.
     trips: |p| {
         let standard = 10 + u64::from(p.rank);
         let endmembers = u64::from(p.endmembers);
-        (endmembers + 2) * standard + 3 * endmembers + 10 + 4 * standard + 4 * u64::from(p.quads)
+        let dirichlet = (endmembers + 3) * standard + 4 * endmembers + 6 * (endmembers + 1) + 10;
+        2 * dirichlet + 4 * standard + 4 * u64::from(p.quads)
     },
 };
 
 /// The least Dirichlet parameter: log-gamma and digamma have poles at zero.
 const LEAST: f64 = 1e-6;
+
+/// Writes the parameters of a Dirichlet, total times softmax([logits, 0]), and their total, (K + 1).
+#[inline(always)]
+fn dirichlet<T: Real>(to: &mut [T], total: T, logit: impl Fn(usize) -> T) {
+    let k = to.len() - 1;
+    let logit = |i: usize| if i + 1 == k { T::zero() } else { logit(i) };
+    let top = (0..k).map(logit).fold(T::zero(), T::max);
+    let sum: T = (0..k).map(|i| (logit(i) - top).quick_exp()).sum();
+    for (i, to) in to[..k].iter_mut().enumerate() {
+        *to = (total * (logit(i) - top).quick_exp() / sum).max(T::of(LEAST));
+    }
+    to[k] = total;
+}
+
+/// What is constant in the log density of a Dirichlet with these parameters, followed by a total
+/// that is not used.
+fn ln_normaliser<T: Real>(a: &[T]) -> T {
+    let a = &a[..a.len() - 1];
+    ln_gamma(a.iter().copied().sum::<T>()) - a.iter().map(|&a| ln_gamma(a)).sum::<T>()
+}
 
 /// Draws the scene latents on the CPU.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
@@ -127,19 +148,25 @@ impl<T: Real> WithSimd for Particle<'_, T> {
                 *precision = T::one() / variance;
             }
         }
-        let logit = |i: usize| if i + 1 == k { T::zero() } else { x(p.mean_at() + i) };
-        let top = (0..k).map(logit).fold(T::zero(), T::max);
-        let sum: T = (0..k).map(|i| (logit(i) - top).quick_exp()).sum();
         let concentration = if p.has(CONCENTRATION) {
             x(p.concentration_at()).quick_exp()
         } else {
             T::of(f64::from(p.concentration))
         };
-        for i in 0..k {
-            theta[p.dirichlet_at() + i] =
-                (concentration * (logit(i) - top).quick_exp() / sum).max(T::of(LEAST));
+        let (a, rest) = theta[p.dirichlet_at()..].split_at_mut(k + 1);
+        dirichlet(a, concentration, |i| x(p.mean_at() + i));
+        if p.has(COMMON) {
+            let (b, constants) = rest.split_at_mut(k + 1);
+            let (beta, share) = (p.common_at() + k - 1, p.common_at() + k);
+            dirichlet(b, x(beta).quick_exp(), |i| x(p.common_at() + i));
+            // Logs of one minus the share, and of the share.
+            constants[0] = ln_normaliser(a) - softplus(x(share));
+            constants[1] = ln_normaliser(b) - softplus(-x(share));
         }
-        theta[p.dirichlet_at() + k] = concentration;
+        theta[p.precision_at()] = match p.has(SPREAD) {
+            true => (-two * x(p.spread_at())).quick_exp(),
+            false => T::of(f64::from(p.brightness_precision)),
+        };
         if p.has(COVARIANCE) {
             let phi = &mut theta[p.theta_regression_at()..];
             for (l, row) in phi.chunks_exact_mut(stride).take(bands).enumerate() {

@@ -6,29 +6,30 @@ use rayon::prelude::*;
 
 use super::pass::{Access, Grid, Pass, shader};
 use crate::engine::ground::lanes::{LANES, load, prefetch_all, store};
-use crate::engine::ground::math::Real;
+use crate::engine::ground::math::{Real, sigmoid, softplus};
 use crate::engine::ground::rng::{self, Stream};
-use crate::engine::layout::{Buf, FULL_RANK, Params};
+use crate::engine::layout::{Buf, COMMON, FULL_RANK, Params};
 use crate::engine::passes::buffers::Buffers;
 
 /// One invocation a row.
 pub static PASS: Pass = Pass {
     name: "sample_pixels",
-    shader: shader!("sample_pixels", "rng"),
+    shader: shader!("sample_pixels", "rng", "math"),
     bindings: &[
         (Buf::Locals, Access::Read),
         (Buf::PixelOf, Access::Write),
         (Buf::LocalEps, Access::Write),
         (Buf::Draws, Access::Write),
         (Buf::RankEps, Access::Read),
+        (Buf::Theta, Access::Read),
     ],
     grid: |p| Grid::Line(p.rows() as u64),
     // The walk of the shuffle, with at most four rounds of two Philox of ten; the latents, each
-    // with its off-diagonals and Philox; two sums.
+    // with its off-diagonals and Philox; three sums.
     trips: |p| {
         u64::from(rng::MAX_WALK) * (1 + 4 * 21)
             + u64::from(p.latents) * (11 + u64::from(p.latents) + u64::from(p.rank))
-            + 2 * u64::from(p.endmembers)
+            + 3 * u64::from(p.endmembers)
     },
 };
 
@@ -45,6 +46,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     });
     let (locals, pixel_of) = (&b.locals, &b.pixel_of[..batch]);
     let (particles, etas) = (p.particles as usize, &b.rank_eps);
+    let thetas = &b.theta;
     let (noises, values) = (latents * LANES, p.draw_stride() * LANES);
     let guide = |pixel: u32| &locals[p.group_of(pixel, p.local_stride as usize)];
     let group = |group: usize, draws: &mut [T], eps: &mut [T]| {
@@ -58,8 +60,9 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
             // The second of a mirrored pair has the normals of the first, negated.
             let mirrored = (particle % 2 == 1).then(|| &drawn[(particle - 1) * noises..]);
             let eta = &etas[particle * p.rank as usize..][..p.rank as usize];
+            let theta = &thetas[particle * p.theta_stride() + p.dirichlet_at()..];
             let (particle, eps) = (particle as u32, &mut eps[..noises]);
-            arch.dispatch(Rows { p, particle, pixels, guide, eta, mirrored, eps, draws });
+            arch.dispatch(Rows { p, particle, pixels, guide, eta, theta, mirrored, eps, draws });
         }
     };
     let draws = b.draws[..p.groups() * particles * values].par_chunks_mut(particles * values);
@@ -122,6 +125,8 @@ struct Rows<'a, T> {
     guide: &'a [T],
     /// The normals that all latents share, a row of [`Buf::RankEps`].
     eta: &'a [T],
+    /// The Dirichlet parameters of the scene draw, the end of a row of [`Buf::Theta`].
+    theta: &'a [T],
     /// What the other particle of the pair has drawn, where it went first.
     mirrored: Option<&'a [T]>,
     /// The standard normals that it draws, the group's part of [`Buf::LocalEps`], (P, LANES).
@@ -177,7 +182,7 @@ impl<T: Real> Rows<'_, T> {
     /// Makes abundances and brightness of the normals.
     #[inline(always)]
     fn mean(self) {
-        let Rows { p, pixels, guide, eps, draws, .. } = self;
+        let Rows { p, pixels, guide, theta, eps, draws, .. } = self;
         let (k, latents, rows) = (p.k(), p.latents as usize, pixels.len());
         let zero = [T::zero(); LANES];
         let (mut top, mut brightness, mut log_scales) = (zero, zero, zero);
@@ -236,5 +241,30 @@ impl<T: Real> Rows<'_, T> {
         store(draws, 2 * k, &factor, rows);
         store(draws, 2 * k + 1, &brightness, rows);
         store(draws, 2 * k + 2, &log_scales, rows);
+        if p.has(COMMON) {
+            common(p, theta, draws, rows);
+        }
     }
+}
+
+/// Writes the probability that each row has the common mixture, and by how much its log density of
+/// abundances is more than `a'log W`. `theta` begins with the Dirichlet parameters.
+#[inline(always)]
+fn common<T: Real>(p: &Params, theta: &[T], draws: &mut [T], rows: usize) {
+    let k = p.k();
+    let (a, b, constants) = (&theta[..k], &theta[k + 1..][..k], &theta[2 * k + 2..][..2]);
+    let mut odds = [constants[1] - constants[0]; LANES];
+    for j in 0..k {
+        let (log_w, more) = (load(draws, k + j), b[j] - a[j]);
+        for i in 0..LANES {
+            odds[i] = odds[i] + more * log_w[i];
+        }
+    }
+    let (mut share, mut density) = ([T::zero(); LANES], [T::zero(); LANES]);
+    for i in 0..LANES {
+        share[i] = sigmoid(odds[i]);
+        density[i] = constants[0] + softplus(odds[i]);
+    }
+    store(draws, 2 * k + 3, &share, rows);
+    store(draws, 2 * k + 4, &density, rows);
 }

@@ -17,7 +17,7 @@ pub static PASS: Pass = Pass {
         (Buf::Totals, Access::Write),
     ],
     grid: |p| {
-        let sums = p.columns() * p.quads as usize + p.k() + 1;
+        let sums = p.columns() * p.quads as usize + p.scalars();
         Grid::Line(u64::from(p.particles) * sums as u64)
     },
     // Two kinds of sum.
@@ -26,7 +26,7 @@ pub static PASS: Pass = Pass {
 
 /// Adds on the CPU.
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
-    let (chunks, bands, scalars) = (p.chunks as usize, p.columns() * p.stride(), p.k() + 1);
+    let (chunks, bands, scalars) = (p.chunks as usize, p.columns() * p.stride(), p.scalars());
     let particles = p.particles as usize;
     let (partials, row_sums) = (&b.partials, &b.row_sums);
     b.totals[..p.particles as usize * p.totals_stride()]

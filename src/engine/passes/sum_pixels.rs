@@ -1,12 +1,12 @@
-//! Sums over a chunk of rows in a fixed order: the log abundances and the rows' part of the ELBO.
-//! Equation 14.
+//! Sums over a chunk of rows in a fixed order: the log abundances, once more as far as rows have a
+//! common mixture, the squares of log brightness, and the rows' part of the ELBO. Equation 14.
 
 use rayon::prelude::*;
 
 use super::pass::{Access, Grid, Pass, rows_a_task, shader};
 use crate::engine::ground::lanes::{LANES, load};
 use crate::engine::ground::math::Real;
-use crate::engine::layout::{Buf, Params};
+use crate::engine::layout::{Buf, COMMON, Params, SPREAD};
 use crate::engine::passes::buffers::Buffers;
 
 /// One invocation a particle, chunk and sum.
@@ -19,9 +19,7 @@ pub static PASS: Pass = Pass {
         (Buf::RowGrads, Access::Read),
         (Buf::RowSums, Access::Write),
     ],
-    grid: |p| {
-        Grid::Line(u64::from(p.particles) * u64::from(p.chunks) * (u64::from(p.endmembers) + 1))
-    },
+    grid: |p| Grid::Line(u64::from(p.particles) * u64::from(p.chunks) * p.scalars() as u64),
     trips: |p| u64::from(p.chunk_rows) * (1 + u64::from(p.endmembers)),
 };
 
@@ -30,12 +28,12 @@ pub static PASS: Pass = Pass {
 pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let (k, particles, groups) = (p.k(), p.particles as usize, p.groups());
     let (chunks, chunk_groups) = (p.chunks as usize, p.chunk_rows as usize / LANES);
-    let half_precision = T::of(0.5 * f64::from(p.brightness_precision));
     let (theta, draws, row_grads) = (&b.theta, &b.draws, &b.row_grads);
     let (per_draw, per_row) = (p.draw_stride() * LANES, p.row_grad_stride() * LANES);
-    b.row_sums[..particles * chunks * (k + 1)]
-        .par_chunks_mut(k + 1)
-        .with_min_len(rows_a_task(p.chunk_rows as usize * (k + 1)))
+    let scalars = p.scalars();
+    b.row_sums[..particles * chunks * scalars]
+        .par_chunks_mut(scalars)
+        .with_min_len(rows_a_task(p.chunk_rows as usize * scalars))
         .enumerate()
         .for_each(|(at, sums)| {
             let (particle, first) = (at / chunks, at % chunks * chunk_groups);
@@ -44,6 +42,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
                     .map(move |group| group * particles + particle)
             };
             let a = &theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
+            let half_precision = T::of(0.5) * theta[particle * p.theta_stride() + p.precision_at()];
             let (logs, local) = sums.split_at_mut(k);
             for (i, sum) in logs.iter_mut().enumerate() {
                 let mut lanes = [T::zero(); LANES];
@@ -55,7 +54,10 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
                 }
                 *sum = lanes.into_iter().sum();
             }
-            let mut elbo = [T::zero(); LANES];
+            if p.has(COMMON) {
+                add_common(k, local, rows().map(|row| &draws[row * per_draw..]));
+            }
+            let (mut elbo, mut squares) = ([T::zero(); LANES], [T::zero(); LANES]);
             for row in rows() {
                 let draw = &draws[row * per_draw..];
                 let (g, entropy) = (load(draw, 2 * k + 1), load(draw, 2 * k + 2));
@@ -65,12 +67,38 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
                     unused.fill(T::zero());
                 }
                 for i in 0..LANES {
-                    let prior = half_precision * g[i] * g[i];
-                    elbo[i] = elbo[i] + (density[i] - prior + entropy[i]);
+                    let square = g[i] * g[i];
+                    squares[i] = squares[i] + square;
+                    elbo[i] = elbo[i] + (density[i] - half_precision * square + entropy[i]);
+                }
+                if p.has(COMMON) {
+                    let more = load(draw, 2 * k + 4);
+                    for i in 0..LANES {
+                        elbo[i] = elbo[i] + more[i];
+                    }
                 }
             }
             // The Dirichlet density is linear in the logs.
             let dirichlet: T = a.iter().zip(&*logs).map(|(&a, &log)| a * log).sum();
-            local[0] = elbo.into_iter().sum::<T>() + dirichlet;
+            if p.has(SPREAD) {
+                local[local.len() - 2] = squares.into_iter().sum();
+            }
+            local[local.len() - 1] = elbo.into_iter().sum::<T>() + dirichlet;
         });
+}
+
+/// Writes sums over rows of r log W (K) and r, with r the probability that a row has the common
+/// mixture.
+fn add_common<'a, T: Real>(k: usize, to: &mut [T], draws: impl Iterator<Item = &'a [T]> + Clone) {
+    for (i, sum) in to.iter_mut().take(k + 1).enumerate() {
+        let mut lanes = [T::zero(); LANES];
+        for draw in draws.clone() {
+            let share = load(draw, 2 * k + 3);
+            let log = if i < k { load(draw, k + i) } else { [T::one(); LANES] };
+            for lane in 0..LANES {
+                lanes[lane] = lanes[lane] + share[lane] * log[lane];
+            }
+        }
+        *sum = lanes.into_iter().sum();
+    }
 }

@@ -17,6 +17,8 @@ use crate::engine::ground::lanes::{LANES, Lanes};
 /// Precision that the proposal has beside the likelihood's, around the amounts that fit best: it
 /// holds amounts that no band tells apart near 1. Weights take it out again.
 const RIDGE: f32 = 1.0;
+/// The least logarithm of an amount that the common mixture looks at: that of the least f32.
+const LEAST_LOG: f32 = -87.0;
 
 /// What draws are made of, and where they go. All in the pixel's own order of the amounts.
 pub(super) struct Amounts<'a> {
@@ -29,6 +31,8 @@ pub(super) struct Amounts<'a> {
     pub(super) around: &'a [f32],
     /// Powers of the amounts, (K, LANES).
     pub(super) powers: &'a [f32],
+    /// What the common mixture adds to them, (K, LANES).
+    pub(super) common: &'a [f32],
     /// Where their tables begin, (K).
     pub(super) bases: &'a [Lanes<u32>],
     /// Shifts of the points, (free).
@@ -82,7 +86,7 @@ impl Amounts<'_> {
         let words = |lanes: &Lanes<u32>| S::as_simd_u32s(&lanes[part..part + S::F32_LANES]).0[0];
         let draws = self.amounts.chunks_exact_mut(k * LANES).zip(self.logs.chunks_exact_mut(LANES));
         for (point, (u, logs)) in (self.first..).zip(draws) {
-            let (mut log, mut total) = (c(0.0), c(0.0));
+            let (mut log, mut total, mut common) = (c(0.0), c(0.0), c(0.0));
             for a in 0..free {
                 let (around, centre) = (load(self.around, a), load(centre, a));
                 let (exponent, sd) = (load(self.powers, a), load(sds, a));
@@ -99,17 +103,30 @@ impl Amounts<'_> {
                 x.value.store(u, a * LANES + part);
                 total = total + x.value;
                 log = exponent.mul_add(x.log, log) - x.density;
+                // Logarithms of nothing would make nothing of what has no power.
+                common = load(self.common, a).mul_add(x.log.max(c(LEAST_LOG)), common);
             }
             if let Some(precision) = self.known.brightness {
                 let g = total.ln();
                 log = log - g.mul_add(g * c(0.5 * precision), g * c(self.known.alpha));
+                for a in 0..k {
+                    common = load(self.common, a).neg_mul_add(g, common);
+                }
             } else {
                 let last = c(1.0) - total;
                 last.max(c(0.0)).store(u, (k - 1) * LANES + part);
                 // The density of an amount that is not drawn is over the amount itself.
                 let power = load(self.powers, k - 1) - c(1.0);
-                let own = power.mul_add(last.max(c(f32::MIN_POSITIVE)).ln(), log);
+                let log_last = last.max(c(f32::MIN_POSITIVE)).ln();
+                let own = power.mul_add(log_last, log);
+                common = load(self.common, k - 1).mul_add(log_last, common);
                 log = c(0.0).less(last).select(own, c(f32::NEG_INFINITY));
+            }
+            if let Some((_, odds)) = &self.known.common {
+                // log(1 + odds), of either sign.
+                let x = common + c(*odds);
+                let (above, size) = (x.max(c(0.0)), x.max(c(0.0) - x));
+                log = log + above + (c(1.0) + (c(0.0) - size).exp()).ln();
             }
             for i in 0..k {
                 let mut product = c(0.0);
@@ -213,6 +230,7 @@ mod tests {
             .collect();
         let steps: Vec<u32> =
             [1_779_033_703, 3_144_134_277, 1_013_904_242, 2_773_480_762][..free].to_vec();
+        let more = known.common.as_ref().map_or(vec![0.0; k], |(more, _)| more.clone());
         let mut amounts = vec![0.0; count * k * LANES];
         let mut logs = vec![0.0; count * LANES];
         Arch::new().dispatch(Amounts {
@@ -221,6 +239,7 @@ mod tests {
             square: &spread(square),
             around: &spread(&vec![0.3; k]),
             powers: &spread(&known.dirichlet),
+            common: &spread(&more),
             bases: &bases,
             shifts: &shifts,
             steps: &steps,

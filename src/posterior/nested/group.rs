@@ -36,6 +36,8 @@ pub(super) struct Group<'a> {
     sorted: Vec<f32>,
     /// Powers of the amounts in this order, (K, LANES).
     powers: Vec<f32>,
+    /// What the common mixture adds to them, (K, LANES).
+    common: Vec<f32>,
     /// Where the tables of each begin, (K).
     bases: Vec<Lanes<u32>>,
     /// Random shifts of the points that amounts are drawn at, (free).
@@ -77,6 +79,7 @@ impl<'a> Group<'a> {
             order: vec![[0; LANES]; k],
             sorted: zeros(k),
             powers: zeros(k),
+            common: zeros(k),
             bases: vec![[0; LANES]; k],
             shifts: vec![[0; LANES]; known.free()],
             steps: (0..known.free()).map(step).collect(),
@@ -166,6 +169,9 @@ impl<'a> Group<'a> {
                 self.sorted[a * LANES + lane] = self.around[i * LANES + lane];
                 self.powers[a * LANES + lane] = self.known.dirichlet[i];
                 self.bases[a][lane] = base(i);
+                if let Some((more, _)) = &self.known.common {
+                    self.common[a * LANES + lane] = more[i];
+                }
             }
         }
     }
@@ -199,6 +205,7 @@ impl<'a> Group<'a> {
             square: &self.square_sorted,
             around: &self.sorted,
             powers: &self.powers,
+            common: &self.common,
             bases: &self.bases,
             shifts: &self.shifts,
             steps: &self.steps,

@@ -1,8 +1,9 @@
 //! What the posterior of a pixel needs of the scene beside its spectra.
 
 use super::power_normal::PowerNormals;
+use crate::engine::ground::math::ln_gamma;
 use crate::engine::guide::Guide;
-use crate::engine::layout::{BRIGHTNESS, CONCENTRATION, VARIABILITY};
+use crate::engine::layout::{BRIGHTNESS, COMMON, CONCENTRATION, VARIABILITY};
 
 /// Noise, variability and the prior of the amounts, at the medians of a guide.
 #[derive(Debug, Clone)]
@@ -25,6 +26,9 @@ pub(super) struct Known {
     pub(super) dirichlet: Vec<f32>,
     /// Their sum.
     pub(super) alpha: f32,
+    /// What the Dirichlet of the common mixture has beside them, (K), and the log odds of having
+    /// the mixture, apart from the abundances (equation 34); none without one.
+    pub(super) common: Option<(Vec<f32>, f32)>,
     /// Tables for the power of each endmember's amount.
     pub(super) tables: PowerNormals,
 }
@@ -43,6 +47,20 @@ impl Known {
             false => f64::from(p.concentration),
         };
         let dirichlet: Vec<f64> = mean.iter().map(|pi| concentration * pi).collect();
+        let common = p.has(COMMON).then(|| {
+            let from = p.common_at();
+            let mut mixture: Vec<f64> = (0..k - 1).map(|i| at(from + i)).collect();
+            mixture.push(0.0);
+            softmax(&mut mixture);
+            let beta = at(from + k - 1).exp();
+            let b: Vec<f64> = mixture.iter().map(|m| beta * m).collect();
+            let normaliser = |a: &[f64]| {
+                ln_gamma(a.iter().sum::<f64>()) - a.iter().map(|&a| ln_gamma(a)).sum::<f64>()
+            };
+            let odds = normaliser(&b) - normaliser(&dirichlet) + at(from + k);
+            let more = b.iter().zip(&dirichlet).map(|(b, a)| (b - a) as f32).collect();
+            (more, odds as f32)
+        });
         let noise = |l: usize| variance(p.noise_at() + if p.noises == 1 { 0 } else { l });
         let own = |k: usize, l: usize| variance(p.variability_at() + k * p.stride() + l);
         let narrow = |values: &[f64]| values.iter().map(|&x| x as f32).collect::<Vec<f32>>();
@@ -51,13 +69,14 @@ impl Known {
             k,
             bands,
             weight: p.weight,
-            brightness: p.has(BRIGHTNESS).then_some(p.brightness_precision),
+            brightness: p.has(BRIGHTNESS).then(|| guide.brightness_precision() as f32),
             noise: (0..bands).map(|l| (f64::from(p.noise_floor) + noise(l)) as f32).collect(),
             variability: match p.has(VARIABILITY) {
                 true => (0..bands).flat_map(|l| (0..k).map(move |k| (l, k))).map(cells).collect(),
                 false => Vec::new(),
             },
             tables: PowerNormals::new(&dirichlet),
+            common,
             alpha: dirichlet.iter().sum::<f64>() as f32,
             dirichlet: narrow(&dirichlet),
             mean: narrow(&mean),
