@@ -216,7 +216,11 @@ fn an_interrupt_at_any_time_gives_the_best_so_far_or_says_that_there_is_nothing(
     for questions in [1, 2, 3, 5, 8, 20, 60, 320, 1000] {
         // Before the first start there is nothing; after it there is always a guide.
         let found = match searched(questions) {
-            Err(Error::Interrupted) if questions < 5 => continue,
+            // Questions come every 20 ms: on a busy machine a start takes some dozens of them.
+            Err(Error::Interrupted) if questions < 60 => {
+                unfitted += 1;
+                continue;
+            }
             found => found.unwrap(),
         };
         assert!(found.interrupted && !found.guide.globals.is_empty(), "{questions}");
