@@ -181,7 +181,9 @@ impl<'a> Element<'a> {
 
     /// The array whose description begins at `at` of the content and takes `len` bytes.
     fn variable(&self, at: usize, len: usize, name: Option<&str>) -> Result<Variable, String> {
-        let bytes = self.peek(at, len.min(DESCRIPTION))?;
+        // Beyond the end of a short one, since only there a stream says that it is damaged.
+        let mut bytes = self.peek(at, DESCRIPTION)?;
+        bytes.truncate(len);
         if bytes.len() < len.min(DESCRIPTION) {
             return Err("it ends before its stated size".to_owned());
         }

@@ -158,6 +158,11 @@ fn adopt(
             // Where the new results have no such folder, it may be one of another kind.
             let by = if created { by.to_owned() } else { inner_kind(&from, by) };
             adopt(&from, &to, &by, inputs, count, kept)?;
+            // What stays there stays on record.
+            let stays = |entry: &Entry| disk::exists(&to.join(&entry.name));
+            if created && Record::of(&from).files.iter().any(stays) {
+                disk::link(&from.join(RECORD_FILE), &to.join(RECORD_FILE))?;
+            }
             // A folder of earlier results, of which nothing stays.
             let own = !Record::of(&from).files.is_empty() || !disk::names(&from)?.is_empty();
             if created && own && disk::names(&to)?.is_empty() {

@@ -94,6 +94,8 @@ pub(super) fn attributes<A: StoredArray>(array: &A, header: &mut Header) {
         "data ignore value",
         "data_ignore_value",
         "no_data",
+        "no_data_value",
+        "nodata_value",
         "nodata",
         "nodatavals",
         "NoData",

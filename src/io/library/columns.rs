@@ -107,10 +107,10 @@ fn by_values(names: &[String], values: &dyn Fn(usize) -> Option<Vec<f64>>) -> Op
     }
     let nanometres = |v: &[f64]| v.iter().all(|w| *w > 25.0);
     let micrometres = |v: &[f64]| v.iter().any(|w| *w > HIGHEST_REFLECTANCE) || even_steps(v);
-    let fits = |i: &usize| {
-        values(*i).is_some_and(|v| rises(&v) && (*i == 0 || nanometres(&v) || micrometres(&v)))
-    };
-    (0..names.len()).find(fits)
+    let sure =
+        |i: &usize| values(*i).is_some_and(|v| rises(&v) && (nanometres(&v) || micrometres(&v)));
+    let first = || values(0).is_some_and(|v| rises(&v)).then_some(0);
+    (0..names.len()).find(sure).or_else(first)
 }
 
 /// Fresh snow and glints are somewhat above 1.
