@@ -163,7 +163,10 @@ fn cost(points: &DMatrix<f64>, x: &DVector<f64>, penalty: f64) -> Option<Valued>
 type Valued = (f64, DVector<f64>);
 
 /// The minimum that L-BFGS finds from x; none where the cost has no value there.
-fn minimise(cost: &Cost, mut x: DVector<f64>) -> Option<DVector<f64>> {
+fn minimise(
+    cost: &impl Fn(&DVector<f64>) -> Option<Valued>,
+    mut x: DVector<f64>,
+) -> Option<DVector<f64>> {
     let (mut value, mut gradient) = cost(&x)?;
     let mut memory: VecDeque<(DVector<f64>, DVector<f64>)> = VecDeque::new();
     for _ in 0..STEPS {
