@@ -21,7 +21,8 @@ import tempfile
 
 import numpy as np
 
-STARTS = ["vca", "vca-normalised", "nfindr", "clusters", "random"]
+STARTS = ["vca", "vca-normalised", "nfindr", "clusters", "simplex", "simplex-normalised",
+          "nfindr-normalised", "random"]
 # Of two solutions, one as good as the other: the measure of the project.
 NEAR = 1.10
 # The rare material is 0.12 rad from its neighbour: nearer to the truth than half of that is found.

@@ -160,7 +160,7 @@ fn common_sum(particle: u32, k: u32) -> f32 {
 // 1 / sd^2 of its log. All a_k move: by a_k (1 - pi) or -a_k pi with a logit, by a_k with the log
 // total. The last abundance has no logit, so the first one carries its share of the prior too.
 fn of_dirichlet(
-    particle: u32, common: bool, own: u32, x: f32, a: u32, count: f32, prior: vec2f
+    particle: u32, is_common: bool, own: u32, x: f32, a: u32, count: f32, prior: vec2f
 ) -> vec2f {
     let concentration = theta[a + p.endmembers];
     let digamma_total = digamma(concentration);
@@ -175,7 +175,7 @@ fn of_dirichlet(
         let a_k = theta[a + k];
         let with_common = common_sum(particle, k);
         let log_weights =
-            select(total(particle, columns(), k) - with_common, with_common, common);
+            select(total(particle, columns(), k) - with_common, with_common, is_common);
         let by_a = p.scale * (count * (digamma_total - digamma(a_k)) + log_weights);
         slope += a_k * (select(0.0, 1.0, of_logit && own == k) - pi_j) * by_a;
     }

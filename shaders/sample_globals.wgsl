@@ -88,11 +88,11 @@ fn dirichlets(particle: u32, out: u32) {
         concentration = exp(latent(particle, concentration_at()));
     }
     dirichlet(particle, out, mean_at(), concentration);
-    var precision = p.brightness_precision;
+    var over_variance = p.brightness_precision;
     if (has(SPREAD)) {
-        precision = exp(-2.0 * latent(particle, spread_at()));
+        over_variance = exp(-2.0 * latent(particle, spread_at()));
     }
-    theta[particle * theta_stride() + precision_at()] = precision;
+    theta[particle * theta_stride() + precision_at()] = over_variance;
     if (!has(COMMON)) {
         return;
     }

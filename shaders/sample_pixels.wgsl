@@ -69,13 +69,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     draws[weight + ROW_GROUP * (2u * p.endmembers + 1u)] = brightness;
     draws[weight + ROW_GROUP * (2u * p.endmembers + 2u)] = log_scales;
     if (has(COMMON)) {
-        common(particle * theta_stride() + dirichlet_at(), weight);
+        write_common(particle * theta_stride() + dirichlet_at(), weight);
     }
 }
 
 // The probability that a row has the common mixture, and by how much its log density of abundances
 // is more than a'log W. Dirichlet parameters begin at a.
-fn common(a: u32, weight: u32) {
+fn write_common(a: u32, weight: u32) {
     let b = a + p.endmembers + 1u;
     let constants = b + p.endmembers + 1u;
     var odds = theta[constants + 1u] - theta[constants];

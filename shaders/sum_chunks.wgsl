@@ -8,12 +8,12 @@
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
     let at = invocation(group, lane);
     let quads = columns() * p.quads;
-    let scalars = scalars();
-    if (at >= p.particles * (quads + scalars)) {
+    let others = scalars();
+    if (at >= p.particles * (quads + others)) {
         return;
     }
-    let particle = at / (quads + scalars);
-    let i = at % (quads + scalars);
+    let particle = at / (quads + others);
+    let i = at % (quads + others);
     let out = particle * totals_stride();
     if (i < quads) {
         var sum = vec4f(0.0);
@@ -29,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let j = i - quads;
         var sum = 0.0;
         for (var chunk = 0u; chunk < p.chunks; chunk++) {
-            sum += row_sums[(particle * p.chunks + chunk) * scalars + j];
+            sum += row_sums[(particle * p.chunks + chunk) * others + j];
         }
         totals[out + 4u * quads + j] = sum;
     }

@@ -59,7 +59,7 @@ pub enum PosteriorKind {
     /// spectra, by weighted draws ([`crate::posterior::nested`]).
     #[default]
     Exact,
-    /// The guide as fitted; its intervals are too narrow.
+    /// The guide as fitted; its intervals are too narrow. The default where bands err together.
     Guide,
 }
 

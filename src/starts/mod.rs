@@ -78,10 +78,10 @@ impl Init {
         Init::Vca,
         Init::VcaNormalised,
         Init::NFindr,
-        Init::NFindrNormalised,
+        Init::Clusters,
         Init::Simplex,
         Init::SimplexNormalised,
-        Init::Clusters,
+        Init::NFindrNormalised,
         Init::Random,
     ];
 

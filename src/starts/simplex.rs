@@ -127,7 +127,7 @@ fn simplex(x: &DVector<f64>, k: usize) -> DMatrix<f64> {
 
 /// Log of the volume and what abundances below zero cost, and the gradient; none where the simplex
 /// is flat.
-fn cost(points: &DMatrix<f64>, x: &DVector<f64>, penalty: f64) -> Option<(f64, DVector<f64>)> {
+fn cost(points: &DMatrix<f64>, x: &DVector<f64>, penalty: f64) -> Option<Valued> {
     let k = points.ncols();
     let vertices = simplex(x, k);
     let determinant = vertices.determinant().abs();
@@ -159,9 +159,12 @@ fn cost(points: &DMatrix<f64>, x: &DVector<f64>, penalty: f64) -> Option<(f64, D
     finite.then_some((value, gradient))
 }
 
+/// A cost and its gradient.
+type Valued = (f64, DVector<f64>);
+
 /// The minimum that L-BFGS finds from x; none where the cost has no value there.
 fn minimise(
-    cost: &dyn Fn(&DVector<f64>) -> Option<(f64, DVector<f64>)>,
+    cost: &impl Fn(&DVector<f64>) -> Option<Valued>,
     mut x: DVector<f64>,
 ) -> Option<DVector<f64>> {
     let (mut value, mut gradient) = cost(&x)?;

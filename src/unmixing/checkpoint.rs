@@ -133,7 +133,7 @@ impl Unmixing {
         let mut plan = Plan::new(self, meta.endmembers)?;
         let pixels = scene.pixels();
         let learned = plan.learned_from(&pixels);
-        plan.weigh(meta.effective_bands, pixels.bands());
+        plan.weigh(meta.effective_bands, pixels.bands(), learned.same(&pixels));
         let expected = if meta.is_first { plan.first.as_ref() } else { Some(&plan.model) };
         // Whether the start had been fitted is no setting.
         let settings = svi::Settings { warm: run.head.settings.warm, ..plan.svi.clone() };

@@ -157,8 +157,9 @@ impl Unmixing {
         self.family(plan::LOW_RANK)
     }
 
-    /// Which posterior is reported. Default: the exact one; the guide with a noise covariance or a
-    /// low-rank family.
+    /// Which posterior is reported. Default: the exact one where bands count as independent
+    /// ([`Model::has_independent_bands`]) and of scenes above 30,000 pixels; the guide else, with a
+    /// noise covariance and with a low-rank family.
     pub fn posterior(self, posterior: PosteriorKind) -> Self {
         Unmixing { posterior: Some(posterior), ..self }
     }

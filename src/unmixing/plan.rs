@@ -43,6 +43,7 @@ pub(super) struct Plan {
     pub convention: Convention,
     pub spectra: Spectra,
     pub posterior: PosteriorKind,
+    posterior_is_asked: bool,
     /// Whether a common mixture was asked for, or refused.
     pub common: Option<bool>,
     /// The one start; none: a search finds it.
@@ -80,6 +81,7 @@ impl Plan {
             svi: of.svi.clone(),
             convention: convention(of)?,
             posterior: posterior(of),
+            posterior_is_asked: of.posterior.is_some(),
             common: of.common_mixture,
             search: of.search_settings(),
         })
@@ -110,11 +112,15 @@ impl Plan {
     }
 
     /// Sets the weight of the likelihood, by how many of the bands count; and what depends on it.
-    pub fn weigh(&mut self, counted: f64, bands: usize) {
+    /// `whole`: the scene is learned from all of its pixels.
+    pub fn weigh(&mut self, counted: f64, bands: usize, whole: bool) {
         for model in std::iter::once(&mut self.model).chain(&mut self.first) {
             model.likelihood_weight = counted / bands as f64;
             let common = self.common.unwrap_or_else(|| model.has_independent_bands(bands));
             model.common = model.common.filter(|_| common);
+        }
+        if !self.posterior_is_asked && whole && !self.model.has_independent_bands(bands) {
+            self.posterior = PosteriorKind::Guide;
         }
     }
 }
@@ -133,8 +139,10 @@ fn convention(of: &Unmixing) -> Result<Convention> {
     }
 }
 
-/// The posterior that was asked for, or the exact one where pixels have it. Who takes a low-rank
-/// guide wants what only that one says.
+/// The posterior that was asked for, or the exact one where pixels have it, until the weight of the
+/// likelihood is known: where bands err together the model's evidence is counted too often, and an
+/// exact answer to it is farther from the truth than the guide's (docs/evidence.md). Who takes a
+/// low-rank guide wants what only that one says.
 fn posterior(of: &Unmixing) -> PosteriorKind {
     let guide = of.noise == Noise::Covariance || matches!(of.family, Family::LowRank { .. });
     of.posterior.unwrap_or(if guide { PosteriorKind::Guide } else { PosteriorKind::Exact })

@@ -131,7 +131,7 @@ impl Run {
             counted => counted?,
         };
         of.tell(&Event::EffectiveBands { counted: bands, bands: pixels.bands(), reason });
-        plan.weigh(bands, pixels.bands());
+        plan.weigh(bands, pixels.bands(), learned.same(&pixels));
         laps.lap("effective bands");
         let around = |start: Start| {
             let guide = starts::begin(plan.searched(), &plan.svi, &learned, start.endmembers)?;

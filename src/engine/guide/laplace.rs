@@ -53,7 +53,7 @@ impl<'a> Curvature<'a> {
 
     /// Writes log scales and off-diagonals into a pixel's guide, whose locs are there.
     pub(super) fn widen(&self, guide: &mut [f32], room: &mut Room) {
-        let (p, k) = (self.params, self.params.k());
+        let p = self.params;
         let latents = p.latents as usize;
         self.precision(&guide[..latents], room);
         let Room { precision, factor, .. } = room;
@@ -98,7 +98,6 @@ impl<'a> Curvature<'a> {
                 guide[at] = (inverse[i * latents + j] / scale) as f32;
             }
         }
-        debug_assert_eq!(p.k(), k);
     }
 
     /// The expected curvature of the log density of a pixel at these latents.

@@ -128,7 +128,8 @@ pub fn check(params: &Params) -> Result<()> {
 
 impl<'a> Nested<'a> {
     /// The nested posterior of a guide's pixels. Noise, variability and the Dirichlet stay at the
-    /// guide's locs. Newton's method takes the spectra to the mode of their own posterior; each
+    /// guide's locs; where bands err together, or spectra are held or many, so do spectra. Else
+    /// Newton's method takes the spectra to the mode of their own posterior; each
     /// step costs 64 draws a pixel. None when `interrupted`.
     ///
     /// # Errors
@@ -142,7 +143,11 @@ impl<'a> Nested<'a> {
         let p = &guide.params;
         check(p)?;
         let known = Known::of(guide);
-        if p.has(HELD) || p.k() * p.bands as usize > MOST_VALUES {
+        let bands = p.bands as usize;
+        // Where bands err together, the data would move spectra away from what the guide's own
+        // approximations hold them at, and away from the truth.
+        let held = p.has(HELD) || !guide.model.has_independent_bands(bands);
+        if held || p.k() * bands > MOST_VALUES {
             let scene = SceneNormal::of_guide(guide);
             let nested = Nested { guide, of, known, scene, steps: vec![0.0] };
             nested.check_finite()?;
@@ -227,7 +232,7 @@ impl<'a> Nested<'a> {
         };
         let pairs: Vec<Vec<f64>> = (0..count.div_ceil(2)).into_par_iter().map(pair).collect();
         let one = |draw: usize| -> Vec<Vec<f64>> {
-            let sign = if draw % 2 == 0 { 1.0 } else { -1.0 };
+            let sign = if draw.is_multiple_of(2) { 1.0 } else { -1.0 };
             let off = self.scene.centre.iter().zip(&pairs[draw / 2]);
             let c: Vec<f64> = off.map(|(u, off)| softplus(u + sign * off)).collect();
             c.chunks_exact(bands).map(<[f64]>::to_vec).collect()
