@@ -4,6 +4,7 @@ use super::Unmixing;
 use crate::convention::Convention;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::setting;
+use crate::engine::guide::Guide;
 use crate::engine::layout::Params;
 use crate::engine::model::{
     BRIGHTNESS_SD, Common, EFFECTIVE_BANDS, Family, Held, Model, Noise, VARIABILITY_SCALE,
@@ -109,6 +110,14 @@ impl Plan {
         }
         let (k, seed) = (self.model.endmembers, self.svi.seed);
         pixels.chosen(&starts::learned_from(pixels.cube(), k, LEARNED_FROM, seed))
+    }
+
+    /// Whether the exact posterior leaves the spectra where the guide has them. Where bands err
+    /// together the data move them away from what the guide's approximations hold them at, and away
+    /// from the truth; who asks for that posterior wants its intervals.
+    pub fn spectra_stay(&self, guide: &Guide) -> bool {
+        let bands = guide.params.bands as usize;
+        !self.posterior_is_asked && !guide.model.has_independent_bands(bands)
     }
 
     /// Sets the weight of the likelihood, by how many of the bands count; and what depends on it.

@@ -317,7 +317,11 @@ impl Run {
     fn exact(&self, guide: &Guide) -> Result<Option<Exact>> {
         let stop = || self.of.is_interrupted();
         self.of.tell(&Event::Nesting);
-        let Some(learned) = Nested::new(guide, &self.learned, &stop)? else { return Ok(None) };
+        let learned = match self.plan.spectra_stay(guide) {
+            true => Some(Nested::given(guide, &self.learned, &SceneNormal::of_guide(guide))?),
+            false => Nested::new(guide, &self.learned, &stop)?,
+        };
+        let Some(learned) = learned else { return Ok(None) };
         let taken = &learned.steps[..learned.steps.len() - 1];
         self.of.tell(&Event::Nested {
             steps: taken.len(),

@@ -150,7 +150,12 @@ fn spectra_to_start_from() {
         std::fs::write(bench.at(name), content).unwrap();
         refuses(&bench, "s/scene.npz", &format!("--init {name}"), &says);
     }
-    refuses(&bench, "s/scene.npz", "--init nosuch.csv", &["--init nosuch.csv", "clusters, random"]);
+    refuses(
+        &bench,
+        "s/scene.npz",
+        "--init nosuch.csv",
+        &["--init nosuch.csv", "nfindr-normalised, random"],
+    );
     refuses(&bench, "s/scene.npz", "--init s", &["s: is a folder"]);
 }
 

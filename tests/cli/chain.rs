@@ -15,6 +15,7 @@ fn the_demo_writes_every_file() {
         files.extend([
             format!("abundance_{name}.png"),
             format!("abundance_{name}_sd.png"),
+            format!("abundance_{name}_width.png"),
             format!("truth_{name}.png"),
         ]);
     }
@@ -28,6 +29,10 @@ fn the_demo_writes_every_file() {
             "endmembers.csv",
             "abundance_mean.npy",
             "abundance_sd.npy",
+            "abundance_q05.npy",
+            "abundance_q50.npy",
+            "abundance_q95.npy",
+            "brightness.npy",
             "report.json",
             "record.json",
         ]

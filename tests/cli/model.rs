@@ -101,8 +101,8 @@ fn the_low_rank_guide_is_recorded() {
     // two bands, two noises, a mean abundance, and an abundance each.
     let one: ndarray::Array3<f32> = ndarray::array![[[0.3, 0.4]], [[0.2, 0.6]]];
     bench.save("two.npz", one.view());
-    let fit = "fit two.npz -k 2 --device cpu --steps 5 --variability off --brightness off --guide \
-        low-rank";
+    let fit = "fit two.npz -k 2 --device cpu --steps 5 --variability off --brightness off \
+        --common-mixture off --guide low-rank";
     bench.ok(&format!("{fit} --out few --rank 9"));
     let line = format!("{fit} --out more --rank 10");
     bench.refuses(line.split_whitespace(), &["--rank 10", "9 latents", "full-rank"]);

@@ -151,8 +151,8 @@ fn a_fit_that_is_interrupted_at_any_moment_leaves_its_results() {
     at_random_moments(
         &[
             case(
-                "fit s/scene.npz -k 3 --device cpu --restarts 2 --posterior nested --out o --force",
-                &["", "scene: ", "effective bands: ", "start: ", "fit: ", "nested posterior: "],
+                "fit s/scene.npz -k 3 --device cpu --restarts 2 --posterior exact --out o --force",
+                &["", "scene: ", "effective bands: ", "start: ", "fit: ", "exact posterior: "],
             ),
             case("fit wide/scene.npz -k 3 --device cpu --restarts 2 --out o --force", &FIT),
             case(

@@ -61,7 +61,11 @@ fn devices_lists_one_that_auto_takes() {
     }
 }
 
-const RUN: [&str; 23] = [
+const RUN: [&str; 27] = [
+    "--common-mixture",
+    "--learn-shade",
+    "--draws",
+    "--save",
     "--library",
     "--format",
     "--restarts",
@@ -159,6 +163,7 @@ fn help_has_a_text_for_every_flag() {
     let own = ["--help"];
     for (command, lists) in [
         ("fit", vec![&FIT[..], &RUN, &LAYOUT, &own]),
+        ("apply", vec![&["--out", "--force", "--library", "--format", "--names"], &LAYOUT, &own]),
         ("demo", vec![&RUN[..], &own]),
         ("simulate", vec![&SIMULATE[..], &own]),
         ("score", vec![&SCORE[..], &own]),

@@ -40,8 +40,13 @@ const WORSE: f64 = 1.3;
 /// What is left at least of the information on the spectra, as a share of what it would be if all
 /// amounts were known: sums over 64 draws of some thousand pixels have errors of a few thousandths.
 const LEAST_KNOWN: f64 = 0.003;
+/// The most that is added of it to find a direction at all.
+const MOST_ADDED: f64 = 1e6;
 /// Where steps end: a tenth of a posterior sd, root mean square over all values.
 const SMALL: f64 = 0.1;
+/// Shorter steps may be noise, if they do not become shorter still: the draws of the pixels leave
+/// about an eighth open of what nearly all is lost of.
+const NOISE: f64 = 0.5;
 /// The longest change of a latent in one step.
 const LONGEST: f64 = 0.5;
 /// What the relative size of a spectrum may vary by, with brightness.
@@ -128,8 +133,7 @@ pub fn check(params: &Params) -> Result<()> {
 
 impl<'a> Nested<'a> {
     /// The nested posterior of a guide's pixels. Noise, variability and the Dirichlet stay at the
-    /// guide's locs; where bands err together, or spectra are held or many, so do spectra. Else
-    /// Newton's method takes the spectra to the mode of their own posterior; each
+    /// guide's locs; where spectra are held or many, so do spectra. Else Newton's method takes the spectra to the mode of their own posterior; each
     /// step costs 64 draws a pixel. None when `interrupted`.
     ///
     /// # Errors
@@ -144,18 +148,23 @@ impl<'a> Nested<'a> {
         check(p)?;
         let known = Known::of(guide);
         let bands = p.bands as usize;
-        // Where bands err together, the data would move spectra away from what the guide's own
-        // approximations hold them at, and away from the truth.
-        let held = p.has(HELD) || !guide.model.has_independent_bands(bands);
-        if held || p.k() * bands > MOST_VALUES {
+        if p.has(HELD) || p.k() * bands > MOST_VALUES {
             let scene = SceneNormal::of_guide(guide);
             let nested = Nested { guide, of, known, scene, steps: vec![0.0] };
             nested.check_finite()?;
             return Ok(Some(nested));
         }
         let newton = Newton { guide, known: &known, of, interrupted };
-        let Some((scene, steps)) = newton.run()? else { return Ok(None) };
-        Ok(Some(Nested { guide, of, known, scene, steps }))
+        let (scene, steps) = match newton.run() {
+            Ok(None) => return Ok(None),
+            Ok(Some(found)) => found,
+            // No way leads on from a fit that is none: spectra stay where it has them.
+            Err(Error::Fit(_)) => (SceneNormal::of_guide(guide), vec![f64::INFINITY]),
+            Err(error) => return Err(error),
+        };
+        let nested = Nested { guide, of, known, scene, steps };
+        nested.check_finite()?;
+        Ok(Some(nested))
     }
 
     /// The nested posterior of pixels whose scene is known: latents of the scene are the guide's,
@@ -215,7 +224,7 @@ impl<'a> Nested<'a> {
     /// False where Newton's method did not come to rest: the centre is then the best of those that
     /// it saw, and the last of the steps is the one from there.
     pub fn settled(&self) -> bool {
-        self.steps.last().is_some_and(|&step| step < SMALL)
+        self.steps.last().is_some_and(|&step| step < NOISE)
     }
 
     /// The first `count` draws of the spectra, reflectance: draws, then endmembers, then bands.
@@ -370,15 +379,18 @@ impl Newton<'_> {
             let step = bend.factor.solve(&slope);
             let length = (step.dot(&slope).max(0.0) / centre.len() as f64).sqrt();
             steps.push(length);
-            let worse = best.as_ref().is_some_and(|best| length > WORSE * best.length);
+            let last = best.as_ref().map_or(f64::INFINITY, |best| best.length);
+            let worse = length > WORSE * last;
+            // What the noise of the draws leaves does not become less.
+            let still = length < SMALL || (last < NOISE && length > 0.7 * last);
             damping = if worse { (4.0 * damping).max(0.3) } else { 0.25 * damping };
             if !worse {
                 best = Some(Place { centre: centre.clone(), slope, bend, length });
             }
             let Some(best) = &best else { return Err(not_finite()) };
-            if best.length < SMALL || steps.len() > MOST_STEPS {
+            if still || steps.len() > MOST_STEPS {
                 // Where the steps have not come to rest the best place stands.
-                if best.length >= SMALL {
+                if best.length < length {
                     steps.push(best.length);
                 }
                 let factor = Factor::Full(best.bend.factor.l());
@@ -458,11 +470,11 @@ impl Newton<'_> {
     /// [`LEAST_KNOWN`] of that term is then left in every direction. None when interrupted.
     fn bend(&self, whole: DMatrix<f64>, complete: Vec<f64>) -> Result<Option<Bend>> {
         let mut added = 0.0f64;
-        loop {
+        // Far from a fit residuals are larger than the noise, and more can seem lost than known.
+        while added < MOST_ADDED {
             let less = with(&whole, added - (0.5 * added).max(LEAST_KNOWN), &complete);
             let Some(sound) = self.cholesky(less)? else { return Ok(None) };
-            // Twice what amounts that are known would tell is positive whatever is lost.
-            if sound.is_some() || added > 2.0 {
+            if sound.is_some() {
                 let whole = with(&whole, added, &complete);
                 let Some(factor) = self.cholesky(whole.clone())? else { return Ok(None) };
                 let Some(factor) = factor else { return Err(not_finite()) };
@@ -470,6 +482,7 @@ impl Newton<'_> {
             }
             added = if added == 0.0 { LEAST_KNOWN } else { 3.0 * added };
         }
+        Err(not_finite())
     }
 }
 

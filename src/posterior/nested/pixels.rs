@@ -278,9 +278,8 @@ impl WithSimd for Shares<'_> {
                     total = total + amount;
                 }
                 total.store(bright, part);
-                let share = V::splat(simd, 1.0) / total;
                 for at in (part..self.k * LANES).step_by(LANES) {
-                    (V::load(simd, u, at) * share).store(u, at);
+                    (V::load(simd, u, at) / total).store(u, at);
                 }
             }
         }
@@ -352,15 +351,19 @@ impl WithSimd for Marginal<'_> {
         for part in (0..LANES).step_by(S::F32_LANES) {
             let share = |d: usize| V::load(simd, shares, (d * k + a) * LANES + part);
             let weight = |d: usize| V::load(simd, weights, d * LANES + part);
-            let (mut mean, mut least, mut most) = (c(0.0), c(1.0), c(0.0));
+            let (mut mean, mut total) = (c(0.0), c(0.0));
+            let (mut least, mut most) = (c(1.0), c(0.0));
             for d in 0..draws {
                 let (share, weight) = (share(d), weight(d));
                 mean = weight.mul_add(share, mean);
+                total = total + weight;
                 // Draws without weight are none.
                 let counts = c(1e-9).less(weight);
                 least = counts.select(share.min(least), least);
                 most = counts.select(share.max(most), most);
             }
+            // The sum of the weights is 1, but for its rounding.
+            let mean = mean / total;
             let mut square = c(0.0);
             for d in 0..draws {
                 let off = share(d) - mean;
