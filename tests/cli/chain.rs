@@ -81,7 +81,7 @@ fn the_demo_writes_every_file() {
     assert_eq!(report["scores"]["peak"]["sad"].as_array().unwrap().len(), 3);
     assert!(report["run"]["command"].as_array().unwrap().iter().any(|a| a == "demo"));
 
-    for word in ["SAD", "soil", "vegetation", "water", "all", "19 files in d"] {
+    for word in ["SAD", "soil", "vegetation", "water", "all", "26 files in d"] {
         assert!(ran.stdout.contains(word), "{word}: {}", ran.stdout);
     }
     let device = ran.stderr.lines().filter(|line| line.starts_with("device: CPU")).count();
