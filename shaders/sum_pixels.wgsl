@@ -1,7 +1,6 @@
 // Sums over a chunk of rows, in a fixed order: the log abundances, which the mean abundance needs,
-// once more as far as rows have a common mixture, the squares of log brightness, and the rows' part of
-// the ELBO (equation 14).
-// Grid: particles x chunks x scalars.
+// once more as far as rows have a common mixture, the squares of log brightness, and the rows' part
+// of the ELBO (equation 14). Grid: particles x chunks x scalars.
 @group(0) @binding(1) var<storage, read> theta: array<f32>;
 @group(0) @binding(2) var<storage, read> draws: array<f32>;
 @group(0) @binding(3) var<storage, read> row_grads: array<f32>;

@@ -168,7 +168,8 @@ impl fmt::Display for Event {
             ),
             Event::Nesting => write!(
                 f,
-                "exact posterior: spectra with the pixels integrated out, some steps over all pixels"
+                "exact posterior: spectra with the pixels integrated out, some steps over all \
+                 pixels"
             ),
             Event::Nested { steps, moved, settled, draws } => {
                 let rest = match settled {

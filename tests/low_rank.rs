@@ -280,9 +280,10 @@ fn abundances_have_what_the_guide_shares() {
             assert!((f64::from(found.0) - mean).abs() < 0.15 * sd, "{found:?} {mean} {sd}");
             assert!((f64::from(found.1) / sd - 1.0).abs() < 0.14, "{found:?} {mean} {sd}");
             if peak {
+                // Farther off than what was allowed above.
                 let (_, apart) = by_draws(&guide, pixel, peak, false);
                 assert!(
-                    (apart / sd - 1.0).abs() > 0.3,
+                    (apart / sd - 1.0).abs() > 0.2,
                     "drawing apart shows nothing: {apart} {sd}"
                 );
             }

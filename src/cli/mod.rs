@@ -14,6 +14,7 @@ macro_rules! tell {
 }
 
 mod args;
+mod args_output;
 mod args_tools;
 mod commands;
 mod flags;

@@ -187,9 +187,9 @@ impl Model {
         }
     }
 
-    /// Whether the bands, so many of them, count as independent evidence, or nearly so: more of them
-    /// than count of a scene whose bands err together. What lies outside of the mixtures is then
-    /// noise, and not how materials vary.
+    /// Whether the bands, so many of them, count as independent evidence, or nearly so: more of
+    /// them than count of a scene whose bands err together. What lies outside of the mixtures is
+    /// then noise, and not how materials vary.
     pub fn has_independent_bands(&self, bands: usize) -> bool {
         let counted = self.likelihood_weight * bands as f64;
         self.likelihood_weight >= 1.0 || counted > EFFECTIVE_BANDS + 1e-6

@@ -296,10 +296,10 @@ fn points(dimensions: usize, draws: usize) -> Vec<Vec<f32>> {
     half.iter().cloned().chain(mirrored).collect()
 }
 
-/// Moments and quantiles of the abundances, and mean brightness, of every pixel. With h the `peaks` of a
-/// draw, abundances become `W_k h_k / sum_j W_j h_j` and brightness takes the factor: the mixture
-/// stays. With `shared` the draws of a low-rank guide are those of the peaks, without it each
-/// pixel's own.
+/// Moments and quantiles of the abundances, and mean brightness, of every pixel. With h the `peaks`
+/// of a draw, abundances become `W_k h_k / sum_j W_j h_j` and brightness takes the factor: the
+/// mixture stays. With `shared` the draws of a low-rank guide are those of the peaks, without it
+/// each pixel's own.
 fn pixels(guide: &Guide, peaks: &[Vec<f32>], shared: Option<Vec<Vec<f32>>>) -> OfPixels {
     let params = &guide.params;
     let (n, k, latents) = (params.pixels as usize, params.k(), params.latents as usize);

@@ -135,20 +135,7 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
         };
         map_png(residual, &text, auto_range(residual.iter().copied()), Colormap::Magma)
     }));
-    if let Some(correlation) = &posterior.noise_correlation {
-        jobs.push(Job::picture("noise_correlation.png", move || {
-            let text = MapText {
-                title: "Noise correlation",
-                note: &format!("{}, band against band, both in use", scene.name()),
-                label: "correlation",
-            };
-            let values = correlation.mapv(|c| c as f32);
-            map_png(&values, &text, (-1.0, 1.0), Colormap::Difference)
-        }));
-        jobs.push(Job::file("noise_correlation.npy", move |to| {
-            correlation.write_npy(to).map_err(std::io::Error::other)
-        }));
-    }
+    jobs.extend(correlations(results));
     if let Some(brightness) = brightness {
         jobs.push(Job::picture("brightness.png", move || {
             let text = MapText {
@@ -171,17 +158,7 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
     }
     jobs.push(Job::file("abundance_mean.npy", move |to| write_npy(mean, to)));
     jobs.push(Job::file("abundance_sd.npy", move |to| write_npy(sd, to)));
-    for (values, name) in quantiles.iter().zip(["q05", "q50", "q95"]) {
-        jobs.push(Job::file(format!("abundance_{name}.npy"), move |to| write_npy(values, to)));
-    }
-    if let Some(brightness) = brightness {
-        jobs.push(Job::file("brightness.npy", move |to| write_npy(brightness, to)));
-    }
-    if let Some(drawn) = results.drawn {
-        let images = images(drawn, scene)?;
-        jobs.push(Job::file("abundance_draws.npy", move |to| write_npy(&images, to)));
-        jobs.push(Job::file("endmember_draws.npy", move |to| write_npy(&drawn.endmembers, to)));
-    }
+    jobs.extend(arrays(results, quantiles, brightness)?);
     jobs.push(Job::file("endmembers.csv", move |to| {
         write_endmembers(scene.bands(), &labels.shown, posterior, results.nearest, to)
     }));
@@ -203,6 +180,48 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
     let maps = Maps { names: &labels.shown, abundances: &abundances, residual, brightness };
     files.extend(rasters::write(folder, results, &maps)?);
     Ok(files)
+}
+
+/// Arrays beside mean and sd: quantiles, brightness and draws.
+fn arrays<'a>(
+    results: &Results<'a>,
+    quantiles: &'a [Array3<f32>; 3],
+    brightness: Option<&'a Array2<f32>>,
+) -> Result<Vec<Job<'a>>> {
+    let mut jobs = Vec::new();
+    for (values, name) in quantiles.iter().zip(["q05", "q50", "q95"]) {
+        jobs.push(Job::file(format!("abundance_{name}.npy"), move |to| write_npy(values, to)));
+    }
+    if let Some(brightness) = brightness {
+        jobs.push(Job::file("brightness.npy", move |to| write_npy(brightness, to)));
+    }
+    if let Some(drawn) = results.drawn {
+        let images = images(drawn, results.scene)?;
+        jobs.push(Job::file("abundance_draws.npy", move |to| write_npy(&images, to)));
+        jobs.push(Job::file("endmember_draws.npy", move |to| write_npy(&drawn.endmembers, to)));
+    }
+    Ok(jobs)
+}
+
+/// How the noise of bands goes together, where the model has it.
+fn correlations<'a>(results: &Results<'a>) -> Vec<Job<'a>> {
+    let &Results { scene, posterior, .. } = results;
+    let mut jobs = Vec::new();
+    if let Some(correlation) = &posterior.noise_correlation {
+        jobs.push(Job::picture("noise_correlation.png", move || {
+            let text = MapText {
+                title: "Noise correlation",
+                note: &format!("{}, band against band, both in use", scene.name()),
+                label: "correlation",
+            };
+            let values = correlation.mapv(|c| c as f32);
+            map_png(&values, &text, (-1.0, 1.0), Colormap::Difference)
+        }));
+        jobs.push(Job::file("noise_correlation.npy", move |to| {
+            correlation.write_npy(to).map_err(std::io::Error::other)
+        }));
+    }
+    jobs
 }
 
 /// Draws of abundances as images, (draws, rows, columns, endmembers).

@@ -134,14 +134,14 @@ pub struct Start {
 
 /// Finds a start of `k` endmembers for a cube of N pixels and L bands.
 ///
-/// `Vca`, `NFindr`, both of these on normalised spectra, and `Random` choose pixels, compute abundances with their
-/// spectra (FCLS), replace each spectrum with the mean of its purest pixels, and compute abundances
-/// again; `Clusters` are means already, and `Spectra` stay as they are. The two VCA do so with the
-/// pixels of both projections of the paper, where the paper would take the second, and keep what
-/// fits best: in scenes with water the second alone often takes two corners in the water's noise.
-/// Scenes of more than 20,000 pixels are searched in some 20,000 of them, the extreme and
-/// ill-explained ones included; abundances are of all pixels. A start depends on the seed alone,
-/// not on the number of threads; `Spectra` use no seed.
+/// `Vca`, `NFindr`, both of these on normalised spectra, and `Random` choose pixels, compute
+/// abundances with their spectra (FCLS), replace each spectrum with the mean of its purest pixels,
+/// and compute abundances again; `Clusters` are means already, and `Spectra` stay as they are. The
+/// two VCA do so with the pixels of both projections of the paper, where the paper would take the
+/// second, and keep what fits best: in scenes with water the second alone often takes two corners
+/// in the water's noise. Scenes of more than 20,000 pixels are searched in some 20,000 of them, the
+/// extreme and ill-explained ones included; abundances are of all pixels. A start depends on the
+/// seed alone, not on the number of threads; `Spectra` use no seed.
 ///
 /// With `brightness`, the abundances that go with the spectra are those of the shapes of the
 /// spectra, and the factor between the two is the brightness ([`fcls_with_brightness`]).

@@ -164,8 +164,8 @@ impl Unmixing {
         Unmixing { posterior: Some(posterior), ..self }
     }
 
-    /// Draws of the posterior to keep beside its moments ([`Fit::draws`]), at most 1,000: each takes
-    /// N K 4 bytes. Default: 0.
+    /// Draws of the posterior to keep beside its moments ([`Fit::draws`]), at most 1,000: each
+    /// takes N K 4 bytes. Default: 0.
     pub fn draws(self, draws: usize) -> Self {
         Unmixing { draws, ..self }
     }

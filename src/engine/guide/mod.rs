@@ -147,8 +147,8 @@ impl Guide {
                 guide[k - 1] = log_brightness.map_or(0.0, |g| g[n]);
                 guide[latents + k - 1] = LOG_SCALE_BRIGHTNESS;
             }
-            // Where bands err together evidence is counted too often, and the further a fit goes, the
-            // worse is its answer (docs/evidence.md): there guides begin at a fixed width.
+            // Where bands err together evidence is counted too often, and the further a fit goes,
+            // the worse is its answer (docs/evidence.md): there guides begin at a fixed width.
             if independent {
                 curvature.widen(guide, room);
             }

@@ -305,8 +305,8 @@ impl Params {
         self.mean_at() + self.k() - 1
     }
 
-    /// First latent of the common mixture, where there is one, in the vector of scene latents: K - 1
-    /// logits of the mixture, log beta, and the logit of the share of pixels that have it.
+    /// First latent of the common mixture, where there is one, in the vector of scene latents: K -
+    /// 1 logits of the mixture, log beta, and the logit of the share of pixels that have it.
     pub fn common_at(&self) -> usize {
         self.concentration_at() + usize::from(self.has(CONCENTRATION))
     }
@@ -353,8 +353,8 @@ impl Params {
     /// variance (a row), variability variance (K rows; when it is off, the first has the noise
     /// precision, one over its variance), Dirichlet parameters a (K), alpha; with a common mixture
     /// its Dirichlet parameters b (K), beta, and what the log densities of the two, each with its
-    /// log share, have constant (2); 1 / tau^2; with covariance the regressions between bands (a row for each
-    /// band, zero from the diagonal on).
+    /// log share, have constant (2); 1 / tau^2; with covariance the regressions between bands (a
+    /// row for each band, zero from the diagonal on).
     pub fn theta_stride(&self) -> usize {
         self.theta_regression_at()
             + if self.has(COVARIANCE) { self.stride() * self.stride() } else { 0 }

@@ -24,7 +24,8 @@ pub static PASS: Pass = Pass {
     ],
     grid: |p| Grid::Line(u64::from(p.particles) * (u64::from(p.globals).div_ceil(4) + 1)),
     // For each of two Dirichlets Philox's rounds and the loadings for each logit and the
-    // concentration, four loops over endmembers and log-gammas; or Philox once, the loadings of four latents, and one noise for all bands.
+    // concentration, four loops over endmembers and log-gammas; or Philox once, the loadings of
+    // four latents, and one noise for all bands.
     trips: |p| {
         let standard = 10 + u64::from(p.rank);
         let endmembers = u64::from(p.endmembers);
@@ -36,7 +37,8 @@ pub static PASS: Pass = Pass {
 /// The least Dirichlet parameter: log-gamma and digamma have poles at zero.
 const LEAST: f64 = 1e-6;
 
-/// Writes the parameters of a Dirichlet, total times softmax([logits, 0]), and their total, (K + 1).
+/// Writes the parameters of a Dirichlet, total times softmax([logits, 0]), and their total, (K +
+/// 1).
 #[inline(always)]
 fn dirichlet<T: Real>(to: &mut [T], total: T, logit: impl Fn(usize) -> T) {
     let k = to.len() - 1;

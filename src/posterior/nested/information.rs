@@ -51,8 +51,8 @@ struct Moments {
     /// Covariance of the features of each endmember i, d = u - E u: `E u_i d_j + d_i d_j - E d_i
     /// d_j` for each endmember j, and -d_i; (K (K + 1), K (K + 1)).
     features: Vec<f32>,
-    /// What they multiply: the spectra and the residual of the mean, times weight over variance, (L,
-    /// K + 1).
+    /// What they multiply: the spectra and the residual of the mean, times weight over variance,
+    /// (L, K + 1).
     factors: Vec<f32>,
 }
 
@@ -311,8 +311,8 @@ impl WithSimd for Spread<'_> {
 }
 
 /// What is lost because the pixels' amounts are not known: the covariance of `u_i (y - u'c) / V`,
-/// summed over pixels. A pixel's share is `(I x Z) F (I x Z)'` with Z its factors, (L, K + 1), and F
-/// the covariance of its features: block i, j is a product of matrices, `Z F_ij Z'`.
+/// summed over pixels. A pixel's share is `(I x Z) F (I x Z)'` with Z its factors, (L, K + 1), and
+/// F the covariance of its features: block i, j is a product of matrices, `Z F_ij Z'`.
 fn lost(moments: &[Moments], bands: usize, k: usize) -> DMatrix<f64> {
     let (count, own) = (moments.len(), k + 1);
     // Z of all pixels side by side.

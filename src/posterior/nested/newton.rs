@@ -1,0 +1,249 @@
+//! Newton's method on the spectra, pixels integrated out.
+
+use std::rc::Rc;
+
+use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
+
+use super::known::Known;
+use super::{Factor, SceneNormal, information, not_finite};
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::interrupt::unless;
+use crate::engine::ground::math::{sigmoid, softplus};
+use crate::engine::guide::Guide;
+use crate::engine::pixels::Pixels;
+
+/// Newton's steps at most.
+const MOST_STEPS: usize = 10;
+/// A step that is longer than the one before by this factor leads away.
+const WORSE: f64 = 1.3;
+/// What is left at least of the information on the spectra, as a share of what it would be if all
+/// amounts were known: sums over 64 draws of some thousand pixels have errors of a few thousandths.
+const LEAST_KNOWN: f64 = 0.003;
+/// The most that is added of it to find a direction at all.
+const MOST_ADDED: f64 = 1e6;
+/// Where steps end: a tenth of a posterior sd, root mean square over all values.
+const SMALL: f64 = 0.1;
+/// Shorter steps may be noise, if they do not become shorter still: the draws of the pixels leave
+/// about an eighth open of what nearly all is lost of.
+pub(super) const NOISE: f64 = 0.5;
+/// The longest change of a latent in one step.
+const LONGEST: f64 = 0.5;
+/// What the relative size of a spectrum may vary by, with brightness.
+const SIZE_SD: f64 = 1e-3;
+/// What steps may add up to before the curvature is computed anew, posterior sds.
+const FAR: f64 = 0.5;
+
+/// The way to the mode of the spectra's posterior.
+pub(super) struct Newton<'a> {
+    pub(super) guide: &'a Guide,
+    pub(super) known: &'a Known,
+    pub(super) of: &'a Pixels,
+    pub(super) interrupted: &'a (dyn Fn() -> bool + Sync),
+}
+
+pub(super) type Found = (SceneNormal, Vec<f64>);
+
+/// The log posterior of u near a place: slope, and minus the curvature in parts.
+struct Place {
+    centre: Vec<f64>,
+    slope: DVector<f64>,
+    bend: Rc<Bend>,
+    /// Length of the step from here, posterior sds.
+    length: f64,
+}
+
+/// Minus the curvature of the log posterior of u, and its factor.
+struct Bend {
+    /// Minus the curvature, (K L, K L).
+    whole: DMatrix<f64>,
+    /// What it would be if all amounts were known, but for the prior, (K, K, L).
+    complete: Vec<f64>,
+    factor: Cholesky<f64, Dyn>,
+}
+
+impl Newton<'_> {
+    /// Mode and curvature, and the lengths of the steps. A step that leads to a longer one is taken
+    /// back, and a shorter one taken. None when interrupted.
+    pub(super) fn run(&self) -> Result<Option<Found>> {
+        let p = &self.guide.params;
+        let values = |from: &[f32]| -> Vec<f64> {
+            let row = |k: usize| from[k * p.stride()..][..p.bands as usize].iter();
+            (0..p.k()).flat_map(row).map(|&x| f64::from(x)).collect()
+        };
+        let mut centre = values(&self.guide.globals);
+        let prior = values(&self.guide.prior_centre);
+        let mut steps: Vec<f64> = Vec::new();
+        let mut best: Option<Place> = None;
+        // How far from the last curvature, in sds; and what steps are shortened by.
+        let (mut since, mut damping) = (f64::INFINITY, 0.0f64);
+        loop {
+            // Close by, an old curvature does.
+            let Some((slope, parts)) = self.slope(&centre, &prior, since > FAR)? else {
+                return Ok(None);
+            };
+            let bend = match (parts, &best) {
+                (None, Some(best)) => Rc::clone(&best.bend),
+                (parts, _) => {
+                    since = 0.0;
+                    let Some((whole, complete)) = parts else { return Err(not_finite()) };
+                    match self.bend(whole, complete)? {
+                        Some(bend) => Rc::new(bend),
+                        None => return Ok(None),
+                    }
+                }
+            };
+            let step = bend.factor.solve(&slope);
+            let length = (step.dot(&slope).max(0.0) / centre.len() as f64).sqrt();
+            steps.push(length);
+            let last = best.as_ref().map_or(f64::INFINITY, |best| best.length);
+            let worse = length > WORSE * last;
+            // What the noise of the draws leaves does not become less.
+            let still = length < SMALL || (last < NOISE && length > 0.7 * last);
+            damping = if worse { (4.0 * damping).max(0.3) } else { 0.25 * damping };
+            if !worse {
+                best = Some(Place { centre: centre.clone(), slope, bend, length });
+            }
+            let Some(best) = &best else { return Err(not_finite()) };
+            if still || steps.len() > MOST_STEPS {
+                // Where the steps have not come to rest the best place stands.
+                if best.length < length {
+                    steps.push(best.length);
+                }
+                let factor = Factor::Full(best.bend.factor.l());
+                return Ok(Some((SceneNormal { centre: best.centre.clone(), factor }, steps)));
+            }
+            let Some(step) = self.step(best, damping)? else { return Ok(None) };
+            centre.copy_from_slice(&best.centre);
+            centre.iter_mut().zip(step.iter()).for_each(|(u, s)| *u += s.clamp(-LONGEST, LONGEST));
+            since = if worse { f64::INFINITY } else { since + best.length };
+        }
+    }
+
+    /// The step from a place. None when interrupted.
+    fn step(&self, from: &Place, damping: f64) -> Result<Option<DVector<f64>>> {
+        if damping < 0.01 {
+            return Ok(Some(from.bend.factor.solve(&from.slope)));
+        }
+        let held = with(&from.bend.whole, damping, &from.bend.complete);
+        let factor = self.cholesky(held)?;
+        Ok(factor
+            .map(|factor| factor.unwrap_or_else(|| from.bend.factor.clone()).solve(&from.slope)))
+    }
+
+    /// A factor; none inside for a matrix that is not positive, none when interrupted.
+    fn cholesky(&self, matrix: DMatrix<f64>) -> Result<Option<Option<Cholesky<f64, Dyn>>>> {
+        match unless(self.interrupted, move |_| Ok(Cholesky::new(matrix))) {
+            Ok(found) => Ok(Some(found)),
+            Err(Error::Interrupted) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Slope and, if asked for, minus curvature of the log posterior at u, with the centre of the
+    /// spectra's prior, and what the curvature would be if all amounts were known. None when
+    /// interrupted.
+    fn slope(&self, u: &[f64], prior: &[f64], curved: bool) -> Result<Option<Slope>> {
+        let c: Vec<f64> = u.iter().map(|&u| softplus(u)).collect();
+        let rise: Vec<f64> = u.iter().map(|&u| sigmoid(u)).collect();
+        let (cube, key) = (self.of.cube(), self.guide.params.key());
+        let sums = information::sums(self.known, cube, key, &c, curved, self.interrupted);
+        let Some(information::Sums { slope, curvature }) = sums else { return Ok(None) };
+        let precision = f64::from(self.guide.params.endmember_precision);
+        // Equation 15, and its derivative at a mode, where the two terms in c'' cancel to 1 - rise.
+        let mut slope = DVector::from_fn(u.len(), |a, _| {
+            rise[a] * (slope[a] - precision * (c[a] - prior[a])) + 1.0 - rise[a]
+        });
+        let bands = self.known.bands;
+        let mut parts = curvature.map(|information::Parts { mut complete, lost }| {
+            let mut whole = lost;
+            for a in 0..u.len() {
+                for b in 0..u.len() {
+                    whole[(b, a)] *= -rise[a] * rise[b];
+                }
+                whole[(a, a)] += rise[a] * rise[a] * precision + 1.0 - rise[a];
+            }
+            let k = u.len() / bands;
+            for (at, x) in complete.iter_mut().enumerate() {
+                let (i, j, l) = (at / (k * bands), at / bands % k, at % bands);
+                *x *= rise[i * bands + l] * rise[j * bands + l];
+            }
+            (with(&whole, 1.0, &complete), complete)
+        });
+        if self.known.brightness.is_some() {
+            let whole = parts.as_mut().map(|(whole, _)| whole);
+            hold_sizes(bands, &c, &rise, &mut slope, whole);
+        }
+        let of_matrix = parts.as_ref().map(|(whole, _)| whole.as_slice()).unwrap_or_default();
+        if slope.iter().chain(of_matrix).any(|x| !x.is_finite()) {
+            return Err(not_finite());
+        }
+        Ok(Some((slope, parts)))
+    }
+
+    /// The factor of a curvature. In some directions nearly all is lost of what would be known if
+    /// the amounts were, and the rest is a difference of sums over draws. So that it is known to
+    /// half of itself, a share of the complete term is added where it must be; at least
+    /// [`LEAST_KNOWN`] of that term is then left in every direction. None when interrupted.
+    fn bend(&self, whole: DMatrix<f64>, complete: Vec<f64>) -> Result<Option<Bend>> {
+        let mut added = 0.0f64;
+        // Far from a fit residuals are larger than the noise, and more can seem lost than known.
+        while added < MOST_ADDED {
+            let less = with(&whole, added - (0.5 * added).max(LEAST_KNOWN), &complete);
+            let Some(sound) = self.cholesky(less)? else { return Ok(None) };
+            if sound.is_some() {
+                let whole = with(&whole, added, &complete);
+                let Some(factor) = self.cholesky(whole.clone())? else { return Ok(None) };
+                let Some(factor) = factor else { return Err(not_finite()) };
+                return Ok(Some(Bend { whole, complete, factor }));
+            }
+            added = if added == 0.0 { LEAST_KNOWN } else { 3.0 * added };
+        }
+        Err(not_finite())
+    }
+}
+
+/// A matrix with a share of what is known of each band, (K, K, L).
+fn with(matrix: &DMatrix<f64>, share: f64, complete: &[f64]) -> DMatrix<f64> {
+    // K L rows, and K K L values.
+    let size = matrix.nrows();
+    let k = (complete.len() / size.max(1)).max(1);
+    let bands = (size / k).max(1);
+    let mut sum = matrix.clone();
+    for (at, x) in complete.iter().enumerate() {
+        let (i, j, l) = (at / (k * bands), at / bands % k, at % bands);
+        sum[(i * bands + l, j * bands + l)] += share * x;
+    }
+    sum
+}
+
+/// Slope of the log posterior of u; and where it was asked for minus its curvature, and what that
+/// would be if all amounts were known, but for the prior.
+type Slope = (DVector<f64>, Option<(DMatrix<f64>, Vec<f64>)>);
+
+/// Keeps the size of each spectrum where the guide has it. With brightness the data do not tell it,
+/// as twice c_k with half of u_k is the same mixture: the two terms of equation 32 cancel along it
+/// but for the noise of the draws. What is reported is in relation to peaks, where sizes go out.
+fn hold_sizes(
+    bands: usize,
+    c: &[f64],
+    rise: &[f64],
+    slope: &mut DVector<f64>,
+    mut curvature: Option<&mut DMatrix<f64>>,
+) {
+    for (k, c) in c.chunks_exact(bands).enumerate() {
+        let square: f64 = c.iter().map(|c| c * c).sum();
+        let rise = &rise[k * bands..];
+        // Relative change of size with each latent.
+        let rho: Vec<f64> = c.iter().zip(rise).map(|(c, rise)| c * rise / square).collect();
+        let along: f64 =
+            (0..bands).map(|l| slope[k * bands + l] * c[l] / rise[l].max(f64::MIN_POSITIVE)).sum();
+        for a in 0..bands {
+            slope[k * bands + a] -= rho[a] * along;
+            if let Some(curvature) = &mut curvature {
+                for b in 0..bands {
+                    curvature[(k * bands + b, k * bands + a)] += rho[a] * rho[b] / SIZE_SD.powi(2);
+                }
+            }
+        }
+    }
+}
