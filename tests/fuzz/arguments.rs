@@ -4,6 +4,8 @@
 
 #[path = "../../src/cli/args.rs"]
 pub mod args;
+#[path = "../../src/cli/args_output.rs"]
+pub mod args_output;
 #[path = "../../src/cli/args_tools.rs"]
 pub mod args_tools;
 #[path = "../../src/cli/layout.rs"]
