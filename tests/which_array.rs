@@ -231,6 +231,22 @@ fn axes_follow_wavelengths_sizes_and_values() {
     assert_eq!(parse_axes("b, r, c").unwrap(), [Along::Band, Along::Row, Along::Column]);
 }
 
+/// An image whose rows repeat: its columns are lines of few directions, and no spectra.
+#[test]
+fn rows_that_repeat_are_no_bands() {
+    let folder = Folder::new();
+    let spectrum = |col: usize, band: usize| {
+        let (a, b) = ((band as f64 * 0.11).sin(), (band as f64 * 0.05).cos());
+        let share = ((col * 37) % 24) as f64 / 24.0;
+        0.4 + 0.2 * (share * a + (1.0 - share) * b) + 1e-3 * ((col * 7 + band * 5) % 9) as f64
+    };
+    let cube = Array3::from_shape_fn((60, 24, 40), |(_, col, band)| spectrum(col, band));
+    let path = npz(&folder, &[("cube", cube.into_dyn())]);
+    let source = io::open(&path, &plain()).unwrap();
+    let header = source.header();
+    assert_eq!((header.rows, header.cols, header.bands), (60, 24, 40));
+}
+
 #[test]
 fn sizes_have_many_names() {
     let folder = Folder::new();

@@ -141,6 +141,15 @@ const MATERIALS: usize = 4;
 /// Shorter axes have few directions anyway.
 const SHORTEST_WITH_DIRECTIONS: usize = 24;
 
+/// The least share of the variance that is along the lines of every axis.
+const LEAST_WITHIN: f64 = 0.01;
+
+/// Sum of the squares of what values are off their mean.
+fn spread_within(values: &[f64]) -> f64 {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    values.iter().map(|v| (v - mean).powi(2)).sum()
+}
+
 /// The axis whose lines are mixtures of few, by far: that of the bands, since a scene has few
 /// materials, and its rows and columns have more patterns than that. `None` where no axis stands
 /// out.
@@ -166,6 +175,12 @@ pub(super) fn few_directions(candidate: &Candidate<'_>) -> Option<usize> {
         }
         let mean = lines.iter().sum::<f64>() / lines.len() as f64;
         let matrix = DMatrix::from_row_iterator(LINES, count, lines.iter().map(|v| v - mean));
+        // Lines that hardly change are no spectra: an image whose rows repeat has such columns.
+        let within: f64 = lines.chunks_exact(count).map(spread_within).sum();
+        let among: f64 = lines.iter().map(|v| (v - mean).powi(2)).sum();
+        if within < LEAST_WITHIN * among {
+            return None;
+        }
         let squares = matrix.singular_values().map(|s| s * s);
         let all = squares.sum();
         if !(all > 0.0 && all.is_finite()) {
