@@ -12,8 +12,13 @@ const SHORTEST: usize = 8;
 
 /// Indices that are spread over an array, with the axis `along` at 0.
 fn spread(shape: &[usize], along: usize, probes: usize) -> Vec<Vec<usize>> {
-    let others: usize =
-        shape.iter().enumerate().filter(|(i, _)| *i != along).map(|(_, n)| *n).product();
+    let others: usize = shape
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| *i != along)
+        .map(|(_, n)| *n)
+        // Sizes are the file's word: any number.
+        .fold(1, usize::saturating_mul);
     let count = others.min(probes);
     (0..count)
         .map(|i| {

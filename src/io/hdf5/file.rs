@@ -271,7 +271,8 @@ impl Hdf5 {
         window: usize,
         mut each: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        let inner = array.shape.iter().skip(1).product::<usize>().saturating_mul(array.kind.size());
+        let inner =
+            array.shape.iter().skip(1).fold(array.kind.size(), |size, &n| size.saturating_mul(n));
         let at_once = (window / inner.max(1)).max(array.first_chunk());
         let Some(&length) = array.shape.first() else {
             let bytes = array.dataset.read_native_bytes().map_err(|e| broken(&self.path, &e))?;
