@@ -57,6 +57,12 @@ pub(crate) fn open<S: Store + 'static>(
         return flat::open(file, array, lists, options);
     };
     let bands = array.shape().get(band).copied().unwrap_or(0);
+    if bands > MOST_BANDS {
+        return Err(Error::file(
+            file.path(),
+            format!("states {bands} bands; a scene has at most {MOST_BANDS}."),
+        ));
+    }
     let mut header = Header { bands, ..Header::default() };
     header.notes.extend(note);
     describe::describe(file, array, band, &lists, &mut header);
@@ -64,6 +70,9 @@ pub(crate) fn open<S: Store + 'static>(
     let part = Part { array: array.clone(), axes: [row, col, band], bands: (0..bands).collect() };
     Ok(Box::new(Cube::new(file, header, vec![part])?))
 }
+
+/// More bands than any sensor has: a size that a damaged file states.
+const MOST_BANDS: usize = 1_000_000;
 
 /// Single numbers and short lists: they describe the scene. One that cannot be read is left out.
 fn lists<S: Store>(file: &S) -> Arrays {
