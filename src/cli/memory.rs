@@ -3,6 +3,8 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use unmixel::engine::ground::spare::is_asking;
 
@@ -43,9 +45,17 @@ fn given(memory: *mut u8, bytes: usize) -> *mut u8 {
     memory
 }
 
+/// Whether a thread has told the end of the memory.
+static TOLD: AtomicBool = AtomicBool::new(false);
+
 /// Takes no memory itself.
 #[cold]
 fn end(bytes: usize) -> ! {
+    if TOLD.swap(true, Ordering::Relaxed) {
+        // Threads run out together: the first one says it and ends them all.
+        std::thread::sleep(Duration::from_secs(1));
+        std::process::exit(1);
+    }
     let _ = writeln!(
         std::io::stderr(),
         "error: the machine, or a limit set for this program, has no memory left ({} KiB more \
