@@ -95,17 +95,13 @@ fn choose(
         )));
     }
     let known = Known {
-        variable: options.variable.clone(),
-        axes: options.axes.clone(),
-        asked_rows: options.rows,
-        asked_cols: options.cols,
         rows: size.rows,
         cols: size.cols,
         bands: size.bands,
         pixels: size.pixels,
         spectral: file.spectral_lengths(),
-        stem: path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default(),
         bands_first: file.matlab,
+        ..options.known(path)
     };
     let verdict = weigh(&candidates, &known).map_err(|why| file.error(why))?;
     let index = places.get(verdict.index).copied().unwrap_or_default();

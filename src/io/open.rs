@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::evidence::{Axis, PixelOrder};
+use super::evidence::{Axis, Known, PixelOrder};
 use super::{envi, hdf5, mat, mat4, mat5, npy, tiff, zarr};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::files;
@@ -25,6 +25,18 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
+    /// What the caller states of the file at a path, and its name says; nothing of its contents.
+    pub(crate) fn known(&self, path: &Path) -> Known {
+        Known {
+            variable: self.variable.clone(),
+            axes: self.axes.clone(),
+            asked_rows: self.rows,
+            asked_cols: self.cols,
+            stem: path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default(),
+            ..Known::default()
+        }
+    }
+
     /// Height and width of `pixels` flat pixels: the caller's, else the file's.
     ///
     /// One of the two suffices where it divides the number of pixels.

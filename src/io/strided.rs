@@ -136,18 +136,8 @@ impl CubeSource for Strided {
     }
 
     fn read_rows(&mut self, first: usize, count: usize, out: &mut [f32]) -> Result<()> {
-        let Header { rows, cols, bands, .. } = self.header;
-        if first.checked_add(count).is_none_or(|end| end > rows)
-            || out.len() != count * cols * bands
-        {
-            return Err(Error::file(
-                &self.path,
-                format!(
-                    "rows {first} to {first} + {count} of {rows} were asked for, into {} values.",
-                    out.len()
-                ),
-            ));
-        }
+        let Header { cols, bands, .. } = self.header;
+        self.header.check_rows(&self.path, first, count, out.len())?;
         if count == 0 {
             return Ok(());
         }

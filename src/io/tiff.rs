@@ -287,17 +287,8 @@ impl CubeSource for Tiff {
     }
 
     fn read_rows(&mut self, first: usize, count: usize, out: &mut [f32]) -> Result<()> {
-        let Header { rows, cols, bands, .. } = self.header;
-        let fits = first.checked_add(count).is_some_and(|end| end <= rows);
-        if !fits || out.len() != count * cols * bands {
-            return Err(Error::file(
-                &self.path,
-                format!(
-                    "rows {first} to {first} + {count} of {rows} were asked for, into {} values.",
-                    out.len()
-                ),
-            ));
-        }
+        let Header { cols, bands, .. } = self.header;
+        self.header.check_rows(&self.path, first, count, out.len())?;
         let of_page = (cols * self.layout.samples_per_pixel * self.layout.bytes_per_sample).max(1);
         let at_once = (WINDOW / of_page).clamp(1, count.max(1));
         for from in (0..count).step_by(at_once) {

@@ -1,7 +1,9 @@
 //! A cube that is read by blocks of rows, wherever it lies.
 
+use std::path::Path;
+
 use super::Georeference;
-use crate::engine::ground::error::Result;
+use crate::engine::ground::error::{Error, Result};
 
 /// A cube in a file, read by blocks of rows.
 pub trait CubeSource: Send {
@@ -44,4 +46,28 @@ pub struct Header {
     pub format: String,
     /// What was assumed while the file was opened, one sentence each.
     pub notes: Vec<String>,
+}
+
+impl Header {
+    /// Refuses rows that the image of the file at `path` does not have, and room for another number
+    /// of values than they hold.
+    pub(crate) fn check_rows(
+        &self,
+        path: &Path,
+        first: usize,
+        count: usize,
+        room: usize,
+    ) -> Result<()> {
+        let fits = first.checked_add(count).is_some_and(|end| end <= self.rows);
+        if fits && room == count * self.cols * self.bands {
+            return Ok(());
+        }
+        Err(Error::file(
+            path,
+            format!(
+                "rows {first} to {first} + {count} of {} were asked for, into {room} values.",
+                self.rows
+            ),
+        ))
+    }
 }

@@ -147,17 +147,12 @@ fn choose<'a, S: Store>(
     // A file may have a height or a number of lines that is no size of an image.
     let size = lists.stated_size().unwrap_or_default();
     let known = Known {
-        variable: options.variable.clone(),
-        axes: options.axes.clone(),
-        asked_rows: options.rows,
-        asked_cols: options.cols,
         rows: size.rows,
         cols: size.cols,
         bands: size.bands.filter(|n| *n > 1),
         pixels: size.pixels,
         spectral: spectral.clone(),
-        stem: file.path().file_stem().map(|s| s.to_string_lossy().into()).unwrap_or_default(),
-        bands_first: false,
+        ..options.known(file.path())
     };
     let at: Vec<_> = arrays
         .iter()

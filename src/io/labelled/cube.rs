@@ -86,17 +86,8 @@ impl<S: Store> CubeSource for Cube<S> {
     }
 
     fn read_rows(&mut self, first: usize, count: usize, out: &mut [f32]) -> Result<()> {
-        let Header { rows, cols, bands, .. } = self.header;
-        let fits = first.checked_add(count).is_some_and(|end| end <= rows);
-        if !fits || out.len() != count * cols * bands {
-            return Err(Error::file(
-                self.file.path(),
-                format!(
-                    "rows {first} to {first} + {count} of {rows} were asked for, into {} values.",
-                    out.len()
-                ),
-            ));
-        }
+        let Header { cols, bands, .. } = self.header;
+        self.header.check_rows(self.file.path(), first, count, out.len())?;
         for part in &self.parts {
             let row = (cols * part.bands.len() * part.array.kind().size()).max(1);
             let at_once = (WINDOW / row).clamp(1, count.max(1));
