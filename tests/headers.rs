@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "common/folder.rs"]
+mod folder;
+
 use std::path::PathBuf;
 
+use folder::Folder;
 use ndarray::Array3;
 use unmixel::rooms::io::{self, OpenOptions};
 use unmixel::scene::{self, Header, LoadOptions, Scene};
@@ -18,19 +22,7 @@ fn cube() -> Array3<i16> {
     })
 }
 
-struct Folder(tempfile::TempDir);
-
 impl Folder {
-    fn new() -> Self {
-        Folder(tempfile::tempdir().unwrap())
-    }
-
-    fn put(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.path().join(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    }
-
     /// An int16 bip pair whose header ends in `extra`; gives the header's path.
     fn pair(&self, extra: &str) -> PathBuf {
         self.put("s.img", bytes());

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "common/folder.rs"]
+mod folder;
 #[path = "common/mat5.rs"]
 mod mat5;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use folder::Folder;
 use mat5::Var;
 use ndarray::{Array1, Array2, Array3, ArrayD, Axis};
 use unmixel::rooms::io::{self, OpenOptions};
@@ -32,21 +35,6 @@ fn cube() -> Array3<f64> {
 
 fn nm() -> Vec<f64> {
     (0..BANDS).map(|b| 450.25 + 37.5 * b as f64).collect()
-}
-
-struct Folder(tempfile::TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Folder(tempfile::tempdir().unwrap())
-    }
-
-    fn put(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, bytes).unwrap();
-        path
-    }
 }
 
 /// An archive of NumPy arrays, and of one that is given as the bytes of an NPY.

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "common/folder.rs"]
+mod folder;
 #[path = "common/mat5.rs"]
 mod mat5;
 
 use std::path::{Path, PathBuf};
 
+use folder::Folder;
 use mat5::Var;
 use ndarray::{Array, Array2, Array3, Axis, Dimension, ShapeBuilder};
 use unmixel::rooms::io::{self, Axis as Along, OpenOptions, PixelOrder, parse_axes, truth};
@@ -60,19 +63,7 @@ fn wavelengths() -> Var<'static> {
     Var::double("wavelength", &[1, BANDS], nm())
 }
 
-struct Folder(tempfile::TempDir);
-
 impl Folder {
-    fn new() -> Self {
-        Folder(tempfile::tempdir().unwrap())
-    }
-
-    fn put(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.path().join(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    }
-
     fn mat(&self, vars: &[Var<'_>]) -> PathBuf {
         self.put("s.mat", mat5::file(vars, false, false))
     }
