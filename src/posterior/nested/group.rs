@@ -31,7 +31,7 @@ pub(super) struct Group<'a> {
     /// Where the amounts lie, (K, LANES): those that fit best, none of them negative.
     pub(super) around: Vec<f32>,
     /// Endmembers of each pixel from the smallest amount to the largest, (K, LANES).
-    pub(super) order: Vec<[u8; LANES]>,
+    pub(super) order: Vec<[u16; LANES]>,
     /// Amounts, in this order, (K, LANES).
     sorted: Vec<f32>,
     /// Powers of the amounts in this order, (K, LANES).
@@ -124,13 +124,13 @@ impl<'a> Group<'a> {
             around.fill(mean);
         }
         self.weigh();
-        for round in 0..ROUNDS {
+        for _ in 0..ROUNDS {
             self.forms(spectra);
             let (k, sum_is_one) = (known.k, known.brightness.is_none());
             let (linear, square) = (&self.linear, &mut self.square);
             let around = &mut self.around;
             self.arch.dispatch(Descend { k, sum_is_one, linear, square, around });
-            if round + 1 < ROUNDS || !known.variability.is_empty() {
+            if !known.variability.is_empty() {
                 self.weigh();
             }
         }
@@ -165,7 +165,7 @@ impl<'a> Group<'a> {
                 at(i).total_cmp(&at(j)).then(i.cmp(&j))
             });
             for (a, &i) in places.iter().enumerate() {
-                self.order[a][lane] = i as u8;
+                self.order[a][lane] = i as u16;
                 self.sorted[a * LANES + lane] = self.around[i * LANES + lane];
                 self.powers[a * LANES + lane] = self.known.dirichlet[i];
                 self.bases[a][lane] = base(i);
@@ -324,6 +324,30 @@ impl WithSimd for Descend<'_> {
                 let scaled = if sum_is_one { u[lane] / total[lane] } else { u[lane] };
                 u[lane] = if sound { scaled } else { even };
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::model::Model;
+    use crate::posterior::nested::known::tests::flat;
+
+    /// More endmembers than a byte counts.
+    #[test]
+    fn each_of_many_endmembers_has_its_place() {
+        let k = 300;
+        let known = Known::of(&flat(&Model::new(k), 8, 2));
+        let mut cube = Cube::zeros(3, 2);
+        (0..3).for_each(|n| cube.spectrum_mut(n).fill(0.1 * (n + 1) as f32));
+        let spectra: Vec<f32> = (0..2 * k).map(|i| 0.1 + (i % 7) as f32 / 10.0).collect();
+        let mut group = Group::new(&known);
+        group.take(&cube, 0, [1, 2], &spectra);
+        for lane in 0..LANES {
+            let mut seen: Vec<u16> = group.order.iter().map(|order| order[lane]).collect();
+            seen.sort_unstable();
+            assert!(seen.into_iter().eq(0..k as u16), "lane {lane}");
         }
     }
 }
