@@ -329,7 +329,7 @@ impl Run {
             settled: learned.settled(),
             draws: (nested::SCENES * nested::PER_SCENE) as u32,
         });
-        let nested = Nested::given(guide, &self.pixels, &learned.scene())?;
+        let nested = learned.on(&self.pixels);
         let convention = self.plan.convention;
         let Some(posterior) = Posterior::nested(&nested, convention, &stop) else {
             return Ok(None);

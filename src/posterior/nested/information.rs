@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::group::Group;
 use super::known::Known;
-use super::vector::V;
+use super::vector::{V, weigh};
 use crate::engine::ground::lanes::{LANES, load};
 use crate::engine::pixels::Cube;
 
@@ -267,23 +267,7 @@ impl WithSimd for Spread<'_> {
         let Spread { k, amounts, weights, mean, spread } = self;
         let c = |x: f32| V::splat(simd, x);
         for part in (0..LANES).step_by(S::F32_LANES) {
-            let rows = || (0..DRAWS).map(|d| d * LANES + part);
-            let mut top = c(f32::NEG_INFINITY);
-            for at in rows() {
-                top = V::load(simd, weights, at).max(top);
-            }
-            let possible = c(f32::NEG_INFINITY).less(top);
-            let mut total = c(0.0);
-            for at in rows() {
-                let off = V::load(simd, weights, at) - top;
-                let weight = possible.select(off, c(0.0)).exp();
-                weight.store(weights, at);
-                total = total + weight;
-            }
-            let share = c(1.0) / total;
-            for at in rows() {
-                (V::load(simd, weights, at) * share).store(weights, at);
-            }
+            weigh(simd, weights, (0..DRAWS).map(|d| d * LANES + part), 1.0);
             let amount = |d: usize, a: usize| V::load(simd, amounts, (d * k + a) * LANES + part);
             for a in 0..k {
                 let mut sum = c(0.0);

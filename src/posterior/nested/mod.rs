@@ -136,8 +136,8 @@ impl<'a> Nested<'a> {
         }
         let newton = Newton { guide, known: &known, of, interrupted };
         let (scene, steps) = match newton.run() {
-            Ok(None) => return Ok(None),
-            Ok(Some(found)) => found,
+            Ok(found) => found,
+            Err(Error::Interrupted) => return Ok(None),
             // No way leads on from a fit that is none: spectra stay where it has them.
             Err(Error::Fit(_)) => (SceneNormal::of_guide(guide), vec![f64::INFINITY]),
             Err(error) => return Err(error),
@@ -182,6 +182,11 @@ impl<'a> Nested<'a> {
             true => Ok(()),
             false => Err(not_finite()),
         }
+    }
+
+    /// The posterior of other pixels of the same scene: what is known of the scene stays.
+    pub(crate) fn on(self, of: &'a Pixels) -> Self {
+        Nested { of, ..self }
     }
 
     /// The posterior of the spectra.

@@ -63,8 +63,12 @@ struct Bend {
 
 impl Newton<'_> {
     /// Mode and curvature, and the lengths of the steps. A step that leads to a longer one is taken
-    /// back, and a shorter one taken. None when interrupted.
-    pub(super) fn run(&self) -> Result<Option<Found>> {
+    /// back, and a shorter one taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`], and [`Error::Fit`] where no way leads on.
+    pub(super) fn run(&self) -> Result<Found> {
         let p = &self.guide.params;
         let values = |from: &[f32]| -> Vec<f64> {
             let row = |k: usize| from[k * p.stride()..][..p.bands as usize].iter();
@@ -78,19 +82,14 @@ impl Newton<'_> {
         let (mut since, mut damping) = (f64::INFINITY, 0.0f64);
         loop {
             // Close by, an old curvature does.
-            let Some((slope, parts)) = self.slope(&centre, &prior, since > FAR)? else {
-                return Ok(None);
-            };
+            let (slope, parts) = self.slope(&centre, &prior, since > FAR)?;
             let bend = match (parts, &best) {
-                (None, Some(best)) => Rc::clone(&best.bend),
-                (parts, _) => {
+                (Some((whole, complete)), _) => {
                     since = 0.0;
-                    let Some((whole, complete)) = parts else { return Err(not_finite()) };
-                    match self.bend(whole, complete)? {
-                        Some(bend) => Rc::new(bend),
-                        None => return Ok(None),
-                    }
+                    Rc::new(self.bend(whole, complete)?)
                 }
+                (None, Some(best)) => Rc::clone(&best.bend),
+                (None, None) => return Err(not_finite()),
             };
             let step = bend.factor.solve(&slope);
             let length = (step.dot(&slope).max(0.0) / centre.len() as f64).sqrt();
@@ -110,44 +109,38 @@ impl Newton<'_> {
                     steps.push(best.length);
                 }
                 let factor = Factor::Full(best.bend.factor.l());
-                return Ok(Some((SceneNormal { centre: best.centre.clone(), factor }, steps)));
+                return Ok((SceneNormal { centre: best.centre.clone(), factor }, steps));
             }
-            let Some(step) = self.step(best, damping)? else { return Ok(None) };
+            let step = self.step(best, damping)?;
             centre.copy_from_slice(&best.centre);
             centre.iter_mut().zip(step.iter()).for_each(|(u, s)| *u += s.clamp(-LONGEST, LONGEST));
             since = if worse { f64::INFINITY } else { since + best.length };
         }
     }
 
-    /// The step from a place. None when interrupted.
-    fn step(&self, from: &Place, damping: f64) -> Result<Option<DVector<f64>>> {
+    /// The step from a place.
+    fn step(&self, from: &Place, damping: f64) -> Result<DVector<f64>> {
+        let Place { slope, bend, .. } = from;
         if damping < 0.01 {
-            return Ok(Some(from.bend.factor.solve(&from.slope)));
+            return Ok(bend.factor.solve(slope));
         }
-        let held = with(&from.bend.whole, damping, &from.bend.complete);
-        let factor = self.cholesky(held)?;
-        Ok(factor
-            .map(|factor| factor.unwrap_or_else(|| from.bend.factor.clone()).solve(&from.slope)))
+        let damped = self.cholesky(with(&bend.whole, damping, &bend.complete))?;
+        Ok(damped.as_ref().unwrap_or(&bend.factor).solve(slope))
     }
 
-    /// A factor; none inside for a matrix that is not positive, none when interrupted.
-    fn cholesky(&self, matrix: DMatrix<f64>) -> Result<Option<Option<Cholesky<f64, Dyn>>>> {
-        match unless(self.interrupted, move |_| Ok(Cholesky::new(matrix))) {
-            Ok(found) => Ok(Some(found)),
-            Err(Error::Interrupted) => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// A factor; none for a matrix that is not positive.
+    fn cholesky(&self, matrix: DMatrix<f64>) -> Result<Option<Cholesky<f64, Dyn>>> {
+        unless(self.interrupted, move |_| Ok(Cholesky::new(matrix)))
     }
 
     /// Slope and, if asked for, minus curvature of the log posterior at u, with the centre of the
-    /// spectra's prior, and what the curvature would be if all amounts were known. None when
-    /// interrupted.
-    fn slope(&self, u: &[f64], prior: &[f64], curved: bool) -> Result<Option<Slope>> {
+    /// spectra's prior, and what the curvature would be if all amounts were known.
+    fn slope(&self, u: &[f64], prior: &[f64], curved: bool) -> Result<Slope> {
         let c: Vec<f64> = u.iter().map(|&u| softplus(u)).collect();
         let rise: Vec<f64> = u.iter().map(|&u| sigmoid(u)).collect();
         let (cube, key) = (self.of.cube(), self.guide.params.key());
         let sums = information::sums(self.known, cube, key, &c, curved, self.interrupted);
-        let Some(information::Sums { slope, curvature }) = sums else { return Ok(None) };
+        let information::Sums { slope, curvature } = sums.ok_or(Error::Interrupted)?;
         let precision = f64::from(self.guide.params.endmember_precision);
         // Equation 15, and its derivative at a mode, where the two terms in c'' cancel to 1 - rise.
         let mut slope = DVector::from_fn(u.len(), |a, _| {
@@ -177,24 +170,22 @@ impl Newton<'_> {
         if slope.iter().chain(of_matrix).any(|x| !x.is_finite()) {
             return Err(not_finite());
         }
-        Ok(Some((slope, parts)))
+        Ok((slope, parts))
     }
 
     /// The factor of a curvature. In some directions nearly all is lost of what would be known if
     /// the amounts were, and the rest is a difference of sums over draws. So that it is known to
     /// half of itself, a share of the complete term is added where it must be; at least
-    /// [`LEAST_KNOWN`] of that term is then left in every direction. None when interrupted.
-    fn bend(&self, whole: DMatrix<f64>, complete: Vec<f64>) -> Result<Option<Bend>> {
+    /// [`LEAST_KNOWN`] of that term is then left in every direction.
+    fn bend(&self, whole: DMatrix<f64>, complete: Vec<f64>) -> Result<Bend> {
         let mut added = 0.0f64;
         // Far from a fit residuals are larger than the noise, and more can seem lost than known.
         while added < MOST_ADDED {
             let less = with(&whole, added - (0.5 * added).max(LEAST_KNOWN), &complete);
-            let Some(sound) = self.cholesky(less)? else { return Ok(None) };
-            if sound.is_some() {
+            if self.cholesky(less)?.is_some() {
                 let whole = with(&whole, added, &complete);
-                let Some(factor) = self.cholesky(whole.clone())? else { return Ok(None) };
-                let Some(factor) = factor else { return Err(not_finite()) };
-                return Ok(Some(Bend { whole, complete, factor }));
+                let factor = self.cholesky(whole.clone())?.ok_or_else(not_finite)?;
+                return Ok(Bend { whole, complete, factor });
             }
             added = if added == 0.0 { LEAST_KNOWN } else { 3.0 * added };
         }

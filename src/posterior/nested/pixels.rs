@@ -4,7 +4,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::group::Group;
 use super::known::Known;
-use super::vector::V;
+use super::vector::{V, weigh};
 use crate::engine::ground::lanes::{LANES, Lanes};
 use crate::engine::pixels::Cube;
 
@@ -299,33 +299,14 @@ impl WithSimd for Weights<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let rounds = self.logs.len() / (ROUND * LANES);
-        let c = |x: f32| V::splat(simd, x);
+        self.weights.copy_from_slice(self.logs);
         for s in 0..SCENES {
-            let rows = || {
-                (0..rounds).flat_map(move |round| {
-                    let first = round * ROUND + s * PER_SCENE;
-                    (first..first + PER_SCENE).map(|row| row * LANES)
-                })
-            };
             for part in (0..LANES).step_by(S::F32_LANES) {
-                let mut top = c(f32::NEG_INFINITY);
-                for row in rows() {
-                    top = V::load(simd, self.logs, row + part).max(top);
-                }
-                // Without one possible draw all count alike.
-                let possible = c(f32::NEG_INFINITY).less(top);
-                let mut total = c(0.0);
-                for row in rows() {
-                    let off = V::load(simd, self.logs, row + part) - top;
-                    let weight = possible.select(off, c(0.0)).exp();
-                    weight.store(self.weights, row + part);
-                    total = total + weight;
-                }
-                let share = c(1.0) / (total * c(SCENES as f32));
-                for row in rows() {
-                    let weight = V::load(simd, self.weights, row + part) * share;
-                    weight.store(self.weights, row + part);
-                }
+                let rows = (0..rounds).flat_map(|round| {
+                    let first = round * ROUND + s * PER_SCENE;
+                    (first..first + PER_SCENE).map(|row| row * LANES + part)
+                });
+                weigh(simd, self.weights, rows, 1.0 / SCENES as f32);
             }
         }
     }

@@ -124,6 +124,33 @@ impl<S: Simd> V<S> {
     }
 }
 
+/// Makes weights of their logarithms, in place, with the sum `total`; where none of them is above
+/// minus infinity all are alike. `rows` are where the vectors begin.
+#[inline(always)]
+pub(super) fn weigh<S: Simd>(
+    simd: S,
+    values: &mut [f32],
+    rows: impl Iterator<Item = usize> + Clone,
+    total: f32,
+) {
+    let c = |x: f32| V::splat(simd, x);
+    let mut top = c(f32::NEG_INFINITY);
+    for at in rows.clone() {
+        top = V::load(simd, values, at).max(top);
+    }
+    let possible = c(f32::NEG_INFINITY).less(top);
+    let mut sum = c(0.0);
+    for at in rows.clone() {
+        let weight = possible.select(V::load(simd, values, at) - top, c(0.0)).exp();
+        weight.store(values, at);
+        sum = sum + weight;
+    }
+    let share = c(total) / sum;
+    for at in rows {
+        (V::load(simd, values, at) * share).store(values, at);
+    }
+}
+
 /// Which lanes a condition holds for.
 #[derive(Clone, Copy)]
 pub(super) struct Mask<S: Simd> {
