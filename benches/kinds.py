@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Scenes of forty kinds and seeds, most of them unlike the model: is a fit ever worse than the classics?
+"""Forty scenes of ten kinds, most of them unlike the model: is a fit ever worse than the classics?
 
-    benches/kinds.py run --out FOLDER [--seeds 0-3] [--kinds a,b] [--jobs 2]    simulates, fits, compares
-    benches/kinds.py table --out FOLDER                                        what came of it (needs NumPy)
+    benches/kinds.py run --out FOLDER [--seeds 0-3] [--kinds a,b] [--jobs 2]
+    benches/kinds.py table --out FOLDER
 
-What follows -- are options of all fits. Each scene is scored in the convention of its fit; classics are
-those of `unmixel compare`. A loss is an RMSE above 1.1 times that of the best of VCA + FCLS, N-FINDR +
-FCLS. "Held" is the share of the abundances inside of the 90 % intervals. `run` needs no NumPy, so that
-it also runs where there is nothing but the program.
+`run` simulates, fits and has the classics of `unmixel compare` fitted; `table` says what came of it
+and needs NumPy. What follows -- are options of all fits. Each scene is scored in the convention of
+its fit. A loss is an RMSE above 1.1 times that of the better of VCA + FCLS and N-FINDR + FCLS.
+"Held" is the share of the abundances inside of the 90 % intervals.
 """
 
 import argparse
@@ -25,14 +25,17 @@ KINDS = {
     "mixed": ["--brightness", 0.2, "--variability", 0.03, "--no-pure-pixels"],
     "dominant": ["--maps", "dominant", "--no-pure-pixels", "--noise", 0.005],
     "dominant-pure": ["--maps", "dominant", "--brightness", 0.1, "--noise", 0.005],
-    "few": ["--maps", "dirichlet", "--brightness", 0.2, "--variability", 0.03, "--rows", 12, "--cols", 15],
+    "few": ["--maps", "dirichlet", "--brightness", 0.2, "--variability", 0.03, "--rows", 12,
+            "--cols", 15],
     "intimate": ["--mixing", "intimate", "--noise", 0.005],
-    "shared": ["--maps", "dirichlet", "--brightness", 0.15, "--shared-variability", 0.06, "--noise", 0.005],
+    "shared": ["--maps", "dirichlet", "--brightness", 0.15, "--shared-variability", 0.06,
+               "--noise", 0.005],
     "shared-ar": ["--brightness", 0.15, "--shared-variability", 0.06, "--noise", 0.005,
                   "--band-correlation", 0.9],
-    "signal": ["--maps", "dirichlet", "--brightness", 0.2, "--signal-noise", 0.03, "--noise", 0.003],
-    "zeros-dark": ["--maps", "dirichlet", "--brightness", 0.2, "--least-abundance", 0.1, "--dark", 0.1,
-                   "--noise", 0.005, "--shared-variability", 0.03],
+    "signal": ["--maps", "dirichlet", "--brightness", 0.2, "--signal-noise", 0.03,
+               "--noise", 0.003],
+    "zeros-dark": ["--maps", "dirichlet", "--brightness", 0.2, "--least-abundance", 0.1,
+                   "--dark", 0.1, "--noise", 0.005, "--shared-variability", 0.03],
 }
 CLASSICS = ["VCA + FCLS", "N-FINDR + FCLS"]
 WORSE = 1.1
@@ -55,14 +58,16 @@ def one(args, kind, seed):
             sys.exit(f"{' '.join(map(str, words))}: {done.stderr}")
 
     scene, truth = here / "scene/scene.npz", here / "scene/truth.npz"
-    run("simulate", "--out", here / "scene", "--force", "--bands", 60, "-k", k, "--seed", seed, *size, *options)
+    run("simulate", "--out", here / "scene", "--force", "--bands", 60, "-k", k, "--seed", seed,
+        *size, *options)
+    common = ["-k", k, "--force", "--seed", seed, "--truth", truth, "--device", "cpu",
+              "--drop-wavelengths", "none"]
     begin = time.time()
-    run("fit", scene, "-k", k, "--out", here / "fit", "--force", "--seed", seed, "--truth", truth,
-        "--format", "npy", "--device", "cpu", "--drop-wavelengths", "none", *args.options)
+    run("fit", scene, "--out", here / "fit", "--format", "npy", *common, *args.options)
     seconds = time.time() - begin
     # A fit of no worth, so that the command is quick: its other rows are asked for.
-    run("compare", scene, "-k", k, "--truth", truth, "--out", here / "classics", "--force", "--seed", seed,
-        "--steps", 20, "--init", "vca", "--posterior", "guide", "--device", "cpu", "--drop-wavelengths", "none")
+    run("compare", scene, "--out", here / "classics", "--steps", 20, "--init", "vca",
+        "--posterior", "guide", *common)
     (here / "seconds").write_text(str(seconds))
     print(kind, seed, f"{seconds:.1f} s", flush=True)
 
@@ -94,15 +99,17 @@ def table(args):
             shares = shares * truth["endmembers"].max(1)
             shares /= shares.sum(2, keepdims=True)
         matching = scores["matching"]
-        low, high = (np.load(here / f"fit/abundance_{q}.npy")[..., matching] for q in ("q05", "q95"))
+        low, high = (np.load(here / f"fit/abundance_{q}.npy") for q in ("q05", "q95"))
+        low, high = low[..., matching], high[..., matching]
         # Rounding of f32.
         held = float(((shares >= low - 1e-6) & (shares <= high + 1e-6)).mean())
         best = min(classics[name] for name in CLASSICS)
         rows.append((kind, seed, scores["abundance_rmse"], scores["mean_sad"], best, held,
                      report["settings"]["posterior"], float((here / "seconds").read_text())))
         rmse, sad = rows[-1][2:4]
-        print(f"{kind:14} {seed} K {shares.shape[2]} RMSE {rmse:.4f} SAD {sad:.4f} classics {best:.4f} "
-              f"ratio {rmse / best:.2f} held {100 * held:.0f} % {rows[-1][6]} {rows[-1][7]:.1f} s"
+        print(f"{kind:14} {seed} K {shares.shape[2]} RMSE {rmse:.4f} SAD {sad:.4f} "
+              f"classics {best:.4f} ratio {rmse / best:.2f} held {100 * held:.0f} % "
+              f"{rows[-1][6]} {rows[-1][7]:.1f} s"
               f"{' LOSS' if rmse > WORSE * best else ''}")
 
     def line(name, of):
@@ -128,7 +135,8 @@ def seeds(text):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     root = pathlib.Path(__file__).resolve().parent.parent
     parser.add_argument("what", choices=["run", "table"])
     parser.add_argument("--unmixel", default=str(root / "target/release/unmixel"))

@@ -358,7 +358,6 @@ fn a_rare_and_close_material_is_planted() {
     assert_eq!(simulate(&one).unwrap().abundances.dim(), (1, 1, 4));
 }
 
-/// Scenes of kinds that are not the model's.
 #[test]
 fn one_mixture_fills_a_scene_but_for_squares() {
     for pure in [true, false] {
@@ -405,7 +404,7 @@ fn bands_share_how_a_material_varies() {
     let off = deviations(&settings);
     let (n, l) = off.dim();
     let variance = off.iter().map(|x| x * x).sum::<f64>() / (n * l) as f64;
-    // Three shapes of mean square one along the bands, but for the part of a wave that they cut off.
+    // Three shapes of mean square one along the bands, but for what they cut off of a wave.
     assert!((variance.sqrt() / 0.06 - 1.0).abs() < 0.1, "{}", variance.sqrt());
     let next = (0..l - 1).map(|b| off.column(b).dot(&off.column(b + 1))).sum::<f64>();
     let own = (0..l - 1).map(|b| off.column(b).dot(&off.column(b))).sum::<f64>();

@@ -317,8 +317,13 @@ pub struct CalibrateArgs {
     /// Worlds to simulate; other than the model's: variability that bands share, noise of bands
     /// correlated by 0.9, noise that grows with the signal, abundances of exactly zero, dark water,
     /// one mixture nearly everywhere
-    #[arg(long, value_enum, value_name = "A,B,...", value_delimiter = ',',
-        default_value = "model")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "A,B,...",
+        value_delimiter = ',',
+        default_value = "model"
+    )]
     pub world: Vec<WorldArg>,
     /// Guides to calibrate [default: every guide]
     #[arg(long, value_enum, value_name = "A,B,...", value_delimiter = ',')]

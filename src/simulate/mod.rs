@@ -18,11 +18,11 @@ use crate::scene::Truth;
 use crate::scene::{self, LoadOptions, Memory, Scene};
 use maps::{Field, holes};
 pub use mixing::Mixing;
-pub use settings::{Maps, Settings};
 use ndarray::{Array2, Array3, Axis};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
+pub use settings::{Maps, Settings};
 use shapes::Shapes;
 
 /// A scene and its truth. The truth is known in the holes, too.

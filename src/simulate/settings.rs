@@ -57,9 +57,9 @@ pub struct Settings {
     /// Spectral angle in radians to which the last endmember is brought to the first, 0 (left as it
     /// is) to below their own angle. Needs two endmembers.
     pub close_angle: f64,
-    /// Standard deviation of an endmember between pixels along smooth shapes that all bands share (a
-    /// level, a tilt and a wave, in equal parts), as a share of its value; half of its variance is
-    /// smooth over the image. 0 (none) to 0.5.
+    /// Standard deviation of an endmember between pixels along smooth shapes that all bands share
+    /// (a level, a tilt and a wave, in equal parts), as a share of its value; half of its variance
+    /// is smooth over the image. 0 (none) to 0.5.
     pub shared_variability_sd: f64,
     /// How the materials of a pixel mix.
     pub mixing: Mixing,

@@ -4,12 +4,12 @@
 use nalgebra::DMatrix;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, s};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::group::Group;
 use super::known::Known;
-use super::vector::{V, weigh};
+use super::spread::Spread;
 use super::whiten::Whitened;
 use crate::engine::ground::lanes::{LANES, load};
 use crate::engine::pixels::Cube;
@@ -52,8 +52,8 @@ struct Moments {
     /// Covariance of the features of each endmember i, d = u - E u: `E u_i d_j + d_i d_j - E d_i
     /// d_j` for each endmember j, and -d_i; (K (K + 1), K (K + 1)).
     features: Vec<f32>,
-    /// What they multiply: the spectra and the residual of the mean, times the inverse covariance of
-    /// the pixel, (L, K + 1).
+    /// What they multiply: the spectra and the residual of the mean, times the inverse covariance
+    /// of the pixel, (L, K + 1).
     factors: Vec<f32>,
     /// E u u', (K, K).
     second: Vec<f32>,
@@ -106,8 +106,7 @@ pub(super) fn sums(
             let curved = with_curvature && g % every == 0;
             room.add(&group, curved, &mut part);
             if curved {
-                part.moments
-                    .extend((0..group.rows).map(|lane| room.moments(&group, lane)));
+                part.moments.extend((0..group.rows).map(|lane| room.moments(&group, lane)));
             }
         }
         part
@@ -181,6 +180,7 @@ impl Room {
         group.draw(spectra, 0, &mut self.amounts, &mut self.weights);
         Arch::new().dispatch(Spread {
             k,
+            draws: DRAWS,
             amounts: &self.amounts,
             weights: &mut self.weights,
             mean: &mut self.mean_sorted,
@@ -254,9 +254,8 @@ impl Room {
             }
         }
         let features = f.t().dot(&f).into_raw_vec_and_offset().0;
-        let of_lane = |from: &[f32]| -> Vec<f32> {
-            from.iter().skip(lane).step_by(LANES).copied().collect()
-        };
+        let of_lane =
+            |from: &[f32]| -> Vec<f32> { from.iter().skip(lane).step_by(LANES).copied().collect() };
         let rest = of_lane(&self.white.rest);
         let mut factors = Vec::with_capacity(bands * (k + 1));
         for (c, rest) in of_lane(&self.white.spectra).chunks_exact(k).zip(rest) {
@@ -266,50 +265,6 @@ impl Room {
         let spread = of_lane(&self.spread);
         let second = (0..k * k).map(|at| spread[at] + mean[at / k] * mean[at % k]).collect();
         Moments { features, factors, second, shared: of_lane(&self.white.factor) }
-    }
-}
-
-/// Makes weights of their logarithms, and mean and covariance of the amounts.
-struct Spread<'a> {
-    k: usize,
-    amounts: &'a [f32],
-    weights: &'a mut [f32],
-    mean: &'a mut [f32],
-    spread: &'a mut [f32],
-}
-
-impl WithSimd for Spread<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Spread { k, amounts, weights, mean, spread } = self;
-        let c = |x: f32| V::splat(simd, x);
-        for part in (0..LANES).step_by(S::F32_LANES) {
-            weigh(simd, weights, (0..DRAWS).map(|d| d * LANES + part), 1.0);
-            let amount = |d: usize, a: usize| V::load(simd, amounts, (d * k + a) * LANES + part);
-            for a in 0..k {
-                let mut sum = c(0.0);
-                for d in 0..DRAWS {
-                    sum = V::load(simd, weights, d * LANES + part).mul_add(amount(d, a), sum);
-                }
-                sum.store(mean, a * LANES + part);
-            }
-            for a in 0..k {
-                let of_a = V::load(simd, mean, a * LANES + part);
-                for b in 0..=a {
-                    let of_b = V::load(simd, mean, b * LANES + part);
-                    let mut sum = c(0.0);
-                    for d in 0..DRAWS {
-                        let weight = V::load(simd, weights, d * LANES + part);
-                        let off = weight * (amount(d, a) - of_a);
-                        sum = off.mul_add(amount(d, b) - of_b, sum);
-                    }
-                    sum.store(spread, (a * k + b) * LANES + part);
-                    sum.store(spread, (b * k + a) * LANES + part);
-                }
-            }
-        }
     }
 }
 
@@ -497,13 +452,13 @@ mod tests {
         // With brightness two amounts are free, and sds twice as large.
         for (brightness, most) in [(None, 60.0), (Some(0.3), 120.0)] {
             for common in [0.0, 0.1] {
-            let (slope, curvature) = compare(SD, brightness, (common, common));
-            // A pixel's amounts have sds near 0.3 of 64 draws: a slope is off by at most 0.04 / V
-            // 0.5 a pixel, 28 over 200 pixels. Curvatures lose 1 in sqrt(32) of each pixel's, 1 in
-            // 80 of all; twice the one, four times the other.
-            let largest = slope.iter().map(|s| (s.0 - s.1).abs()).fold(0.0, f64::max);
-            assert!(largest < most, "{slope:?}");
-            assert!(off(&curvature) < 0.05, "{curvature:?}");
+                let (slope, curvature) = compare(SD, brightness, (common, common));
+                // A pixel's amounts have sds near 0.3 of 64 draws: a slope is off by at most 0.04
+                // / V 0.5 a pixel, 28 over 200 pixels. Curvatures lose 1 in sqrt(32) of each pixel's, 1 in
+                // 80 of all; twice the one, four times the other.
+                let largest = slope.iter().map(|s| (s.0 - s.1).abs()).fold(0.0, f64::max);
+                assert!(largest < most, "{slope:?}");
+                assert!(off(&curvature) < 0.05, "{curvature:?}");
             }
         }
         let (_, other) = compare(1.2 * SD, None, (0.0, 0.0));

@@ -83,7 +83,8 @@ impl Sums {
                 let (p, rest) = (at(&group.precision, l), at(&white.rest, l));
                 // The diagonal of the inverse covariance, and the mean square of what it makes of
                 // the residual.
-                let shared: f64 = (0..count).map(|a| at(&white.factor, l * count + a).powi(2)).sum();
+                let shared: f64 =
+                    (0..count).map(|a| at(&white.factor, l * count + a).powi(2)).sum();
                 let mut square = rest * rest;
                 for i in 0..k {
                     let c = at(&white.spectra, l * k + i);
@@ -93,7 +94,8 @@ impl Sums {
                         let s = at(spread, i * k + j);
                         slope -= s * other;
                         square += s * c * other;
-                        self.complete[(i * k + j) * bands + l] += p * (at(mean, i) * at(mean, j) + s);
+                        self.complete[(i * k + j) * bands + l] +=
+                            p * (at(mean, i) * at(mean, j) + s);
                     }
                     self.slope[i * bands + l] += slope;
                     x[i + 1] = share(i, lane).powi(2);
@@ -164,24 +166,24 @@ pub(super) fn learn(
     let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
     let mut shared = Shared {
         sds: vec![BEGIN; k * SHAPES],
-        noise_sds: vec![x("NOISE", 0.5) * mean_noise(known); NOISE_SHAPES],
+        noise_sds: vec![0.5 * mean_noise(known); NOISE_SHAPES],
         noise: wide(&known.noise),
         variability: (0..k * bands)
             .map(|at| f64::from(known.variability[at % bands * k + at / bands]))
             .collect(),
     };
     let sizes: Vec<f64> = spectra.chunks_exact(bands).map(length).collect();
-    for step in 0..x("STEPS", STEPS as f64) as usize {
+    for _ in 0..STEPS {
         known.share(&shared, spectra);
         let sums = sums(known, guide, cube, spectra, interrupted)?;
-        let count = sums.slope.iter().chain(&sums.noise).chain(&sums.shapes);
+        let mut all = sums.slope.iter().chain(&sums.noise).chain(&sums.shapes);
         // A fit that is none stays as it is.
-        if count.clone().any(|x| !x.is_finite()) {
+        if all.any(|x| !x.is_finite()) {
             break;
         }
         step_variances(known, guide, &sums, &mut shared);
         step_shapes(known, &sums, &mut shared);
-        if !held && step as f64 >= x("CFROM", 0.0) {
+        if !held {
             step_spectra(guide, &sums, spectra);
             if guide.params.has(BRIGHTNESS) {
                 // The data do not tell the size of a spectrum.
@@ -193,9 +195,6 @@ pub(super) fn learn(
         }
     }
     known.share(&shared, spectra);
-    if x("LOG", 0.0) > 0.0 {
-        eprintln!("sds {:.3?} noise {:.4?} s {:.4}", shared.sds, shared.noise_sds, mean_noise(known));
-    }
     Some(shared)
 }
 
@@ -259,8 +258,7 @@ fn step_variances(known: &Known, guide: &Guide, sums: &Sums, shared: &mut Shared
     let least = f64::from(guide.params.noise_floor).max(f64::from(f32::MIN_POSITIVE));
     for l in 0..bands {
         let own = (k + 1) * l;
-        let mut bend =
-            DMatrix::from_fn(k + 1, k + 1, |a, b| sums.bend[(own + a) * (k + 1) + b]);
+        let mut bend = DMatrix::from_fn(k + 1, k + 1, |a, b| sums.bend[(own + a) * (k + 1) + b]);
         for a in 0..=k {
             bend[(a, a)] *= 1.0 + RIDGE;
         }
@@ -285,8 +283,8 @@ fn step_shapes(known: &Known, sums: &Sums, shared: &mut Shared) {
     let shapes = &known.shapes;
     for (a, (&i, &j)) in shapes.of.iter().zip(&shapes.number).enumerate() {
         let (sd, scale) = match i < known.k {
-            true => (&mut shared.sds[i * SHAPES + j], x("SCALE", SCALE)),
-            false => (&mut shared.noise_sds[j], x("NSCALE", NOISE_SCALE)),
+            true => (&mut shared.sds[i * SHAPES + j], SCALE),
+            false => (&mut shared.noise_sds[j], NOISE_SCALE),
         };
         let prior = (*sd / scale).powi(2);
         let step = (sums.shapes[a] - prior) / (sums.shapes_bend[a] + prior).max(f64::MIN_POSITIVE);
@@ -316,8 +314,4 @@ fn step_spectra(guide: &Guide, sums: &Sums, spectra: &mut [f64]) {
             *c = (*c + step[i]).max(DARKEST);
         }
     }
-}
-
-fn x(name: &str, default: f64) -> f64 {
-    std::env::var(format!("UX_{name}")).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
 }

@@ -12,6 +12,7 @@ mod newton;
 mod pixels;
 mod power_normal;
 mod shared;
+mod spread;
 mod vector;
 mod whiten;
 
@@ -30,8 +31,8 @@ use known::Known;
 use newton::{NOISE, Newton};
 use pixels::Draws;
 pub(crate) use pixels::Summary;
-pub use shared::Shared;
 pub use pixels::{Drawn, PER_SCENE, QUANTILES, SCENES, Scenes, WORTH};
+pub use shared::Shared;
 
 /// The most spectrum values, K times L, whose covariance is computed: matrices of their squares, up
 /// to four of them, are held and inverted. Beyond, spectra have the guide's own sds.
@@ -140,8 +141,7 @@ impl<'a> Nested<'a> {
             false => None,
             true => {
                 let mut c: Vec<f64> = centre.iter().map(|&u| softplus(u)).collect();
-                let learned =
-                    learn::learn(&mut known, guide, of.cube(), &mut c, held, interrupted);
+                let learned = learn::learn(&mut known, guide, of.cube(), &mut c, held, interrupted);
                 let Some(shared) = learned else { return Ok(None) };
                 if !held {
                     centre = c.into_iter().map(softplus_inverse).collect();

@@ -62,8 +62,8 @@ struct Bend {
 }
 
 impl Newton<'_> {
-    /// Mode and curvature, and the lengths of the steps, from u = `centre` on, (K L). A step that leads to a longer one is taken
-    /// back, and a shorter one taken.
+    /// Mode and curvature, and the lengths of the steps, from u = `centre` on, (K L). A step that
+    /// leads to a longer one is taken back, and a shorter one taken.
     ///
     /// # Errors
     ///
@@ -108,7 +108,10 @@ impl Newton<'_> {
                     steps.push(best.length);
                 }
                 let factor = Factor::Full(best.bend.factor.l());
-                return Ok((SceneNormal { centre: best.centre.clone(), factor, shared: None }, steps));
+                return Ok((
+                    SceneNormal { centre: best.centre.clone(), factor, shared: None },
+                    steps,
+                ));
             }
             let step = self.step(best, damping)?;
             centre.copy_from_slice(&best.centre);

@@ -65,8 +65,7 @@ impl Shapes {
     /// The shapes of `shared` of endmembers with spectra (K, L), but for those too small to matter.
     pub(super) fn of(shared: &Shared, spectra: &[f64], k: usize, bands: usize) -> Self {
         let of_endmembers = (0..k).flat_map(|i| (0..SHAPES).map(move |j| (i, j)));
-        let of_endmembers =
-            of_endmembers.filter(|&(i, j)| shared.sds[i * SHAPES + j] >= LEAST_SD);
+        let of_endmembers = of_endmembers.filter(|&(i, j)| shared.sds[i * SHAPES + j] >= LEAST_SD);
         let of_noise = (0..shared.noise_sds.len()).filter(|&j| shared.noise_sds[j] >= LEAST_NOISE);
         let (of, number): (Vec<usize>, Vec<usize>) =
             of_endmembers.chain(of_noise.map(|j| (k, j))).unzip();
@@ -276,7 +275,8 @@ mod tests {
         let precision: Vec<f32> = many(3, BANDS * LANES).iter().map(|x| 100.0 * x).collect();
         let count = shapes.count();
         let mut taken = vec![0.0; count * count * LANES];
-        let share = Share { shapes: &shapes, precision: &precision, around: &around, taken: &mut taken };
+        let share =
+            Share { shapes: &shapes, precision: &precision, around: &around, taken: &mut taken };
         pulp::Arch::new().dispatch(share);
         let (mut linear, mut square) = (vec![0.0; K * LANES], vec![0.0; K * K * LANES]);
         pulp::Arch::new().dispatch(Forms {
