@@ -453,9 +453,9 @@ mod tests {
         for (brightness, most) in [(None, 60.0), (Some(0.3), 120.0)] {
             for common in [0.0, 0.1] {
                 let (slope, curvature) = compare(SD, brightness, (common, common));
-                // A pixel's amounts have sds near 0.3 of 64 draws: a slope is off by at most 0.04
-                // / V 0.5 a pixel, 28 over 200 pixels. Curvatures lose 1 in sqrt(32) of each pixel's, 1 in
-                // 80 of all; twice the one, four times the other.
+                // A pixel's amounts have sds near 0.3 of 64 draws: a slope is off by at most
+                // 0.04 / V 0.5 a pixel, 28 over 200 pixels. Curvatures lose 1 in sqrt(32) of each
+                // pixel's, 1 in 80 of all; twice the one, four times the other.
                 let largest = slope.iter().map(|s| (s.0 - s.1).abs()).fold(0.0, f64::max);
                 assert!(largest < most, "{slope:?}");
                 assert!(off(&curvature) < 0.05, "{curvature:?}");
