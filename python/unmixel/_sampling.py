@@ -89,7 +89,7 @@ def extremes(
     scene = sample.read(_labels.usable(block), described, used, None)
     lists = looked.of(scene, numbers)
     wanted = np.unique(lists[2])
-    rows = np.searchsorted(numbers, wanted) if _ascend(numbers) else _find(numbers, wanted)
+    rows = np.searchsorted(numbers, wanted)
     return lists, (wanted, block.reshape(-1, block.shape[2])[rows])
 
 
@@ -104,15 +104,6 @@ def merged(
         gathered = together([gathered, more])
     kept = np.isin(gathered[0], lists[2])
     return lists, (gathered[0][kept], gathered[1][kept])
-
-
-def _ascend(numbers: Numbers) -> bool:
-    return bool((numbers[1:] > numbers[:-1]).all())
-
-
-def _find(numbers: Numbers, wanted: Numbers) -> npt.NDArray[np.int64]:
-    order = np.argsort(numbers)
-    return order[np.searchsorted(numbers, wanted, sorter=order)]
 
 
 #: What the caller states of a block: nothing.
