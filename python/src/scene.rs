@@ -325,10 +325,9 @@ pub fn any_array<'a, 'py, T: numpy::Element>(
 
 /// The exception for arrays that no scene is made of.
 pub fn no_numbers(values: &Bound<'_, PyAny>) -> PyErr {
-    let kind = values.getattr("dtype").map_or_else(
-        |_| "no array".to_owned(),
-        |dtype| format!("an array of {dtype}"),
-    );
+    let kind = values
+        .getattr("dtype")
+        .map_or_else(|_| "no array".to_owned(), |dtype| format!("an array of {dtype}"));
     PyTypeError::new_err(format!("a scene is made of an array of numbers, and this is {kind}"))
 }
 

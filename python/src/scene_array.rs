@@ -55,16 +55,46 @@ pub enum Cube<'py> {
 macro_rules! with_view {
     ($cube:expr, $view:ident => $do:expr) => {
         match $cube {
-            Cube::U8(array) => { let $view = array.as_array(); $do }
-            Cube::I8(array) => { let $view = array.as_array(); $do }
-            Cube::U16(array) => { let $view = array.as_array(); $do }
-            Cube::I16(array) => { let $view = array.as_array(); $do }
-            Cube::U32(array) => { let $view = array.as_array(); $do }
-            Cube::I32(array) => { let $view = array.as_array(); $do }
-            Cube::U64(array) => { let $view = array.as_array(); $do }
-            Cube::I64(array) => { let $view = array.as_array(); $do }
-            Cube::F32(array) => { let $view = array.as_array(); $do }
-            Cube::F64(array) => { let $view = array.as_array(); $do }
+            Cube::U8(array) => {
+                let $view = array.as_array();
+                $do
+            }
+            Cube::I8(array) => {
+                let $view = array.as_array();
+                $do
+            }
+            Cube::U16(array) => {
+                let $view = array.as_array();
+                $do
+            }
+            Cube::I16(array) => {
+                let $view = array.as_array();
+                $do
+            }
+            Cube::U32(array) => {
+                let $view = array.as_array();
+                $do
+            }
+            Cube::I32(array) => {
+                let $view = array.as_array();
+                $do
+            }
+            Cube::U64(array) => {
+                let $view = array.as_array();
+                $do
+            }
+            Cube::I64(array) => {
+                let $view = array.as_array();
+                $do
+            }
+            Cube::F32(array) => {
+                let $view = array.as_array();
+                $do
+            }
+            Cube::F64(array) => {
+                let $view = array.as_array();
+                $do
+            }
         }
     };
 }
@@ -108,10 +138,9 @@ impl<'py> Cube<'py> {
         reading: &Reading,
         (no_data, mask): (&NoData, Option<&Mask>),
     ) -> PyResult<(unmixel::Scene, [usize; 3])> {
-        let read_again =
-            |source: &mut dyn CubeSource, name: &str| {
-                load_again(source, name, reading, no_data, mask)
-            };
+        let read_again = |source: &mut dyn CubeSource, name: &str| {
+            load_again(source, name, reading, no_data, mask)
+        };
         with_view!(self, view => read(py, view, parts, how, read_again))
     }
 }

@@ -83,7 +83,8 @@ pub struct Settings {
 
 /// A whole number of a type, or a sentence about one that is out of its range.
 fn whole<T: TryFrom<i128>>(name: &'static str, value: i128) -> Result<T> {
-    let refused = |_| Error::setting(name, value, "must be 0 or more, and no larger than counts are");
+    let refused =
+        |_| Error::setting(name, value, "must be 0 or more, and no larger than counts are");
     T::try_from(value).map_err(refused)
 }
 
@@ -269,8 +270,10 @@ impl Start {
                 None if std::path::Path::new(&text).exists() => Start::File(text.into()),
                 None => {
                     let names = Init::FAMILIES.map(|family| family.name()).join(", ");
-                    let why = format!("give auto, {names}, a file of spectra, or an array of them; \
-                         there is no such file");
+                    let why = format!(
+                        "give auto, {names}, a file of spectra, or an array of them; \
+                         there is no such file"
+                    );
                     return Err(Error::setting(setting::INIT, text, why)).or_raise();
                 }
             },

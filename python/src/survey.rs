@@ -10,8 +10,7 @@ use unmixel::rooms::starts::{self, Extremes};
 use crate::scene::Scene;
 
 /// Of each entry the list it is in, its score, and the number of its pixel.
-type Lists<'py> =
-    (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<u64>>);
+type Lists<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<u64>>);
 type Given<'py> =
     (PyReadonlyArray1<'py, u32>, PyReadonlyArray1<'py, f64>, PyReadonlyArray1<'py, u64>);
 
@@ -43,12 +42,7 @@ impl Survey {
 
     /// Of what `parts` gave, in another process.
     #[staticmethod]
-    fn of_parts(
-        axes: PyReadonlyArray2<'_, f64>,
-        mean: f64,
-        pixels: usize,
-        seed: u64,
-    ) -> Self {
+    fn of_parts(axes: PyReadonlyArray2<'_, f64>, mean: f64, pixels: usize, seed: u64) -> Self {
         let axes: Array2<f64> = axes.as_array().to_owned();
         Survey { inner: starts::Survey::of_parts(axes, mean, pixels, seed), pixels, seed }
     }

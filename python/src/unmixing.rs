@@ -90,8 +90,7 @@ impl Unmixing {
         scene: &Scene,
         listener: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let count =
-            work::finish(py, listener, |line| self.listening(line).count(&scene.inner))?;
+        let count = work::finish(py, listener, |line| self.listening(line).count(&scene.inner))?;
         let dict = PyDict::new(py);
         dict.set_item("recommended", count.recommended)?;
         dict.set_item("reason", count.reason)?;

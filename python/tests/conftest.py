@@ -20,6 +20,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """With UNMIXEL_PYTHON=require what is skipped has failed."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = reporter.stats.get("skipped", []) if reporter else []
+    # One of scikit-learn's own checks, of estimators that take other arrays than NumPy's.
+    skipped = [report for report in skipped if "array_api" not in str(report.longrepr)]
     if skipped and os.environ.get("UNMIXEL_PYTHON") == "require":
         reporter.write_line(f"{len(skipped)} skipped, and UNMIXEL_PYTHON=require", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -86,7 +86,7 @@ def test_intervals_come_from_quantiles_and_draws(fit, simulated):
     xr = pytest.importorskip("xarray")
     nine = fit.interval()
     assert isinstance(nine, xr.DataArray) and nine.dims == ("quantile", "endmember", "y", "x")
-    assert nine.dtype == np.float32 and list(nine.quantile) == [0.05, 0.95]
+    assert nine.dtype == np.float32 and list(nine["quantile"]) == [0.05, 0.95]
     assert np.array_equal(nine[0].values, np.moveaxis(fit.numpy("abundances_q05"), 2, 0), True)
     half = fit.interval(0.5)
     inside = np.isfinite(half.values)
@@ -143,9 +143,12 @@ def test_starts_from_spectra_and_families(simulated, tmp_path):
     held = ux.Unmixing(3, init=truth, spectra="given", convention="reflectance", **QUICK).fit(scene)
     # Held as they are, but for what float32 and the transform keep of them.
     assert np.allclose(held.numpy("endmembers"), truth, rtol=1e-3, atol=1e-3)
-    np.savetxt(tmp_path / "lib.csv", np.vstack([simulated.wavelengths, truth]), delimiter=",")
-    coarse = ux.Unmixing(3, init=truth[:, ::2], init_wavelengths=simulated.wavelengths[::2], **QUICK)
-    assert coarse.fit(scene).k == 3
+    third = {"init": truth[:, ::3], "init_wavelengths": simulated.wavelengths[::3]}
+    assert ux.Unmixing(3, **third, **QUICK).fit(scene).k == 3
+    table = "\n".join(",".join(map(str, row)) for row in (simulated.wavelengths, *truth))
+    (tmp_path / "lib.csv").write_text(table)
+    from_file = ux.Unmixing(3, init=tmp_path / "lib.csv", spectra="given", **QUICK).fit(scene)
+    assert "given spectra" in from_file.report["settings"]["start"]
     assert "clusters" in ux.Unmixing(2, init="clusters", **QUICK).fit(scene).report["settings"]["start"]
     with pytest.raises(ValueError, match="no such file"):
         ux.Unmixing(3, init="nothing.csv")

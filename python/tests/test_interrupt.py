@@ -84,7 +84,7 @@ def test_other_threads_go_on(large):
     thread = threading.Thread(target=tick)
     thread.start()
     begin = time.monotonic()
-    ux.Unmixing(4, device="cpu", init="vca", steps=600, early_stop=False).fit(large)
+    ux.Unmixing(4, device="cpu", init="vca", steps=300, early_stop=False).fit(large)
     seconds = time.monotonic() - begin
     done.set()
     thread.join()
@@ -92,7 +92,8 @@ def test_other_threads_go_on(large):
     assert len(ticks) > 5 and np.diff(ticks).max() < max(0.5, seconds / 2)
 
 
-def test_events_and_bars(large, capsys):
+def test_events_and_bars(capsys):
+    large = ux.simulate(20, 25, 30, 4, seed=1).scene
     events = []
     ux.Unmixing(4, device="cpu", restarts=1, search=0).fit(large, progress=events.append)
     kinds = [event.kind for event in events]

@@ -82,8 +82,8 @@ def test_what_is_said_of_a_scene_holds(simulated):
     assert place["epsg"] == 32633 and place["transform"][1] == 30 and "UTM zone 33N" in place["wkt"]
     assert any("mask" in note for note in scene.notes) and scene.scaling[0] == 1.0
     code = cube.copy()
-    code[2, 2] = 7.25
-    assert np.isnan(reflectance(code, scale=1.0, no_data=7.25)[2, 2]).all()
+    code[2, 2] = 0.9375
+    assert np.isnan(reflectance(code, scale=1.0, no_data=0.9375)[2, 2]).all()
     assert not np.isnan(reflectance(code, scale=1.0, no_data=[])[2, 2]).all()
 
 

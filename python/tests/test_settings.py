@@ -78,7 +78,6 @@ def test_every_keyword_changes_what_is_recorded(scene):
         ({"rank": 3, "guide": "full-rank"}, "only the low-rank guide"),
         ({"rank": 65, "guide": "low-rank"}, "rank 65"),
         ({"posterior": "both"}, "exact, guide"),
-        ({"posterior": "exact", "noise": "covariance"}, "covariance"),
         ({"draws": 1001}, "draws 1001"),
         ({"spectra": "last"}, "joint, first, given"),
         ({"spectra": "first"}, "brightness off"),
@@ -111,6 +110,13 @@ def test_unknown_keywords_are_errors(scene):
         ux.Unmixing(3, 7)
     with pytest.raises(TypeError):
         ux.Unmixing(3, steps=1.5)
+
+
+def test_settings_that_no_scene_goes_with_are_told_at_the_fit(scene):
+    with pytest.raises(ValueError, match="noise covariance"):
+        ux.Unmixing(3, posterior="exact", noise="covariance", **QUICK).fit(scene)
+    with pytest.raises(ValueError, match="give 1 to 24"):
+        ux.Unmixing(25, **QUICK).fit(scene)
 
 
 def test_a_device_that_is_not_there_is_told(scene):

@@ -24,8 +24,9 @@ impl Images {
     /// # Errors
     /// [`Error::Fit`] where posterior and scene do not belong together.
     pub(super) fn of(scene: &Scene, posterior: &Posterior) -> Result<Self> {
-        let residual = ArrayView2::from_shape((posterior.residual.len(), 1), &posterior.residual)
-            .map_err(|error| Error::Fit(format!("the residuals have no shape: {error}")))?;
+        let residual =
+            ArrayView2::from_shape((posterior.residual.len(), 1), &posterior.residual)
+                .map_err(|error| Error::Fit(format!("the residuals have no shape: {error}")))?;
         let flat = |values| Ok::<_, Error>(layer(to_image(scene, values)?.view(), 0));
         let brightness = posterior.brightness.as_ref().map(|b| b.view().insert_axis(Axis(1)));
         Ok(Images {

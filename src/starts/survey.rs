@@ -174,7 +174,8 @@ mod tests {
             };
             let parts: Vec<Extremes> = cuts.windows(2).map(block).collect();
             let forth = parts.iter().cloned().fold(Extremes::default(), |a, b| survey.merge(a, b));
-            let back = parts.into_iter().rev().reduce(|a, b| survey.merge(b, a)).unwrap_or_default();
+            let back =
+                parts.into_iter().rev().reduce(|a, b| survey.merge(b, a)).unwrap_or_default();
             assert_eq!(forth, whole);
             assert_eq!(back, whole);
         }

@@ -84,7 +84,8 @@ pub fn in_memory<'a, T: Stored>(
     let (axes, note) = match stated(how, values.shape())? {
         Some(axes) => (axes, None),
         None => {
-            let only = OpenOptions { variable: Some(memory.arrays[0].labels.name.clone()), ..how.clone() };
+            let only =
+                OpenOptions { variable: Some(memory.arrays[0].labels.name.clone()), ..how.clone() };
             let (_, axes, note) = choose::choose(&memory, &lists, &only)?;
             (axes, note)
         }
@@ -130,7 +131,10 @@ fn stated(how: &OpenOptions, shape: &[usize]) -> Result<Option<Axes>> {
     let find = |wanted: Axis| axes.iter().position(|axis| *axis == wanted);
     match (find(Axis::Row), find(Axis::Column), find(Axis::Band)) {
         (Some(row), Some(col), Some(band)) => Ok(Some(Axes::Cube { row, col, band })),
-        _ => Err(Error::option("axes", "name the rows, the columns and the bands of a cube, each once")),
+        _ => Err(Error::option(
+            "axes",
+            "name the rows, the columns and the bands of a cube, each once",
+        )),
     }
 }
 
@@ -323,11 +327,13 @@ mod tests {
         let none = Told::default();
         assert_eq!(sizes(&none, Some("bands,rows,columns")).unwrap(), (5, 6, 4, 110.0));
         assert_eq!(sizes(&none, Some("rows,columns,bands")).unwrap(), (4, 5, 6, 101.0));
-        let four = Told { wavelengths: Some((vec![450.0, 550.0, 650.0, 750.0], None)), ..none.clone() };
+        let four =
+            Told { wavelengths: Some((vec![450.0, 550.0, 650.0, 750.0], None)), ..none.clone() };
         assert_eq!(sizes(&four, None).unwrap().2, 4);
         assert!(sizes(&none, Some("pixels,bands")).is_err());
         let line = ArrayD::<f32>::zeros(vec![4, 5]);
-        let refused = in_memory(line.view(), Labels::default(), vec![], &none, &OpenOptions::default());
+        let refused =
+            in_memory(line.view(), Labels::default(), vec![], &none, &OpenOptions::default());
         assert!(refused.unwrap_err().to_string().contains("2 axes"));
     }
 }
