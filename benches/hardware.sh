@@ -34,11 +34,11 @@ prepare() {
 }
 
 run() {
-    local out="$1" seconds="${2:-340}"
+    out="$1"
     here="$(cd "$(dirname "$0")" && pwd)"
     mkdir -p "$out"
     out="$(cd "$out" && pwd)"
-    end=$(($(date +%s) + seconds))
+    end=$(($(date +%s) + ${2:-340}))
     export UNMIXEL_GPU="${UNMIXEL_GPU:-require}"
     work="$(mktemp -d)"
     steps=()
