@@ -1,6 +1,7 @@
 //! A pass as a compute pipeline with its bind group.
 
 use super::buffers::DeviceBuffers;
+use crate::engine::layout::limits::MOST_FUSED;
 use crate::engine::layout::{MOST_CONSTANTS, Params, VARIABILITY};
 use crate::engine::passes::{Access, Grid, Pass};
 
@@ -43,10 +44,7 @@ fn asks(pass: &Pass) -> bool {
 impl Compiled {
     /// Compiles a pass. What goes wrong is reported by the device.
     pub fn new(device: &wgpu::Device, pass: &'static Pass, constants: Constants) -> Self {
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(pass.name),
-            source: wgpu::ShaderSource::Wgsl(pass.shader.into()),
-        });
+        let module = module(device, pass, constants);
         let entry = |binding: usize, ty, dynamic, size| wgpu::BindGroupLayoutEntry {
             binding: binding as u32,
             visibility: wgpu::ShaderStages::COMPUTE,
@@ -96,6 +94,30 @@ impl Compiled {
         });
         Compiled { pipeline, layout }
     }
+}
+
+/// The pass's text as a module. Arrays over endmembers get the length that they need: a driver
+/// keeps short ones in registers. Loops have no counter beside their own, which keeps drivers from
+/// unrolling short ones (`spectra` takes twice as long on an H100); reads and writes are checked.
+fn module(device: &wgpu::Device, pass: &Pass, constants: Constants) -> wgpu::ShaderModule {
+    let text = match asks(pass) {
+        true => pass.shader.replace(
+            &format!("const MOST_ENDMEMBERS = {MOST_FUSED}u;"),
+            &format!("const MOST_ENDMEMBERS = {}u;", constants.endmembers.max(1)),
+        ),
+        false => pass.shader.to_owned(),
+    };
+    let descriptor = wgpu::ShaderModuleDescriptor {
+        label: Some(pass.name),
+        source: wgpu::ShaderSource::Wgsl(text.into()),
+    };
+    let checks = wgpu::ShaderRuntimeChecks {
+        force_loop_bounding: false,
+        ..wgpu::ShaderRuntimeChecks::checked()
+    };
+    // SAFETY: the text is the program's own, and every loop in it ends: each pass states a bound of
+    // its iterations, which tests/trips.rs counts.
+    unsafe { device.create_shader_module_trusted(descriptor, checks) }
 }
 
 impl Pipeline {
