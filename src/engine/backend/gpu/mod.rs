@@ -3,6 +3,7 @@
 mod adapter;
 mod buffers;
 mod ceiling;
+mod kernels;
 mod opened;
 mod pipelines;
 mod profile;
@@ -10,11 +11,11 @@ mod waiter;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 pub use adapter::{Adapter, Limit, adapters};
 use buffers::DeviceBuffers;
 pub(super) use ceiling::measure as ceilings;
+pub use kernels::{Kernel, Kernels};
 #[cfg(test)]
 pub(crate) use opened::Fault;
 use opened::Opened;
@@ -184,19 +185,11 @@ impl Gpu {
     }
 
     fn check(&self) -> Result<()> {
-        if self.opened.failed.happened.load(Ordering::Acquire) {
-            Err(self.lost("it reported an error"))
-        } else {
-            Ok(())
-        }
+        self.opened.failed.check()
     }
 
     fn lost(&self, what: &str) -> Error {
-        let said = self.opened.failed.message.lock().map(|m| m.clone()).unwrap_or_default();
-        let said = if said.is_empty() { what.to_owned() } else { said };
-        Error::DeviceLost(format!(
-            "the device failed: {said}; try a smaller batch size, or the CPU"
-        ))
+        self.opened.failed.error(what)
     }
 }
 
