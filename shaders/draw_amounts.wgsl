@@ -2,9 +2,9 @@
 // from its normal given those before it, times its power, from tables of quantiles; weights are
 // density over proposal. The reasons are told in `posterior/nested/amounts.rs` and
 // `power_normal.rs`.
-// Grid: pixels x draws of the scene. An invocation reads the spectrum once, keeps the log likelihood
-// as a quadratic form in registers, and draws given its scene. Amounts are in the pixel's own
-// order, the smallest first. Constants of the pipeline make loops unroll.
+// Grid: pixels x draws of the scene. An invocation reads the spectrum once, keeps the log
+// likelihood as a quadratic form in registers, and draws given its scene. Amounts are in the
+// pixel's own order, the smallest first. Constants of the pipeline make loops unroll.
 @group(0) @binding(1) var<storage, read> spectra: array<f32>;
 @group(0) @binding(2) var<storage, read> scene: array<f32>;
 @group(0) @binding(3) var<storage, read> bands: array<f32>;
@@ -25,8 +25,8 @@ const HALVINGS = 14u;
 const TABLE = CELLS + HALVINGS;
 const TABLES = 97u;
 
-// The square of the form and the factor of its proposal: whole, so that an index is a constant where
-// loops unroll.
+// The square of the form and the factor of its proposal: whole, so that an index is a constant
+// where loops unroll.
 var<private> square: array<f32, MOST_ENDMEMBERS * MOST_ENDMEMBERS>;
 var<private> factor: array<f32, MOST_ENDMEMBERS * MOST_ENDMEMBERS>;
 var<private> linear: array<f32, MOST_ENDMEMBERS>;
@@ -102,8 +102,8 @@ fn read_spectrum(pixel: u32, of_scene: u32) {
     }
 }
 
-// The normal that amounts are proposed from: its precision is U U' with U upper triangular, `centre`
-// its mean less the amounts that fit best, `sds` the inverse of U's diagonal.
+// The normal that amounts are proposed from: its precision is U U' with U upper triangular,
+// `centre` its mean less the amounts that fit best, `sds` the inverse of U's diagonal.
 fn propose() {
     let count = free();
     let last = ENDMEMBERS - 1u;

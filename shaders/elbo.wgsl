@@ -19,10 +19,15 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         sum += totals[(particle + 1u) * totals_stride() - 1u];
     }
     sum *= p.scale / f32(p.particles);
+    // Four reads of each on their way at a time, and no branch between them.
     var bad = false;
-    for (var j = lane; j < p.globals; j += WORKGROUP) {
-        sum += terms[j];
-        bad = bad || !finite(grads[j]) || !finite(grads[p.globals + j]);
+    for (var first = lane; first < p.globals; first += 4u * WORKGROUP) {
+        for (var i = 0u; i < 4u; i++) {
+            let j = first + i * WORKGROUP;
+            let read = min(j, p.globals - 1u);
+            sum += select(0.0, terms[read], j < p.globals);
+            bad = bad | !finite(grads[read]) | !finite(grads[p.globals + read]);
+        }
     }
     if (bad) {
         atomicOr(&status[0], 1u);

@@ -1,5 +1,5 @@
-// Where the amounts of a pixel lie: those that fit best, none of them negative, with the variance at
-// them (equations 7 and 30); and their order from the smallest to the largest.
+// Where the amounts of a pixel lie: those that fit best, none of them negative, with the variance
+// at them (equations 7 and 30); and their order from the smallest to the largest.
 // Grid: one workgroup a pixel. Lanes share the bands; sums over bands meet in workgroup memory, and
 // one lane descends, for its problem has K numbers.
 @group(0) @binding(1) var<storage, read> spectra: array<f32>;

@@ -1,6 +1,6 @@
 // The partial sums over chunks of rows, added in a fixed order: first those of the bands, four at a
-// time, then those of the pixels. Large devices wait for memory here: sixteen lanes share the chunks
-// of a sum, each with four reads on their way at a time, and meet in workgroup memory.
+// time, then those of the pixels. Large devices wait for memory here: sixteen lanes share the
+// chunks of a sum, each with four reads on their way at a time, and meet in workgroup memory.
 // Grid: one workgroup a particle and four sums of columns x quads + scalars.
 @group(0) @binding(1) var<storage, read> partials: array<vec4f>;
 @group(0) @binding(2) var<storage, read> row_sums: array<f32>;

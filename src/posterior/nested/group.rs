@@ -106,12 +106,12 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Takes the pixels from `first` on, and finds where their amounts lie given spectra (L, K).
-    pub(super) fn take(&mut self, cube: &Cube, first: usize, key: [u32; 2], spectra: &[f32]) {
-        self.rows = LANES.min(cube.pixels() - first);
+    /// Takes some pixels, one to [`LANES`], and finds where their amounts lie given spectra (L, K).
+    pub(super) fn take(&mut self, cube: &Cube, pixels: &[usize], key: [u32; 2], spectra: &[f32]) {
+        self.rows = pixels.len();
         for lane in 0..LANES {
             // Lanes without a pixel do what the last one does.
-            let spectrum = cube.spectrum(first + lane.min(self.rows - 1));
+            let spectrum = cube.spectrum(pixels[lane.min(self.rows - 1)]);
             for (l, &y) in spectrum.iter().enumerate() {
                 self.y[l * LANES + lane] = y;
             }
@@ -349,7 +349,7 @@ mod tests {
         (0..3).for_each(|n| cube.spectrum_mut(n).fill(0.1 * (n + 1) as f32));
         let spectra: Vec<f32> = (0..2 * k).map(|i| 0.1 + (i % 7) as f32 / 10.0).collect();
         let mut group = Group::new(&known);
-        group.take(&cube, 0, [1, 2], &spectra);
+        group.take(&cube, &[0, 1, 2], [1, 2], &spectra);
         for lane in 0..LANES {
             let mut seen: Vec<u16> = group.order.iter().map(|order| order[lane]).collect();
             seen.sort_unstable();

@@ -8,7 +8,8 @@ mod summarise_amounts;
 
 use rayon::prelude::*;
 
-use self::sizes::{Sizes, answers, draws};
+pub use self::sizes::Sizes;
+use self::sizes::{answers, draws};
 use super::Nested;
 use super::group::{shifts, step};
 use super::pixels::{MOST_ROUNDS, SCENES, Scenes, Summary, WORTH};
