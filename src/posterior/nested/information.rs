@@ -8,6 +8,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::group::Group;
+use super::group_at;
 use super::known::Known;
 use super::vector::{V, weigh};
 use crate::engine::ground::lanes::{LANES, load};
@@ -94,7 +95,7 @@ pub(super) fn sums(
             if interrupted() {
                 break;
             }
-            group.take(cube, g * LANES, key, &spectra);
+            group.take(cube, &group_at(g * LANES, cube.pixels()), key, &spectra);
             room.draw(&mut group, &spectra);
             let curved = with_curvature && g % every == 0;
             room.add(&group, &spectra, curved, &mut part);

@@ -3,6 +3,8 @@
 //! and a pixel to be normal in its logits; the nested posterior assumes neither.
 
 mod amounts;
+#[cfg(feature = "gpu")]
+mod device;
 mod forms;
 mod group;
 mod information;
@@ -23,11 +25,15 @@ use crate::engine::ground::setting;
 use crate::engine::guide::Guide;
 use crate::engine::layout::{COVARIANCE, HELD, Params};
 use crate::engine::pixels::Pixels;
+#[cfg(feature = "gpu")]
+pub(crate) use device::OnDevice;
+#[cfg(feature = "gpu")]
+pub use device::{KERNELS, Sizes};
 use known::Known;
 use newton::{NOISE, Newton};
-use pixels::Draws;
 pub(crate) use pixels::Summary;
 pub use pixels::{Drawn, PER_SCENE, QUANTILES, SCENES, Scenes, WORTH};
+use pixels::{Draws, MOST_ROUNDS};
 
 /// The most spectrum values, K times L, whose covariance is computed: matrices of their squares, up
 /// to four of them, are held and inverted. Beyond, spectra have the guide's own sds.
@@ -255,27 +261,44 @@ impl<'a> Nested<'a> {
         self.of.count().div_ceil(BLOCK)
     }
 
-    /// The first pixels of the groups of one block, in the engine's order.
-    fn groups(&self, block: usize) -> impl Iterator<Item = usize> {
-        (block * BLOCK..self.of.count().min((block + 1) * BLOCK)).step_by(LANES)
+    /// The pixels of one block in groups of at most [`LANES`], in the engine's order.
+    fn groups(&self, block: usize) -> impl Iterator<Item = Vec<usize>> {
+        let count = self.of.count();
+        (block * BLOCK..count.min((block + 1) * BLOCK))
+            .step_by(LANES)
+            .map(move |first| group_at(first, count))
     }
 
-    /// Moments and quantiles of the pixels of one block, in the engine's order.
+    fn draws<'b>(&'b self, scenes: &'b Scenes) -> Draws<'b> {
+        Draws::new(&self.known, scenes, self.params().key())
+    }
+
+    /// Moments and quantiles of the pixels of one block, in the engine's order. Pixels whose draws
+    /// are worth too little in the first round go on side by side, those alike together.
     pub(crate) fn summary(&self, block: usize, scenes: &Scenes) -> Summary {
-        let mut draws = Draws::new(&self.known, scenes, self.params().key());
-        let mut summary = Summary::default();
-        for first in self.groups(block) {
-            draws.summary(self.of.cube(), first, &mut summary);
+        let (cube, first) = (self.of.cube(), block * BLOCK);
+        let count = BLOCK.min(self.of.count() - first);
+        let mut draws = self.draws(scenes);
+        let mut summary = Summary::zeros(count, self.known.k);
+        for pixels in self.groups(block) {
+            draws.summary(cube, &pixels, 1, (first, &mut summary));
+        }
+        let worth = |pixel: &usize| summary.worth[pixel - first];
+        let mut left: Vec<usize> =
+            (first..first + count).filter(|pixel| !(worth(pixel) >= WORTH)).collect();
+        left.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
+        for pixels in left.chunks(LANES) {
+            draws.summary(cube, pixels, MOST_ROUNDS, (first, &mut summary));
         }
         summary
     }
 
     /// Where the pixels of one block lie, in the engine's order, without their uncertainty.
     pub(crate) fn placed(&self, block: usize, scenes: &Scenes) -> Summary {
-        let mut draws = Draws::new(&self.known, scenes, self.params().key());
+        let mut draws = self.draws(scenes);
         let mut summary = Summary::default();
-        for first in self.groups(block) {
-            draws.placed(self.of.cube(), first, &mut summary);
+        for pixels in self.groups(block) {
+            draws.placed(self.of.cube(), &pixels, &mut summary);
         }
         summary
     }
@@ -283,16 +306,21 @@ impl<'a> Nested<'a> {
     /// Weighted draws of the pixels of one block, in the engine's order: [`PER_SCENE`] for each
     /// draw of the scene in turn, weights with sum 1.
     pub fn drawn(&self, block: usize, scenes: &Scenes) -> Vec<Drawn> {
-        let mut draws = Draws::new(&self.known, scenes, self.params().key());
-        self.groups(block).flat_map(|first| draws.drawn(self.of.cube(), first)).collect()
+        let mut draws = self.draws(scenes);
+        self.groups(block).flat_map(|pixels| draws.drawn(self.of.cube(), &pixels)).collect()
     }
 
     /// Equal draws of the pixels of one block, in the engine's order: a row of K given each draw of
     /// the scene, those of a pixel side by side.
     pub fn equal(&self, block: usize, scenes: &Scenes) -> Vec<Vec<f32>> {
-        let mut draws = Draws::new(&self.known, scenes, self.params().key());
-        self.groups(block).flat_map(|first| draws.equal(self.of.cube(), first)).collect()
+        let mut draws = self.draws(scenes);
+        self.groups(block).flat_map(|pixels| draws.equal(self.of.cube(), &pixels)).collect()
     }
+}
+
+/// The pixels from `first` on, at most [`LANES`] of `count`.
+fn group_at(first: usize, count: usize) -> Vec<usize> {
+    (first..count.min(first + LANES)).collect()
 }
 
 fn not_finite() -> Error {
