@@ -80,7 +80,7 @@ def usable(values: Any) -> npt.NDArray[Any]:
     """
     if isinstance(values, np.ma.MaskedArray):
         kind = values.dtype if values.dtype.kind == "f" else np.dtype(np.float32)
-        return np.asarray(values.astype(kind).filled(np.nan))
+        return np.asarray(np.ma.filled(values.astype(kind), np.nan))
     array = np.asarray(values)
     if array.dtype.kind == "b":
         array = array.astype(np.uint8)

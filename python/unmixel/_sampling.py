@@ -37,12 +37,13 @@ def chance(numbers: Numbers, seed: int) -> Numbers:
 
 def has_data(block: npt.NDArray[Any], no_data: Sequence[float]) -> npt.NDArray[np.bool_]:
     """Whether a pixel, (pixels, bands), holds any value that may be data."""
-    void = block == 0
+    void: npt.NDArray[np.bool_] = np.equal(block, 0)
     for code in no_data:
         void |= block == np.asarray(code).astype(block.dtype)
     if block.dtype.kind == "f":
         void |= ~np.isfinite(block)
-    return ~void.all(axis=1)
+    lit: npt.NDArray[np.bool_] = ~void.all(axis=1)
+    return lit
 
 
 def fair(

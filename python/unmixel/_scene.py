@@ -49,7 +49,7 @@ def _used(
 def _mask(mask: Mask) -> npt.NDArray[np.bool_] | None:
     if mask is None:
         return None
-    found = np.asarray(mask) != 0
+    found: npt.NDArray[np.bool_] = np.asarray(mask) != 0
     if found.ndim != 2:
         raise ValueError(f"mask: has {found.ndim} axes; give one of rows x columns")
     return found
@@ -287,17 +287,16 @@ def open(  # noqa: A001 - as rasterio and xarray call it, and always with the pa
     ValueError
         For one that holds no scene, or does not say how; the message says what to give.
     """
-    of_file = isinstance(mask, (str, os.PathLike))
     layout = {
         "rows": rows,
         "cols": cols,
         "variable": variable,
         "pixel_order": pixel_order,
-        "mask_file": os.fspath(mask) if of_file else None,  # type: ignore[arg-type]
+        "mask_file": os.fspath(mask) if isinstance(mask, (str, os.PathLike)) else None,
         "window": _window(window),
     }
     used = _used(axes, scale, no_data, drop_bands, drop_wavelengths, keep_water_bands)
-    own_mask = None if of_file else _mask(mask)  # type: ignore[arg-type]
+    own_mask = None if isinstance(mask, (str, os.PathLike)) else _mask(mask)
     return Scene._of(_unmixel.Scene.from_file(os.fspath(path), used, layout, own_mask))
 
 

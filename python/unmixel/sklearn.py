@@ -23,9 +23,7 @@ from ._unmixing import Unmixing
 __all__ = ["Unmixer"]
 
 
-class Unmixer(  # type: ignore[misc] # scikit-learn has no types.
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
-):
+class Unmixer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Bayesian unmixing of spectra in a pipeline: ``fit`` finds the endmembers, ``transform`` gives
     each row its abundances, whatever rows are beside it.
 
