@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use ndarray::{ArrayView2, ShapeBuilder};
-use numpy::{IntoPyArray, PyArray1, PyArray3, PyArrayDyn, PyReadonlyArray2};
+use numpy::{
+    IntoPyArray, PyArray1, PyArray3, PyArrayDyn, PyArrayMethods, PyReadonlyArray2,
+    PyUntypedArrayMethods,
+};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -316,11 +319,15 @@ fn range(
     Ok(number(first, 0)?..number(end, size)?)
 }
 
-/// An array of any number of axes, or an exception that says what is there instead.
+/// An array of any number of axes, where these are its numbers and they lie where a machine can read
+/// them: those that came through a network need not.
 pub fn any_array<'a, 'py, T: numpy::Element>(
     values: &'a Bound<'py, PyAny>,
 ) -> Option<&'a Bound<'py, PyArrayDyn<T>>> {
-    values.cast::<PyArrayDyn<T>>().ok()
+    let array = values.cast::<PyArrayDyn<T>>().ok()?;
+    let address = array.data() as usize;
+    let even = |stride: &isize| stride.unsigned_abs().is_multiple_of(align_of::<T>());
+    (address.is_multiple_of(align_of::<T>()) && array.strides().iter().all(even)).then_some(array)
 }
 
 /// The exception for arrays that no scene is made of.
@@ -328,7 +335,9 @@ pub fn no_numbers(values: &Bound<'_, PyAny>) -> PyErr {
     let kind = values
         .getattr("dtype")
         .map_or_else(|_| "no array".to_owned(), |dtype| format!("an array of {dtype}"));
-    PyTypeError::new_err(format!("a scene is made of an array of numbers, and this is {kind}"))
+    PyTypeError::new_err(format!(
+        "a scene is made of an aligned array of numbers, and this is {kind}"
+    ))
 }
 
 /// Attributes and coordinates of an array, from a dictionary.

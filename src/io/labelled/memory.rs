@@ -305,7 +305,7 @@ mod tests {
         };
         let (view, _) = in_memory(cube.view(), labels.clone(), vec![], &told, &how).unwrap();
         assert_eq!(view.header().wavelengths.as_ref().unwrap()[3], 4000.0);
-        assert_eq!(view.header().good_bands.as_ref().unwrap()[2], false);
+        assert!(!view.header().good_bands.as_ref().unwrap()[2]);
         let told = Told { wavelengths: Some((vec![1.0; 3], None)), ..Told::default() };
         let refused = in_memory(cube.view(), labels, vec![], &told, &how).unwrap_err().to_string();
         assert!(refused.contains("refl: ") && refused.contains("3 for 4 bands"), "{refused}");

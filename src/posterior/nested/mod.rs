@@ -5,6 +5,7 @@
 mod amounts;
 #[cfg(feature = "gpu")]
 mod device;
+mod factor;
 mod forms;
 mod group;
 mod information;

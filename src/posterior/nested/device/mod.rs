@@ -143,8 +143,8 @@ impl<'a> OnDevice<'a> {
             let together = (self.room / draws(k, rounds)).clamp(1, self.chunk);
             let mut again = Vec::new();
             for list in left.chunks(together) {
-                let answers = self.drawn(list, rounds).await?;
-                for (&n, answer) in list.iter().zip(&answers) {
+                let found = self.drawn(list, rounds).await?;
+                for (&n, answer) in list.iter().zip(found.chunks_exact(answers(k))) {
                     if summary.take(n as usize, answer) < WORTH {
                         again.push(n);
                     }
@@ -155,16 +155,14 @@ impl<'a> OnDevice<'a> {
         Ok(summary)
     }
 
-    /// Answers for some pixels of the chunk, from so many rounds of draws.
-    async fn drawn(&self, list: &[u32], rounds: usize) -> Result<Vec<Vec<f32>>> {
+    /// Answers for some pixels of the chunk, one after the other, from so many rounds of draws.
+    async fn drawn(&self, list: &[u32], rounds: usize) -> Result<Vec<f32>> {
         self.kernels.write(sizes::LIST, list).await?;
         let sizes = Sizes { count: list.len() as u32, rounds: rounds as u32, ..self.sizes };
         let work = [(1, draw_amounts::grid(&sizes)), (2, summarise_amounts::grid(&sizes))];
         self.kernels.run(bytemuck::bytes_of(&sizes), &work).await?;
-        let each = answers(self.nested.known.k);
-        let words = self.kernels.read(sizes::ANSWERS, list.len() * each).await?;
-        let values: &[f32] = bytemuck::cast_slice(&words);
-        Ok(values.chunks_exact(each).map(<[f32]>::to_vec).collect())
+        let words = list.len() * answers(self.nested.known.k);
+        Ok(bytemuck::cast_vec(self.kernels.read(sizes::ANSWERS, words).await?))
     }
 }
 
