@@ -114,6 +114,38 @@ def test_samples_do_not_depend_on_blocks():
     del rng
 
 
+def test_arrays_that_came_through_a_network_are_read():
+    """Their bytes may begin anywhere."""
+
+    def odd(array):
+        raw = np.zeros(array.nbytes + 1, np.uint8)
+        moved = raw[1:].view(array.dtype).reshape(array.shape)
+        moved[...] = array
+        assert not moved.flags.aligned
+        return moved
+
+    made = ux.simulate(12, 14, 20, 3, seed=2)
+    scene = made.scene
+    survey = ux._unmixel.Survey.of_sample(scene._raw, 3, 100, 1)
+    axes, mean = survey.parts()
+    numbers = _sampling.numbers_of(slice(0, 12), slice(0, 14), 14)
+    plain = (axes, mean, 100, 1), made.cube, numbers
+    moved = (odd(axes), mean, 100, 1), odd(made.cube), odd(numbers)
+    found = []
+    for told, cube, own in (plain, moved):
+        parts = [_sampling.extremes(cube, own, told, scene._raw, None) for _ in range(2)]
+        if told is not plain[0]:
+            parts = [(tuple(map(odd, lists)), gathered) for lists, gathered in parts]
+        found.append(_sampling.merged(parts, told))
+    assert np.array_equal(found[0][1][0], found[1][1][0]) and len(found[0][1][0]) > 10
+    with pytest.raises(TypeError, match="aligned"):
+        ux._unmixel.axes_of(
+            odd(made.cube),
+            {"labels": ux._labels.plain("a"), "beside": [], "told": _sampling.NOTHING},
+            ux._scene._used("rows,columns,bands", None, None, (), (), False),
+        )
+
+
 def test_stores_are_written_block_by_block(simulated, whole, tmp_path):
     pytest.importorskip("zarr")
     found = uxd.apply(whole.learned, cube_of(simulated, (7, 11, 40)))

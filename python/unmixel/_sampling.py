@@ -37,7 +37,7 @@ def chance(numbers: Numbers, seed: int) -> Numbers:
 
 def has_data(block: npt.NDArray[Any], no_data: Sequence[float]) -> npt.NDArray[np.bool_]:
     """Whether a pixel, (pixels, bands), holds any value that may be data."""
-    void: npt.NDArray[np.bool_] = np.equal(block, 0)
+    void = np.asarray(block == 0)
     for code in no_data:
         void |= block == np.asarray(code).astype(block.dtype)
     if block.dtype.kind == "f":
@@ -84,11 +84,11 @@ def extremes(
     no_data: list[float] | None,
 ) -> Found:
     """The extremes of a block, read as the fair sample was."""
-    looked = _unmixel.Survey.of_parts(*survey)
+    looked = _looking(survey)
     described = {"labels": _labels.plain("block"), "beside": [], "told": NOTHING}
     used = _used("rows,columns,bands", None, no_data, (), (), False)
     scene = sample.read(_labels.usable(block), described, used, None)
-    lists = looked.of(scene, numbers)
+    lists = looked.of(scene, _aligned(numbers))
     wanted = np.unique(lists[2])
     rows = np.searchsorted(numbers, wanted)
     return lists, (wanted, block.reshape(-1, block.shape[2])[rows])
@@ -98,13 +98,26 @@ def merged(
     parts: Sequence[Found], survey: tuple[npt.NDArray[np.float64], float, int, int]
 ) -> Found:
     """The extremes of several parts of a scene together."""
-    looked = _unmixel.Survey.of_parts(*survey)
+    looked = _looking(survey)
     lists, gathered = parts[0]
     for other, more in parts[1:]:
-        lists = looked.merge(lists, other)
+        lists = looked.merge(_three(lists), _three(other))
         gathered = together([gathered, more])
     kept = np.isin(gathered[0], lists[2])
     return lists, (gathered[0][kept], gathered[1][kept])
+
+
+def _aligned(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array where machines can read it: what came through a network need not lie so."""
+    return np.require(array, requirements=["A"])
+
+
+def _looking(survey: tuple[npt.NDArray[np.float64], float, int, int]) -> _unmixel.Survey:
+    return _unmixel.Survey.of_parts(_aligned(survey[0]), *survey[1:])
+
+
+def _three(lists: Any) -> Any:
+    return tuple(_aligned(one) for one in lists)
 
 
 #: What the caller states of a block: nothing.
