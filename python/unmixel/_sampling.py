@@ -37,13 +37,13 @@ def chance(numbers: Numbers, seed: int) -> Numbers:
 
 def has_data(block: npt.NDArray[Any], no_data: Sequence[float]) -> npt.NDArray[np.bool_]:
     """Whether a pixel, (pixels, bands), holds any value that may be data."""
-    void = np.asarray(block == 0)
+    data: npt.NDArray[np.bool_] = np.asarray(block != 0)
     for code in no_data:
-        void |= block == np.asarray(code).astype(block.dtype)
+        data &= block != float(code)
     if block.dtype.kind == "f":
-        void |= ~np.isfinite(block)
-    lit: npt.NDArray[np.bool_] = ~void.all(axis=1)
-    return lit
+        data &= np.isfinite(block)
+    found: npt.NDArray[np.bool_] = np.asarray(data.any(axis=1))
+    return found
 
 
 def fair(

@@ -473,7 +473,9 @@ class Fit:
         # Chunks of a store are of one size; blocks follow them, so that no two write to one.
         rows, cols = self._cube.grid.rows, self._cube.grid.cols
         whole = whole.chunk({rows: _even(self._all.chunks[1]), cols: _even(self._all.chunks[2])})
-        return whole.to_zarr(path, mode="w" if overwrite else "w-", compute=compute)
+        # Version 2, which every reader of Zarr has, as the program writes it.
+        mode = "w" if overwrite else "w-"
+        return whole.to_zarr(path, mode=mode, compute=compute, zarr_format=2)
 
     def to_geotiff(
         self,
