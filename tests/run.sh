@@ -97,33 +97,38 @@ if [ -z "${XDG_RUNTIME_DIR:-}" ]; then
     trap 'rm -rf "$XDG_RUNTIME_DIR"' EXIT
 fi
 
-cargo test "$@"
+# With the Python package beside it, everything is built once, of the features of both.
+packages=()
+[ "$UNMIXEL_PYTHON" = skip ] || packages=(-p unmixel -p unmixel-python)
+cargo test ${packages[@]+"${packages[@]}"} "$@"
 
-# The Python package: built with pip as users build it, but unoptimised and beside what the tests above
-# were built of; then its own tests, with no library missing.
+# The Python package, of the units that the tests above are built of, then its own tests; no library
+# may be missing. `scripts/wheel.sh` builds it as users do.
 python_package() {
-    local target="${CARGO_TARGET_DIR:-target}" venv
-    case "$target" in /*) ;; *) target="$PWD/$target" ;; esac
-    venv="$target/tmp/package"
+    local target="${CARGO_TARGET_DIR:-target}" root="$PWD" venv files built
+    case "$target" in /*) ;; *) target="$root/$target" ;; esac
+    venv="$target/tmp/package-venv" files="$target/tmp/package"
     [ -x "$venv/bin/pip" ] || "$PYTHON" -m venv "$venv" || return 1
-    CARGO_TARGET_DIR="$target" MATURIN_PEP517_ARGS="--profile dev" \
-        retry "$venv/bin/pip" install -q -c tests/formats/requirements.txt './python[test]' || return 1
-    cargo build -q --bin unmixel || return 1
-    # Not from the folder of the package's sources, which lack what was compiled.
-    (cd "$target/tmp" && UNMIXEL_PYTHON=require UNMIXEL_PROGRAM="$target/debug/unmixel" \
-        "$venv/bin/python" -m pytest -q "$OLDPWD/python/tests")
+    retry "$venv/bin/pip" install -q -r python/tests/requirements.txt \
+        -r tests/formats/requirements.txt || return 1
+    cargo build -q "${packages[@]}" --lib --bins --tests || return 1
+    for built in "$target"/debug/lib_unmixel.so "$target"/debug/lib_unmixel.dylib; do
+        [ ! -e "$built" ] || break
+    done
+    rm -rf "$files" && mkdir -p "$files" && cp -R python/unmixel "$files" || return 1
+    cp "$built" "$files/unmixel/_unmixel.abi3.so" || return 1
+    (cd "$target/tmp" && PYTHONPATH="$files" UNMIXEL_PYTHON=require \
+        UNMIXEL_PROGRAM="$target/debug/unmixel" "$venv/bin/python" -m pytest -q "$root/python/tests")
 }
 
-if [ "$UNMIXEL_PYTHON" != skip ]; then
-    if ! "$PYTHON" -c 'import venv, ensurepip' > /dev/null 2>&1; then
-        echo "run.sh: PYTHON PACKAGE SKIPPED: $PYTHON has no venv" >&2
-        [ "$UNMIXEL_PYTHON" = auto ] || exit 1
-        skipped+=("the Python package: $PYTHON has no venv")
-    else
-        python_package
-    fi
-else
+if [ "$UNMIXEL_PYTHON" = skip ]; then
     skipped+=("the Python package: UNMIXEL_PYTHON=skip")
+elif ! "$PYTHON" -c 'import venv, ensurepip' > /dev/null 2>&1; then
+    echo "run.sh: PYTHON PACKAGE SKIPPED: $PYTHON has no venv" >&2
+    [ "$UNMIXEL_PYTHON" = auto ] || exit 1
+    skipped+=("the Python package: $PYTHON has no venv")
+else
+    python_package
 fi
 
 # Says why Tint cannot run, if so. The shader texts come from the Rust tests.
