@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A Zarr scene on a local cluster: seconds, the workers' peak memory, and whether the maps are those
-of one process, also when a worker is killed half-way.
+"""A Zarr scene on a local cluster: seconds, the workers' peak memory, and whether the maps are
+those of one process, also when a worker is killed half-way.
 
     benches/dask_scene.py --rows 4000 --cols 5000 --bands 100 --workers 2 --memory 1GiB --kill
 
@@ -58,13 +58,22 @@ def main():
     os.environ["RAYON_NUM_THREADS"] = "1"
     spectra = ux.simulate(4, 4, args.bands, 3).endmembers.astype(np.float32)
     nm = np.linspace(400, 2500, args.bands)
-    with tempfile.TemporaryDirectory() as folder, LocalCluster(
-        n_workers=args.workers, threads_per_worker=1, memory_limit=args.memory, dashboard_address=None
-    ) as cluster, Client(cluster) as client:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LocalCluster(
+            n_workers=args.workers,
+            threads_per_worker=1,
+            memory_limit=args.memory,
+            dashboard_address=None,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
         scene, maps = Path(folder) / "scene.zarr", Path(folder) / "maps.zarr"
         size = (args.rows, args.cols)
         chunks = tuple(da.core.normalize_chunks((args.side, args.side), size)) + ((args.bands,),)
-        lazy = da.map_blocks(block_of, spectra, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0, 0), np.float32))
+        lazy = da.map_blocks(
+            block_of, spectra, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0, 0), np.float32)
+        )
         wavelength = ("band", nm, {"units": "nm"})
         cube = xr.DataArray(lazy, dims=("y", "x", "band"), coords={"wavelength": wavelength})
         begin = time.monotonic()
@@ -73,13 +82,18 @@ def main():
         settings = {} if args.steps is None else {"steps": args.steps}
         begin = time.monotonic()
         fit = ux.dask.fit(scene, 3, seed=1, device="cpu", **settings)
-        print(f"learned from {fit.learned.scene.pixels} pixels: {time.monotonic() - begin:.1f} s", flush=True)
+        print(
+            f"learned from {fit.learned.scene.pixels} pixels: {time.monotonic() - begin:.1f} s",
+            flush=True,
+        )
         begin = time.monotonic()
         fit.to_zarr(maps)
         seconds = time.monotonic() - begin
         pixels = args.rows * args.cols
         print(f"mapped: {seconds:.1f} s, {pixels / seconds:.0f} pixels a second", flush=True)
-        print(f"peak of the workers, MiB: {[round(v) for v in client.run(peak).values()]}", flush=True)
+        print(
+            f"peak of the workers, MiB: {[round(v) for v in client.run(peak).values()]}", flush=True
+        )
         written = xr.open_zarr(maps)["abundances"]
         if args.kill:
             victim = next(iter(client.run(os.getpid).values()))
@@ -88,9 +102,15 @@ def main():
             begin = time.monotonic()
             fit.to_zarr(again)
             left = set(client.run(os.getpid).values())
-            same = bool((xr.open_zarr(again)["abundances"].data == written.data).sum().compute() ==
-                        np.isfinite(written.data).sum().compute())
-            print(f"a worker killed half-way ({victim not in left}): {time.monotonic() - begin:.1f} s, same: {same}", flush=True)
+            same = bool(
+                (xr.open_zarr(again)["abundances"].data == written.data).sum().compute()
+                == np.isfinite(written.data).sum().compute()
+            )
+            print(
+                f"a worker killed half-way ({victim not in left}): "
+                f"{time.monotonic() - begin:.1f} s, same: {same}",
+                flush=True,
+            )
         if args.one:
             same = True
             for row in range(0, args.rows, 777):

@@ -27,7 +27,9 @@ def test_a_notebook_that_fails_is_seen(tmp_path):
     book = nbformat.read(EXAMPLES[0], as_version=4)
     book.cells = [nbformat.v4.new_code_cell("assert 1 == 2")]
     with pytest.raises(nbclient.exceptions.CellExecutionError, match="AssertionError"):
-        nbclient.NotebookClient(book, timeout=60, resources={"metadata": {"path": tmp_path}}).execute()
+        nbclient.NotebookClient(
+            book, timeout=60, resources={"metadata": {"path": tmp_path}}
+        ).execute()
 
 
 def test_there_are_five():

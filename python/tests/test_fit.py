@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,8 +35,25 @@ def test_maps_are_those_of_the_truth(simulated, fit):
 
 
 def test_the_bytes_are_those_of_the_command_line(program, npz, tmp_path):
-    program("fit", npz, "-k", 3, "--seed", 7, "--steps", 150, "--device", "cpu", "--draws", 5,
-            "--out", tmp_path / "program", "--save", "--names", "soil,tree,water")
+    program(
+        "fit",
+        npz,
+        "-k",
+        3,
+        "--seed",
+        7,
+        "--steps",
+        150,
+        "--device",
+        "cpu",
+        "--draws",
+        5,
+        "--out",
+        tmp_path / "program",
+        "--save",
+        "--names",
+        "soil,tree,water",
+    )
     scene = ux.open(npz)
     fit = ux.Unmixing(3, seed=7, draws=5, **QUICK).fit(scene, names=["soil", "tree", "water"])
     fit.to_folder(tmp_path / "python", save=True)
@@ -49,7 +65,9 @@ def test_the_bytes_are_those_of_the_command_line(program, npz, tmp_path):
         one, other = (tmp_path / "program" / name).read_bytes(), (tmp_path / "python" / name)
         if name not in differ:
             assert one == other.read_bytes(), name
-    reports = [json.loads((tmp_path / of / "report.json").read_text()) for of in ("program", "python")]
+    reports = [
+        json.loads((tmp_path / of / "report.json").read_text()) for of in ("program", "python")
+    ]
     for report in reports:
         del report["run"]
     assert reports[0] == reports[1]
@@ -65,8 +83,20 @@ def test_the_bytes_are_those_of_the_command_line(program, npz, tmp_path):
 
 
 def test_a_search_and_every_default_give_those_bytes(program, npz, tmp_path):
-    program("fit", npz, "-k", 3, "--seed", 2, "--device", "cpu", "--out", tmp_path / "o",
-            "--format", "npy")
+    program(
+        "fit",
+        npz,
+        "-k",
+        3,
+        "--seed",
+        2,
+        "--device",
+        "cpu",
+        "--out",
+        tmp_path / "o",
+        "--format",
+        "npy",
+    )
     fit = ux.Unmixing(3, seed=2, device="cpu").fit(npz)
     for what, name in [("abundances", "mean"), ("abundances_sd", "sd"), ("abundances_q95", "q95")]:
         wanted = np.load(tmp_path / "o" / f"abundance_{name}.npy")
@@ -149,7 +179,10 @@ def test_starts_from_spectra_and_families(simulated, tmp_path):
     (tmp_path / "lib.csv").write_text(table)
     from_file = ux.Unmixing(3, init=tmp_path / "lib.csv", spectra="given", **QUICK).fit(scene)
     assert "given spectra" in from_file.report["settings"]["start"]
-    assert "clusters" in ux.Unmixing(2, init="clusters", **QUICK).fit(scene).report["settings"]["start"]
+    assert (
+        "clusters"
+        in ux.Unmixing(2, init="clusters", **QUICK).fit(scene).report["settings"]["start"]
+    )
     with pytest.raises(ValueError, match="no such file"):
         ux.Unmixing(3, init="nothing.csv")
     with pytest.raises(ValueError, match="leave one of the two out"):

@@ -24,7 +24,11 @@ def test_any_type_and_stride_gives_the_values(simulated):
         assert np.allclose(found, np.maximum(wanted, 0), atol=6e-5, equal_nan=True), kind
     half = reflectance(cube.astype(np.float16), scale=1.0)
     assert np.allclose(half, wanted, atol=1e-3, equal_nan=True)  # ten bits
-    for turned in (np.asfortranarray(cube), cube[:, ::-1][:, ::-1], cube.transpose(2, 0, 1).copy().transpose(1, 2, 0)):
+    for turned in (
+        np.asfortranarray(cube),
+        cube[:, ::-1][:, ::-1],
+        cube.transpose(2, 0, 1).copy().transpose(1, 2, 0),
+    ):
         assert np.array_equal(reflectance(turned, scale=1.0), wanted, equal_nan=True)
     odd = np.zeros(cube.nbytes + 1, np.uint8)[1:].view(np.float32).reshape(cube.shape)
     odd[...] = cube
@@ -67,13 +71,24 @@ def test_what_is_said_of_a_scene_holds(simulated):
     good = np.ones(40, bool)
     good[5] = False
     scene = ux.Scene(
-        cube, simulated.wavelengths / 1000, wavelength_unit="um", good_bands=good,
-        fwhm=np.full(40, 9.0), drop_bands=[1, 40], drop_wavelengths=[(1300, 1500)],
-        mask=np.arange(720).reshape(24, 30) >= 300, crs=32633,
-        transform=(500_000, 30, 0, 5_000_000, 0, -30), name="field", scale=1.0,
-        axes="rows,columns,bands", keep_water_bands=True,
+        cube,
+        simulated.wavelengths / 1000,
+        wavelength_unit="um",
+        good_bands=good,
+        fwhm=np.full(40, 9.0),
+        drop_bands=[1, 40],
+        drop_wavelengths=[(1300, 1500)],
+        mask=np.arange(720).reshape(24, 30) >= 300,
+        crs=32633,
+        transform=(500_000, 30, 0, 5_000_000, 0, -30),
+        name="field",
+        scale=1.0,
+        axes="rows,columns,bands",
+        keep_water_bands=True,
     )
-    gone = {0, 5, 39} | set(np.flatnonzero((simulated.wavelengths >= 1300) & (simulated.wavelengths <= 1500)))
+    gone = {0, 5, 39} | set(
+        np.flatnonzero((simulated.wavelengths >= 1300) & (simulated.wavelengths <= 1500))
+    )
     assert set(scene.band_indices) == set(range(40)) - gone
     assert np.allclose(scene.wavelengths, simulated.wavelengths[scene.band_indices])
     assert scene.fwhm[0] == 9.0 and scene.name == "field"
@@ -96,10 +111,18 @@ def test_wrong_things_are_sentences(simulated, tmp_path):
         (lambda: ux.Scene(cube, scale=-1, axes="rows,columns,bands"), ValueError, "above 0"),
         (lambda: ux.Scene(cube, drop_bands=[0], axes="rows,columns,bands"), ValueError, "band"),
         (lambda: ux.Scene(cube, drop_bands=[-1], axes="rows,columns,bands"), ValueError, "from 1"),
-        (lambda: ux.Scene(cube, mask=np.ones((2, 2)), axes="rows,columns,bands"), ValueError, "2 rows"),
+        (
+            lambda: ux.Scene(cube, mask=np.ones((2, 2)), axes="rows,columns,bands"),
+            ValueError,
+            "2 rows",
+        ),
         (lambda: ux.Scene(cube, mask=np.ones(3), axes="rows,columns,bands"), ValueError, "1 axes"),
         (lambda: ux.Scene(cube, crs=4326), ValueError, "transform"),
-        (lambda: ux.Scene(cube, crs="no", transform=(0, 1, 0, 0, 0, 1)), ValueError, "coordinate system"),
+        (
+            lambda: ux.Scene(cube, crs="no", transform=(0, 1, 0, 0, 0, 1)),
+            ValueError,
+            "coordinate system",
+        ),
         (lambda: ux.Scene(cube, transform=(0, 0, 0, 0, 0, 0)), ValueError, "to a line"),
         (lambda: ux.Scene(cube, transform=(0, 1)), ValueError, "2 numbers"),
         (lambda: ux.Scene(cube, wavelength_unit="nm"), ValueError, "goes with"),
@@ -140,7 +163,11 @@ def test_pieces_are_the_whole_to_the_last_bit(fit, simulated):
     cube = simulated.cube.copy()
     cube[1, 2, 7] = np.nan  # a single gap
     whole = fit.apply(fit.read(cube, axes="rows,columns,bands"))
-    for rows, cols in [(slice(0, 7), slice(0, 30)), (slice(1, 2), slice(2, 3)), (slice(20, 24), slice(5, 9))]:
+    for rows, cols in [
+        (slice(0, 7), slice(0, 30)),
+        (slice(1, 2), slice(2, 3)),
+        (slice(20, 24), slice(5, 9)),
+    ]:
         piece = fit.apply(fit.read(cube[rows, cols], axes="rows,columns,bands"))
         for what in ("abundances", "abundances_sd", "abundances_q05", "residual"):
             assert piece.numpy(what).tobytes() == whole.numpy(what)[rows, cols].tobytes(), what

@@ -35,7 +35,8 @@ def test_every_keyword_changes_what_is_recorded(scene):
         "concentration": settings_of(scene, concentration=2)["model"]["concentration"] == 2.0,
         "common_mixture": settings_of(scene, common_mixture=True)["model"]["common"] is not None,
         "learn_shade": settings_of(scene, learn_shade=False)["model"] != plain["model"],
-        "guide": settings_of(scene, guide="mean-field")["model"]["family"] != plain["model"]["family"],
+        "guide": settings_of(scene, guide="mean-field")["model"]["family"]
+        != plain["model"]["family"],
         "rank": "4" in str(settings_of(scene, guide="low-rank", rank=4)["model"]["family"]),
         "posterior": settings_of(scene, posterior="guide")["posterior"] == "guide",
         "spectra": settings_of(scene, brightness=False, spectra="first")["spectra"] == "first",
@@ -44,9 +45,13 @@ def test_every_keyword_changes_what_is_recorded(scene):
         "draws": ux.Unmixing(3, draws=4, **QUICK).fit(scene).draws.sizes["draw"] == 4,
         "device": "gpu" not in ux.Unmixing(3, **QUICK).fit(scene).report["device"]["backend"],
     }
-    searched = ux.Unmixing(3, steps=150, device="cpu", restarts=2, search=0).fit(scene).report["search"]
+    searched = (
+        ux.Unmixing(3, steps=150, device="cpu", restarts=2, search=0).fit(scene).report["search"]
+    )
     seen["restarts"] = searched["starts"] == 2
-    seen["search"] = ux.Unmixing(3, device="cpu", search="0.1s", restarts=1).settings["search"] == "0.1s"
+    seen["search"] = (
+        ux.Unmixing(3, device="cpu", search="0.1s", restarts=1).settings["search"] == "0.1s"
+    )
     # Spectra that are given have wavelengths; test_fit has them.
     names = set(inspect.signature(ux.Unmixing.__init__).parameters) - {"self", "endmembers"}
     assert names - set(seen) == {"init_wavelengths"}

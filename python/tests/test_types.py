@@ -28,7 +28,9 @@ def test_users_get_types(tmp_path):
     use.write_text("import unmixel as ux\nfit = ux.Unmixing(3).fit('a.npz')\nk: int = fit.k\n")
     right = mypy("--cache-dir=/dev/null", str(use))
     assert right.returncode == 0, right.stdout
-    use.write_text("import unmixel as ux\nux.Unmixing(3, noise='loud', typo=1)\nk: str = ux.load('a').k\n")
+    use.write_text(
+        "import unmixel as ux\nux.Unmixing(3, noise='loud', typo=1)\nk: str = ux.load('a').k\n"
+    )
     wrong = mypy("--cache-dir=/dev/null", str(use)).stdout
     assert "loud" in wrong and "typo" in wrong and '"int"' in wrong, wrong
 

@@ -36,9 +36,9 @@ def test_results_have_the_coordinates_of_the_scene(simulated, dims):
     maps = fit.abundances
     assert maps.dims == ("endmember", "y", "x") and list(maps.endmember.values) == ["a", "b", "c"]
     for name in ("y", "x", "spatial_ref", "time"):
-        assert maps[name].identical(da[name].drop_vars("wavelength", errors="ignore")) or np.array_equal(
-            maps[name].values, da[name].values
-        )
+        assert maps[name].identical(
+            da[name].drop_vars("wavelength", errors="ignore")
+        ) or np.array_equal(maps[name].values, da[name].values)
     assert np.isnan(maps.encoding["_FillValue"])
     assert np.allclose(fit.scene.wavelengths, simulated.wavelengths[fit.scene.band_indices])
     assert fit.scene.georeference["epsg"] == 32633

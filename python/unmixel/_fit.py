@@ -190,8 +190,8 @@ class Fit:
         return self._maps(self.numpy(what), what, _ABUNDANCES[what][1])
 
     def interval(self, level: float = 0.9) -> xr.DataArray:
-        """Central intervals of the abundances, (quantile, endmember, y, x), float32: the lower ends,
-        then the upper.
+        """Central intervals of the abundances, (quantile, endmember, y, x), float32: the lower
+        ends, then the upper.
 
         Those of 90 % are always there. Others are taken from the posterior's draws, for which
         ``Unmixing(..., draws=N)`` asks; N of some hundreds makes ends steady.
@@ -211,8 +211,8 @@ class Fit:
             drawn = self._raw.draws()
             if drawn is None:
                 raise ValueError(
-                    f"level {level}: a fit without draws has the interval of 0.9 only; ask for some "
-                    "with Unmixing(..., draws=200)"
+                    f"level {level}: a fit without draws has the interval of 0.9 only; ask for "
+                    "some with Unmixing(..., draws=200)"
                 )
             with warnings.catch_warnings():
                 # Pixels without data are NaN in every draw.
@@ -244,9 +244,7 @@ class Fit:
         spectra = self._spectra(drawn[1], ("draw", "endmember", "band"), "endmember spectra, draws")
         return xr.Dataset({"abundances": maps, "endmembers": spectra})
 
-    def _spectra(
-        self, values: npt.NDArray[Any], dims: tuple[str, ...], title: str
-    ) -> xr.DataArray:
+    def _spectra(self, values: npt.NDArray[Any], dims: tuple[str, ...], title: str) -> xr.DataArray:
         need_xarray("Fit.endmembers")
         import xarray as xr
 
@@ -455,8 +453,8 @@ class Fit:
         folder : path
             The folder of results.
         formats : sequence of str, optional
-            ``png``, ``npy``, ``envi``, ``geotiff``, ``netcdf``, ``zarr``. Default: ``png``, ``npy``,
-            and ``geotiff`` where the scene has a place on earth.
+            ``png``, ``npy``, ``envi``, ``geotiff``, ``netcdf``, ``zarr``. Default: ``png``,
+            ``npy``, and ``geotiff`` where the scene has a place on earth.
         save : bool
             Whether the fit itself is written, too, as ``fit.unmixel``.
         overwrite : bool

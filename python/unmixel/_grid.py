@@ -74,14 +74,16 @@ class Grid:
         name: str,
         attrs: Mapping[str, Any],
     ) -> xr.DataArray:
-        """``values`` as a ``DataArray``; ``leading`` are the axes before rows and columns, each with
-        its coordinate."""
+        """``values`` as a ``DataArray``; ``leading`` are the axes before rows and columns, each
+        with its coordinate."""
         import xarray as xr
 
         dims = [*leading, self.rows, self.cols]
         coords: dict[str, Any] = {key: at for key, at in self.coords.items()}
         coords.update({key: (key, list(at)) for key, at in leading.items()})
-        da = xr.DataArray(values, dims=dims, coords=coords, name=name, attrs={**self.attrs, **attrs})
+        da = xr.DataArray(
+            values, dims=dims, coords=coords, name=name, attrs={**self.attrs, **attrs}
+        )
         # NaN stands for no data; as rioxarray and the CF conventions say it.
         da.encoding["_FillValue"] = np.float32(np.nan)
         if self.mapping is not None:

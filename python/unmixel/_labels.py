@@ -110,7 +110,9 @@ def place(crs: Any, transform: Any) -> tuple[str | None, list[float] | None]:
     elif hasattr(crs, "to_wkt"):
         text = crs.to_wkt()
     else:
-        raise ValueError(f"crs {crs!r}: give an EPSG number, text, or an object of pyproj or rasterio")
+        raise ValueError(
+            f"crs {crs!r}: give an EPSG number, text, or an object of pyproj or rasterio"
+        )
     if transform is None:
         return text, None
     if hasattr(transform, "to_gdal"):

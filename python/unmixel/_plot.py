@@ -17,7 +17,9 @@ def figure(fit: Fit, figsize: tuple[float, float] | None) -> matplotlib.figure.F
     import matplotlib.pyplot as plt
 
     k = fit.k
-    fig: matplotlib.figure.Figure = plt.figure(figsize=figsize or (max(3.2 * k, 6.4), 8.5), layout="constrained")
+    fig: matplotlib.figure.Figure = plt.figure(
+        figsize=figsize or (max(3.2 * k, 6.4), 8.5), layout="constrained"
+    )
     grid = fig.add_gridspec(3, k)
     maps: list[tuple[str, Any, float, str]] = [
         ("abundance", fit.numpy("abundances"), 1.0, "viridis"),

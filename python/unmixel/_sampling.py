@@ -1,5 +1,5 @@
-"""The pixels that a scene larger than memory is learned from, gathered block by block: a fair sample
-of the valid ones, and extremes. Nothing here depends on how the scene is cut into blocks."""
+"""The pixels that a scene larger than memory is learned from, gathered block by block: a fair
+sample of the valid ones, and extremes. Nothing here depends on how the scene is cut into blocks."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from . import _unmixel
 from ._fit import Fit
 from ._progress import Progress, listener
-from ._scene import Scene, as_scene
+from ._scene import as_scene
 
 if TYPE_CHECKING:
     from ._scene import SceneLike
@@ -176,7 +176,9 @@ class Unmixing:
         }
         if init_wavelengths is not None:
             if init is None or isinstance(init, (str, os.PathLike)):
-                raise ValueError("init_wavelengths: go with an array as init, and with nothing else")
+                raise ValueError(
+                    "init_wavelengths: go with an array as init, and with nothing else"
+                )
             init_wavelengths = [float(nm) for nm in np.asarray(init_wavelengths).ravel()]
         if init is not None and not isinstance(init, (str, os.PathLike)):
             init = np.array(init, dtype=np.float64)

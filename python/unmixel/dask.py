@@ -1,8 +1,8 @@
 """Scenes larger than memory, on whatever cluster Dask has.
 
-:func:`fit` learns spectra, noise and variability from a fair sample of the pixels that the workers
-gather, the extremes of the scene among them; then each pixel gets its own posterior, block by block,
-where the block lies. Maps are lazy, and the same to the last bit whatever the chunks, the workers
+:func:`fit` learns spectra, noise and variability from a fair sample of the pixels that the
+workers gather, the extremes of the scene among them; then each pixel gets its own posterior, block
+by block, where the block lies. Maps are lazy, and the same to the last bit whatever the chunks, the workers
 and their number.
 """
 
@@ -139,8 +139,9 @@ def apply(
 class _Cube:
     """A cube as blocks of (rows, columns, all bands)."""
 
-    def __init__(self, data: da.Array, grid: Grid, told: xr.DataArray | None, bands: Any,
-                 no_data: NoData):
+    def __init__(
+        self, data: da.Array, grid: Grid, told: xr.DataArray | None, bands: Any, no_data: NoData
+    ):
         self.data = data
         self.grid = grid
         #: What attributes and coordinates of the bands say, and the name of their axis.
@@ -163,7 +164,7 @@ class _Cube:
         if not labelled and axes is None:
             raise ValueError(
                 "axes: a plain array does not say how it lies; give them, as "
-                "axes=\"rows,columns,bands\""
+                'axes="rows,columns,bands"'
             )
         order = _order(array, data, axes)
         grid = Grid.of_array(array, order) if labelled else Grid()
@@ -217,7 +218,7 @@ def _opened(path: str | os.PathLike[str], variable: str | None) -> xr.DataArray:
 
 
 def _order(array: Any, data: da.Array, axes: Any) -> tuple[int, int, int]:
-    """Which axes are rows, columns and bands, by what is told or named; values are not looked at."""
+    """Which axes are rows, columns and bands, by what is told or named, not by values."""
     empty = np.broadcast_to(np.zeros((), data.dtype.newbyteorder("=")), data.shape)
     used = _used(axes, None, None, (), (), False)
     if not isinstance(array, xr.DataArray):

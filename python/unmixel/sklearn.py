@@ -8,7 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 try:
-    from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+    from sklearn.base import (
+        BaseEstimator,
+        ClassNamePrefixFeaturesOutMixin,
+        TransformerMixin,
+    )
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError(
@@ -23,7 +27,10 @@ from ._unmixing import Unmixing
 __all__ = ["Unmixer"]
 
 
-class Unmixer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+# scikit-learn has no types.
+class Unmixer(  # type: ignore[misc]
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Bayesian unmixing of spectra in a pipeline: ``fit`` finds the endmembers, ``transform`` gives
     each row its abundances, whatever rows are beside it.
 
@@ -106,9 +113,7 @@ class Unmixer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Abundances of the rows of ``X``, (pixels, K), posterior means, float32."""
         check_is_fitted(self)
         values = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        scene = self.fit_.read(
-            _column(values), axes="rows,columns,bands", name="X", no_data=[]
-        )
+        scene = self.fit_.read(_column(values), axes="rows,columns,bands", name="X", no_data=[])
         return self.fit_.apply(scene).numpy("abundances")[:, 0, :]
 
     @property
