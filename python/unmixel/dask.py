@@ -2,8 +2,8 @@
 
 :func:`fit` learns spectra, noise and variability from a fair sample of the pixels that the
 workers gather, the extremes of the scene among them; then each pixel gets its own posterior, block
-by block, where the block lies. Maps are lazy, and the same to the last bit whatever the chunks, the workers
-and their number.
+by block, where the block lies. Maps are lazy, and the same to the last bit whatever the chunks, the
+workers and their number.
 """
 
 from __future__ import annotations

@@ -28,8 +28,10 @@ __all__ = ["Unmixer"]
 
 
 # scikit-learn has no types.
-class Unmixer(  # type: ignore[misc]
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+class Unmixer(
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
 ):
     """Bayesian unmixing of spectra in a pipeline: ``fit`` finds the endmembers, ``transform`` gives
     each row its abundances, whatever rows are beside it.
