@@ -5,8 +5,9 @@
 #   UNMIXEL_GPU=auto      run shader tests if there is an adapter, else skip them loudly (default)
 #   UNMIXEL_GPU=require   no adapter is a failure
 #   UNMIXEL_GPU=skip      run none, install nothing
-#   UNMIXEL_PYTHON=auto|require|skip   the same for the formats that Python's libraries write and read
-#                          (tests/formats/requirements.txt), PYTHON=python3 names the interpreter
+#   UNMIXEL_PYTHON=auto|require|skip   the same for the Python package (python/), and the formats that
+#                          Python's libraries write and read (tests/formats/requirements.txt);
+#                          PYTHON=python3 names the interpreter
 #   UNMIXEL_TINT=auto|require|skip   the same for Tint, which takes node and a download of 132 MB
 #
 # Arguments go to `cargo test`.
@@ -97,6 +98,33 @@ if [ -z "${XDG_RUNTIME_DIR:-}" ]; then
 fi
 
 cargo test "$@"
+
+# The Python package: built with pip as users build it, but unoptimised and beside what the tests above
+# were built of; then its own tests, with no library missing.
+python_package() {
+    local target="${CARGO_TARGET_DIR:-target}" venv
+    case "$target" in /*) ;; *) target="$PWD/$target" ;; esac
+    venv="$target/tmp/package"
+    [ -x "$venv/bin/pip" ] || "$PYTHON" -m venv "$venv" || return 1
+    CARGO_TARGET_DIR="$target" MATURIN_PEP517_ARGS="--profile dev" \
+        retry "$venv/bin/pip" install -q -c tests/formats/requirements.txt './python[test]' || return 1
+    cargo build -q --bin unmixel || return 1
+    # Not from the folder of the package's sources, which lack what was compiled.
+    (cd "$target/tmp" && UNMIXEL_PYTHON=require UNMIXEL_PROGRAM="$target/debug/unmixel" \
+        "$venv/bin/python" -m pytest -q "$OLDPWD/python/tests")
+}
+
+if [ "$UNMIXEL_PYTHON" != skip ]; then
+    if ! "$PYTHON" -c 'import venv, ensurepip' > /dev/null 2>&1; then
+        echo "run.sh: PYTHON PACKAGE SKIPPED: $PYTHON has no venv" >&2
+        [ "$UNMIXEL_PYTHON" = auto ] || exit 1
+        skipped+=("the Python package: $PYTHON has no venv")
+    else
+        python_package
+    fi
+else
+    skipped+=("the Python package: UNMIXEL_PYTHON=skip")
+fi
 
 # Says why Tint cannot run, if so. The shader texts come from the Rust tests.
 tint_missing() {

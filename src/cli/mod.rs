@@ -25,7 +25,6 @@ mod options;
 mod progress;
 mod run;
 mod scene;
-mod solutions;
 mod tables;
 mod values;
 

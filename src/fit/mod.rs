@@ -1,5 +1,6 @@
 //! What a fit found, in the geometry of its scene.
 
+mod again;
 mod apply;
 mod maps;
 mod record;

@@ -37,5 +37,7 @@ mod zarr;
 mod scene;
 
 pub use evidence::{Axis, PixelOrder, parse_axes};
+pub use labelled::{Labels, Told, in_memory};
 pub use open::{OpenOptions, open};
+pub(crate) use write::replace;
 pub use write::{write_envi, write_npz, write_truth};

@@ -109,7 +109,8 @@ pub fn load(source: &mut dyn CubeSource, name: &str, options: &LoadOptions) -> R
     values.drop_hollow(&mut bands, &mut notes);
     let positions: Option<Vec<f64>> = bands.iter().map(|b| b.wavelength).collect();
     let numbers = || bands.iter().map(|b| b.index as f64).collect();
-    values.fill(&positions.unwrap_or_else(numbers), &mut notes);
+    let means = values.means();
+    values.fill(&means, &positions.unwrap_or_else(numbers), &mut notes);
     let (cube, places) = values.into_cube();
     Scene::new(SceneParts {
         name: name.to_owned(),

@@ -9,6 +9,7 @@ use crate::engine::ground::error::{Error, Result};
 pub use crate::engine::pixels::Cube;
 use crate::engine::pixels::Pixels;
 
+mod again;
 mod bands;
 mod georeference;
 mod grow;
@@ -23,10 +24,12 @@ mod source;
 mod statistics;
 mod truth;
 mod values;
+mod view;
 mod water;
 mod wavelengths;
 mod window;
 
+pub use again::{Reading, load_again};
 pub use georeference::{Crs, Georeference, Lookup};
 pub(crate) use grow::{grow, grow_pages};
 pub(crate) use image::layer;
@@ -38,6 +41,7 @@ pub use no_data::NoData;
 pub(crate) use scaling::{Peak, Stated, choose, peak};
 pub use source::{CubeSource, Header};
 pub use truth::Truth;
+pub use view::{Stored, View};
 pub(crate) use wavelengths::{to_nanometres, widths_in_nanometres};
 pub use window::window;
 

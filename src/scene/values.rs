@@ -103,23 +103,22 @@ impl Values {
         self.high += high;
     }
 
-    /// Fills the gaps of each pixel: with the scene's mean spectrum, brought to the pixel's own
-    /// level at the nearest bands below and above that it has, and between them in proportion to
-    /// `positions` (wavelengths, or numbers of bands). The engine's likelihood knows no gaps, and
+    /// Fills the gaps of each pixel: with the scene's mean spectrum `means`, brought to the pixel's
+    /// own level at the nearest bands below and above that it has, and between them in proportion
+    /// to `positions` (wavelengths, or numbers of bands). The engine's likelihood knows no gaps, and
     /// so few filled values, which follow from the others, hardly add to the evidence.
-    pub(super) fn fill(&mut self, positions: &[f64], notes: &mut Vec<String>) {
+    pub(super) fn fill(&mut self, means: &[f64], positions: &[f64], notes: &mut Vec<String>) {
         let total: usize = self.gaps.iter().sum();
         if total == 0 {
             return;
         }
-        let means = self.means();
         let (stride, bands, highest) = (self.stride, self.bands, self.highest);
         let mut pixels = 0;
         for row in self.data.chunks_exact_mut(stride).take(self.places.len()) {
             let Some(row) = row.get_mut(..bands) else { continue };
             if row.iter().any(|v| v.is_nan()) {
                 pixels += 1;
-                fill_spectrum(row, &means, positions, highest);
+                fill_spectrum(row, means, positions, highest);
             }
         }
         notes.push(format!(
@@ -130,7 +129,7 @@ impl Values {
     }
 
     /// The mean of each band over the pixels that have it; zero where none has.
-    fn means(&self) -> Vec<f64> {
+    pub(super) fn means(&self) -> Vec<f64> {
         let mut sums = vec![(0.0, 0usize); self.bands];
         for row in self.data.chunks_exact(self.stride).take(self.places.len()) {
             for (sum, v) in sums.iter_mut().zip(row).filter(|(_, v)| !v.is_nan()) {

@@ -22,6 +22,7 @@ mod purest;
 mod random;
 mod sample;
 mod simplex;
+mod survey;
 mod vca;
 
 pub use brightness::fcls_with_brightness;
@@ -34,6 +35,7 @@ pub use nnls::nnls;
 pub use purest::purest;
 pub use random::random;
 pub use sample::learned_from;
+pub use survey::{Extremes, Scored, Survey};
 pub use vca::vca;
 
 use crate::engine::ground::error::{Error, Result};

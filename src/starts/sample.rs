@@ -18,7 +18,7 @@ const RANDOM: usize = 12_000;
 /// Pixels that the bulk of the scene explains worst.
 const UNEXPLAINED: usize = 4_000;
 /// Directions in which extremes are taken, and how many at each of the two ends.
-const DIRECTIONS: usize = 64;
+pub(super) const DIRECTIONS: usize = 64;
 const EXTREMES: usize = 32;
 
 /// Pixels that stand for a scene.
