@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use super::args_output::{ApplyArgs, OutputArgs};
+pub use super::args_output::{ApplyArgs, MemoryArgs, MosaicArgs, OutputArgs};
 pub use super::args_tools::{BenchArgs, CompletionsArgs, DevicesArgs};
 pub use super::layout::LayoutArgs;
-pub use super::values::{Concentration, EffectiveBands, Endmembers, SearchArg};
+pub use super::values::{Bytes, Concentration, EffectiveBands, Endmembers, SearchArg};
 
 /// The library's own defaults of a run.
 fn svi() -> unmixel::engine::svi::Settings {
@@ -35,6 +35,8 @@ pub enum Command {
     Fit(FitArgs),
     /// Abundances of another scene, date or tile under an earlier fit: nothing is fitted anew
     Apply(ApplyArgs),
+    /// Put parts of a scene together that `unmixel apply --window` gave their abundances
+    Mosaic(MosaicArgs),
     /// Say what is understood of a scene, and draw it in its true colours
     Info(InfoArgs),
     /// Simulate a small scene, fit it, and score the fit against the known truth
@@ -105,6 +107,12 @@ pub struct FitArgs {
     /// Known endmembers and abundances to score against (.mat with M and A, or .npz)
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
+    #[command(flatten)]
+    pub memory: MemoryArgs,
+    /// Memory that the fit may take on its device: where it is little, spectra are learned from
+    /// fewer pixels than 30,000 [default: what the device has]
+    #[arg(long, value_name = "SIZE")]
+    pub device_memory: Option<Bytes>,
     #[command(flatten)]
     pub layout: LayoutArgs,
 }

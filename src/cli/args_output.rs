@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use unmixel::rooms::results::Format;
 
 use super::layout::LayoutArgs;
+use super::values::Bytes;
 
 #[derive(Debug, Args)]
 #[command(
@@ -23,7 +24,42 @@ pub struct ApplyArgs {
     #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
     pub names: Vec<String>,
     #[command(flatten)]
+    pub memory: MemoryArgs,
+    #[command(flatten)]
     pub layout: LayoutArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = "Parts are what `unmixel apply FIT SCENE --window ROW:ROW,COL:COL` wrote, on
+this machine or others. They must be of one fit and one scene, lie beside each other and leave no
+gap. The whole has the numbers of its parts, to the last bit."
+)]
+pub struct MosaicArgs {
+    /// Folders of the parts, in any order
+    #[arg(required = true, value_name = "PART")]
+    pub parts: Vec<PathBuf>,
+    /// Folder for the whole
+    #[arg(short, long, value_name = "FOLDER", default_value = "unmixel-out")]
+    pub out: PathBuf,
+    /// Write into a folder that has files in it
+    #[arg(long)]
+    pub force: bool,
+    /// What the results are written as [default: png,npy; and geotiff where the scene has a place
+    /// on earth]; the table of endmembers and the report are always written
+    #[arg(long, value_enum, value_name = "A,B,...", value_delimiter = ',')]
+    pub format: Vec<FormatArg>,
+    #[command(flatten)]
+    pub memory: MemoryArgs,
+}
+
+/// How much memory may be taken.
+#[derive(Debug, Args)]
+pub struct MemoryArgs {
+    /// Memory to use, as 8GiB or 500MB: a scene that does not fit in it is read by rows, as often
+    /// as needed, and results do not depend on it [default: seven tenths of what is free]
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<Bytes>,
 }
 
 /// Where results go, and what they are written as.

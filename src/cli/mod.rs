@@ -18,6 +18,7 @@ mod args_output;
 mod args_tools;
 mod commands;
 mod flags;
+mod large;
 mod layout;
 mod materials;
 mod memory;
@@ -41,7 +42,8 @@ use unmixel::{Error, Result};
 
 use args::{Arguments, Command};
 use commands::{
-    apply, bench, calibrate, compare, completions, count, demo, devices, fit, info, score, simulate,
+    apply, bench, calibrate, compare, completions, count, demo, devices, fit, info, mosaic, score,
+    simulate,
 };
 
 /// Exit code for input that cannot be used.
@@ -76,6 +78,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Fit(args) => fit::run(&args, &interruption()),
         Command::Apply(args) => apply::run(&args, &interruption()),
+        Command::Mosaic(args) => mosaic::run(&args, &interruption()),
         Command::Info(args) => info::run(&args),
         Command::Demo(args) => demo::run(&args, &interruption()),
         Command::Simulate(args) => {

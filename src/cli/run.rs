@@ -9,7 +9,7 @@ use unmixel::rooms::posterior::doubts::Doubt;
 use unmixel::rooms::posterior::nested;
 use unmixel::rooms::results::{
     DeviceReport, ElboReport, Format, OutputFolder, Report, Results, RunReport, SceneReport,
-    Stages, TruthView, write_all,
+    Stages, TruthView, WindowReport, write_all,
 };
 use unmixel::rooms::score::{Reference, Scores};
 use unmixel::rooms::search;
@@ -29,6 +29,8 @@ pub struct Job {
     pub scene: Scene,
     /// The scene as the user named it.
     pub path: String,
+    /// Which part of the file's scene it is; none: all of it.
+    pub window: Option<WindowReport>,
     /// Names of the endmembers; may be empty.
     pub names: Vec<String>,
     pub truth: Option<Truth>,
@@ -41,8 +43,8 @@ pub struct Job {
 /// What is written beside the report and the table of endmembers, and what endmembers are compared
 /// with.
 pub struct Wanted {
-    formats: Vec<Format>,
-    materials: Option<Materials>,
+    pub formats: Vec<Format>,
+    pub materials: Option<Materials>,
 }
 
 impl Wanted {
@@ -98,7 +100,10 @@ pub fn write(
     (wanted, started): (&Wanted, Option<u64>),
     folder: &OutputFolder,
 ) -> Result<usize> {
-    let warnings = warnings(fit, names);
+    let few = fit.posterior().draws_worth.as_ref().map_or(0, |worth| {
+        worth.iter().filter(|&&worth| worth < nested::WORTH && worth > 0.0).count()
+    });
+    let warnings = warnings(fit.doubts(), (few, fit.scene().places().len()), names);
     for warning in &warnings {
         tell!("note: {warning}");
     }
@@ -125,6 +130,7 @@ pub fn write(
     seconds.extend(record.seconds.iter().cloned());
     seconds.push(("pictures and tables".into(), clock.elapsed().as_secs_f64()));
     let mut report = report(fit, &job.path, [job.notes.clone(), warnings].concat());
+    report.scene.window = job.window.clone();
     report.elbo = ElboReport::new(&trace, record.elbo());
     if !nearest.is_empty() {
         report.estimates["nearest_materials"] = serde_json::json!(nearest);
@@ -151,7 +157,7 @@ pub fn fit(
 }
 
 /// All of the report that the fit itself says.
-fn report(fit: &Fit, path: &str, notes: Vec<String>) -> Report {
+pub fn report(fit: &Fit, path: &str, notes: Vec<String>) -> Report {
     let (record, posterior) = (fit.record(), fit.posterior());
     let mut scene = SceneReport::new(fit.scene(), path);
     scene.notes.extend(notes);
@@ -215,8 +221,13 @@ fn searched(found: &search::Found) -> serde_json::Value {
     })
 }
 
-/// What a user should know before trusting the maps.
-fn warnings(fit: &Fit, names: &[String]) -> Vec<String> {
+/// What a user should know before trusting the maps: `few` of so many pixels have draws that are
+/// worth little.
+pub fn warnings(
+    doubts: Vec<Doubt>,
+    (few, pixels): (usize, usize),
+    names: &[String],
+) -> Vec<String> {
     let sentence = |doubt| match doubt {
         Doubt::Empty { endmember, largest } => format!(
             "{} is nearly empty: no pixel has more than {:.1} % of it; try fewer endmembers.",
@@ -228,12 +239,9 @@ fn warnings(fit: &Fit, names: &[String]) -> Vec<String> {
             names[one], names[other]
         ),
     };
-    let mut warnings: Vec<String> = fit.doubts().into_iter().map(sentence).collect();
-    let few = fit.posterior().draws_worth.as_ref().map_or(0, |worth| {
-        worth.iter().filter(|&&worth| worth < nested::WORTH && worth > 0.0).count()
-    });
+    let mut warnings: Vec<String> = doubts.into_iter().map(sentence).collect();
     // One in a hundred is what the draws are made for.
-    if 100 * few > fit.scene().places().len() {
+    if 100 * few > pixels {
         warnings.push(format!(
             "the weighted draws of {few} pixels are worth fewer than {} independent ones; their \
              intervals are uncertain.",

@@ -7,6 +7,7 @@ mod save;
 
 use ndarray::{Array2, Axis};
 
+pub use apply::Pass;
 pub use maps::{Abundances, Spectra};
 pub use record::Record;
 

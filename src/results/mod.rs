@@ -9,21 +9,26 @@ mod disk;
 mod faults;
 mod folder;
 mod npy;
+mod parts;
 mod rasters;
 mod record;
+mod reduced;
 mod report;
 mod stage;
+mod stream;
 mod swap;
 mod table;
 mod write;
 
 pub use folder::OutputFolder;
 pub use npy::write_npy;
+pub use parts::Parts;
 pub use rasters::Format;
 pub use record::{RECORD_FILE, check};
 pub use report::{
     DeviceReport, ElboPoint, ElboReport, HostReport, REPORT_FILE, Report, RunReport, SceneReport,
-    Stages, peak_memory_bytes,
+    Stages, WindowReport, peak_memory_bytes,
 };
+pub use stream::{Stream, formats_by_rows};
 pub use table::write_endmembers;
 pub use write::{Results, TruthView, write_all};

@@ -65,11 +65,7 @@ pub(super) fn write(
     maps: &Maps<'_>,
 ) -> Result<Vec<String>> {
     let scene = results.scene;
-    let history = format!(
-        "Bayesian unmixing of {} by unmixel {}; settings, seed and device are in report.json",
-        scene.name(),
-        env!("CARGO_PKG_VERSION")
-    );
+    let history = history(scene);
     let about = About { place: scene.georeference(), history: &history };
     let single = |name: &str| vec![name.to_owned()];
     let (residual_name, brightness_name) = (single("residual"), single("brightness"));
@@ -87,14 +83,7 @@ pub(super) fn write(
         for raster in &rasters {
             envi(folder, raster.name, "img", &mut files, |to| write_envi_maps(raster, &about, to))?;
         }
-        let wavelengths: Option<Vec<f64>> = scene.bands().iter().map(|b| b.wavelength).collect();
-        let spectra = Spectra {
-            title: "Endmembers, posterior mean",
-            names: maps.names,
-            wavelengths: wavelengths.as_deref(),
-            values: results.posterior.endmember_mean.view(),
-        };
-        envi(folder, "endmembers", "sli", &mut files, |to| write_envi_spectra(&spectra, to))?;
+        envi_spectra(folder, results, maps.names, &mut files)?;
     }
     let spectra = SpectraTable {
         bands: scene.bands(),
@@ -132,6 +121,38 @@ pub(super) fn write(
     Ok(files)
 }
 
+/// How the maps came about, in a line.
+pub(super) fn history(scene: &Scene) -> String {
+    format!(
+        "Bayesian unmixing of {} by unmixel {}; settings, seed and device are in report.json",
+        scene.name(),
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// The spectra as a library.
+pub(super) fn envi_spectra(
+    folder: &OutputFolder,
+    results: &Results<'_>,
+    names: &[String],
+    files: &mut Vec<String>,
+) -> Result<()> {
+    let bands = results.scene.bands();
+    let wavelengths: Option<Vec<f64>> = bands.iter().map(|b| b.wavelength).collect();
+    let spectra = Spectra {
+        title: "Endmembers, posterior mean",
+        names,
+        wavelengths: wavelengths.as_deref(),
+        values: results.posterior.endmember_mean.view(),
+    };
+    envi(folder, "endmembers", "sli", files, |to| write_envi_spectra(&spectra, to))
+}
+
+/// What the residual is.
+pub(super) const RESIDUAL: &str = "Root mean square over bands of data minus fit, reflectance";
+/// What the brightness is.
+pub(super) const BRIGHTNESS: &str = "Brightness of each pixel, posterior mean";
+
 /// What spectra are measured in.
 pub(super) fn unit(convention: Convention) -> &'static str {
     match convention {
@@ -155,12 +176,12 @@ fn rasters<'a>(
         .collect();
     rasters.push(raster(
         "residual",
-        "Root mean square over bands of data minus fit, reflectance",
+        RESIDUAL,
         residual_name,
         flat(maps.residual),
     ));
     rasters.extend(maps.brightness.map(|map| {
-        raster("brightness", "Brightness of each pixel, posterior mean", brightness_name, flat(map))
+        raster("brightness", BRIGHTNESS, brightness_name, flat(map))
     }));
     rasters
 }

@@ -24,6 +24,10 @@ impl CubeSource for Memory {
         &self.header
     }
 
+    fn held(&self) -> u64 {
+        4 * self.cube.len() as u64
+    }
+
     fn read_rows(&mut self, first: usize, count: usize, out: &mut [f32]) -> Result<()> {
         let end = first.checked_add(count).filter(|&end| end <= self.header.rows);
         let block = end.map(|end| self.cube.slice(s![first..end, .., ..]));

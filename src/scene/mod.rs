@@ -15,6 +15,7 @@ mod grow;
 mod image;
 mod limits;
 mod load;
+mod lottery;
 mod mask;
 mod memory;
 mod no_data;
@@ -26,12 +27,14 @@ mod values;
 mod water;
 mod wavelengths;
 mod window;
+mod windows;
 
 pub use georeference::{Crs, Georeference, Lookup};
 pub(crate) use grow::{grow, grow_pages};
 pub(crate) use image::layer;
 pub use image::to_image;
 pub use load::{LoadOptions, load};
+pub use lottery::Lottery;
 pub use mask::Mask;
 pub use memory::Memory;
 pub use no_data::NoData;
@@ -40,6 +43,7 @@ pub use source::{CubeSource, Header};
 pub use truth::Truth;
 pub(crate) use wavelengths::{to_nanometres, widths_in_nanometres};
 pub use window::window;
+pub use windows::{Drawn, Windows};
 
 /// One band that the fit uses.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -160,6 +164,11 @@ impl Scene {
 
     /// Spectra of the valid pixels, (N, L), row by row of the image.
     pub fn cube(&self) -> &Cube {
+        &self.parts.cube
+    }
+
+    /// The spectra that [`Scene::cube`] shows, shared.
+    pub(crate) fn shared_cube(&self) -> &Arc<Cube> {
         &self.parts.cube
     }
 

@@ -1,15 +1,19 @@
 //! From a scene to a fit: settings, with every default and every rule, and the run that they give.
 
+mod budget;
 mod checkpoint;
 mod fallback;
 mod plan;
+mod windows;
 mod run;
 
 use std::sync::Arc;
 
+pub use budget::{Budget, Held};
 pub use checkpoint::Checkpoint;
 pub use plan::WORTH_A_SEARCH;
 pub use run::Run;
+pub use windows::{Block, each_block};
 
 use crate::convention::Convention;
 use crate::count::{self, Count};
@@ -63,6 +67,9 @@ pub struct Unmixing {
     budget: Option<SearchBudget>,
     convention: Option<Convention>,
     svi: svi::Settings,
+    /// Valid pixels of the scene, where the one that is fitted is a sample of it.
+    sample_of: Option<usize>,
+    device_memory: Option<u64>,
     device: Wanted,
     listener: Option<Listener>,
     interrupted: Option<Asked>,
@@ -96,6 +103,8 @@ impl Unmixing {
             budget: None,
             convention: None,
             svi: svi::Settings::default(),
+            sample_of: None,
+            device_memory: None,
             device: Wanted::Choice(Choice::Auto),
             listener: None,
             interrupted: None,
@@ -248,6 +257,12 @@ impl Unmixing {
         Unmixing { device: Wanted::Choice(choice), ..self }
     }
 
+    /// Bytes that the fit may take on its device: where they are few, the scene is learned from
+    /// fewer pixels than 30,000. Default: as many as the device gives.
+    pub fn device_memory(self, bytes: u64) -> Self {
+        Unmixing { device_memory: Some(bytes), ..self }
+    }
+
     /// Is told what happens, from any thread.
     pub fn on_event(self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Unmixing { listener: Some(Arc::new(listener)), ..self }
@@ -277,11 +292,15 @@ impl Unmixing {
     /// [`crate::Error::Setting`] for the first setting outside of its range, and for settings that
     /// do not go together.
     pub fn check(&self) -> Result<()> {
-        let endmembers = match self.endmembers {
+        plan::Plan::new(self, self.some_endmembers()).map(drop)
+    }
+
+    /// The number of endmembers, or one that it could be where it is yet to be found.
+    fn some_endmembers(&self) -> usize {
+        match self.endmembers {
             Endmembers::Count(count) => count,
             Endmembers::Auto => 2,
-        };
-        plan::Plan::new(self, endmembers).map(drop)
+        }
     }
 
     /// Fits a scene.

@@ -7,13 +7,14 @@ use std::time::Instant;
 use unmixel::Init;
 use unmixel::rooms::io::{library, truth};
 use unmixel::rooms::results::OutputFolder;
+use unmixel::rooms::unmixing::Budget;
 use unmixel::scene::Scene;
 use unmixel::{Error, Result, Unmixing};
 
 use crate::cli::args::{Endmembers, FitArgs};
 use crate::cli::options;
 use crate::cli::run::{Job, check_names, run as run_job};
-use crate::cli::{Done, aside, scene};
+use crate::cli::{Done, aside, large, scene};
 
 /// Fits a scene from a file.
 pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
@@ -23,7 +24,17 @@ pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         Endmembers::Auto => Unmixing::auto(),
     };
     options::settings(&args.run, any.clone())?;
-    let scene = scene::read(&args.scene, &args.layout)?;
+    let opened = scene::open_aside(&args.scene, &args.layout)?;
+    let expected = match args.endmembers {
+        Endmembers::Count(count) => count,
+        Endmembers::Auto => large::EXPECTED,
+    };
+    let budget = Budget { memory: args.memory.memory.map(|bytes| bytes.0), learns: true };
+    if let Some(rows) = large::by_rows(&budget, &opened, expected)? {
+        return large::fit(args, opened, rows, begin, interrupted);
+    }
+    let window = opened.window.clone();
+    let scene = scene::read_whole(opened)?;
     let mut notes = Vec::new();
     let endmembers = match args.endmembers {
         Endmembers::Count(count) => count,
@@ -44,7 +55,23 @@ pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     folder.protect(&args.scene);
     folder.protect(&args.init);
     args.truth.iter().for_each(|truth| folder.protect(truth));
+    let (unmixing, names) = started(args, endmembers, init, init_names);
+    let path = args.scene.display().to_string();
+    let job = Job { scene, path, window, names, truth, seconds, notes };
+    run_job(&args.run, unmixing, job, &folder, interrupted)
+}
+
+/// The settings with the start that was asked for, and the names that the user or the start gives.
+pub fn started(
+    args: &FitArgs,
+    endmembers: usize,
+    init: Option<Init>,
+    init_names: Vec<String>,
+) -> (Unmixing, Vec<String>) {
     let mut unmixing = Unmixing::new(endmembers);
+    if let Some(bytes) = args.device_memory {
+        unmixing = unmixing.device_memory(bytes.0);
+    }
     let mut names = args.names.clone();
     if let Some(init) = init {
         if names.is_empty() && init_names.len() == endmembers {
@@ -52,13 +79,11 @@ pub fn run(args: &FitArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         }
         unmixing = unmixing.init(init);
     }
-    let path = args.scene.display().to_string();
-    let job = Job { scene, path, names, truth, seconds, notes };
-    run_job(&args.run, unmixing, job, &folder, interrupted)
+    (unmixing, names)
 }
 
 /// The start that `--init` asks for, and the names that come with a file of spectra.
-fn init(args: &FitArgs, scene: &Scene) -> Result<(Option<Init>, Vec<String>)> {
+pub fn init(args: &FitArgs, scene: &Scene) -> Result<(Option<Init>, Vec<String>)> {
     let given = std::path::Path::new(&args.init);
     if args.init == "auto" {
         return Ok((None, Vec::new()));

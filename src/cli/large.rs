@@ -1,0 +1,292 @@
+//! `fit` and `apply` of scenes that do not fit in memory: read by rows, written by rows.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use unmixel::rooms::figures::Labels;
+use unmixel::rooms::fit::Pass;
+use unmixel::rooms::posterior::Totals;
+use unmixel::rooms::results::{
+    ElboReport, Format, OutputFolder, Report, Results, RunReport, Stages, Stream, formats_by_rows,
+};
+use unmixel::rooms::unmixing::{Budget, Held, each_block};
+use unmixel::scene::Windows;
+use unmixel::{Error, Fit, Posterior, Result, Scene, Unmixing};
+
+use super::args::{ApplyArgs, Endmembers, FitArgs, OutputArgs, Switch};
+use super::commands::fit::{init, started};
+use super::materials::Materials;
+use super::progress::Display;
+use super::run::{Job, SAVED_FIT, check_names, now, report, run as run_job, warnings};
+use super::scene::{Opened, describe};
+use super::{Done, aside, options, print};
+
+/// Endmembers that memory is planned for, where their number is yet to be found.
+pub const EXPECTED: usize = 10;
+/// Values that are told to be in memory already, bytes.
+const WORTH_TELLING: u64 = 64 << 20;
+
+/// Rows of a block, and bytes that may be used.
+#[derive(Clone, Copy)]
+pub struct Rows {
+    rows: usize,
+    memory: u64,
+}
+
+/// How a scene is held, told; none where all of it is at once.
+pub fn by_rows(budget: &Budget, opened: &Opened, endmembers: usize) -> Result<Option<Rows>> {
+    let unpacked = opened.source.held();
+    let held = budget.plan(opened.source.header(), unpacked, endmembers)?;
+    if unpacked > WORTH_TELLING {
+        tell!(
+            "note: the values of this file lie in one packed stream, so that all of them, {} MiB, \
+             had to be unpacked at once",
+            unpacked.div_ceil(1 << 20)
+        );
+    }
+    tell!("{held}");
+    Ok(match held {
+        Held::Whole { .. } => None,
+        Held::Rows { rows, budget, .. } => Some(Rows { rows, memory: budget }),
+    })
+}
+
+/// `unmixel fit` by rows.
+pub fn fit(
+    args: &FitArgs,
+    opened: Opened,
+    rows: Rows,
+    begin: Instant,
+    interrupted: &Arc<AtomicBool>,
+) -> Result<Done> {
+    if let Some(truth) = &args.truth {
+        return Err(Error::option(
+            format!("--truth {}", truth.display()),
+            "a truth is compared with a scene in memory, and this one is read by rows; allow more \
+             --memory, or score the results afterwards with `unmixel score`",
+        ));
+    }
+    let begun = now();
+    let any = Unmixing::new(match args.endmembers {
+        Endmembers::Count(count) => count,
+        Endmembers::Auto => EXPECTED.min(opened.source.header().bands),
+    });
+    let mut reader = options::unmixing(&args.run, any, interrupted)?;
+    if let Some(bytes) = args.device_memory {
+        reader = reader.device_memory(bytes.0);
+    }
+    let Opened { source, window, name, options } = opened;
+    let mut windows = aside(move || reader.windows(source, &name, &options))?;
+    describe(windows.geometry(), windows.valid());
+    let mut notes = Vec::new();
+    let endmembers = match args.endmembers {
+        Endmembers::Count(count) => count,
+        Endmembers::Auto => {
+            let drawn = windows.drawn();
+            let some = windows.part(drawn.cube.clone(), drawn.places.clone())?;
+            let counting = options::unmixing(&args.run, Unmixing::auto(), interrupted)?;
+            let found = counting.count(&some)?;
+            let told = format!("{} endmembers: {}", found.recommended, found.reason);
+            tell!("{told}");
+            notes.push(told);
+            found.recommended
+        }
+    };
+    check_names(&args.names, endmembers)?;
+    let (start, start_names) = init(args, windows.geometry())?;
+    let (unmixing, names) = started(args, endmembers, start, start_names);
+    let unmixing = options::unmixing(&args.run, unmixing, interrupted)?;
+    let folder = OutputFolder::prepare(&args.run.output.out, args.run.output.force)?;
+    folder.protect(&args.scene);
+    folder.protect(&args.init);
+    let scene = windows.geometry().clone();
+    let of = About::new(&args.run.output, &args.scene, (begin, begun), rows);
+    let (formats, materials) = (of.formats(&scene, endmembers)?, of.materials(&scene)?);
+    let shown = Labels::new(&names, endmembers).shown;
+    let bright = args.run.brightness == Switch::On;
+    let maps = Stream::begin(&folder, &scene, &shown, bright, &formats)?;
+    let sample = unmixing.sample(&mut windows, endmembers, rows.rows)?;
+    if sample.places().len() == windows.valid() {
+        // Most of the image holds no data: what does fits in memory.
+        drop(maps);
+        drop(folder);
+        let folder = OutputFolder::prepare(&args.run.output.out, args.run.output.force)?;
+        folder.protect(&args.scene);
+        let seconds = vec![("read".to_owned(), begin.elapsed().as_secs_f64())];
+        let path = args.scene.display().to_string();
+        let window = window.clone();
+        let job = Job { scene: sample, path, window, names, truth: None, seconds, notes };
+        let (start, start_names) = init(args, windows.geometry())?;
+        let (unmixing, _) = started(args, endmembers, start, start_names);
+        return run_job(&args.run, unmixing, job, &folder, interrupted);
+    }
+    let read = begin.elapsed().as_secs_f64();
+    let learned = unmixing.learn(&sample, windows.valid())?;
+    drop(sample);
+    let pass = learned.pass(&scene)?;
+    let wanted = Shown { formats: &formats, names: &shown, materials: materials.as_ref() };
+    let written = of.write((&pass, &learned), &mut windows, maps, &wanted, interrupted)?;
+    let Written { mut report, whole } = written;
+    report.scene.notes.extend(notes);
+    report.scene.window = window;
+    report.interrupted |= !whole;
+    report.run = RunReport::current(super::command(), of.begun.1, Stages({
+        let mut seconds = vec![("read".to_owned(), read)];
+        seconds.extend(learned.record().seconds.iter().cloned());
+        seconds.push(("abundances".into(), of.begun.0.elapsed().as_secs_f64() - read));
+        seconds
+    }));
+    if args.run.save {
+        let bytes = learned.to_bytes()?;
+        folder.write(SAVED_FIT, |to| to.write_all(&bytes))?;
+    }
+    of.end(&mut report, &folder)?;
+    Ok(if report.interrupted { Done::Interrupted } else { Done::Whole })
+}
+
+/// `unmixel apply` by rows.
+pub fn apply(
+    args: &ApplyArgs,
+    fit: &Fit,
+    file: &Path,
+    opened: Opened,
+    rows: Rows,
+    begin: Instant,
+    interrupted: &Arc<AtomicBool>,
+) -> Result<Done> {
+    let begun = now();
+    let Opened { source, window, name, options } = opened;
+    let mut windows = aside(move || Windows::open(source, &name, &options, (0, 0)))?;
+    describe(windows.geometry(), windows.valid());
+    let folder = OutputFolder::prepare(&args.output.out, args.output.force)?;
+    folder.protect(&args.scene);
+    folder.protect(file);
+    let scene = windows.geometry().clone();
+    let of = About::new(&args.output, &args.scene, (begin, begun), rows);
+    let (formats, materials) = (of.formats(&scene, fit.k())?, of.materials(&scene)?);
+    let shown = Labels::new(&args.names, fit.k()).shown;
+    let bright = fit.record().model.brightness.is_some();
+    let pass = fit.pass(&scene)?;
+    let applied = pass.fit(scene.clone(), fit.posterior().of_no_pixels(), 0.0)?;
+    let maps = Stream::begin(&folder, &scene, &shown, bright, &formats)?;
+    let wanted = Shown { formats: &formats, names: &shown, materials: materials.as_ref() };
+    let written = of.write((&pass, &applied), &mut windows, maps, &wanted, interrupted)?;
+    if !written.whole {
+        return Err(Error::Interrupted);
+    }
+    let mut report = written.report;
+    report.scene.window = window;
+    let seconds = vec![("apply".to_owned(), begin.elapsed().as_secs_f64())];
+    report.run = RunReport::current(super::command(), of.begun.1, Stages(seconds));
+    of.end(&mut report, &folder)?;
+    Ok(Done::Whole)
+}
+
+/// What `fit` and `apply` have in common.
+struct About<'a> {
+    output: &'a OutputArgs,
+    path: &'a Path,
+    begun: (Instant, Option<u64>),
+    rows: Rows,
+}
+
+/// How results are shown.
+struct Shown<'a> {
+    formats: &'a [Format],
+    names: &'a [String],
+    materials: Option<&'a Materials>,
+}
+
+/// What was written, and whether all rows were.
+struct Written {
+    report: Report,
+    whole: bool,
+}
+
+impl<'a> About<'a> {
+    fn new(
+        output: &'a OutputArgs,
+        path: &'a Path,
+        begun: (Instant, Option<u64>),
+        rows: Rows,
+    ) -> Self {
+        About { output, path, begun, rows }
+    }
+
+    fn formats(&self, scene: &Scene, endmembers: usize) -> Result<Vec<Format>> {
+        let asked: Vec<Format> = self.output.format.iter().map(|format| (*format).into()).collect();
+        formats_by_rows(scene, endmembers, self.rows.memory, &asked)
+    }
+
+    /// The library that endmembers are compared with.
+    fn materials(&self, scene: &Scene) -> Result<Option<Materials>> {
+        self.output.library.as_ref().map(|path| Materials::read(path, scene)).transpose()
+    }
+
+    /// Gives all pixels their abundances, and writes maps, pictures and the table of endmembers.
+    fn write(
+        &self,
+        (pass, fit): (&Pass<'_>, &Fit),
+        windows: &mut Windows,
+        mut maps: Stream<'_>,
+        &Shown { formats, names, materials }: &Shown<'_>,
+        interrupted: &Arc<AtomicBool>,
+    ) -> Result<Written> {
+        let scene = windows.geometry().clone();
+        let mut totals = Totals::new(windows.valid(), names.len());
+        let mut display = Display::new();
+        let rows = scene.rows();
+        let stop = || interrupted.load(Ordering::Relaxed);
+        let mut done = 0;
+        let whole = each_block(pass, windows, self.rows.rows, &stop, &mut |block| {
+            totals.add(&block.posterior);
+            done = block.rows.end;
+            maps.add(block.rows, &block.places, &block.posterior)?;
+            display.rows(done, rows);
+            Ok(())
+        })?;
+        let posterior =
+            Posterior { mean_abundance: totals.mean_abundance(), ..fit.posterior().clone() };
+        let mut warnings =
+            warnings(totals.doubts(&posterior), (totals.few(), totals.pixels()), names);
+        if !whole {
+            warnings.push(format!("the maps end with row {done} of {rows}: interrupted."));
+        }
+        warnings.iter().for_each(|warning| tell!("note: {warning}"));
+        let nearest = materials.map(|of| of.label(&posterior, names)).unwrap_or_default();
+        let record = fit.record();
+        let trace: Vec<(u32, f64)> = (1..).zip(record.trace.iter().copied()).collect();
+        let files = maps.finish(&Results {
+            scene: &scene,
+            formats,
+            nearest: &nearest,
+            posterior: &posterior,
+            drawn: None,
+            names,
+            truth: None,
+            trace: &trace,
+            trace_window: 50,
+            stopped_at: record.stop.fired_at(),
+        })?;
+        let mut report = report(fit, &self.path.display().to_string(), warnings);
+        report.scene.pixels_used = windows.valid();
+        report.elbo = ElboReport::new(&trace, record.elbo());
+        report.estimates["mean_abundance"] = serde_json::json!(posterior.mean_abundance);
+        let (least, most) = totals.worth();
+        report.estimates["effective_draws"] =
+            serde_json::json!({ "least": least, "in_99_percent": most });
+        if !nearest.is_empty() {
+            report.estimates["nearest_materials"] = serde_json::json!(nearest);
+        }
+        report.files = files;
+        Ok(Written { report, whole })
+    }
+
+    fn end(&self, report: &mut Report, folder: &OutputFolder) -> Result<()> {
+        report.write(folder)?;
+        super::commit(folder, "fit")?;
+        print(&format!("{} files in {}", report.files.len(), folder.path().display()))
+    }
+}
