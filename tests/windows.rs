@@ -2,13 +2,10 @@
 //! memory, to the last bit, whatever the rows.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-#[path = "common/folder.rs"]
-mod folder;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use folder::Folder;
 use ndarray::Array2;
 use unmixel::rooms::io::{self, OpenOptions};
 use unmixel::rooms::unmixing::each_block;
@@ -21,7 +18,7 @@ const COLS: usize = 180;
 
 /// A scene of more pixels than it is learned from, with pixels without data, single values that are
 /// missing, and a band that most pixels lack.
-fn odd_scene(folder: &Folder) -> PathBuf {
+fn odd_scene(folder: &tempfile::TempDir) -> PathBuf {
     let settings = Settings {
         rows: ROWS,
         cols: COLS,
@@ -44,7 +41,7 @@ fn odd_scene(folder: &Folder) -> PathBuf {
             *value = 1e4;
         }
     }
-    let path = folder.0.path().join("odd.img");
+    let path = folder.path().join("odd.img");
     io::write_envi(&path, cube.view(), Some(&simulated.wavelengths), None).unwrap();
     path
 }
@@ -78,7 +75,7 @@ fn by_rows(unmixing: &Unmixing, path: &Path, rows: usize) -> (Fit, Vec<u32>, Vec
     let scene = windows.geometry().clone();
     let (mut places, mut tables) = (Vec::new(), vec![Vec::new(); 6]);
     let pass = fit.pass(&scene).unwrap();
-    let whole = each_block(&pass, &mut windows, rows, &|| false, &mut |block| {
+    let whole = each_block(&pass, &mut windows, (0, rows), &|| false, &mut |block| {
         let p = &block.posterior;
         places.extend(&block.places);
         let add = |table: &mut Vec<u32>, from: &Array2<f32>| {
@@ -98,7 +95,7 @@ fn by_rows(unmixing: &Unmixing, path: &Path, rows: usize) -> (Fit, Vec<u32>, Vec
 
 #[test]
 fn a_fit_by_rows_is_the_fit_in_memory_to_the_bit() {
-    let folder = Folder::new();
+    let folder = tempfile::tempdir().unwrap();
     let path = odd_scene(&folder);
     let scene = Scene::open(&path).unwrap();
     assert!(scene.bands().len() == 11, "{:?}", scene.notes());
@@ -122,7 +119,7 @@ fn a_fit_by_rows_is_the_fit_in_memory_to_the_bit() {
 
 #[test]
 fn rows_have_the_spectra_of_the_scene_in_memory() {
-    let folder = Folder::new();
+    let folder = tempfile::tempdir().unwrap();
     let path = odd_scene(&folder);
     let scene = Scene::open(&path).unwrap();
     let options = LoadOptions::default();
@@ -151,7 +148,7 @@ fn rows_have_the_spectra_of_the_scene_in_memory() {
 
 #[test]
 fn less_memory_on_the_device_means_fewer_pixels_to_learn_from() {
-    let folder = Folder::new();
+    let folder = tempfile::tempdir().unwrap();
     let path = odd_scene(&folder);
     let scene = Scene::open(&path).unwrap();
     let limited = quick().device_memory(4 << 20);
@@ -170,7 +167,7 @@ fn less_memory_on_the_device_means_fewer_pixels_to_learn_from() {
 
 #[test]
 fn an_interrupt_ends_it_between_two_blocks() {
-    let folder = Folder::new();
+    let folder = tempfile::tempdir().unwrap();
     let path = odd_scene(&folder);
     let mut windows = quick().windows(source(&path), "odd", &LoadOptions::default()).unwrap();
     let sample = quick().sample(&mut windows, 3, 50).unwrap();
@@ -178,7 +175,7 @@ fn an_interrupt_ends_it_between_two_blocks() {
     let scene = windows.geometry().clone();
     let (stop, rows) = (AtomicBool::new(false), AtomicUsize::new(0));
     let pass = fit.pass(&scene).unwrap();
-    let whole = each_block(&pass, &mut windows, 10, &|| stop.load(Ordering::Relaxed), &mut |b| {
+    let whole = each_block(&pass, &mut windows, (0, 10), &|| stop.load(Ordering::Relaxed), &mut |b| {
         rows.store(b.rows.end, Ordering::Relaxed);
         stop.store(b.rows.end == 30, Ordering::Relaxed);
         Ok(())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use super::args_output::{ApplyArgs, MemoryArgs, MosaicArgs, OutputArgs};
+pub use super::args_output::{ApplyArgs, CheckpointArgs, MemoryArgs, MosaicArgs, OutputArgs, ResumeArgs};
 pub use super::args_tools::{BenchArgs, CompletionsArgs, DevicesArgs};
 pub use super::layout::LayoutArgs;
 pub use super::values::{Bytes, Concentration, EffectiveBands, Endmembers, SearchArg};
@@ -37,6 +37,8 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Put parts of a scene together that `unmixel apply --window` gave their abundances
     Mosaic(MosaicArgs),
+    /// Go on with a fit that was ended, from its checkpoints (`fit --checkpoint`)
+    Resume(ResumeArgs),
     /// Say what is understood of a scene, and draw it in its true colours
     Info(InfoArgs),
     /// Simulate a small scene, fit it, and score the fit against the known truth
@@ -107,6 +109,8 @@ pub struct FitArgs {
     /// Known endmembers and abundances to score against (.mat with M and A, or .npz)
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
+    #[command(flatten)]
+    pub checkpoints: CheckpointArgs,
     #[command(flatten)]
     pub memory: MemoryArgs,
     /// Memory that the fit may take on its device: where it is little, spectra are learned from

@@ -53,6 +53,37 @@ pub struct MosaicArgs {
     pub memory: MemoryArgs,
 }
 
+/// What is kept of a fit while it runs.
+#[derive(Debug, Args)]
+pub struct CheckpointArgs {
+    /// Folder for checkpoints: a fit that is killed goes on from the last one with `unmixel resume
+    /// FOLDER`, to the same results; it is removed when all is written
+    #[arg(long, value_name = "FOLDER")]
+    pub checkpoint: Option<PathBuf>,
+    /// How often the steps are kept, seconds; abundances of a large scene are kept block by block
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 60.0,
+        requires = "checkpoint",
+        allow_negative_numbers = true
+    )]
+    pub checkpoint_every: f64,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = "The fit goes on with all options of its own command, from the folder that it
+was given in, and ends with the results that it would have had. What it kept is removed then."
+)]
+pub struct ResumeArgs {
+    /// The folder that `unmixel fit --checkpoint` was given
+    pub folder: PathBuf,
+    /// Write over results that the fit wrote when it was interrupted
+    #[arg(long)]
+    pub force: bool,
+}
+
 /// How much memory may be taken.
 #[derive(Debug, Args)]
 pub struct MemoryArgs {

@@ -11,15 +11,18 @@ use unmixel::rooms::posterior::Totals;
 use unmixel::rooms::results::{
     ElboReport, Format, OutputFolder, Report, Results, RunReport, Stages, Stream, formats_by_rows,
 };
-use unmixel::rooms::unmixing::{Budget, Held, each_block};
+use unmixel::rooms::unmixing::{Block, Budget, Held, each_block, own_blocks};
 use unmixel::scene::Windows;
 use unmixel::{Error, Fit, Posterior, Result, Scene, Unmixing};
 
-use super::args::{ApplyArgs, Endmembers, FitArgs, OutputArgs, Switch};
+use super::args::{
+    ApplyArgs, Endmembers, FitArgs, GuideArg, NoiseArg, OutputArgs, PosteriorArg, Switch,
+};
+use super::checkpoint::Kept;
 use super::commands::fit::{init, started};
 use super::materials::Materials;
 use super::progress::Display;
-use super::run::{Job, SAVED_FIT, check_names, now, report, run as run_job, warnings};
+use super::run::{SAVED_FIT, check_names, now, report, warnings};
 use super::scene::{Opened, describe};
 use super::{Done, aside, options, print};
 
@@ -53,12 +56,21 @@ pub fn by_rows(budget: &Budget, opened: &Opened, endmembers: usize) -> Result<Op
     })
 }
 
+/// Whether what the arguments ask for can be had by rows.
+pub fn may_be_by_rows(args: &FitArgs) -> bool {
+    let guide = args.run.noise == NoiseArg::Covariance
+        || matches!(args.run.guide, GuideArg::LowRank)
+        || args.run.posterior == Some(PosteriorArg::Guide);
+    args.truth.is_none() && args.run.draws == 0 && !guide
+}
+
 /// `unmixel fit` by rows.
 pub fn fit(
     args: &FitArgs,
     opened: Opened,
     rows: Rows,
     begin: Instant,
+    keep: &dyn Fn() -> Result<Option<Kept>>,
     interrupted: &Arc<AtomicBool>,
 ) -> Result<Done> {
     if let Some(truth) = &args.truth {
@@ -81,9 +93,11 @@ pub fn fit(
     let mut windows = aside(move || reader.windows(source, &name, &options))?;
     describe(windows.geometry(), windows.valid());
     let mut notes = Vec::new();
-    let endmembers = match args.endmembers {
-        Endmembers::Count(count) => count,
-        Endmembers::Auto => {
+    let kept = keep()?;
+    let before = kept.as_ref().map(Kept::endmembers).transpose()?.flatten();
+    let endmembers = match (args.endmembers, before) {
+        (Endmembers::Count(count), _) | (Endmembers::Auto, Some(count)) => count,
+        (Endmembers::Auto, None) => {
             let drawn = windows.drawn();
             let some = windows.part(drawn.cube.clone(), drawn.places.clone())?;
             let counting = options::unmixing(&args.run, Unmixing::auto(), interrupted)?;
@@ -97,6 +111,10 @@ pub fn fit(
     check_names(&args.names, endmembers)?;
     let (start, start_names) = init(args, windows.geometry())?;
     let (unmixing, names) = started(args, endmembers, start, start_names);
+    let unmixing = match &kept {
+        Some(kept) => kept.with(unmixing)?,
+        None => unmixing,
+    };
     let unmixing = options::unmixing(&args.run, unmixing, interrupted)?;
     let folder = OutputFolder::prepare(&args.run.output.out, args.run.output.force)?;
     folder.protect(&args.scene);
@@ -107,27 +125,23 @@ pub fn fit(
     let shown = Labels::new(&names, endmembers).shown;
     let bright = args.run.brightness == Switch::On;
     let maps = Stream::begin(&folder, &scene, &shown, bright, &formats)?;
-    let sample = unmixing.sample(&mut windows, endmembers, rows.rows)?;
-    if sample.places().len() == windows.valid() {
-        // Most of the image holds no data: what does fits in memory.
-        drop(maps);
-        drop(folder);
-        let folder = OutputFolder::prepare(&args.run.output.out, args.run.output.force)?;
-        folder.protect(&args.scene);
-        let seconds = vec![("read".to_owned(), begin.elapsed().as_secs_f64())];
-        let path = args.scene.display().to_string();
-        let window = window.clone();
-        let job = Job { scene: sample, path, window, names, truth: None, seconds, notes };
-        let (start, start_names) = init(args, windows.geometry())?;
-        let (unmixing, _) = started(args, endmembers, start, start_names);
-        return run_job(&args.run, unmixing, job, &folder, interrupted);
-    }
+    let done = kept.as_ref().map(Kept::fit).transpose()?.flatten();
+    let learned = match done {
+        Some(fit) => fit,
+        None => {
+            let sample = unmixing.sample(&mut windows, endmembers, rows.rows)?;
+            let learned = unmixing.learn(&sample, windows.valid())?;
+            if let (Some(kept), false) = (&kept, learned.record().interrupted) {
+                kept.keep_fit(&learned)?;
+            }
+            learned
+        }
+    };
     let read = begin.elapsed().as_secs_f64();
-    let learned = unmixing.learn(&sample, windows.valid())?;
-    drop(sample);
     let pass = learned.pass(&scene)?;
     let wanted = Shown { formats: &formats, names: &shown, materials: materials.as_ref() };
-    let written = of.write((&pass, &learned), &mut windows, maps, &wanted, interrupted)?;
+    let written =
+        of.write((&pass, &learned), &mut windows, maps, &wanted, kept.as_ref(), interrupted)?;
     let Written { mut report, whole } = written;
     report.scene.notes.extend(notes);
     report.scene.window = window;
@@ -143,7 +157,11 @@ pub fn fit(
         folder.write(SAVED_FIT, |to| to.write_all(&bytes))?;
     }
     of.end(&mut report, &folder)?;
-    Ok(if report.interrupted { Done::Interrupted } else { Done::Whole })
+    if report.interrupted {
+        return Ok(Done::Interrupted);
+    }
+    kept.map_or(Ok(()), |kept| kept.clear())?;
+    Ok(Done::Whole)
 }
 
 /// `unmixel apply` by rows.
@@ -172,7 +190,8 @@ pub fn apply(
     let applied = pass.fit(scene.clone(), fit.posterior().of_no_pixels(), 0.0)?;
     let maps = Stream::begin(&folder, &scene, &shown, bright, &formats)?;
     let wanted = Shown { formats: &formats, names: &shown, materials: materials.as_ref() };
-    let written = of.write((&pass, &applied), &mut windows, maps, &wanted, interrupted)?;
+    let written =
+        of.write((&pass, &applied), &mut windows, maps, &wanted, None, interrupted)?;
     if !written.whole {
         return Err(Error::Interrupted);
     }
@@ -232,6 +251,7 @@ impl<'a> About<'a> {
         windows: &mut Windows,
         mut maps: Stream<'_>,
         &Shown { formats, names, materials }: &Shown<'_>,
+        kept: Option<&Kept>,
         interrupted: &Arc<AtomicBool>,
     ) -> Result<Written> {
         let scene = windows.geometry().clone();
@@ -240,12 +260,27 @@ impl<'a> About<'a> {
         let rows = scene.rows();
         let stop = || interrupted.load(Ordering::Relaxed);
         let mut done = 0;
-        let whole = each_block(pass, windows, self.rows.rows, &stop, &mut |block| {
+        let mut add = |block: Block| -> Result<()> {
             totals.add(&block.posterior);
             done = block.rows.end;
             maps.add(block.rows, &block.places, &block.posterior)?;
             display.rows(done, rows);
             Ok(())
+        };
+        let mut first = match kept {
+            Some(kept) => kept.rows(pass, &mut add)?,
+            None => 0,
+        };
+        if !fit.record().trace.is_empty() && fit.scene().places().len() == windows.valid() {
+            // Most of the image holds no data, and the fit has met all that is left.
+            own_blocks(fit, self.rows.rows, &mut add)?;
+            first = rows;
+        }
+        let whole = each_block(pass, windows, (first, self.rows.rows), &stop, &mut |block| {
+            if let Some(kept) = kept {
+                kept.keep_rows(&block)?;
+            }
+            add(block)
         })?;
         let posterior =
             Posterior { mean_abundance: totals.mean_abundance(), ..fit.posterior().clone() };

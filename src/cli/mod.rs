@@ -16,6 +16,7 @@ macro_rules! tell {
 mod args;
 mod args_output;
 mod args_tools;
+mod checkpoint;
 mod commands;
 mod flags;
 mod large;
@@ -42,8 +43,8 @@ use unmixel::{Error, Result};
 
 use args::{Arguments, Command};
 use commands::{
-    apply, bench, calibrate, compare, completions, count, demo, devices, fit, info, mosaic, score,
-    simulate,
+    apply, bench, calibrate, compare, completions, count, demo, devices, fit, info, mosaic, resume,
+    score, simulate,
 };
 
 /// Exit code for input that cannot be used.
@@ -78,6 +79,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Fit(args) => fit::run(&args, &interruption()),
         Command::Apply(args) => apply::run(&args, &interruption()),
+        Command::Resume(args) => resume::run(&args, &interruption()),
         Command::Mosaic(args) => mosaic::run(&args, &interruption()),
         Command::Info(args) => info::run(&args),
         Command::Demo(args) => demo::run(&args, &interruption()),

@@ -66,7 +66,7 @@ impl Fit {
         let none = Pixels::as_given(Cube::zeros(0, self.scene.bands().len()));
         let nested = Nested::given(&self.guide, &none, &normal)?;
         let draws = OfScene::new(&nested, self.convention());
-        Ok(Pass { fit: self, bands, nested, draws })
+        Ok(Pass { fit: self, bands, nested, draws, scene_bands: scene.bands().len() })
     }
 }
 
@@ -78,9 +78,15 @@ pub struct Pass<'a> {
     bands: Vec<(usize, usize, f32)>,
     nested: Nested<'a>,
     draws: OfScene,
+    scene_bands: usize,
 }
 
 impl Pass<'_> {
+    /// Bands of the scene whose pixels it takes.
+    pub fn bands(&self) -> usize {
+        self.scene_bands
+    }
+
     /// Posteriors of some pixels, in their order. Whatever they come with, each has the same.
     ///
     /// # Errors

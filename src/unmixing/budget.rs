@@ -35,6 +35,8 @@ pub struct Budget {
     /// Whether the scene is learned from some of its pixels, too, and not only gets abundances
     /// under an earlier fit.
     pub learns: bool,
+    /// Whether a large scene is read by rows even where all of it fits.
+    pub prefers_rows: bool,
 }
 
 /// How a scene is held, and what that takes.
@@ -77,10 +79,11 @@ impl Budget {
     pub fn plan(&self, header: &Header, unpacked: u64, endmembers: usize) -> Result<Held> {
         let budget = self.bytes();
         let all = self.whole(header, unpacked, endmembers);
-        if all <= budget {
+        let sample = self.sample(header);
+        let by_rows = self.prefers_rows && sample < pixels(header);
+        if all <= budget && !by_rows {
             return Ok(Held::Whole { bytes: all });
         }
-        let sample = self.sample(header);
         let fixed = (PROGRAM + unpacked).saturating_add(learned(header, sample, endmembers));
         let row = AHEAD * of_row(header, endmembers);
         // Of a small scene nothing is gained by rows.
@@ -172,8 +175,8 @@ impl fmt::Display for Held {
             }
             Held::Rows { rows, bytes, whole, budget, reads } => write!(
                 f,
-                "memory: about {}, by blocks of {rows} rows, as the whole scene would take {} of \
-                 the {} that may be used; the file is read {reads}",
+                "memory: about {}, by blocks of {rows} rows, as the whole scene would take {}, and \
+                 {} may be used; the file is read {reads}",
                 size(*bytes),
                 size(*whole),
                 size(*budget)
@@ -193,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_scene_is_held_whole_where_it_fits_and_by_rows_where_not() {
-        let budget = |memory| Budget { memory: Some(memory), learns: true };
+        let budget = |memory| Budget { memory: Some(memory), learns: true, prefers_rows: false };
         let plan = |memory| budget(memory).plan(&header(4600, 4600, 200), 0, 6);
         assert!(matches!(plan(100 << 30), Ok(Held::Whole { .. })));
         let Ok(Held::Rows { rows, bytes, .. }) = plan(1 << 30) else { panic!() };
@@ -204,8 +207,11 @@ mod tests {
         let text = plan(64 << 20).unwrap_err().to_string();
         assert!(text.contains("64 MiB") && text.contains("at least"), "{text}");
         // An earlier fit is applied with less.
-        let apply = Budget { memory: Some(256 << 20), learns: false };
+        let apply = Budget { learns: false, ..budget(256 << 20) };
         assert!(matches!(apply.plan(&header(4600, 4600, 200), 0, 6), Ok(Held::Rows { .. })));
+        let kept = Budget { prefers_rows: true, ..budget(100 << 30) };
+        assert!(matches!(kept.plan(&header(4600, 4600, 200), 0, 6), Ok(Held::Rows { .. })));
+        assert!(matches!(kept.plan(&header(95, 95, 156), 0, 3), Ok(Held::Whole { .. })));
         let small = budget(1 << 30).plan(&header(95, 95, 156), 0, 3).unwrap();
         assert!(matches!(small, Held::Whole { .. }));
         assert!(small.to_string().contains("the whole scene"));
@@ -215,7 +221,7 @@ mod tests {
     fn sizes_of_any_number_do_not_overflow() {
         let most = usize::MAX / 4;
         let huge = header(most, most, 65536);
-        let budget = |memory| Budget { memory: Some(memory), learns: true };
+        let budget = |memory| Budget { memory: Some(memory), learns: true, prefers_rows: false };
         assert!(budget(u64::MAX).plan(&huge, 0, 1 << 20).is_ok());
         assert!(budget(1).plan(&huge, u64::MAX / 2, 1 << 20).is_err());
     }

@@ -41,6 +41,11 @@ pub(super) struct Meta {
 }
 
 impl Checkpoint {
+    /// Number of endmembers of the run.
+    pub fn endmembers(&self) -> usize {
+        self.meta.endmembers
+    }
+
     /// Writes it to a file, whole or not at all.
     ///
     /// # Errors

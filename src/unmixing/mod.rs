@@ -3,6 +3,7 @@
 mod budget;
 mod checkpoint;
 mod fallback;
+mod keep;
 mod plan;
 mod windows;
 mod run;
@@ -13,7 +14,7 @@ pub use budget::{Budget, Held};
 pub use checkpoint::Checkpoint;
 pub use plan::WORTH_A_SEARCH;
 pub use run::Run;
-pub use windows::{Block, each_block};
+pub use windows::{Block, each_block, own_blocks};
 
 use crate::convention::Convention;
 use crate::count::{self, Count};
@@ -70,6 +71,7 @@ pub struct Unmixing {
     /// Valid pixels of the scene, where the one that is fitted is a sample of it.
     sample_of: Option<usize>,
     device_memory: Option<u64>,
+    keep: keep::Keep,
     device: Wanted,
     listener: Option<Listener>,
     interrupted: Option<Asked>,
@@ -105,6 +107,7 @@ impl Unmixing {
             svi: svi::Settings::default(),
             sample_of: None,
             device_memory: None,
+            keep: keep::Keep::default(),
             device: Wanted::Choice(Choice::Auto),
             listener: None,
             interrupted: None,
@@ -322,7 +325,12 @@ impl Unmixing {
     ///
     /// The errors of [`Unmixing::fit`].
     pub async fn fit_async(&self, scene: &Scene) -> Result<Fit> {
-        self.on_device(async |of: Unmixing| of.fit_once(scene).await).await
+        match &self.device {
+            Wanted::Choice(Choice::Auto) => {
+                self.on_device(async |of: Unmixing| of.fit_once(scene).await).await
+            }
+            _ => self.fit_on_one(scene).await,
+        }
     }
 
     /// Does work on the device that was asked for; where nobody named one, and the one that was
@@ -342,12 +350,6 @@ impl Unmixing {
         let tell = |event: &Event| self.tell(event);
         let work = async |device: Arc<Device>| work(self.clone().device(device)).await;
         fallback::or_on_cpu(first, &tell, work).await
-    }
-
-    async fn fit_once(&self, scene: &Scene) -> Result<Fit> {
-        let mut run = self.start_async(scene).await?;
-        while run.advance_async().await?.is_some() {}
-        run.finish_async().await
     }
 
     /// Finds where a fit begins, by a search if none is given, and gives the run that goes on from

@@ -1,8 +1,11 @@
 //! Fits of scenes that stay in their file.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
+
+use ndarray::{Array1, Array2, s};
 
 use super::Unmixing;
 use super::plan::Plan;
@@ -14,6 +17,7 @@ use crate::posterior::Posterior;
 use crate::scene::{Cube, CubeSource, LoadOptions, Scene, Windows};
 use crate::settings::PosteriorKind;
 use crate::starts;
+use crate::store::Store;
 
 /// The posterior of the pixels of some rows.
 pub struct Block {
@@ -23,6 +27,81 @@ pub struct Block {
     pub places: Vec<u32>,
     /// What is known of them, in this order; of the spectra the same in every block.
     pub posterior: Posterior,
+}
+
+/// The kind of file that holds a block.
+const KIND: &str = "block of rows";
+
+impl Block {
+    /// Keeps the block in a file, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let p = &self.posterior;
+        let k = p.abundance_mean.ncols();
+        let mut store = Store::new(KIND, &(self.rows.start, self.rows.end, k))?;
+        store.put_u32("places", &self.places);
+        for (name, table) in [
+            ("mean", &p.abundance_mean),
+            ("sd", &p.abundance_sd),
+            ("q05", &p.abundance_q05),
+            ("q50", &p.abundance_q50),
+            ("q95", &p.abundance_q95),
+        ] {
+            store.put_f32(name, &table.iter().copied().collect::<Vec<f32>>());
+        }
+        store.put_f32("residual", &p.residual);
+        for (name, list) in [("worth", &p.draws_worth), ("brightness", &p.brightness)] {
+            if let Some(list) = list {
+                store.put_f32(name, &list.to_vec());
+            }
+        }
+        store.write(path)
+    }
+
+    /// Reads a block of the pass that it was made by.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], and [`Error::File`] for a file that is damaged or of something else.
+    pub fn load(path: &Path, pass: &Pass<'_>) -> Result<Self> {
+        let mut store = Store::read(path, KIND)?;
+        let wrong = || Error::file(path, "is no block of rows of this fit");
+        let (start, end, k): (usize, usize, usize) =
+            store.meta().map_err(|why| Error::file(path, why))?;
+        let none = pass.of(&Arc::new(Cube::zeros(0, pass.bands())), &|| false)?;
+        let places = store.take_u32("places").ok_or_else(wrong)?;
+        let count = places.len();
+        let mut list = |name: &str, len: usize| {
+            store.take_f32(name).filter(|values| values.len() == len).ok_or_else(wrong)
+        };
+        if k != none.abundance_mean.ncols() || start > end {
+            return Err(wrong());
+        }
+        let mut table = |name: &str| {
+            Array2::from_shape_vec((count, k), list(name, count * k)?).map_err(|_| wrong())
+        };
+        let (mean, sd) = (table("mean")?, table("sd")?);
+        let (q05, q50, q95) = (table("q05")?, table("q50")?, table("q95")?);
+        let residual = list("residual", count)?;
+        let mut optional = |name: &str, there: bool| -> Result<Option<Array1<f32>>> {
+            if there { list(name, count).map(|values| Some(values.into())) } else { Ok(None) }
+        };
+        let posterior = Posterior {
+            abundance_mean: mean,
+            abundance_sd: sd,
+            abundance_q05: q05,
+            abundance_q50: q50,
+            abundance_q95: q95,
+            draws_worth: optional("worth", none.draws_worth.is_some())?,
+            brightness: optional("brightness", none.brightness.is_some())?,
+            residual,
+            ..none
+        };
+        Ok(Block { rows: start..end, places, posterior })
+    }
 }
 
 impl Unmixing {
@@ -89,8 +168,42 @@ impl Unmixing {
     }
 }
 
-/// Gives the pixels of a scene their posteriors, `rows` rows at a time; the next rows are read
-/// meanwhile. False when `interrupted` ended it before the last row.
+/// The blocks of a fit that has met all valid pixels of its scene itself, `rows` rows each.
+///
+/// # Errors
+///
+/// What `each` gives.
+pub fn own_blocks(
+    fit: &Fit,
+    rows: usize,
+    each: &mut dyn FnMut(Block) -> Result<()>,
+) -> Result<()> {
+    let (scene, p) = (fit.scene(), fit.posterior());
+    let (all, rows, cols) = (scene.rows(), rows.max(1), scene.cols());
+    for first in (0..all).step_by(rows) {
+        let range = first..all.min(first + rows);
+        let at = |row: usize| scene.places().partition_point(|&n| (n as usize) < row * cols);
+        let (from, to) = (at(range.start), at(range.end));
+        let table = |of: &Array2<f32>| of.slice(s![from..to, ..]).to_owned();
+        let list = |of: &Array1<f32>| of.slice(s![from..to]).to_owned();
+        let posterior = Posterior {
+            abundance_mean: table(&p.abundance_mean),
+            abundance_sd: table(&p.abundance_sd),
+            abundance_q05: table(&p.abundance_q05),
+            abundance_q50: table(&p.abundance_q50),
+            abundance_q95: table(&p.abundance_q95),
+            draws_worth: p.draws_worth.as_ref().map(list),
+            brightness: p.brightness.as_ref().map(list),
+            residual: p.residual[from..to].to_vec(),
+            ..p.of_no_pixels()
+        };
+        each(Block { rows: range, places: scene.places()[from..to].to_vec(), posterior })?;
+    }
+    Ok(())
+}
+
+/// Gives the pixels of a scene their posteriors, `rows` rows at a time from row `from` on; the next
+/// rows are read meanwhile. False when `interrupted` ended it before the last row.
 ///
 /// # Errors
 ///
@@ -98,7 +211,7 @@ impl Unmixing {
 pub fn each_block(
     pass: &Pass<'_>,
     windows: &mut Windows,
-    rows: usize,
+    (from, rows): (usize, usize),
     interrupted: Interrupted,
     each: &mut dyn FnMut(Block) -> Result<()>,
 ) -> Result<bool> {
@@ -107,7 +220,7 @@ pub fn each_block(
     std::thread::scope(|scope| {
         let (send, receive) = mpsc::sync_channel::<Read>(0);
         scope.spawn(move || {
-            for first in (0..all).step_by(rows) {
+            for first in (from..all).step_by(rows) {
                 let range = first..all.min(first + rows);
                 let read = windows.rows(range.clone());
                 let failed = read.is_err();

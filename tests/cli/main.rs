@@ -16,6 +16,7 @@ mod compare;
 mod hostile;
 mod interrupt;
 mod kills;
+mod large;
 mod limits;
 mod model;
 mod moments;

@@ -11,5 +11,6 @@ pub mod devices;
 pub mod fit;
 pub mod info;
 pub mod mosaic;
+pub mod resume;
 pub mod score;
 pub mod simulate;
