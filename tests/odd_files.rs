@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "common/zarr.rs"]
-mod zarr;
 #[path = "common/folder.rs"]
 mod folder;
 #[path = "common/mat5.rs"]
 mod mat5;
+#[path = "common/zarr.rs"]
+mod zarr;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

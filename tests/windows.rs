@@ -2,7 +2,6 @@
 //! memory, to the last bit, whatever the rows.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -68,8 +67,7 @@ fn bits(fit: &Fit) -> (Vec<u32>, Vec<u32>) {
 
 /// The same by rows.
 fn by_rows(unmixing: &Unmixing, path: &Path, rows: usize) -> (Fit, Vec<u32>, Vec<u32>, usize) {
-    let mut windows =
-        unmixing.windows(source(path), "odd", &LoadOptions::default()).unwrap();
+    let mut windows = unmixing.windows(source(path), "odd", &LoadOptions::default()).unwrap();
     let sample = unmixing.sample(&mut windows, 3, rows).unwrap();
     let fit = unmixing.learn(&sample, windows.valid()).unwrap();
     let scene = windows.geometry().clone();
@@ -175,11 +173,12 @@ fn an_interrupt_ends_it_between_two_blocks() {
     let scene = windows.geometry().clone();
     let (stop, rows) = (AtomicBool::new(false), AtomicUsize::new(0));
     let pass = fit.pass(&scene).unwrap();
-    let whole = each_block(&pass, &mut windows, (0, 10), &|| stop.load(Ordering::Relaxed), &mut |b| {
-        rows.store(b.rows.end, Ordering::Relaxed);
-        stop.store(b.rows.end == 30, Ordering::Relaxed);
-        Ok(())
-    });
+    let whole =
+        each_block(&pass, &mut windows, (0, 10), &|| stop.load(Ordering::Relaxed), &mut |b| {
+            rows.store(b.rows.end, Ordering::Relaxed);
+            stop.store(b.rows.end == 30, Ordering::Relaxed);
+            Ok(())
+        });
     assert_eq!((whole.unwrap(), rows.into_inner()), (false, 30));
     // What cannot be done by rows is refused before anything is read.
     let of_guide = quick().posterior(PosteriorKind::Guide);

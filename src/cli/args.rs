@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use super::args_output::{ApplyArgs, CheckpointArgs, MemoryArgs, MosaicArgs, OutputArgs, ResumeArgs};
+pub use super::args_output::{
+    ApplyArgs, CheckpointArgs, MemoryArgs, MosaicArgs, OutputArgs, ResumeArgs,
+};
 pub use super::args_tools::{BenchArgs, CompletionsArgs, DevicesArgs};
 pub use super::layout::LayoutArgs;
 pub use super::values::{Bytes, Concentration, EffectiveBands, Endmembers, SearchArg};
@@ -77,7 +79,8 @@ Writes to the folder:
   residual.png, elbo.png    what the fit leaves, and how it went
   abundance_mean.npy, abundance_sd.npy, abundance_q05.npy, abundance_q50.npy, abundance_q95.npy
                             mean, sd and quantiles, (rows, columns, endmembers), float32
-  brightness.npy            mean brightness of each pixel, (rows, columns), float32
+  brightness.npy, residual.npy
+                            mean brightness, what the fit leaves of each pixel, (rows, columns)
   abundance_*.tif, residual.tif, brightness.tif
                             GeoTIFF, where the scene has a place on earth or --format geotiff
   abundance_draws.npy, endmember_draws.npy   with --draws; fit.unmixel with --save

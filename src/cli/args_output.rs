@@ -79,9 +79,6 @@ was given in, and ends with the results that it would have had. What it kept is 
 pub struct ResumeArgs {
     /// The folder that `unmixel fit --checkpoint` was given
     pub folder: PathBuf,
-    /// Write over results that the fit wrote when it was interrupted
-    #[arg(long)]
-    pub force: bool,
 }
 
 /// How much memory may be taken.

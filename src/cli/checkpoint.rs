@@ -119,9 +119,11 @@ impl Kept {
         Ok(command.arguments)
     }
 
-    /// Number of endmembers of the run that is kept; none where it had not begun.
-    pub fn endmembers(&self) -> Result<Option<usize>> {
-        Ok(self.run()?.map(|run| run.endmembers()))
+    /// Number of endmembers of the run that is kept in a folder; none where it had not begun.
+    pub fn endmembers_in(folder: Option<&Path>) -> Result<Option<usize>> {
+        let Some(folder) = folder else { return Ok(None) };
+        let kept = Kept { folder: folder.to_owned(), every: Duration::ZERO };
+        Ok(kept.run()?.map(|run| run.endmembers()))
     }
 
     fn run(&self) -> Result<Option<Checkpoint>> {

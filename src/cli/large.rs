@@ -93,8 +93,7 @@ pub fn fit(
     let mut windows = aside(move || reader.windows(source, &name, &options))?;
     describe(windows.geometry(), windows.valid());
     let mut notes = Vec::new();
-    let kept = keep()?;
-    let before = kept.as_ref().map(Kept::endmembers).transpose()?.flatten();
+    let before = Kept::endmembers_in(args.checkpoints.checkpoint.as_deref())?;
     let endmembers = match (args.endmembers, before) {
         (Endmembers::Count(count), _) | (Endmembers::Auto, Some(count)) => count,
         (Endmembers::Auto, None) => {
@@ -111,12 +110,13 @@ pub fn fit(
     check_names(&args.names, endmembers)?;
     let (start, start_names) = init(args, windows.geometry())?;
     let (unmixing, names) = started(args, endmembers, start, start_names);
+    let folder = OutputFolder::prepare(&args.run.output.out, args.run.output.force)?;
+    let kept = keep()?;
     let unmixing = match &kept {
         Some(kept) => kept.with(unmixing)?,
         None => unmixing,
     };
     let unmixing = options::unmixing(&args.run, unmixing, interrupted)?;
-    let folder = OutputFolder::prepare(&args.run.output.out, args.run.output.force)?;
     folder.protect(&args.scene);
     folder.protect(&args.init);
     let scene = windows.geometry().clone();
@@ -138,7 +138,7 @@ pub fn fit(
         }
     };
     let read = begin.elapsed().as_secs_f64();
-    let pass = learned.pass(&scene)?;
+    let pass = unmixing.pass(&learned, &scene)?;
     let wanted = Shown { formats: &formats, names: &shown, materials: materials.as_ref() };
     let written =
         of.write((&pass, &learned), &mut windows, maps, &wanted, kept.as_ref(), interrupted)?;
@@ -146,12 +146,16 @@ pub fn fit(
     report.scene.notes.extend(notes);
     report.scene.window = window;
     report.interrupted |= !whole;
-    report.run = RunReport::current(super::command(), of.begun.1, Stages({
-        let mut seconds = vec![("read".to_owned(), read)];
-        seconds.extend(learned.record().seconds.iter().cloned());
-        seconds.push(("abundances".into(), of.begun.0.elapsed().as_secs_f64() - read));
-        seconds
-    }));
+    report.run = RunReport::current(
+        super::command(),
+        of.begun.1,
+        Stages({
+            let mut seconds = vec![("read".to_owned(), read)];
+            seconds.extend(learned.record().seconds.iter().cloned());
+            seconds.push(("abundances".into(), of.begun.0.elapsed().as_secs_f64() - read));
+            seconds
+        }),
+    );
     if args.run.save {
         let bytes = learned.to_bytes()?;
         folder.write(SAVED_FIT, |to| to.write_all(&bytes))?;
@@ -190,8 +194,7 @@ pub fn apply(
     let applied = pass.fit(scene.clone(), fit.posterior().of_no_pixels(), 0.0)?;
     let maps = Stream::begin(&folder, &scene, &shown, bright, &formats)?;
     let wanted = Shown { formats: &formats, names: &shown, materials: materials.as_ref() };
-    let written =
-        of.write((&pass, &applied), &mut windows, maps, &wanted, None, interrupted)?;
+    let written = of.write((&pass, &applied), &mut windows, maps, &wanted, None, interrupted)?;
     if !written.whole {
         return Err(Error::Interrupted);
     }
@@ -286,6 +289,9 @@ impl<'a> About<'a> {
             Posterior { mean_abundance: totals.mean_abundance(), ..fit.posterior().clone() };
         let mut warnings =
             warnings(totals.doubts(&posterior), (totals.few(), totals.pixels()), names);
+        if let Some(reason) = pass.given_up() {
+            warnings.push(format!("the device could not go on ({reason}); the CPU did."));
+        }
         if !whole {
             warnings.push(format!("the maps end with row {done} of {rows}: interrupted."));
         }

@@ -9,7 +9,7 @@ use unmixel::rooms::posterior::doubts::Doubt;
 use unmixel::rooms::posterior::nested;
 use unmixel::rooms::results::{
     DeviceReport, ElboReport, Format, OutputFolder, Report, Results, RunReport, SceneReport,
-    Stages, TruthView, WindowReport, write_all,
+    Stages, TruthView, WindowReport, check_space, write_all,
 };
 use unmixel::rooms::score::{Reference, Scores};
 use unmixel::rooms::search;
@@ -70,6 +70,7 @@ pub fn run(
 ) -> Result<Done> {
     let started = now();
     let wanted = Wanted::new(&args.output, &job.scene)?;
+    check_space(folder, &job.scene, unmixing.endmembers(), &wanted.formats)?;
     let (fit, scored) = fit(args, unmixing, &job, interrupted)?;
     let names = Labels::new(&job.names, fit.k()).shown;
     let interrupted = fit.record().interrupted;

@@ -1,15 +1,17 @@
 //! Abundances of another scene under the scene posterior of a fit.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::{Fit, Record};
+use crate::engine::backend::Device;
 use crate::engine::ground::clock::Instant;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::model::{Held, Model};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::Stop;
-use crate::posterior::{OfScene, Posterior};
+use crate::engine::wait::block_on;
 use crate::posterior::nested::{Nested, SceneNormal};
+use crate::posterior::{OfScene, Posterior};
 use crate::scene::{Cube, Scene};
 use crate::settings::PosteriorKind;
 
@@ -66,7 +68,15 @@ impl Fit {
         let none = Pixels::as_given(Cube::zeros(0, self.scene.bands().len()));
         let nested = Nested::given(&self.guide, &none, &normal)?;
         let draws = OfScene::new(&nested, self.convention());
-        Ok(Pass { fit: self, bands, nested, draws, scene_bands: scene.bands().len() })
+        Ok(Pass {
+            fit: self,
+            bands,
+            nested,
+            draws,
+            scene_bands: scene.bands().len(),
+            device: None,
+            given_up: Mutex::default(),
+        })
     }
 }
 
@@ -79,9 +89,23 @@ pub struct Pass<'a> {
     nested: Nested<'a>,
     draws: OfScene,
     scene_bands: usize,
+    /// Where pixels are computed; none: on the CPU.
+    device: Option<Arc<Device>>,
+    given_up: Mutex<Option<String>>,
 }
 
 impl Pass<'_> {
+    /// Computes pixels on a device. Where it cannot, or is lost, the CPU does it
+    /// ([`Pass::given_up`]).
+    pub fn on(self, device: Arc<Device>) -> Self {
+        Pass { device: Some(device), ..self }
+    }
+
+    /// Why the device was given up; none where it was not.
+    pub fn given_up(&self) -> Option<String> {
+        self.given_up.lock().ok().and_then(|reason| reason.clone())
+    }
+
     /// Bands of the scene whose pixels it takes.
     pub fn bands(&self) -> usize {
         self.scene_bands
@@ -103,7 +127,21 @@ impl Pass<'_> {
             false => Pixels::as_given(self.at_bands(cube)),
         };
         let nested = self.nested.on(&pixels);
-        let posterior = Posterior::nested_in(&self.draws, &nested, interrupted);
+        let posterior = match &self.device {
+            Some(device) if self.given_up().is_none() => {
+                let on = Posterior::nested_in_on(&self.draws, &nested, device, interrupted);
+                match block_on(on) {
+                    Err(error @ (Error::Device(_) | Error::DeviceLost(_))) => {
+                        if let Ok(mut given_up) = self.given_up.lock() {
+                            *given_up = Some(error.to_string());
+                        }
+                        Posterior::nested_in(&self.draws, &nested, interrupted)
+                    }
+                    found => found?,
+                }
+            }
+            _ => Posterior::nested_in(&self.draws, &nested, interrupted),
+        };
         Ok(posterior.ok_or(Error::Interrupted)?.in_order(&self.fit.record.order))
     }
 

@@ -15,6 +15,12 @@ use rayon::prelude::*;
 
 use self::nested::{Nested, Summary};
 use crate::convention::Convention;
+use crate::engine::backend::Device;
+#[cfg(feature = "gpu")]
+use crate::engine::backend::device::Place;
+#[cfg(feature = "gpu")]
+use crate::engine::backend::gpu::Adapter;
+use crate::engine::ground::error::Result;
 use crate::engine::ground::rng;
 use crate::engine::guide::Guide;
 use crate::engine::guide::transform::add_loadings;
@@ -179,6 +185,63 @@ impl Posterior {
         let blocks: Option<Vec<Summary>> =
             (0..nested.blocks()).into_par_iter().map(of_block).collect();
         Some(scene.with(nested, &blocks?))
+    }
+
+    /// [`Posterior::nested`] with the pixels' posterior computed on a device. For software drivers,
+    /// which run on the processor, too, the CPU computes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`](crate::Error::Device) where the device has no room for the scene's
+    /// endmembers and bands, [`Error::DeviceLost`](crate::Error::DeviceLost) where it fails.
+    pub async fn nested_on(
+        nested: &Nested<'_>,
+        convention: Convention,
+        device: &Device,
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Self>> {
+        let scene = OfScene::new(nested, convention);
+        Posterior::nested_in_on(&scene, nested, device, interrupted).await
+    }
+
+    /// [`Posterior::nested_on`] where draws of the spectra have been made.
+    pub(crate) async fn nested_in_on(
+        scene: &OfScene,
+        nested: &Nested<'_>,
+        device: &Device,
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Self>> {
+        #[cfg(feature = "gpu")]
+        if let Place::Gpu(adapter) = &device.place
+            && !adapter.is_software()
+        {
+            let on_device = nested::OnDevice::new(nested, &scene.scenes, adapter).await?;
+            let found = on_device.summaries(interrupted).await?;
+            return Ok(found.map(|blocks| scene.with(nested, &blocks)));
+        }
+        let _ = device;
+        Ok(Posterior::nested_in(scene, nested, interrupted))
+    }
+
+    /// [`Posterior::nested`] with the pixels' posterior computed by the kernels of an adapter, be
+    /// it hardware or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`](crate::Error::Device) where the kernels have no room for the scene's
+    /// endmembers and bands, [`Error::DeviceLost`](crate::Error::DeviceLost) where the device
+    /// fails.
+    #[cfg(feature = "gpu")]
+    pub async fn nested_by(
+        nested: &Nested<'_>,
+        convention: Convention,
+        adapter: &Adapter,
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Self>> {
+        let scene = OfScene::new(nested, convention);
+        let on_device = nested::OnDevice::new(nested, &scene.scenes, adapter).await?;
+        let found = on_device.summaries(interrupted).await?;
+        Ok(found.map(|blocks| scene.with(nested, &blocks)))
     }
 
     /// Where the abundances of each pixel lie, without any uncertainty of pixels: those that fit

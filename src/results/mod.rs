@@ -29,6 +29,6 @@ pub use report::{
     DeviceReport, ElboPoint, ElboReport, HostReport, REPORT_FILE, Report, RunReport, SceneReport,
     Stages, WindowReport, peak_memory_bytes,
 };
-pub use stream::{Stream, formats_by_rows};
+pub use stream::{Stream, check_space, formats_by_rows};
 pub use table::write_endmembers;
 pub use write::{Results, TruthView, write_all};

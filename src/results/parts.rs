@@ -148,7 +148,10 @@ impl Parts {
         };
         for part in &parts[1..] {
             if let Some(why) = first.differs(part) {
-                return Err(Error::file(&part.path, format!("{why} than {}", first.path.display())));
+                return Err(Error::file(
+                    &part.path,
+                    format!("{why} than {}", first.path.display()),
+                ));
             }
         }
         for (i, part) in parts.iter().enumerate() {

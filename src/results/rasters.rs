@@ -174,15 +174,10 @@ fn rasters<'a>(
         .iter()
         .map(|(name, title, values)| raster(*name, *title, maps.names, values.view()))
         .collect();
-    rasters.push(raster(
-        "residual",
-        RESIDUAL,
-        residual_name,
-        flat(maps.residual),
-    ));
-    rasters.extend(maps.brightness.map(|map| {
-        raster("brightness", BRIGHTNESS, brightness_name, flat(map))
-    }));
+    rasters.push(raster("residual", RESIDUAL, residual_name, flat(maps.residual)));
+    rasters.extend(
+        maps.brightness.map(|map| raster("brightness", BRIGHTNESS, brightness_name, flat(map))),
+    );
     rasters
 }
 

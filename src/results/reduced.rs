@@ -52,8 +52,12 @@ impl Reduced {
             let Some(sums) = self.sums.get_mut(square * depth..(square + 1) * depth) else {
                 continue;
             };
-            let tables =
-                [&found.abundance_mean, &found.abundance_sd, &found.abundance_q05, &found.abundance_q95];
+            let tables = [
+                &found.abundance_mean,
+                &found.abundance_sd,
+                &found.abundance_q05,
+                &found.abundance_q95,
+            ];
             let values = tables.into_iter().flat_map(|table| table.row(n).to_vec());
             let bright = found.brightness.as_ref().map_or(1.0, |bright| bright[n]);
             let values = values.chain([found.residual[n], bright]);
@@ -69,8 +73,9 @@ impl Reduced {
         let value = |n: usize, at: usize| {
             self.sums[squares[n] * depth + at] / self.counts[squares[n]] as f32
         };
-        let table =
-            |which: usize| Array2::from_shape_fn((squares.len(), k), |(n, i)| value(n, which * k + i));
+        let table = |which: usize| {
+            Array2::from_shape_fn((squares.len(), k), |(n, i)| value(n, which * k + i))
+        };
         let list = |at: usize| (0..squares.len()).map(|n| value(n, at)).collect::<Array1<f32>>();
         let [mean, sd, q05, q95] = [0, 1, 2, 3].map(table);
         let posterior = Posterior {

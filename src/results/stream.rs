@@ -88,6 +88,20 @@ pub fn formats_by_rows(
     Ok(formats)
 }
 
+/// Refuses maps that the disk has no room for, before they are computed.
+///
+/// # Errors
+/// [`Error::File`] with what is needed and what is free.
+pub fn check_space(
+    folder: &OutputFolder,
+    scene: &Scene,
+    endmembers: usize,
+    formats: &[Format],
+) -> Result<()> {
+    let copies = formats.iter().filter(|format| **format != Format::Png).count() as u64;
+    folder.check_space(bytes_of_maps(scene, endmembers).saturating_mul(copies.max(1)))
+}
+
 impl<'a> Stream<'a> {
     /// Begins the maps of `scene`, of which only its geometry is looked at. `names` are those of
     /// the endmembers, `bright` says whether pixels have a brightness. The disk must have room for
@@ -102,9 +116,7 @@ impl<'a> Stream<'a> {
         bright: bool,
         formats: &'a [Format],
     ) -> Result<Self> {
-        let maps = bytes_of_maps(scene, names.len());
-        let copies = formats.iter().filter(|format| **format != Format::Png).count() as u64;
-        folder.check_space(maps.saturating_mul(copies.max(1)))?;
+        check_space(folder, scene, names.len(), formats)?;
         let single = |name: &str| vec![name.to_owned()];
         let mut kinds = vec![
             ("abundance_mean", "Abundance, posterior mean", names.to_vec()),
@@ -192,7 +204,8 @@ impl<'a> Stream<'a> {
                 &little
             }
         };
-        let failed = |end: &str, error| Error::io(self.folder.path().join(format!("{name}{end}")), error);
+        let failed =
+            |end: &str, error| Error::io(self.folder.path().join(format!("{name}{end}")), error);
         npy.write_all(bytes).map_err(|error| failed(".npy", error))?;
         let Some(envi) = envi else { return Ok(()) };
         let mut plane = Vec::with_capacity(4 * image.len() / bands.len().max(1));
@@ -246,7 +259,8 @@ impl<'a> Stream<'a> {
         let (scene, posterior) = self.reduced.image(self.scene, results.posterior)?;
         let pictures: Vec<Format> =
             self.formats.iter().copied().filter(|f| *f == Format::Png).collect();
-        let small = Results { scene: &scene, posterior: &posterior, formats: &pictures, ..*results };
+        let small =
+            Results { scene: &scene, posterior: &posterior, formats: &pictures, ..*results };
         files.extend(write_all(self.folder, &small)?);
         let rest: Vec<Format> =
             self.formats.iter().copied().filter(|f| !is_streamed(*f, self.scene)).collect();

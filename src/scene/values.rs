@@ -47,12 +47,7 @@ pub(super) struct Counts {
 
 impl Rule {
     /// A rule for a scene whose brightest pixels reach the reflectance `peak`.
-    pub(super) fn new(
-        used: Vec<usize>,
-        gains: Vec<(f64, f64)>,
-        voids: Voids,
-        peak: f64,
-    ) -> Self {
+    pub(super) fn new(used: Vec<usize>, gains: Vec<(f64, f64)>, voids: Voids, peak: f64) -> Self {
         Rule { used, gains, voids, highest: scaling::HIGHEST.max(STRAY * peak) }
     }
 
@@ -63,8 +58,7 @@ impl Rule {
         for ((&b, (gain, offset)), kept) in self.used.iter().zip(&self.gains).zip(&mut *row) {
             let wide = f64::from(spectrum[b]) * gain + offset;
             let v = wide as f32;
-            if self.voids.contain(spectrum[b])
-                || !(scaling::LOWEST..=self.highest).contains(&wide)
+            if self.voids.contain(spectrum[b]) || !(scaling::LOWEST..=self.highest).contains(&wide)
             {
                 gaps += 1;
                 *kept = f32::NAN;

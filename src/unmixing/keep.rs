@@ -38,6 +38,11 @@ impl Default for Keep {
 }
 
 impl Keep {
+    /// With a place of its own for what it keeps.
+    pub(super) fn own(&self) -> Self {
+        Keep { last: Arc::new(Mutex::new(self.last())), ..self.clone() }
+    }
+
     fn last(&self) -> Option<Checkpoint> {
         self.last.lock().ok().and_then(|last| last.clone())
     }

@@ -5,8 +5,8 @@ mod checkpoint;
 mod fallback;
 mod keep;
 mod plan;
-mod windows;
 mod run;
+mod windows;
 
 use std::sync::Arc;
 
@@ -295,11 +295,11 @@ impl Unmixing {
     /// [`crate::Error::Setting`] for the first setting outside of its range, and for settings that
     /// do not go together.
     pub fn check(&self) -> Result<()> {
-        plan::Plan::new(self, self.some_endmembers()).map(drop)
+        plan::Plan::new(self, self.endmembers()).map(drop)
     }
 
-    /// The number of endmembers, or one that it could be where it is yet to be found.
-    fn some_endmembers(&self) -> usize {
+    /// The number of endmembers that was asked for, or 2 where it is yet to be found.
+    pub fn endmembers(&self) -> usize {
         match self.endmembers {
             Endmembers::Count(count) => count,
             Endmembers::Auto => 2,
@@ -325,11 +325,13 @@ impl Unmixing {
     ///
     /// The errors of [`Unmixing::fit`].
     pub async fn fit_async(&self, scene: &Scene) -> Result<Fit> {
-        match &self.device {
+        // What is kept of one fit is nothing to the next.
+        let of = Unmixing { keep: self.keep.own(), ..self.clone() };
+        match &of.device {
             Wanted::Choice(Choice::Auto) => {
-                self.on_device(async |of: Unmixing| of.fit_once(scene).await).await
+                of.on_device(async |of: Unmixing| of.fit_once(scene).await).await
             }
-            _ => self.fit_on_one(scene).await,
+            _ => of.fit_on_one(scene).await,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::fallback::or_on_cpu;
 use super::plan::{LEARNED_FROM, Plan, bands_unseen, effective_bands};
 use super::{Unmixing, chosen};
 use crate::engine::backend::{self, Device};
@@ -271,7 +272,12 @@ impl Run {
         self.laps.lap("steps");
         let exact = match self.plan.posterior {
             PosteriorKind::Guide => None,
-            PosteriorKind::Exact => self.exact(&outcome.guide)?,
+            PosteriorKind::Exact => {
+                let mut laps = std::mem::replace(&mut self.laps, Laps::after(Vec::new()));
+                let exact = self.exact(&outcome.guide, &mut laps).await?;
+                self.laps = laps;
+                exact
+            }
         };
         let (exact, rest) = exact.unzip();
         let (normal, mut drawn) =
@@ -296,7 +302,7 @@ impl Run {
                 Posterior::placed(&nested, self.plan.convention)
             }
         };
-        self.laps.lap("posterior");
+        self.laps.lap("posterior of pixels");
         let record = Record {
             model: self.plan.model,
             svi: self.plan.svi,
@@ -319,7 +325,7 @@ impl Run {
     }
 
     /// The exact posterior of a fit; none when interrupted.
-    fn exact(&self, guide: &Guide) -> Result<Option<Exact>> {
+    async fn exact(&self, guide: &Guide, laps: &mut Laps) -> Result<Option<Exact>> {
         let stop = || self.of.is_interrupted();
         self.of.tell(&Event::Nesting);
         let learned = match self.plan.spectra_stay(guide) {
@@ -334,15 +340,19 @@ impl Run {
             settled: learned.settled(),
             draws: (nested::SCENES * nested::PER_SCENE) as u32,
         });
+        laps.lap("posterior of spectra");
         let nested = learned.on(&self.pixels);
         let convention = self.plan.convention;
         if self.of.sample_of.is_some() {
             // Its pixels get their posteriors with all others.
             return Ok(Some((Posterior::placed(&nested, convention), (nested.scene(), None))));
         }
-        let Some(posterior) = Posterior::nested(&nested, convention, &stop) else {
-            return Ok(None);
+        let tell = |event: &Event| self.of.tell(event);
+        let on_device = async |device: Arc<Device>| {
+            Posterior::nested_on(&nested, convention, &device, &stop).await
         };
+        let found = or_on_cpu(Arc::clone(&self.device), &tell, on_device).await?;
+        let Some(posterior) = found else { return Ok(None) };
         let drawn = match self.of.draws {
             0 => None,
             count => Sampled::of_nested(&nested, convention, count, &stop),

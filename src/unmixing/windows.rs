@@ -12,6 +12,7 @@ use super::plan::Plan;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::{Interrupted, heed};
 use crate::engine::ground::setting;
+use crate::engine::wait::block_on;
 use crate::fit::{Fit, Pass};
 use crate::posterior::Posterior;
 use crate::scene::{Cube, CubeSource, LoadOptions, Scene, Windows};
@@ -117,7 +118,7 @@ impl Unmixing {
         name: &str,
         options: &LoadOptions,
     ) -> Result<Windows> {
-        let plan = Plan::new(self, self.some_endmembers())?;
+        let plan = Plan::new(self, self.endmembers())?;
         let header = source.header();
         let most = plan.learned_from(header.bands, header.rows.saturating_mul(header.cols))?;
         if plan.posterior == PosteriorKind::Guide {
@@ -168,16 +169,28 @@ impl Unmixing {
     }
 }
 
+impl Unmixing {
+    /// The pass of a fit of these settings over the pixels of a scene, on the device that the fit
+    /// has run on.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Fit::pass`], and where the device is gone.
+    pub fn pass<'a>(&self, fit: &'a Fit, scene: &Scene) -> Result<Pass<'a>> {
+        let pass = fit.pass(scene)?;
+        match fit.record().device.backend == "cpu" {
+            true => Ok(pass),
+            false => Ok(pass.on(block_on(self.open())?)),
+        }
+    }
+}
+
 /// The blocks of a fit that has met all valid pixels of its scene itself, `rows` rows each.
 ///
 /// # Errors
 ///
 /// What `each` gives.
-pub fn own_blocks(
-    fit: &Fit,
-    rows: usize,
-    each: &mut dyn FnMut(Block) -> Result<()>,
-) -> Result<()> {
+pub fn own_blocks(fit: &Fit, rows: usize, each: &mut dyn FnMut(Block) -> Result<()>) -> Result<()> {
     let (scene, p) = (fit.scene(), fit.posterior());
     let (all, rows, cols) = (scene.rows(), rows.max(1), scene.cols());
     for first in (0..all).step_by(rows) {
@@ -232,12 +245,11 @@ pub fn each_block(
         });
         while let Ok((range, read)) = receive.recv() {
             let (cube, places) = read?;
-            let posterior = match heed(interrupted).and_then(|()| {
-                pass.of(&Arc::new(cube), interrupted)
-            }) {
-                Err(Error::Interrupted) => return Ok(false),
-                found => found?,
-            };
+            let posterior =
+                match heed(interrupted).and_then(|()| pass.of(&Arc::new(cube), interrupted)) {
+                    Err(Error::Interrupted) => return Ok(false),
+                    found => found?,
+                };
             each(Block { rows: range, places, posterior })?;
         }
         Ok(true)

@@ -23,4 +23,5 @@ mod moments;
 mod odd_scenes;
 mod published;
 mod repeat;
+mod resume;
 mod surface;

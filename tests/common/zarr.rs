@@ -31,4 +31,3 @@ pub fn packed_chunks() -> Vec<(serde_json::Value, Vec<u8>)> {
         (id("blosc"), blosc.concat()),
     ]
 }
-

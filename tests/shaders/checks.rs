@@ -303,8 +303,11 @@ pub fn limits(shader: &Shader) -> Result<(), String> {
 
 /// Workgroup memory is there to be shared, and what is shared needs a barrier.
 pub fn barrier(shader: &Shader) -> Result<(), String> {
-    let body = format!("{:?}", shader.module.entry_points[0].function.body);
-    if workgroup_bytes(shader)? > 0 && !body.contains("ControlBarrier(Barrier(WORK_GROUP))") {
+    let called = shader.module.functions.iter().map(|(_, function)| &function.body);
+    let mut bodies = called.chain([&shader.module.entry_points[0].function.body]);
+    let waits =
+        bodies.any(|body| format!("{body:?}").contains("ControlBarrier(Barrier(WORK_GROUP))"));
+    if workgroup_bytes(shader)? > 0 && !waits {
         return Err("workgroup memory without a workgroupBarrier".into());
     }
     Ok(())

@@ -24,7 +24,11 @@ pub fn run(args: &ApplyArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let fit = Fit::load(&file)?;
     check_names(&args.names, fit.k())?;
     let opened = scene::open_aside(&args.scene, &args.layout)?;
-    let budget = Budget { memory: args.memory.memory.map(|bytes| bytes.0), learns: false, prefers_rows: false };
+    let budget = Budget {
+        memory: args.memory.memory.map(|bytes| bytes.0),
+        learns: false,
+        prefers_rows: false,
+    };
     if let Some(rows) = large::by_rows(&budget, &opened, fit.k())? {
         return large::apply(args, &fit, &file, opened, rows, begin, interrupted);
     }

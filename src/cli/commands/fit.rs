@@ -60,8 +60,7 @@ fn fit(args: &FitArgs, interrupted: &Arc<AtomicBool>, keep: &Keeping) -> Result<
     let window = opened.window.clone();
     let scene = scene::read_whole(opened)?;
     let mut notes = Vec::new();
-    let kept = keep()?;
-    let before = kept.as_ref().map(Kept::endmembers).transpose()?.flatten();
+    let before = Kept::endmembers_in(args.checkpoints.checkpoint.as_deref())?;
     let endmembers = match (args.endmembers, before) {
         (Endmembers::Count(count), _) | (Endmembers::Auto, Some(count)) => count,
         (Endmembers::Auto, None) => {
@@ -78,6 +77,7 @@ fn fit(args: &FitArgs, interrupted: &Arc<AtomicBool>, keep: &Keeping) -> Result<
     let truth = args.truth.as_ref().map(|path| read_truth(path, &scene, endmembers)).transpose()?;
     // Last of the checks: the folder is the first thing that changes.
     let folder = OutputFolder::prepare(&args.run.output.out, args.run.output.force)?;
+    let kept = keep()?;
     folder.protect(&args.scene);
     folder.protect(&args.init);
     args.truth.iter().for_each(|truth| folder.protect(truth));

@@ -19,7 +19,11 @@ pub fn run(args: &MosaicArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let (scene, count) = (parts.scene(), args.parts.len());
     tell!("scene: {} x {} pixels in {count} parts", scene.rows(), scene.cols());
     let asked: Vec<Format> = args.format.iter().map(|format| (*format).into()).collect();
-    let budget = Budget { memory: args.memory.memory.map(|bytes| bytes.0), learns: false, prefers_rows: false };
+    let budget = Budget {
+        memory: args.memory.memory.map(|bytes| bytes.0),
+        learns: false,
+        prefers_rows: false,
+    };
     let formats = formats_by_rows(scene, parts.names().len(), budget.bytes(), &asked)?;
     let folder = OutputFolder::prepare(&args.out, args.force)?;
     args.parts.iter().for_each(|part| folder.protect(part));

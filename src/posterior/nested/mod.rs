@@ -3,6 +3,8 @@
 //! and a pixel to be normal in its logits; the nested posterior assumes neither.
 
 mod amounts;
+#[cfg(feature = "gpu")]
+mod device;
 mod forms;
 mod group;
 mod information;
@@ -25,6 +27,10 @@ use crate::engine::ground::setting;
 use crate::engine::guide::Guide;
 use crate::engine::layout::{COVARIANCE, HELD, Params};
 use crate::engine::pixels::Pixels;
+#[cfg(feature = "gpu")]
+pub use device::KERNELS;
+#[cfg(feature = "gpu")]
+pub(crate) use device::OnDevice;
 use known::Known;
 use newton::{NOISE, Newton};
 use pixels::Draws;

@@ -13,9 +13,9 @@ pub const SCENES: usize = 32;
 /// Draws of a pixel given each draw of the scene, in one round.
 pub const PER_SCENE: usize = 16;
 /// Draws of a pixel in one round.
-const ROUND: usize = SCENES * PER_SCENE;
+pub(super) const ROUND: usize = SCENES * PER_SCENE;
 /// Rounds for a pixel whose draws are worth too few.
-const MOST_ROUNDS: usize = 6;
+pub(super) const MOST_ROUNDS: usize = 6;
 /// Draws that all of a pixel's weighted draws must be worth, lest it gets another round.
 pub const WORTH: f32 = 100.0;
 /// Halvings of the range of a pixel's draws that a quantile is found by: to 1/1000 of the range.
@@ -37,6 +37,35 @@ pub(crate) struct Summary {
     pub(crate) brightness: Vec<f32>,
     /// How many independent draws the weighted ones are worth, a value a pixel.
     pub(crate) worth: Vec<f32>,
+}
+
+#[cfg(feature = "gpu")]
+impl Summary {
+    /// So many pixels of which nothing is known yet.
+    pub(super) fn zeros(pixels: usize, k: usize) -> Self {
+        let rows = || vec![0.0; pixels * k];
+        Summary {
+            mean: rows(),
+            sd: rows(),
+            quantiles: [rows(), rows(), rows()],
+            brightness: vec![0.0; pixels],
+            worth: vec![0.0; pixels],
+        }
+    }
+
+    /// Takes what is known of a pixel: mean, sd and three quantiles, (5, K), brightness and worth,
+    /// which it gives.
+    pub(super) fn take(&mut self, pixel: usize, answer: &[f32]) -> f32 {
+        let k = (answer.len() - 2) / 5;
+        let [q05, q50, q95] = &mut self.quantiles;
+        let tables = [&mut self.mean, &mut self.sd, q05, q50, q95];
+        for (to, values) in tables.into_iter().zip(answer.chunks_exact(k)) {
+            to[pixel * k..(pixel + 1) * k].copy_from_slice(values);
+        }
+        self.brightness[pixel] = answer[5 * k];
+        self.worth[pixel] = answer[5 * k + 1];
+        self.worth[pixel]
+    }
 }
 
 /// Weighted draws of one pixel.

@@ -134,7 +134,12 @@ impl Adapter {
     /// The device for a run: that of the run before, where it serves.
     pub(super) async fn open(&self, params: &Params) -> Result<Arc<Opened>> {
         self.check(params)?;
-        let largest = largest(params);
+        self.open_with(largest(params)).await
+    }
+
+    /// A device with buffers of so many bytes, which it must allow: that of the run before, where
+    /// it serves.
+    pub(super) async fn open_with(&self, largest: u64) -> Result<Arc<Opened>> {
         // Poisoned by a panic elsewhere: what it holds is whole.
         let last = || self.opened.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(opened) = last().as_ref().filter(|opened| opened.serves(largest)) {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use super::pipelines::{Compiled, Constants};
 use super::waiter::Waiter;
+use crate::engine::ground::error::Error;
 use crate::engine::layout::Params;
 use crate::engine::passes::Pass;
 
@@ -32,6 +33,25 @@ pub struct Opened {
 pub struct Failure {
     pub happened: AtomicBool,
     pub message: Mutex<String>,
+}
+
+impl Failure {
+    /// What has gone wrong so far.
+    pub fn check(&self) -> Result<(), Error> {
+        match self.happened.load(Ordering::Acquire) {
+            true => Err(self.error("it reported an error")),
+            false => Ok(()),
+        }
+    }
+
+    /// The error of a device that failed; `what` where it said nothing itself.
+    pub fn error(&self, what: &str) -> Error {
+        let said = self.message.lock().map(|m| m.clone()).unwrap_or_default();
+        let said = if said.is_empty() { what.to_owned() } else { said };
+        Error::DeviceLost(format!(
+            "the device failed: {said}; try a smaller batch size, or the CPU"
+        ))
+    }
 }
 
 impl Opened {
