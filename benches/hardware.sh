@@ -13,7 +13,7 @@
 set -euo pipefail
 
 # Tests of shaders against their twins on the CPU, and of fits on a device.
-TESTS=(twins spectra profile gradients low_rank covariance)
+TESTS=(twins pixel_kernels spectra profile low_rank covariance)
 
 prepare() {
     local folder="$1" scene="${2:-}" test found
@@ -65,8 +65,10 @@ run() {
     local side="${HARDWARE_PIXELS:-1000}"
     step scene-large 60 "$here/unmixel" simulate --rows "$side" --cols "$side" --bands 200 -k 6 \
         --out "$work/l"
-    step fit-large 90 "$here/unmixel" fit "$work/l/scene.img" -k 6 --device gpu \
-        --out "$out/fit-large"
+    for device in gpu cpu; do
+        step "fit-large-$device" 90 "$here/unmixel" fit "$work/l/scene.img" -k 6 \
+            --truth "$work/l/truth.npz" --device "$device" --out "$out/fit-large-$device"
+    done
     step bench 120 "$here/unmixel" bench --out "$out/bench"
 }
 

@@ -5,7 +5,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use unmixel::rooms::figures::Labels;
-use unmixel::rooms::results::{Beside, Format, OutputFolder, TruthView, warnings, write_fit};
+use unmixel::rooms::results::{
+    Beside, Format, OutputFolder, TruthView, WindowReport, check_space, warnings, write_fit,
+};
 use unmixel::rooms::score::{Reference, Scores};
 use unmixel::scene::to_image;
 use unmixel::{Error, Fit, Result, Scene, Truth, Unmixing};
@@ -23,6 +25,8 @@ pub struct Job {
     pub scene: Scene,
     /// The scene as the user named it.
     pub path: String,
+    /// Which part of the file's scene it is; none: all of it.
+    pub window: Option<WindowReport>,
     /// Names of the endmembers; may be empty.
     pub names: Vec<String>,
     pub truth: Option<Truth>,
@@ -35,8 +39,8 @@ pub struct Job {
 /// What is written beside the report and the table of endmembers, and what endmembers are compared
 /// with.
 pub struct Wanted {
-    formats: Vec<Format>,
-    materials: Option<Materials>,
+    pub formats: Vec<Format>,
+    pub materials: Option<Materials>,
 }
 
 impl Wanted {
@@ -62,6 +66,7 @@ pub fn run(
 ) -> Result<Done> {
     let started = now();
     let wanted = Wanted::new(&args.output, &job.scene)?;
+    check_space(folder, &job.scene, unmixing.endmembers(), &wanted.formats)?;
     let (fit, scored) = fit(args, unmixing, &job, interrupted)?;
     let names = Labels::new(&job.names, fit.k()).shown;
     let interrupted = fit.record().interrupted;
@@ -103,6 +108,7 @@ pub fn write(
         nearest: &nearest,
         truth: scored.map(|scored| (&scored.scores, &scored.view)),
         path: &job.path,
+        window: job.window.clone(),
         notes: job.notes.clone(),
         command: super::command(),
         started,

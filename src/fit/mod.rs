@@ -8,6 +8,7 @@ mod save;
 
 use ndarray::{Array2, Axis};
 
+pub use apply::Pass;
 pub use maps::{Abundances, Spectra};
 pub use record::Record;
 

@@ -22,6 +22,7 @@ mod mat;
 mod mat4;
 mod mat5;
 mod npy;
+pub mod npy_rows;
 mod numbers;
 mod open;
 pub mod rasters;

@@ -6,6 +6,9 @@ pub mod draws;
 pub mod nested;
 pub mod sampled;
 pub(crate) mod scene_guide;
+mod totals;
+
+pub use totals::Totals;
 
 use ndarray::{Array1, Array2, Array3, ArrayViewMut1, ArrayViewMut2, Axis, Zip};
 use rayon::prelude::*;
@@ -81,7 +84,8 @@ struct OfPixels {
 }
 
 /// Draws of the spectra of a nested posterior, and what is made of them.
-struct OfScene {
+pub(crate) struct OfScene {
+    convention: Convention,
     scenes: nested::Scenes,
     /// Mean, sd, 5 % and 95 % quantiles of the spectra in the convention.
     spectra: [Array2<f64>; 4],
@@ -90,12 +94,13 @@ struct OfScene {
 }
 
 impl OfScene {
-    fn new(nested: &Nested, convention: Convention) -> Self {
+    pub(crate) fn new(nested: &Nested, convention: Convention) -> Self {
         let mut drawn = nested.spectra(ENDMEMBER_DRAWS);
         let plain = drawn[..nested::SCENES].to_vec();
         let heights: Vec<Vec<f64>> =
             drawn.iter_mut().map(|spectra| scale(spectra, convention)).collect();
         OfScene {
+            convention,
             scenes: nested.scenes(&plain, &heights),
             spectra: table_of(nested.params(), |k, draw| drawn[draw as usize][k].clone()),
             heights: mean_of_rows(&heights),
@@ -103,7 +108,7 @@ impl OfScene {
     }
 
     /// The posterior of the scene and of all blocks of its pixels.
-    fn with(self, nested: &Nested, convention: Convention, blocks: &[Summary]) -> Posterior {
+    fn with(&self, nested: &Nested, blocks: &[Summary]) -> Posterior {
         let (count, k) = (nested.pixels().count(), nested.params().k());
         let values = |of: &dyn Fn(&Summary) -> &Vec<f32>| -> Vec<f32> {
             blocks.iter().flat_map(|summary| of(summary).iter().copied()).collect()
@@ -121,7 +126,8 @@ impl OfScene {
             worth: Some(values(&|s| &s.worth).into()),
         };
         let scene = SceneGuide { guide: nested.guide() };
-        Posterior::of(&scene, nested.pixels(), convention, self.spectra, pixels, &self.heights)
+        let spectra = self.spectra.clone();
+        Posterior::of(&scene, nested.pixels(), self.convention, spectra, pixels, &self.heights)
     }
 }
 
@@ -162,14 +168,23 @@ impl Posterior {
         convention: Convention,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Option<Self> {
-        let scene = OfScene::new(nested, convention);
+        Self::nested_in(&OfScene::new(nested, convention), nested, interrupted)
+    }
+
+    /// [`Posterior::nested`] where draws of the spectra have been made: those of other pixels of
+    /// the scene.
+    pub(crate) fn nested_in(
+        scene: &OfScene,
+        nested: &Nested,
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Option<Self> {
         let of_block = |block| match interrupted() {
             true => None,
             false => Some(nested.summary(block, &scene.scenes)),
         };
         let blocks: Option<Vec<Summary>> =
             (0..nested.blocks()).into_par_iter().map(of_block).collect();
-        Some(scene.with(nested, convention, &blocks?))
+        Some(scene.with(nested, &blocks?))
     }
 
     /// [`Posterior::nested`] with the pixels' posterior computed on a device. For software drivers,
@@ -185,14 +200,27 @@ impl Posterior {
         device: &Device,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Self>> {
+        let scene = OfScene::new(nested, convention);
+        Posterior::nested_in_on(&scene, nested, device, interrupted).await
+    }
+
+    /// [`Posterior::nested_on`] where draws of the spectra have been made.
+    pub(crate) async fn nested_in_on(
+        scene: &OfScene,
+        nested: &Nested<'_>,
+        device: &Device,
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Self>> {
         #[cfg(feature = "gpu")]
         if let Place::Gpu(adapter) = &device.place
             && !adapter.is_software()
         {
-            return Posterior::nested_by(nested, convention, adapter, interrupted).await;
+            let on_device = nested::OnDevice::new(nested, &scene.scenes, adapter).await?;
+            let found = on_device.summaries(interrupted).await?;
+            return Ok(found.map(|blocks| scene.with(nested, &blocks)));
         }
         let _ = device;
-        Ok(Posterior::nested(nested, convention, interrupted))
+        Ok(Posterior::nested_in(scene, nested, interrupted))
     }
 
     /// [`Posterior::nested`] with the pixels' posterior computed by the kernels of an adapter, be
@@ -213,7 +241,7 @@ impl Posterior {
         let scene = OfScene::new(nested, convention);
         let on_device = nested::OnDevice::new(nested, &scene.scenes, adapter).await?;
         let found = on_device.summaries(interrupted).await?;
-        Ok(found.map(|blocks| scene.with(nested, convention, &blocks)))
+        Ok(found.map(|blocks| scene.with(nested, &blocks)))
     }
 
     /// Where the abundances of each pixel lie, without any uncertainty of pixels: those that fit
@@ -223,7 +251,7 @@ impl Posterior {
         let scene = OfScene::new(nested, convention);
         let of_block = |block| nested.placed(block, &scene.scenes);
         let blocks: Vec<Summary> = (0..nested.blocks()).into_par_iter().map(of_block).collect();
-        scene.with(nested, convention, &blocks)
+        scene.with(nested, &blocks)
     }
 
     /// A posterior of its moments. `pixels` are means and sds of abundances and mean brightness,
@@ -244,7 +272,9 @@ impl Posterior {
         let (noise_sd, noise_correlation) = noise_of(scene.guide);
         let posterior = Posterior {
             convention,
-            mean_abundance: (0..params.k()).map(|k| mean_of(k) / of.count() as f64).collect(),
+            mean_abundance: (0..params.k())
+                .map(|k| mean_of(k) / of.count().max(1) as f64)
+                .collect(),
             abundance_mean,
             abundance_sd,
             abundance_q05,
@@ -298,6 +328,22 @@ impl Posterior {
             (square / cube.bands() as f64).sqrt() as f32
         };
         (0..cube.pixels()).into_par_iter().map(one).collect::<Vec<f32>>().into()
+    }
+
+    /// What it says of the scene, without the pixels.
+    pub fn of_no_pixels(&self) -> Self {
+        let none = || Array2::zeros((0, self.endmember_mean.nrows()));
+        Posterior {
+            abundance_mean: none(),
+            abundance_sd: none(),
+            abundance_q05: none(),
+            abundance_q50: none(),
+            abundance_q95: none(),
+            draws_worth: self.draws_worth.as_ref().map(|_| Array1::zeros(0)),
+            brightness: self.brightness.as_ref().map(|_| Array1::zeros(0)),
+            residual: Vec::new(),
+            ..self.clone()
+        }
     }
 
     /// The posterior with its endmembers in another order: `order[i]` is the one that becomes

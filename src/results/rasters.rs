@@ -69,15 +69,7 @@ pub(super) fn write(
                     write_envi_maps(raster, about, to)
                 })?;
             }
-            let wavelengths: Option<Vec<f64>> =
-                results.scene.bands().iter().map(|b| b.wavelength).collect();
-            let spectra = Spectra {
-                title: "Endmembers, posterior mean",
-                names,
-                wavelengths: wavelengths.as_deref(),
-                values: results.posterior.endmember_mean.view(),
-            };
-            envi(folder, "endmembers", "sli", &mut files, |to| write_envi_spectra(&spectra, to))?;
+            envi_spectra(folder, results, names, &mut files)?;
         }
         if wants(Format::NetCdf) {
             let file = "unmixing.nc".to_owned();
@@ -100,11 +92,7 @@ pub(super) fn described<T>(
     then: impl FnOnce(&[Raster<'_>], &SpectraTable<'_>, &About<'_>) -> T,
 ) -> T {
     let scene = results.scene;
-    let history = format!(
-        "Bayesian unmixing of {} by unmixel {}; settings, seed and device are in report.json",
-        scene.name(),
-        env!("CARGO_PKG_VERSION")
-    );
+    let history = history(scene);
     let about = About { place: scene.georeference(), history: &history };
     let single = |name: &str| vec![name.to_owned()];
     let (residual_name, brightness_name) = (single("residual"), single("brightness"));
@@ -145,6 +133,38 @@ pub(super) fn zarr(
     }
 }
 
+/// How the maps came about, in a line.
+pub(super) fn history(scene: &Scene) -> String {
+    format!(
+        "Bayesian unmixing of {} by unmixel {}; settings, seed and device are in report.json",
+        scene.name(),
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// The spectra as a library.
+pub(super) fn envi_spectra(
+    folder: &OutputFolder,
+    results: &Results<'_>,
+    names: &[String],
+    files: &mut Vec<String>,
+) -> Result<()> {
+    let bands = results.scene.bands();
+    let wavelengths: Option<Vec<f64>> = bands.iter().map(|b| b.wavelength).collect();
+    let spectra = Spectra {
+        title: "Endmembers, posterior mean",
+        names,
+        wavelengths: wavelengths.as_deref(),
+        values: results.posterior.endmember_mean.view(),
+    };
+    envi(folder, "endmembers", "sli", files, |to| write_envi_spectra(&spectra, to))
+}
+
+/// What the residual is.
+pub(super) const RESIDUAL: &str = "Root mean square over bands of data minus fit, reflectance";
+/// What the brightness is.
+pub(super) const BRIGHTNESS: &str = "Brightness of each pixel, posterior mean";
+
 /// What spectra are measured in.
 pub fn unit(convention: Convention) -> &'static str {
     match convention {
@@ -167,15 +187,9 @@ fn rasters<'a>(
         .into_iter()
         .map(|(name, title, values)| raster(name, title, names, values.view()))
         .collect();
-    rasters.push(raster(
-        "residual",
-        "Root mean square over bands of data minus fit, reflectance",
-        residual_name,
-        flat(&images.residual),
-    ));
-    rasters.extend(images.brightness.as_ref().map(|map| {
-        raster("brightness", "Brightness of each pixel, posterior mean", brightness_name, flat(map))
-    }));
+    rasters.push(raster("residual", RESIDUAL, residual_name, flat(&images.residual)));
+    let bright = images.brightness.as_ref();
+    rasters.extend(bright.map(|map| raster("brightness", BRIGHTNESS, brightness_name, flat(map))));
     rasters
 }
 

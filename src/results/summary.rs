@@ -79,6 +79,18 @@ fn searched(found: &search::Found) -> serde_json::Value {
 /// What a user should know before trusting the maps of a fit, a sentence each; `names` are those of
 /// its endmembers.
 pub fn warnings(fit: &Fit, names: &[String]) -> Vec<String> {
+    let few = fit.posterior().draws_worth.as_ref().map_or(0, |worth| {
+        worth.iter().filter(|&&worth| worth < nested::WORTH && worth > 0.0).count()
+    });
+    sentences(fit.doubts(), (few, fit.scene().places().len()), names)
+}
+
+/// Doubts as sentences, and one on draws where those of `few` of so many pixels are worth little.
+pub fn sentences(
+    doubts: Vec<Doubt>,
+    (few, pixels): (usize, usize),
+    names: &[String],
+) -> Vec<String> {
     let name = |k: usize| names.get(k).cloned().unwrap_or_else(|| format!("endmember {}", k + 1));
     let sentence = |doubt| match doubt {
         Doubt::Empty { endmember, largest } => format!(
@@ -92,12 +104,9 @@ pub fn warnings(fit: &Fit, names: &[String]) -> Vec<String> {
             name(other)
         ),
     };
-    let mut warnings: Vec<String> = fit.doubts().into_iter().map(sentence).collect();
-    let few = fit.posterior().draws_worth.as_ref().map_or(0, |worth| {
-        worth.iter().filter(|&&worth| worth < nested::WORTH && worth > 0.0).count()
-    });
+    let mut warnings: Vec<String> = doubts.into_iter().map(sentence).collect();
     // One in a hundred is what the draws are made for.
-    if 100 * few > fit.scene().places().len() {
+    if 100 * few > pixels {
         warnings.push(format!(
             "the weighted draws of {few} pixels are worth fewer than {} independent ones; their \
              intervals are uncertain.",

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::folder::OutputFolder;
 use super::images::Images;
 use super::rasters::{self, Format};
-use super::report::{Report, RunReport, Stages};
+use super::report::{Report, RunReport, Stages, WindowReport};
 use super::summary::warnings;
 use super::write::{Results, TruthView, write_all};
 use crate::engine::ground::error::{Error, Result};
@@ -30,6 +30,8 @@ pub struct Beside<'a> {
     pub truth: Option<(&'a Scores, &'a TruthView)>,
     /// The scene as the user named it.
     pub path: &'a str,
+    /// Which part of the file's scene it is; none: all of it.
+    pub window: Option<WindowReport>,
     /// What was done beside what the scene's own notes say, one sentence each.
     pub notes: Vec<String>,
     /// The command as it was given, program first.
@@ -124,6 +126,7 @@ pub fn write_fit(folder: &OutputFolder, fit: &Fit, beside: Beside<'_>) -> Result
     seconds.push(("pictures and tables".into(), clock.elapsed().as_secs_f64()));
     let notes = [beside.notes.clone(), warnings(fit, &names)].concat();
     let mut report = Report::of(fit, beside.path, notes);
+    report.scene.window = beside.window;
     if !beside.nearest.is_empty() {
         report.estimates["nearest_materials"] = serde_json::json!(beside.nearest);
     }

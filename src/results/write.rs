@@ -62,7 +62,7 @@ pub struct Results<'a> {
 
 /// Draws and writes everything but the report: `abundance_NAME.png`, `abundance_NAME_sd.png` and
 /// `abundance_NAME_width.png` for each endmember, `composite.png`, `endmembers.png`, `elbo.png`,
-/// `residual.png`, `brightness.png` and `brightness.npy` where the model has it,
+/// `residual.png`, `residual.npy`, `brightness.png` and `brightness.npy` where the model has it,
 /// `noise_correlation.png` and `.npy` (bands, bands) likewise, with reference abundances
 /// `truth_NAME.png` for each endmember, `abundance_mean.npy`, `abundance_sd.npy`,
 /// `abundance_q05.npy`, `abundance_q50.npy`, `abundance_q95.npy` (rows, columns, endmembers;
@@ -144,6 +144,7 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
     }
     jobs.push(Job::file("abundance_mean.npy", move |to| write_npy(mean, to)));
     jobs.push(Job::file("abundance_sd.npy", move |to| write_npy(sd, to)));
+    jobs.push(Job::file("residual.npy", move |to| write_npy(residual, to)));
     jobs.extend(arrays(results, quantiles, brightness)?);
     jobs.push(Job::file("endmembers.csv", move |to| {
         write_endmembers(scene.bands(), &labels.shown, posterior, results.nearest, to)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::load::for_each_row;
 use super::no_data::{SENTINELS, Voids};
-use super::values::Values;
+use super::values::{Filling, Rule, Values};
 use super::{Band, CubeSource, Header, Mask, NoData, Scaling, Scene, SceneParts, limits};
 use crate::engine::ground::error::{Error, Result};
 
@@ -77,25 +77,27 @@ pub fn load_again(
     let used: Vec<usize> = reading.bands.iter().map(|band| band.index).collect();
     let gains = vec![(reading.scaling.gain, reading.scaling.offset); used.len()];
     let most = header.rows * header.cols;
-    let mut values = Values::with_capacity(name, most, used.len(), reading.peak)?;
+    let mut values = Values::with_capacity(name, most, used.len())?;
+    let rule = Rule::new(used, gains, voids, reading.peak);
     let empty = |spectrum: &[f32]| {
-        let void = |v: f32| v == 0.0 || voids.contain(v);
-        let sentinel = |v: f32| voids.open() && SENTINELS.contains(&v);
-        used.iter().all(|&b| void(spectrum[b]) || sentinel(spectrum[b]))
+        let void = |v: f32| v == 0.0 || rule.voids.contain(v);
+        let sentinel = |v: f32| rule.voids.open() && SENTINELS.contains(&v);
+        rule.used.iter().all(|&b| void(spectrum[b]) || sentinel(spectrum[b]))
     };
-    for_each_row(source, name, &header, |row, spectra| {
+    let size = header.cols * header.bands;
+    for_each_row(source, name, size, 0..header.rows, |row, spectra| {
         for (col, spectrum) in spectra.chunks_exact(header.bands).enumerate() {
             let place = row * header.cols + col;
             if mask.is_none_or(|mask| mask.has(place)) && !empty(spectrum) {
                 // Fits: `limits::check` counted the pixels.
-                values.push(place as u32, spectrum, &used, &gains, &voids);
+                values.push(place as u32, spectrum, &rule);
             }
         }
     })?;
     let mut notes = header.notes.clone();
-    let nm: Option<Vec<f64>> = reading.bands.iter().map(|band| band.wavelength).collect();
-    let positions = nm.unwrap_or_else(|| used.iter().map(|&index| index as f64).collect());
-    values.fill(&reading.mean, &positions, &mut notes);
+    let filling = Filling::given(&reading.mean, &reading.bands, &rule);
+    values.counts.tell_filled(&filling.stay, &mut notes);
+    values.fill(&filling);
     let (cube, places) = values.into_cube();
     Scene::new(SceneParts {
         name: name.to_owned(),

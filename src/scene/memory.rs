@@ -25,6 +25,10 @@ impl CubeSource for Memory {
         &self.header
     }
 
+    fn held(&self) -> u64 {
+        4 * self.cube.len() as u64
+    }
+
     fn read_rows(&mut self, first: usize, count: usize, out: &mut [f32]) -> Result<()> {
         copy_rows(self.cube.view(), first, count, out)
     }

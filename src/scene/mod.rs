@@ -16,6 +16,7 @@ mod grow;
 mod image;
 mod limits;
 mod load;
+mod lottery;
 mod mask;
 mod memory;
 mod no_data;
@@ -28,6 +29,7 @@ mod view;
 mod water;
 mod wavelengths;
 mod window;
+mod windows;
 
 pub use again::{Reading, load_again};
 pub use georeference::{Crs, Georeference, Lookup};
@@ -35,6 +37,7 @@ pub(crate) use grow::{grow, grow_pages};
 pub(crate) use image::layer;
 pub use image::to_image;
 pub use load::{LoadOptions, load};
+pub use lottery::Lottery;
 pub use mask::Mask;
 pub use memory::Memory;
 pub use no_data::NoData;
@@ -44,6 +47,7 @@ pub use truth::Truth;
 pub use view::{Stored, View};
 pub(crate) use wavelengths::{to_nanometres, widths_in_nanometres};
 pub use window::window;
+pub use windows::{Drawn, Windows};
 
 /// One band that the fit uses.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -164,6 +168,11 @@ impl Scene {
 
     /// Spectra of the valid pixels, (N, L), row by row of the image.
     pub fn cube(&self) -> &Cube {
+        &self.parts.cube
+    }
+
+    /// The spectra that [`Scene::cube`] shows, shared.
+    pub(crate) fn shared_cube(&self) -> &Arc<Cube> {
         &self.parts.cube
     }
 

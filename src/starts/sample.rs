@@ -48,20 +48,6 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// About `most` pixels of a cube of finite values that a model of the scene is learned from, in
-/// ascending order: a fair sample, and a tenth of extremes, so that no rare material is lost and
-/// none weighs much more than it has pixels. All of a cube that has no more.
-pub fn learned_from(cube: &Cube, k: usize, most: usize, seed: u64) -> Vec<usize> {
-    if cube.pixels() <= most {
-        return (0..cube.pixels()).collect();
-    }
-    let ends = most / (40 * DIRECTIONS);
-    let (mut bulk, chosen) = parts(cube, k, seed, (most - most / 10, most / 20, ends.max(1)));
-    bulk.extend(chosen);
-    bulk.sort_unstable();
-    bulk
-}
-
 /// Pixels drawn at random, and those that chance would miss: how many at random, of those that the
 /// bulk explains worst, and at each end of each direction.
 fn parts(

@@ -1,6 +1,7 @@
-//! The pixels that a model of a scene is learned from, where the scene is never whole in memory: a
-//! fair sample that the caller draws, and extremes that blocks look for one by one. What is found
-//! does not depend on the blocks.
+//! The extremes among the pixels that a model of a scene is learned from, looked for block by block,
+//! so that the scene is never whole in memory. What is found does not depend on the blocks.
+
+use std::ops::Range;
 
 use ndarray::{Array1, Array2};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -12,8 +13,8 @@ use crate::scene::Cube;
 use crate::statistics::principal::Spread;
 
 /// What is looked for in every block: pixels that a fair sample explains badly, and pixels at the
-/// ends of random directions inside the sample's span, brightness divided out, as
-/// [`super::learned_from`] takes them.
+/// ends of random directions inside the sample's span ("pixel purity", Boardman 1993), brightness
+/// divided out.
 #[derive(Debug, Clone)]
 pub struct Survey {
     /// Directions of the sample, (L, k).
@@ -25,6 +26,10 @@ pub struct Survey {
     /// How many pixels of each list are kept.
     most: (usize, usize),
 }
+
+/// A pixel darker than this share of the mean is divided by that share, so that its noise does not
+/// become an extreme.
+const DARK: f64 = 0.1;
 
 /// A pixel and its score in a list.
 pub type Scored = (f64, u64);
@@ -67,13 +72,24 @@ impl Survey {
 
     /// The extremes of a block, whose pixels have these numbers in the scene.
     pub fn of(&self, block: &Cube, numbers: &[u64]) -> Extremes {
+        self.of_rows(block, 0..block.pixels().min(numbers.len()), |row| numbers[row])
+    }
+
+    /// The extremes of some pixels of a block, `number` of which they have in the scene.
+    pub fn of_rows(
+        &self,
+        block: &Cube,
+        rows: Range<usize>,
+        number: impl Fn(usize) -> u64 + Sync,
+    ) -> Extremes {
         let scores: Vec<Vec<f64>> =
-            (0..block.pixels()).into_par_iter().map(|n| self.scores(block.spectrum(n))).collect();
+            rows.clone().into_par_iter().map(|n| self.scores(block.spectrum(n))).collect();
         let list = |i: usize| {
-            let of = scores.iter().zip(numbers).map(|(scores, &number)| (scores[i], number));
+            let of = scores.iter().zip(rows.clone()).map(|(scores, row)| (scores[i], number(row)));
             highest(of.collect(), self.most_of(i))
         };
-        Extremes { lists: (0..=2 * self.directions.len()).map(list).collect() }
+        let lists = (0..=2 * self.directions.len()).into_par_iter().map(list).collect();
+        Extremes { lists }
     }
 
     /// The extremes of two parts of a scene together.
@@ -103,8 +119,8 @@ impl Survey {
         let mut along = self.along(spectrum);
         let square: f64 = spectrum.iter().map(|&y| f64::from(y).powi(2)).sum();
         let mut scores = vec![square - along.iter().map(|a| a * a).sum::<f64>()];
-        // As `sample::divide_brightness`.
-        let bright = (along.first().copied().unwrap_or(1.0) / self.mean).max(0.1);
+        // The sign of an eigenvector is open; both the pixel and the mean have it.
+        let bright = (along.first().copied().unwrap_or(1.0) / self.mean).max(DARK);
         if bright.is_finite() {
             along.iter_mut().for_each(|a| *a /= bright);
         }

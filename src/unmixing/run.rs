@@ -93,18 +93,22 @@ impl Run {
         let mut plan = Plan::new(of, endmembers)?;
         let mut laps = Laps::after(Vec::new());
         let stop = || of.is_interrupted();
-        let pixels = scene.pixels();
-        let shared = (pixels.clone(), plan.clone());
-        let learned = match unless(&stop, move |_| Ok(shared.1.learned_from(&shared.0))) {
-            Err(Error::Interrupted) => pixels.part(LEARNED_FROM),
-            learned => learned?,
+        let shared = (scene.clone(), plan.clone());
+        let (pixels, learned) = match unless(&stop, move |_| shared.1.pixels(&shared.0)) {
+            Err(Error::Interrupted) => {
+                let all = Pixels::as_given(Arc::clone(scene.shared_cube()));
+                (all, Pixels::sample(scene.cube(), LEARNED_FROM))
+            }
+            both => both?,
         };
+        // A sample stands for a scene that does not fit in memory.
+        let of_all = of.sample_of.unwrap_or(pixels.count());
         let sizes = plan.sizes((learned.count(), learned.bands()))?;
         let device = of.open().await?;
         backend::check_memory(&device, &sizes)?;
         of.tell(&Event::Device(device.info.clone()));
-        if learned.count() < pixels.count() {
-            of.tell(&Event::LearnedFrom { pixels: learned.count(), of: pixels.count() });
+        if learned.count() < of_all {
+            of.tell(&Event::LearnedFrom { pixels: learned.count(), of: of_all });
         }
         let mut library = None;
         let first_model = plan.searched().clone();
@@ -132,7 +136,8 @@ impl Run {
             counted => counted?,
         };
         of.tell(&Event::EffectiveBands { counted: bands, bands: pixels.bands(), reason });
-        plan.weigh(bands, pixels.bands(), learned.same(&pixels));
+        let whole = learned.same(&pixels) && of.sample_of.is_none();
+        plan.weigh(bands, pixels.bands(), whole);
         laps.lap("effective bands");
         let around = |start: Start| {
             let guide = starts::begin(plan.searched(), &plan.svi, &learned, start.endmembers)?;
@@ -144,7 +149,7 @@ impl Run {
                 Err(Error::Interrupted) => around(hurried(Init::Vca)?.0)?,
                 found => {
                     let mut found = found?;
-                    if learned.count() < pixels.count() {
+                    if learned.count() < of_all {
                         // Their maps would have a pixel here and there.
                         found.modes.iter_mut().for_each(|mode| mode.abundances = None);
                     }
@@ -284,7 +289,7 @@ impl Run {
         // An interrupted run reports what there is.
         let posterior = match exact {
             Some(posterior) => posterior,
-            None if self.learned.same(&self.pixels) => {
+            None if self.learned.same(&self.pixels) && self.of.sample_of.is_none() => {
                 let (guide, of, convention) = (&outcome.guide, &self.pixels, self.plan.convention);
                 let count = self.of.draws;
                 drawn = (count > 0).then(|| Sampled::of_guide(guide, of, convention, count));
@@ -338,6 +343,10 @@ impl Run {
         laps.lap("posterior of spectra");
         let nested = learned.on(&self.pixels);
         let convention = self.plan.convention;
+        if self.of.sample_of.is_some() {
+            // Its pixels get their posteriors with all others.
+            return Ok(Some((Posterior::placed(&nested, convention), (nested.scene(), None))));
+        }
         let tell = |event: &Event| self.of.tell(event);
         let on_device = async |device: Arc<Device>| {
             Posterior::nested_on(&nested, convention, &device, &stop).await

@@ -59,8 +59,15 @@ pub const SPECTRA: &str = "spectra";
 /// Draws of the posterior that are kept.
 pub const DRAWS: &str = "draws";
 
+/// Memory that a fit may take.
+pub const MEMORY: &str = "memory";
+/// Memory that a fit may take on its device.
+pub const DEVICE_MEMORY: &str = "device memory";
+
 /// The names of all settings.
-pub const ALL: [&str; 28] = [
+pub const ALL: [&str; 30] = [
+    MEMORY,
+    DEVICE_MEMORY,
     DRAWS,
     CONVENTION,
     SPECTRA,

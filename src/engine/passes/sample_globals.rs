@@ -29,8 +29,9 @@ pub static PASS: Pass = Pass {
         Grid::Groups(u64::from(p.particles) * blocks)
     },
     // Philox once for four latents, their loadings, and one noise for all bands; or for each of two
-    // Dirichlets Philox and the loadings of the latents that lanes share, two loops over endmembers,
-    // which draw what is not shared, a lane's own parameters with their log-gammas, and the halves.
+    // Dirichlets Philox and the loadings of the latents that lanes share, two loops over
+    // endmembers, which draw what is not shared, a lane's own parameters with their log-gammas, and
+    // the halves.
     trips: |p| {
         let standard = 10 + u64::from(p.rank);
         let (endmembers, lanes) = (u64::from(p.endmembers), u64::from(WORKGROUP));

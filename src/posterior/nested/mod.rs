@@ -15,6 +15,8 @@ mod pixels;
 mod power_normal;
 mod vector;
 
+use std::sync::Arc;
+
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
@@ -47,9 +49,9 @@ pub const BLOCK: usize = 16 * LANES;
 #[derive(Debug)]
 pub struct Nested<'a> {
     guide: &'a Guide,
-    of: &'a Pixels,
-    known: Known,
-    scene: SceneNormal,
+    of: Pixels,
+    known: Arc<Known>,
+    scene: Arc<SceneNormal>,
     /// Length of each of Newton's steps, in posterior sds, root mean square over the values. The
     /// last one was not taken.
     pub steps: Vec<f64>,
@@ -128,7 +130,7 @@ impl<'a> Nested<'a> {
     /// What [`check`] refuses; [`Error::Fit`] when the fit is not finite.
     pub fn new(
         guide: &'a Guide,
-        of: &'a Pixels,
+        of: &Pixels,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Self>> {
         let p = &guide.params;
@@ -137,7 +139,7 @@ impl<'a> Nested<'a> {
         let bands = p.bands as usize;
         if p.has(HELD) || p.k() * bands > MOST_VALUES {
             let scene = SceneNormal::of_guide(guide);
-            let nested = Nested { guide, of, known, scene, steps: vec![0.0] };
+            let nested = Nested::of(guide, of, known, scene, vec![0.0]);
             nested.check_finite()?;
             return Ok(Some(nested));
         }
@@ -149,7 +151,7 @@ impl<'a> Nested<'a> {
             Err(Error::Fit(_)) => (SceneNormal::of_guide(guide), vec![f64::INFINITY]),
             Err(error) => return Err(error),
         };
-        let nested = Nested { guide, of, known, scene, steps };
+        let nested = Nested::of(guide, of, known, scene, steps);
         nested.check_finite()?;
         Ok(Some(nested))
     }
@@ -160,7 +162,7 @@ impl<'a> Nested<'a> {
     /// # Errors
     ///
     /// What [`check`] refuses, and [`Error::Fit`] where sizes do not agree.
-    pub fn given(guide: &'a Guide, of: &'a Pixels, scene: &SceneNormal) -> Result<Self> {
+    pub fn given(guide: &'a Guide, of: &Pixels, scene: &SceneNormal) -> Result<Self> {
         check(&guide.params)?;
         let size = guide.k() * guide.params.bands as usize;
         let sound = scene.centre.len() == size
@@ -178,9 +180,20 @@ impl<'a> Nested<'a> {
             )));
         }
         let known = Known::of(guide);
-        let nested = Nested { guide, of, known, scene: scene.clone(), steps: vec![0.0] };
+        let nested = Nested::of(guide, of, known, scene.clone(), vec![0.0]);
         nested.check_finite()?;
         Ok(nested)
+    }
+
+    fn of(
+        guide: &'a Guide,
+        of: &Pixels,
+        known: Known,
+        scene: SceneNormal,
+        steps: Vec<f64>,
+    ) -> Self {
+        let (known, scene) = (Arc::new(known), Arc::new(scene));
+        Nested { guide, of: of.clone(), known, scene, steps }
     }
 
     fn check_finite(&self) -> Result<()> {
@@ -192,13 +205,14 @@ impl<'a> Nested<'a> {
     }
 
     /// The posterior of other pixels of the same scene: what is known of the scene stays.
-    pub(crate) fn on(self, of: &'a Pixels) -> Self {
-        Nested { of, ..self }
+    pub(crate) fn on(&self, of: &Pixels) -> Self {
+        let (known, scene) = (Arc::clone(&self.known), Arc::clone(&self.scene));
+        Nested { guide: self.guide, of: of.clone(), known, scene, steps: self.steps.clone() }
     }
 
     /// The posterior of the spectra.
     pub fn scene(&self) -> SceneNormal {
-        self.scene.clone()
+        self.scene.as_ref().clone()
     }
 
     pub(crate) fn params(&self) -> &'a Params {
@@ -209,8 +223,8 @@ impl<'a> Nested<'a> {
         self.guide
     }
 
-    pub(crate) fn pixels(&self) -> &'a Pixels {
-        self.of
+    pub(crate) fn pixels(&self) -> &Pixels {
+        &self.of
     }
 
     /// False where Newton's method did not come to rest: the centre is then the best of those that

@@ -71,17 +71,16 @@ impl Kernels {
         let uniform = buffer("sizes", uniform_bytes, wgpu::BufferUsages::UNIFORM);
         let pipeline = |kernel: &&'static Kernel| {
             let bindings: Vec<Access> = kernel.bindings.iter().map(|&(_, access)| access).collect();
-            let compiled = Compiled::of(
-                device,
-                &Source {
-                    name: kernel.name,
-                    text: kernel.shader,
-                    bindings: &bindings,
-                    uniform: (uniform_bytes, false),
-                    constants,
-                    endmembers: Some(endmembers),
-                },
-            );
+            let source = Source {
+                name: kernel.name,
+                text: kernel.shader,
+                bindings: &bindings,
+                uniform: (uniform_bytes, false),
+                constants,
+                endmembers: Some(endmembers),
+            };
+            let key = format!("{} {constants:?}", kernel.name);
+            let compiled = opened.once(key, || Compiled::of(device, &source));
             let bound = kernel.bindings.iter().map(|&(number, _)| &buffers[number]);
             let entries: Vec<wgpu::BindGroupEntry> = (0..)
                 .zip(std::iter::once(&uniform).chain(bound))
