@@ -3,7 +3,7 @@
 use ndarray::{Array1, Axis, s};
 use proptest::prelude::*;
 use unmixel::rooms::score::sad;
-use unmixel::simulate::{Maps, Settings, Simulated, simulate};
+use unmixel::simulate::{Maps, Mixing, Settings, Simulated, simulate};
 
 /// No noise, no shade: the mixture alone.
 fn plain() -> Settings {
@@ -35,14 +35,15 @@ proptest! {
         (rows, cols, bands) in (1_usize..14, 1_usize..14, 1_usize..14),
         k in 1_usize..14,
         pure in any::<bool>(),
-        smooth in any::<bool>(),
+        maps in prop::sample::select(vec![Maps::Smooth, Maps::Dirichlet, Maps::Dominant]),
         holes in 0.0..0.99_f64,
         seed in any::<u64>(),
     ) {
         let k = k.min(bands);
+        let smooth = maps == Maps::Smooth;
         let settings = Settings {
             rows, cols, bands, endmembers: k, pure_pixels: pure,
-            maps: if smooth { Maps::Smooth } else { Maps::Dirichlet }, no_data_fraction: holes,
+            maps, no_data_fraction: holes, shared_variability_sd: 0.1, signal_noise: 0.02,
             variability_sd: 0.1, band_correlation: 0.9, seed, ..Settings::default()
         };
         let scene = simulate(&settings).unwrap();
@@ -355,4 +356,107 @@ fn a_rare_and_close_material_is_planted() {
     // One pixel is all rare; sizes that hold nothing else are sound.
     let one = Settings { rows: 1, cols: 1, rare_share: 0.1, ..plain };
     assert_eq!(simulate(&one).unwrap().abundances.dim(), (1, 1, 4));
+}
+
+#[test]
+fn one_mixture_fills_a_scene_but_for_squares() {
+    for pure in [true, false] {
+        let settings =
+            Settings { endmembers: 5, maps: Maps::Dominant, pure_pixels: pure, ..plain() };
+        let scene = simulate(&settings).unwrap();
+        let common = scene.abundances.slice(s![0, 0, ..]);
+        let lanes = scene.abundances.lanes(Axis(2));
+        let same = lanes.into_iter().filter(|pixel| *pixel == common).count();
+        // Squares of a third of a cell along both sides: a ninth of the pixels, and rounding.
+        assert!((8_500..9_500).contains(&same), "{same}");
+        assert!(common.iter().all(|&w| w <= 0.6), "{common}");
+        for k in 0..5 {
+            assert_eq!(largest_abundance(&scene, k) == 1.0, pure, "endmember {k}");
+        }
+    }
+}
+
+#[test]
+fn what_is_less_than_the_least_abundance_is_nothing() {
+    let settings = Settings { maps: Maps::Dirichlet, least_abundance: 0.1, ..plain() };
+    let scene = simulate(&settings).unwrap();
+    assert!(scene.abundances.iter().all(|&w| w == 0.0 || w >= 0.1));
+    assert!(scene.abundances.iter().any(|&w| w == 0.0));
+    let other = simulate(&Settings { least_abundance: 0.0, ..settings }).unwrap();
+    assert!(other.abundances.iter().any(|&w| w > 0.0 && w < 0.1));
+}
+
+/// Relative deviations of a scene from what its materials have without variability and noise,
+/// (pixels, bands).
+fn deviations(settings: &Settings) -> ndarray::Array2<f64> {
+    let scene = simulate(settings).unwrap();
+    let means = means(&scene);
+    let (rows, cols, bands) = means.dim();
+    ndarray::Array2::from_shape_fn((rows * cols, bands), |(n, l)| {
+        let at = [n / cols, n % cols, l];
+        f64::from(scene.cube[at]) / means[at] - 1.0
+    })
+}
+
+#[test]
+fn bands_share_how_a_material_varies() {
+    let settings = Settings { endmembers: 1, shared_variability_sd: 0.06, ..plain() };
+    let off = deviations(&settings);
+    let (n, l) = off.dim();
+    let variance = off.iter().map(|x| x * x).sum::<f64>() / (n * l) as f64;
+    // Three shapes of mean square one along the bands, but for what they cut off of a wave.
+    assert!((variance.sqrt() / 0.06 - 1.0).abs() < 0.1, "{}", variance.sqrt());
+    let next = (0..l - 1).map(|b| off.column(b).dot(&off.column(b + 1))).sum::<f64>();
+    let own = (0..l - 1).map(|b| off.column(b).dot(&off.column(b))).sum::<f64>();
+    assert!(next / own > 0.98, "{}", next / own);
+    // Half of the variance is smooth over the image.
+    let across = |step: usize| -> f64 {
+        let pairs = (0..n - step).map(|a| off.row(a).dot(&off.row(a + step)));
+        pairs.sum::<f64>() / (n - step) as f64 / l as f64 / variance
+    };
+    assert!((0.3..0.6).contains(&across(1)), "{}", across(1));
+    // Variability that each band has for itself: seen.
+    let own = Settings { shared_variability_sd: 0.0, variability_sd: 0.06, ..settings };
+    let off = deviations(&own);
+    let next = (0..l - 1).map(|b| off.column(b).dot(&off.column(b + 1))).sum::<f64>();
+    assert!(next.abs() < 0.1 * off.iter().map(|x| x * x).sum::<f64>());
+}
+
+#[test]
+fn noise_may_grow_with_the_signal() {
+    let settings = Settings { signal_noise: 0.03, ..plain() };
+    let off = deviations(&settings);
+    let variance = off.iter().map(|x| x * x).sum::<f64>() / off.len() as f64;
+    // A million normals.
+    assert!((variance.sqrt() / 0.03 - 1.0).abs() < 0.01, "{}", variance.sqrt());
+}
+
+#[test]
+fn grains_that_are_mixed_are_darker_than_fields_side_by_side() {
+    let settings = Settings { mixing: Mixing::Intimate, ..plain() };
+    let off = deviations(&settings);
+    assert!(off.iter().all(|&x| x < 1e-6));
+    assert!(off.iter().any(|&x| x < -0.2));
+    let linear = deviations(&plain());
+    assert!(linear.iter().all(|x| x.abs() < 1e-5));
+}
+
+#[test]
+fn a_last_material_may_be_all_but_black() {
+    let (dark, plain) = (Settings { dark: 0.05, ..plain() }, plain());
+    let (dark, plain) = (simulate(&dark).unwrap(), simulate(&plain).unwrap());
+    let off = &dark.endmembers.row(2) - &(&plain.endmembers.row(2) * 0.05);
+    assert!(off.iter().all(|x| x.abs() < 1e-15));
+    assert_eq!(dark.endmembers.slice(s![..2, ..]), plain.endmembers.slice(s![..2, ..]));
+    for (wrong, says) in [
+        (Settings { dark: 0.0, ..Settings::default() }, "dark 0"),
+        (Settings { dark: f64::NAN, ..Settings::default() }, "dark NaN"),
+        (Settings { least_abundance: 0.34, ..Settings::default() }, "least abundance 0.34"),
+        (Settings { least_abundance: -0.1, ..Settings::default() }, "least abundance -0.1"),
+        (Settings { shared_variability_sd: 0.6, ..Settings::default() }, "shared variability 0.6"),
+        (Settings { signal_noise: -1.0, ..Settings::default() }, "signal noise -1"),
+    ] {
+        let said = simulate(&wrong).unwrap_err().to_string();
+        assert!(said.starts_with(says), "{said}");
+    }
 }

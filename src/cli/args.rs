@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use super::args_output::{
     ApplyArgs, CheckpointArgs, MemoryArgs, MosaicArgs, OutputArgs, ResumeArgs,
 };
-pub use super::args_tools::{BenchArgs, CompletionsArgs, DevicesArgs};
+pub use super::args_tools::{BenchArgs, CompletionsArgs, DevicesArgs, WorldArg};
+pub use super::args_tools::{MapsArg, MixingArg, SimulateArgs};
 pub use super::layout::LayoutArgs;
 pub use super::values::{Bytes, Concentration, EffectiveBands, Endmembers, SearchArg};
 
@@ -301,66 +302,6 @@ pub struct DemoArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct SimulateArgs {
-    /// Folder for scene.npz, scene.img with scene.hdr (ENVI), and truth.npz
-    #[arg(short, long, value_name = "FOLDER", default_value = "unmixel-scene")]
-    pub out: PathBuf,
-    /// Write into a folder that has files in it
-    #[arg(long)]
-    pub force: bool,
-    /// Height in pixels
-    #[arg(long, default_value_t = 100, allow_negative_numbers = true)]
-    pub rows: usize,
-    /// Width in pixels
-    #[arg(long, default_value_t = 100, allow_negative_numbers = true)]
-    pub cols: usize,
-    /// Number of bands, evenly from 400 to 2500 nm
-    #[arg(long, default_value_t = 156, allow_negative_numbers = true)]
-    pub bands: usize,
-    /// Number of endmembers
-    #[arg(short = 'k', long, default_value_t = 3, value_name = "K", allow_negative_numbers = true)]
-    pub endmembers: usize,
-    /// Sd of the noise, reflectance
-    #[arg(long, value_name = "SD", default_value_t = 0.01, allow_negative_numbers = true)]
-    pub noise: f64,
-    /// How abundances lie in the image: smooth like land, or each pixel for itself from the model's
-    /// Dirichlet
-    #[arg(long, value_enum, default_value = "smooth")]
-    pub maps: MapsArg,
-    /// Leave out pure pixels: no abundance above 0.8
-    #[arg(long)]
-    pub no_pure_pixels: bool,
-    /// Sd of log brightness over the image
-    #[arg(long, value_name = "SD", default_value_t = 0.0, allow_negative_numbers = true)]
-    pub brightness: f64,
-    /// Sd of an endmember between pixels, as a share of its value
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
-    pub variability: f64,
-    /// Correlation of the errors of adjacent bands
-    #[arg(long, value_name = "RHO", default_value_t = 0.0, allow_negative_numbers = true)]
-    pub band_correlation: f64,
-    /// Share of the pixels without data
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
-    pub no_data: f64,
-    /// Share of the pixels that the last endmember fills; it is mixed around them and absent
-    /// elsewhere
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
-    pub rare: f64,
-    /// Spectral angle of the last endmember to the first, radians; 0 leaves it as it is
-    #[arg(long, value_name = "ANGLE", default_value_t = 0.0, allow_negative_numbers = true)]
-    pub close: f64,
-    /// Seed of the scene
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
-    pub seed: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum MapsArg {
-    Smooth,
-    Dirichlet,
-}
-
-#[derive(Debug, Args)]
 #[command(after_long_help = "Simulates scenes of 20 x 25 pixels and 64 bands with brightness and \
         variability, K = 3 and 5, with
 and without pure pixels, with errors of the bands independent and correlated; fits each with all
@@ -388,6 +329,17 @@ pub struct CalibrateArgs {
     /// Most steps a fit; the stopping rule usually ends it before
     #[arg(long, default_value_t = svi().steps, allow_negative_numbers = true)]
     pub steps: u32,
+    /// Worlds to simulate; other than the model's: variability that bands share, noise of bands
+    /// correlated by 0.9, noise that grows with the signal, abundances of exactly zero, dark water,
+    /// one mixture nearly everywhere
+    #[arg(
+        long,
+        value_enum,
+        value_name = "A,B,...",
+        value_delimiter = ',',
+        default_value = "model"
+    )]
+    pub world: Vec<WorldArg>,
     /// Guides to calibrate [default: every guide]
     #[arg(long, value_enum, value_name = "A,B,...", value_delimiter = ',')]
     pub guide: Vec<GuideArg>,

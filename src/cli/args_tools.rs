@@ -1,8 +1,91 @@
-//! Arguments of the commands that fit no scene: benchmarks, devices and completions.
+//! Arguments of the commands that fit no scene: simulation, benchmarks, devices and completions.
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Folder for scene.npz, scene.img with scene.hdr (ENVI), and truth.npz
+    #[arg(short, long, value_name = "FOLDER", default_value = "unmixel-scene")]
+    pub out: PathBuf,
+    /// Write into a folder that has files in it
+    #[arg(long)]
+    pub force: bool,
+    /// Height in pixels
+    #[arg(long, default_value_t = 100, allow_negative_numbers = true)]
+    pub rows: usize,
+    /// Width in pixels
+    #[arg(long, default_value_t = 100, allow_negative_numbers = true)]
+    pub cols: usize,
+    /// Number of bands, evenly from 400 to 2500 nm
+    #[arg(long, default_value_t = 156, allow_negative_numbers = true)]
+    pub bands: usize,
+    /// Number of endmembers
+    #[arg(short = 'k', long, default_value_t = 3, value_name = "K", allow_negative_numbers = true)]
+    pub endmembers: usize,
+    /// Sd of the noise, reflectance
+    #[arg(long, value_name = "SD", default_value_t = 0.01, allow_negative_numbers = true)]
+    pub noise: f64,
+    /// How abundances lie in the image: smooth like land, each pixel for itself from the model's
+    /// Dirichlet, or one mixture nearly everywhere and squares of others
+    #[arg(long, value_enum, default_value = "smooth")]
+    pub maps: MapsArg,
+    /// Leave out pure pixels: no abundance above 0.8
+    #[arg(long)]
+    pub no_pure_pixels: bool,
+    /// Sd of log brightness over the image
+    #[arg(long, value_name = "SD", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub brightness: f64,
+    /// Sd of an endmember between pixels, as a share of its value
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub variability: f64,
+    /// Correlation of the errors of adjacent bands
+    #[arg(long, value_name = "RHO", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub band_correlation: f64,
+    /// Share of the pixels without data
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub no_data: f64,
+    /// Share of the pixels that the last endmember fills; it is mixed around them and absent
+    /// elsewhere
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub rare: f64,
+    /// Spectral angle of the last endmember to the first, radians; 0 leaves it as it is
+    #[arg(long, value_name = "ANGLE", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub close: f64,
+    /// Sd of an endmember between pixels along smooth shapes that all bands share, as a share of its
+    /// value
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub shared_variability: f64,
+    /// How materials mix: side by side, or intimately, as grains do (Hapke's model)
+    #[arg(long, value_enum, default_value = "linear")]
+    pub mixing: MixingArg,
+    /// Noise that grows with the signal: its sd as a share of it
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub signal_noise: f64,
+    /// Abundances below this are exactly zero
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub least_abundance: f64,
+    /// What the last spectrum is multiplied by: 0.05 for deep water
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, allow_negative_numbers = true)]
+    pub dark: f64,
+    /// Seed of the scene
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MapsArg {
+    Smooth,
+    Dirichlet,
+    Dominant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MixingArg {
+    Linear,
+    Intimate,
+}
 
 #[derive(Debug, Args)]
 #[command(
@@ -56,4 +139,24 @@ pub struct DevicesArgs {
 pub struct CompletionsArgs {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+/// What a scene to be calibrated with is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorldArg {
+    /// As the model has it
+    Model,
+    /// Variability of 6 % that bands share
+    Shared,
+    /// The same, and noise of bands correlated by 0.9
+    SharedAr,
+    /// Noise that grows with the signal
+    Signal,
+    /// Abundances below 0.1 are exactly zero
+    Zeros,
+    /// The last material is all but black
+    Dark,
+    /// One mixture nearly everywhere
+    Dominant,
 }

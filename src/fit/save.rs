@@ -12,7 +12,7 @@ use crate::engine::ground::error::{Error, Result};
 use crate::engine::guide::Guide;
 use crate::engine::svi;
 use crate::posterior::Posterior;
-use crate::posterior::nested::{Factor, SceneNormal};
+use crate::posterior::nested::{Factor, SceneNormal, Shared};
 use crate::scene::{Band, Cube, Georeference, Lookup, Scaling, Scene, SceneParts};
 use crate::store::Store;
 
@@ -156,6 +156,12 @@ impl Fit {
                     Factor::Independent(roots) => roots,
                 },
             );
+            if let Some(shared) = &normal.shared {
+                store.put_f64("shared_sds", &shared.sds);
+                store.put_f64("shared_noise_sds", &shared.noise_sds);
+                store.put_f64("shared_noise", &shared.noise);
+                store.put_f64("shared_variability", &shared.variability);
+            }
         }
         Ok(store)
     }
@@ -236,9 +242,22 @@ impl Fit {
             }
             _ => None,
         });
-        let scene_normal = centre
-            .zip(factor)
-            .map(|(centre, factor)| SceneNormal { centre: centre.into_iter().collect(), factor });
+        let mut shared = ["shared_sds", "shared_noise_sds", "shared_noise", "shared_variability"]
+            .into_iter()
+            .filter_map(|name| store.take_f64(name));
+        let shared = match [shared.next(), shared.next(), shared.next(), shared.next()] {
+            [Some(sds), Some(noise_sds), Some(noise), Some(variability)] => {
+                let shared = Shared { sds, noise_sds, noise, variability };
+                let broken = || "does not tell how its spectra vary in all bands".to_owned();
+                Some(shared.checked(k, l).ok_or_else(broken)?)
+            }
+            _ => None,
+        };
+        let scene_normal = centre.zip(factor).map(|(centre, factor)| SceneNormal {
+            centre: centre.into_iter().collect(),
+            factor,
+            shared,
+        });
         let sound = posterior.noise_sd.len() == l
             && posterior.mean_abundance.len() == k
             && record.order.len() == k

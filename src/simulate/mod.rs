@@ -4,95 +4,26 @@
 //! and [`simulate`] mixes them by the model that is fitted.
 
 mod dirichlet;
+mod dominant;
 mod maps;
 mod materials;
+mod mixing;
 mod rare;
+mod settings;
+mod shapes;
 
-use crate::engine::ground::error::{Error, Result};
-use crate::engine::ground::setting;
+use crate::engine::ground::error::Result;
 use crate::engine::model::Model;
 use crate::scene::Truth;
 use crate::scene::{self, LoadOptions, Memory, Scene};
 use maps::{Field, holes};
+pub use mixing::Mixing;
 use ndarray::{Array2, Array3, Axis};
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
-
-/// Greatest number of values in a cube: 8 GiB of them.
-const MOST_VALUES: usize = 1 << 31;
-
-/// How abundances lie in the image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Maps {
-    /// Smooth fields with cores of pure pixels, as land looks.
-    Smooth,
-    /// Each pixel for itself from Dirichlet(0.2, ..., 0.2), as the model has it by default.
-    Dirichlet,
-}
-
-/// What to simulate.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct Settings {
-    /// Height of the image in pixels, 1 or more.
-    pub rows: usize,
-    /// Width of the image in pixels, 1 or more.
-    pub cols: usize,
-    /// Number of bands, evenly from 400 to 2500 nm, 1 or more.
-    pub bands: usize,
-    /// Number of endmembers K, 1 to `bands`.
-    pub endmembers: usize,
-    /// Standard deviation of the noise, reflectance, 0 to 1.
-    pub noise_sd: f64,
-    /// How abundances lie in the image.
-    pub maps: Maps,
-    /// True: each endmember fills at least one valid pixel, as far as there are pixels; with
-    /// [`Maps::Dirichlet`] some pixels are all but pure. False: no abundance exceeds 0.8 (or 1 / K,
-    /// where that is more).
-    pub pure_pixels: bool,
-    /// Standard deviation of log brightness over the image, 0 (all pixels equally bright) to 2.
-    pub brightness_sd: f64,
-    /// Standard deviation of an endmember between pixels, as a share of its value in each band
-    /// (the model's `v_kl = variability_sd c_kl`), 0 (the same everywhere) to 1.
-    pub variability_sd: f64,
-    /// Correlation of the deviations of adjacent bands, noise and variability alike, 0 (each band
-    /// for itself) to below 1: `rho^d` for bands `d` apart.
-    pub band_correlation: f64,
-    /// Share of the pixels without data, in blobs, 0 to below 1; one pixel always stays.
-    pub no_data_fraction: f64,
-    /// Share of the pixels that the last endmember fills alone, 0 (no such rule) to 0.2; it is
-    /// mixed in twice as many around them and absent elsewhere. Needs two endmembers and pure
-    /// pixels.
-    pub rare_share: f64,
-    /// Spectral angle in radians to which the last endmember is brought to the first, 0 (left as it
-    /// is) to below their own angle. Needs two endmembers.
-    pub close_angle: f64,
-    /// Seed of all random numbers: one seed gives one scene, with any number of threads.
-    pub seed: u64,
-}
-
-impl Default for Settings {
-    /// 100 by 100 pixels, 156 bands, soil, vegetation and water, with noise and shade.
-    fn default() -> Self {
-        Settings {
-            rows: 100,
-            cols: 100,
-            bands: 156,
-            endmembers: 3,
-            noise_sd: 0.01,
-            maps: Maps::Smooth,
-            pure_pixels: true,
-            brightness_sd: 0.2,
-            variability_sd: 0.0,
-            band_correlation: 0.0,
-            no_data_fraction: 0.0,
-            rare_share: 0.0,
-            close_angle: 0.0,
-            seed: 0,
-        }
-    }
-}
+pub use settings::{Maps, Settings};
+use shapes::Shapes;
 
 /// A scene and its truth. The truth is known in the holes, too.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,6 +77,7 @@ enum Stream {
     Brightness,
     Holes,
     Rows,
+    Shapes = u64::MAX - 1,
     Rare = u64::MAX,
 }
 
@@ -157,7 +89,8 @@ fn generator(seed: u64, stream: Stream, offset: usize) -> ChaCha8Rng {
 
 /// Draws a scene from the model:
 /// `y_l ~ Normal(g sum_k W_k c_kl, s^2 + sum_k W_k^2 v_kl^2)` with brightness g, abundances W,
-/// endmembers c, noise sd s and variability v; see [`Settings`] for the parts.
+/// endmembers c, noise sd s and variability v; or, where [`Settings`] say so, from worlds that are
+/// not the model's.
 ///
 /// # Errors
 ///
@@ -168,6 +101,7 @@ pub fn simulate(settings: &Settings) -> Result<Simulated> {
     let wavelengths = wavelengths(bands);
     let (names, mut endmembers) =
         materials::spectra(k, &wavelengths, &mut generator(seed, Stream::Materials, 0));
+    endmembers.row_mut(k - 1).mapv_inplace(|c| c * settings.dark);
     if settings.close_angle > 0.0 {
         rare::close(&mut endmembers, settings.close_angle)?;
     }
@@ -178,12 +112,15 @@ pub fn simulate(settings: &Settings) -> Result<Simulated> {
         Maps::Dirichlet => {
             (dirichlet::abundances(size, k, Model::new(k).concentration, pure, rng), Vec::new())
         }
+        Maps::Dominant => dominant::abundances(size, k, pure, rng),
     };
     if settings.rare_share > 0.0 {
         let rng = &mut generator(seed, Stream::Rare, 0);
         rare::rare(&mut abundances, &mut cores, settings.rare_share, rng);
     }
+    settings::without_less(&mut abundances, settings.least_abundance);
     let brightness = brightness(settings);
+    let shapes = Shapes::draw(settings, &mut generator(seed, Stream::Shapes, 0));
     let missing = holes(
         &Field::draw((rows, cols), &mut generator(seed, Stream::Holes, 0)),
         settings.no_data_fraction,
@@ -197,16 +134,19 @@ pub fn simulate(settings: &Settings) -> Result<Simulated> {
         for (col, mut spectrum) in line.outer_iter_mut().enumerate() {
             let shares = abundances.slice(ndarray::s![row, col, ..]);
             let mut previous = 0.0;
+            let own = shapes.of_pixel(row * cols + col);
             for (band, value) in spectrum.iter_mut().enumerate() {
-                let (mut mean, mut variance) = (0.0, noise.variance);
+                let mut variance = noise.variance;
+                let varied = |i: usize| endmembers[[i, band]] * shapes.factor(&own, i, band);
+                let mean = settings.mixing.mix(shares.iter().copied().zip((0..k).map(varied)));
                 for (&w, &c) in shares.iter().zip(endmembers.column(band)) {
                     let part = w * c;
-                    mean += part;
                     variance += noise.variability * part * part;
                 }
                 previous = noise.next(band, previous, &mut rng);
-                let bright = f64::from(brightness[[row, col]]);
-                *value = (bright * mean + variance.sqrt() * previous) as f32;
+                let signal = f64::from(brightness[[row, col]]) * mean;
+                variance += (settings.signal_noise * signal).powi(2);
+                *value = (signal + variance.sqrt() * previous) as f32;
             }
             if missing[row * cols + col] {
                 spectrum.fill(f32::NAN);
@@ -263,96 +203,5 @@ impl Deviation {
         let normal: f64 = StandardNormal.sample(rng);
         // The first band starts the chain at its stationary variance.
         if band == 0 { normal } else { self.correlation * previous + self.fresh * normal }
-    }
-}
-
-impl Settings {
-    /// Refuses the first setting outside its range.
-    fn check(&self) -> Result<()> {
-        for (name, value) in [
-            (setting::ROWS, self.rows),
-            (setting::COLS, self.cols),
-            (setting::BANDS, self.bands),
-            (setting::ENDMEMBERS, self.endmembers),
-        ] {
-            if value == 0 {
-                return Err(Error::setting(name, 0, "give 1 or more."));
-            }
-        }
-        if self.endmembers > self.bands {
-            return Err(Error::setting(
-                setting::ENDMEMBERS,
-                self.endmembers,
-                format!(
-                    "no more endmembers than bands can be told apart; give 1 to {}, or more bands.",
-                    self.bands
-                ),
-            ));
-        }
-        let values = self.rows.checked_mul(self.cols).and_then(|n| n.checked_mul(self.bands));
-        if values.is_none_or(|values| values > MOST_VALUES) {
-            return Err(Error::setting(
-                setting::SIZE,
-                format!("{} rows, {} cols, {} bands", self.rows, self.cols, self.bands),
-                format!("a scene may have at most {MOST_VALUES} values; give fewer of one."),
-            ));
-        }
-        for (name, value, most) in [
-            (setting::NOISE, self.noise_sd, 1.0),
-            (setting::BRIGHTNESS, self.brightness_sd, 2.0),
-            (setting::VARIABILITY, self.variability_sd, 1.0),
-        ] {
-            if !(0.0..=most).contains(&value) {
-                return Err(Error::setting(
-                    name,
-                    value,
-                    format!("a standard deviation from 0 to {most} is needed."),
-                ));
-            }
-        }
-        for (name, value) in [
-            (setting::BAND_CORRELATION, self.band_correlation),
-            (setting::NO_DATA, self.no_data_fraction),
-        ] {
-            if !(0.0..1.0).contains(&value) {
-                return Err(Error::setting(name, value, "a number from 0 to below 1 is needed."));
-            }
-        }
-        self.check_rare()
-    }
-
-    fn check_rare(&self) -> Result<()> {
-        let (rare, close) = (self.rare_share, self.close_angle);
-        if !(0.0..=0.2).contains(&rare) {
-            return Err(Error::setting(
-                setting::RARE,
-                rare,
-                "a share of the pixels from 0 to 0.2 is needed.",
-            ));
-        }
-        if !(0.0..std::f64::consts::FRAC_PI_2).contains(&close) {
-            return Err(Error::setting(
-                setting::CLOSE,
-                close,
-                "an angle in radians from 0 to below 1.57 is needed.",
-            ));
-        }
-        for (name, value) in [(setting::RARE, rare), (setting::CLOSE, close)] {
-            if value > 0.0 && self.endmembers < 2 {
-                return Err(Error::setting(
-                    name,
-                    value,
-                    "needs another endmember to be told from; give 2 endmembers or more.",
-                ));
-            }
-        }
-        if rare > 0.0 && !self.pure_pixels {
-            return Err(Error::setting(
-                setting::RARE,
-                rare,
-                "is a share of pure pixels; allow pure pixels, too.",
-            ));
-        }
-        Ok(())
     }
 }

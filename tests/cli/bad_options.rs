@@ -98,6 +98,10 @@ fn numbers_of_a_simulation() {
         ("--variability", "-1"),
         ("--band-correlation", "1"),
         ("--no-data", "1"),
+        ("--shared-variability", "1"),
+        ("--signal-noise", "-1"),
+        ("--least-abundance", "0.5"),
+        ("--dark", "0"),
         ("--rows", "99999999999"),
     ] {
         let shown = if value == "nan" { "NaN" } else { value };

@@ -117,9 +117,9 @@ const SCORE: [&str; 9] = [
 ];
 const COUNT: [&str; 5] = ["--out", "--force", "--json", "--device", "--seed"];
 const INFO: [&str; 3] = ["--json", "--out", "--force"];
-const CALIBRATE: [&str; 7] =
-    ["--out", "--force", "--device", "--seed", "--scenes", "--steps", "--guide"];
-const SIMULATE: [&str; 16] = [
+const CALIBRATE: [&str; 8] =
+    ["--out", "--force", "--device", "--seed", "--scenes", "--steps", "--world", "--guide"];
+const SIMULATE: [&str; 21] = [
     "--out",
     "--force",
     "--rows",
@@ -136,6 +136,11 @@ const SIMULATE: [&str; 16] = [
     "--rare",
     "--close",
     "--seed",
+    "--shared-variability",
+    "--mixing",
+    "--signal-noise",
+    "--least-abundance",
+    "--dark",
 ];
 
 /// Flags in a help page, and whether text stands beside or below each.

@@ -15,7 +15,7 @@ use unmixel::rooms::score::calibration::{self, Known, Places, coverage};
 use unmixel::simulate::{self, Maps, simulate};
 use unmixel::{Device, EffectiveBands, Error, Result, Unmixing};
 
-use crate::cli::args::{CalibrateArgs, GuideArg};
+use crate::cli::args::{CalibrateArgs, GuideArg, WorldArg};
 use crate::cli::{Done, commit, options, print, tables};
 
 /// Probabilities of the central intervals in the table.
@@ -35,6 +35,7 @@ const MOST_SCENES: u64 = 1000;
 /// What is simulated, and how many bands the fit counts.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
 struct Case {
+    world: WorldArg,
     endmembers: usize,
     pure_pixels: bool,
     band_correlation: f64,
@@ -43,18 +44,24 @@ struct Case {
 }
 
 impl Case {
-    fn all() -> Vec<Case> {
+    /// Of the model's world errors that are correlated and weights that are not the default, too.
+    fn all(worlds: &[WorldArg]) -> Vec<Case> {
         let mut cases = Vec::new();
-        for endmembers in [3, 5] {
-            for pure_pixels in [true, false] {
-                for band_correlation in [0.0, CORRELATION] {
-                    for default_bands in [false, true] {
-                        cases.push(Case {
-                            endmembers,
-                            pure_pixels,
-                            band_correlation,
-                            default_bands,
-                        });
+        for &world in worlds {
+            let of_model = world == WorldArg::Model;
+            for endmembers in [3, 5] {
+                for pure_pixels in [true, false] {
+                    let correlations = if of_model { &[0.0, CORRELATION][..] } else { &[0.0] };
+                    for &band_correlation in correlations {
+                        for default_bands in if of_model { &[false, true][..] } else { &[true] } {
+                            cases.push(Case {
+                                world,
+                                endmembers,
+                                pure_pixels,
+                                band_correlation,
+                                default_bands: *default_bands,
+                            });
+                        }
                     }
                 }
             }
@@ -64,14 +71,20 @@ impl Case {
 
     fn name(&self) -> String {
         let pixels = if self.pure_pixels { "pure pixels" } else { "none pure" };
+        let start = format!("K = {}, {pixels}", self.endmembers);
+        if self.world != WorldArg::Model {
+            let world = self.world.to_possible_value();
+            return format!("{start}, {}", world.as_ref().map_or("", |w| w.get_name()));
+        }
         let errors = if self.band_correlation > 0.0 { "correlated" } else { "independent" };
         let bands = if self.default_bands { "default" } else { "all" };
-        format!("K = {}, {pixels}, {errors} errors, {bands} bands", self.endmembers)
+        format!("{start}, {errors} errors, {bands} bands")
     }
 
-    /// The scene: abundances, brightness and variability as the model has them.
+    /// The scene: abundances, brightness and variability as the model has them, but for what is
+    /// another world's.
     fn scene(&self, seed: u64) -> simulate::Settings {
-        simulate::Settings {
+        let model = simulate::Settings {
             rows: 20,
             cols: 25,
             bands: 64,
@@ -82,10 +95,23 @@ impl Case {
             brightness_sd: 0.2,
             variability_sd: 0.05,
             band_correlation: self.band_correlation,
-            no_data_fraction: 0.0,
-            rare_share: 0.0,
-            close_angle: 0.0,
             seed,
+            ..simulate::Settings::default()
+        };
+        let shared = simulate::Settings {
+            noise_sd: 0.005,
+            variability_sd: 0.0,
+            shared_variability_sd: 0.06,
+            ..model.clone()
+        };
+        match self.world {
+            WorldArg::Model => model,
+            WorldArg::Shared => shared,
+            WorldArg::SharedAr => simulate::Settings { band_correlation: 0.9, ..shared },
+            WorldArg::Signal => simulate::Settings { signal_noise: 0.03, ..model },
+            WorldArg::Zeros => simulate::Settings { least_abundance: 0.1, ..model },
+            WorldArg::Dark => simulate::Settings { dark: 0.05, ..model },
+            WorldArg::Dominant => simulate::Settings { maps: Maps::Dominant, ..model },
         }
     }
 
@@ -208,7 +234,7 @@ pub fn run(args: &CalibrateArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> 
             format!("give 1 to {MOST_SCENES} scenes a setting"),
         ));
     }
-    let cases = Case::all();
+    let cases = Case::all(&args.world);
     cases[0].unmixing(GuideArg::FullRank, 0).steps(args.steps).check()?;
     let choice: Choice = args.device.parse()?;
     let mut device = Arc::new(device::choose(&choice)?);

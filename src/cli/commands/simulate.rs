@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use unmixel::rooms::io::{write_envi, write_npz, write_truth};
 use unmixel::rooms::results::OutputFolder;
-use unmixel::simulate::{Maps, Settings, Simulated, simulate};
+use unmixel::simulate::{Maps, Mixing, Settings, Simulated, simulate};
 use unmixel::{Error, Result};
 
-use crate::cli::args::{MapsArg, SimulateArgs};
+use crate::cli::args::{MapsArg, MixingArg, SimulateArgs};
 use crate::cli::{Done, aside, commit, print};
 
 /// What stands for no data in the ENVI file; NPZ has NaN.
@@ -37,6 +37,7 @@ pub fn run(args: &SimulateArgs) -> Result<Done> {
         maps: match args.maps {
             MapsArg::Smooth => Maps::Smooth,
             MapsArg::Dirichlet => Maps::Dirichlet,
+            MapsArg::Dominant => Maps::Dominant,
         },
         pure_pixels: !args.no_pure_pixels,
         brightness_sd: args.brightness,
@@ -45,6 +46,14 @@ pub fn run(args: &SimulateArgs) -> Result<Done> {
         no_data_fraction: args.no_data,
         rare_share: args.rare,
         close_angle: args.close,
+        shared_variability_sd: args.shared_variability,
+        mixing: match args.mixing {
+            MixingArg::Linear => Mixing::Linear,
+            MixingArg::Intimate => Mixing::Intimate,
+        },
+        signal_noise: args.signal_noise,
+        least_abundance: args.least_abundance,
+        dark: args.dark,
         seed: args.seed,
     };
     let simulated = Arc::new(aside(move || simulate(&settings))?);

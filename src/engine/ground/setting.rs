@@ -52,6 +52,15 @@ pub const RARE: &str = "rare";
 /// Angle between the last material of a simulated scene and its first.
 pub const CLOSE: &str = "close";
 
+/// Sd of the endmembers of a simulated scene between pixels along smooth shapes.
+pub const SHARED_VARIABILITY: &str = "shared variability";
+/// Noise of a simulated scene that grows with the signal, as a share of it.
+pub const SIGNAL_NOISE: &str = "signal noise";
+/// Abundance of a simulated scene below which there is nothing.
+pub const LEAST_ABUNDANCE: &str = "least abundance";
+/// What the last spectrum of a simulated scene is multiplied by.
+pub const DARK: &str = "dark";
+
 /// What abundances are shares of.
 pub const CONVENTION: &str = "convention";
 /// How spectra are found.
@@ -65,7 +74,7 @@ pub const MEMORY: &str = "memory";
 pub const DEVICE_MEMORY: &str = "device memory";
 
 /// The names of all settings.
-pub const ALL: [&str; 30] = [
+pub const ALL: [&str; 34] = [
     MEMORY,
     DEVICE_MEMORY,
     DRAWS,
@@ -96,6 +105,10 @@ pub const ALL: [&str; 30] = [
     NO_DATA,
     RARE,
     CLOSE,
+    SHARED_VARIABILITY,
+    SIGNAL_NOISE,
+    LEAST_ABUNDANCE,
+    DARK,
 ];
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 use pulp::{Simd, WithSimd};
 
+use super::shared::{Projection, project};
+use super::vector::V;
 use crate::engine::ground::lanes::LANES;
 
 /// What forms are made of, and where they go. With d = u - `around` the log likelihood of a pixel
@@ -21,6 +23,10 @@ pub(super) struct Forms<'a> {
     pub(super) around: &'a [f32],
     /// Precision times what those amounts leave of the spectra, (L, LANES).
     pub(super) weighted: &'a mut [f32],
+    /// What bands share beside the noise of each.
+    pub(super) shared: Projection<'a>,
+    /// Room for [`Projection::room`] values, LANES each.
+    pub(super) room: &'a mut [f32],
     /// Slope, (K, LANES).
     pub(super) linear: &'a mut [f32],
     /// Minus the curvature, (K, K, LANES).
@@ -59,6 +65,9 @@ impl WithSimd for Forms<'_> {
                     products!(1, 1; 1, 2; 2, 1; 2, 2; 2, 3; 3, 2; 3, 3; 3, 4; 4, 3; 4, 4);
                 }
             }
+            if self.shared.count > 0 {
+                self.take_shared(simd, part);
+            }
         }
     }
 }
@@ -75,6 +84,41 @@ fn store<S: Simd>(to: &mut [f32], at: usize, value: S::f32s) {
 }
 
 impl Forms<'_> {
+    /// Takes from slope and curvature what the variability that bands share may explain: with
+    /// equation 38 the inverse covariance is P - F F', and F'x is T D'P x.
+    #[inline(always)]
+    fn take_shared<S: Simd>(&mut self, simd: S, part: usize) {
+        let (k, count) = (self.k, self.shared.count);
+        let (projected, sums) = self.room.split_at_mut((k + 1) * count * LANES);
+        for i in 0..k {
+            let of = |l: usize| {
+                let c = V::splat(simd, self.spectra[l * k + i]);
+                V::load(simd, self.precision, l * LANES + part) * c
+            };
+            let to = &mut projected[i * count * LANES..(i + 1) * count * LANES];
+            project(simd, part, &self.shared, of, sums, to);
+        }
+        let of = |l: usize| V::load(simd, self.weighted, l * LANES + part);
+        project(simd, part, &self.shared, of, sums, &mut projected[k * count * LANES..]);
+        let load = |i: usize, a: usize| V::load(simd, projected, (i * count + a) * LANES + part);
+        for i in 0..k {
+            let at = i * LANES + part;
+            let mut sum = V::load(simd, self.linear, at);
+            for a in 0..count {
+                sum = load(i, a).neg_mul_add(load(k, a), sum);
+            }
+            sum.store(self.linear, at);
+            for j in 0..=i {
+                let mut sum = V::load(simd, self.square, (i * k + j) * LANES + part);
+                for a in 0..count {
+                    sum = load(i, a).neg_mul_add(load(j, a), sum);
+                }
+                sum.store(self.square, (i * k + j) * LANES + part);
+                sum.store(self.square, (j * k + i) * LANES + part);
+            }
+        }
+    }
+
     #[inline(always)]
     fn residual<S: Simd>(&mut self, simd: S, part: usize) {
         for (l, c) in self.spectra.chunks_exact(self.k).enumerate() {
@@ -155,6 +199,8 @@ mod tests {
                 y: &y,
                 precision: &precision,
                 around: &around,
+                shared: Projection::default(),
+                room: &mut [],
                 weighted: &mut weighted,
                 linear: &mut linear,
                 square: &mut square,

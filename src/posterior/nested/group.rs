@@ -6,6 +6,7 @@ use super::amounts::Amounts;
 use super::forms::Forms;
 use super::known::Known;
 use super::power_normal::base;
+use super::shared::{Projection, Share};
 use crate::engine::ground::lanes::{LANES, Lanes};
 use crate::engine::ground::rng::{self, Stream};
 use crate::engine::pixels::Cube;
@@ -52,6 +53,10 @@ pub(super) struct Group<'a> {
     square_sorted: Vec<f32>,
     /// Room for factor and centre of the proposals.
     room: Vec<f32>,
+    /// T of the pixels, [`Projection`], at the amounts `around`, (count, count, LANES).
+    taken: Vec<f32>,
+    /// Room for what forms project.
+    projected: Vec<f32>,
 }
 
 /// The largest number of endmembers whose draws have primes of their own.
@@ -103,6 +108,8 @@ impl<'a> Group<'a> {
             linear_sorted: zeros(k),
             square_sorted: zeros(k * k),
             room: zeros(Amounts::room(known.free())),
+            taken: zeros(known.shapes.count().pow(2)),
+            projected: zeros(Projection::room(k, known.shapes.count())),
         }
     }
 
@@ -130,6 +137,8 @@ impl<'a> Group<'a> {
             around.fill(mean);
         }
         self.weigh();
+        // The first amounts are found as if bands shared nothing: no shape varies without them.
+        self.taken.fill(0.0);
         for _ in 0..ROUNDS {
             self.forms(spectra);
             let (k, sum_is_one) = (known.k, known.brightness.is_none());
@@ -139,6 +148,7 @@ impl<'a> Group<'a> {
             if !known.variability.is_empty() {
                 self.weigh();
             }
+            self.share();
         }
     }
 
@@ -149,8 +159,30 @@ impl<'a> Group<'a> {
         self.arch.dispatch(Weigh { k: *k, variability, noise, weight: *weight, around, precision });
     }
 
+    /// What bands share at the amounts.
+    fn share(&mut self) {
+        if self.known.shapes.count() > 0 {
+            self.arch.dispatch(Share {
+                shapes: &self.known.shapes,
+                precision: &self.precision,
+                around: &self.around,
+                taken: &mut self.taken,
+            });
+        }
+    }
+
+    /// What the pixels' forms take out for what bands share.
+    pub(super) fn projection(&self) -> Projection<'_> {
+        let shapes = &self.known.shapes;
+        Projection { count: shapes.count(), columns: &shapes.columns, taken: &self.taken }
+    }
+
     fn forms(&mut self, spectra: &[f32]) {
+        let shapes = &self.known.shapes;
+        let (count, columns) = (shapes.count(), &shapes.columns);
         self.arch.dispatch(Forms {
+            shared: Projection { count, columns, taken: &self.taken },
+            room: &mut self.projected,
             k: self.known.k,
             spectra,
             y: &self.y,

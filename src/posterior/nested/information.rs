@@ -4,13 +4,14 @@
 use nalgebra::DMatrix;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, s};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::group::Group;
 use super::group_at;
 use super::known::Known;
-use super::vector::{V, weigh};
+use super::spread::Spread;
+use super::whiten::Whitened;
 use crate::engine::ground::lanes::{LANES, load};
 use crate::engine::pixels::Cube;
 
@@ -52,9 +53,13 @@ struct Moments {
     /// Covariance of the features of each endmember i, d = u - E u: `E u_i d_j + d_i d_j - E d_i
     /// d_j` for each endmember j, and -d_i; (K (K + 1), K (K + 1)).
     features: Vec<f32>,
-    /// What they multiply: the spectra and the residual of the mean, times weight over variance,
-    /// (L, K + 1).
+    /// What they multiply: the spectra and the residual of the mean, times the inverse covariance
+    /// of the pixel, (L, K + 1).
     factors: Vec<f32>,
+    /// E u u', (K, K).
+    second: Vec<f32>,
+    /// What the inverse covariance is less for what bands share: F of [`Whitened`], (L, count).
+    shared: Vec<f32>,
 }
 
 /// Sums over one part of the pixels.
@@ -79,8 +84,10 @@ pub(super) fn sums(
         (0..bands).flat_map(|l| (0..k).map(move |i| c[i * bands + l] as f32)).collect();
     let groups = count.div_ceil(LANES);
     let chunk = groups.div_ceil(PARTS).max(1);
-    let most = MOST_PRODUCTS / (k * (k * bands).pow(2)).max(1);
-    let held = MOST_FEATURES / (k * (k + 1)).pow(2);
+    let count_shared = known.shapes.count();
+    // Shapes are products of their own, half as many each as an endmember and the residual have.
+    let most = MOST_PRODUCTS / ((k + count_shared / 2) * (k * bands).pow(2)).max(1);
+    let held = MOST_FEATURES / ((k * (k + 1)).pow(2) + bands * count_shared);
     let most = most.clamp(FEWEST_PIXELS, MOST_PIXELS).min(held.max(LANES));
     let every = groups.div_ceil(most / LANES).max(1);
     let part = |first: usize| {
@@ -98,10 +105,9 @@ pub(super) fn sums(
             group.take(cube, &group_at(g * LANES, cube.pixels()), key, &spectra);
             room.draw(&mut group, &spectra);
             let curved = with_curvature && g % every == 0;
-            room.add(&group, &spectra, curved, &mut part);
+            room.add(&group, curved, &mut part);
             if curved {
-                part.moments
-                    .extend((0..group.rows).map(|lane| room.moments(&group, &spectra, lane)));
+                part.moments.extend((0..group.rows).map(|lane| room.moments(&group, lane)));
             }
         }
         part
@@ -130,7 +136,7 @@ pub(super) fn sums(
 }
 
 /// Draws of a group and what is summed of them.
-struct Room {
+pub(super) struct Room {
     k: usize,
     /// In each pixel's own order, (DRAWS, K, LANES).
     amounts: Vec<f32>,
@@ -142,10 +148,11 @@ struct Room {
     /// Both in each pixel's own order.
     mean_sorted: Vec<f32>,
     spread_sorted: Vec<f32>,
+    white: Whitened,
 }
 
 impl Room {
-    fn new(k: usize) -> Self {
+    pub(super) fn new(k: usize) -> Self {
         let zeros = |count: usize| vec![0.0; count * LANES];
         Room {
             k,
@@ -155,14 +162,26 @@ impl Room {
             spread: zeros(k * k),
             mean_sorted: zeros(k),
             spread_sorted: zeros(k * k),
+            white: Whitened::default(),
         }
     }
 
-    fn draw(&mut self, group: &mut Group, spectra: &[f32]) {
+    /// Mean of the amounts, (K, LANES), and their covariance, (K, K, LANES).
+    pub(super) fn moments_of_amounts(&self) -> (&[f32], &[f32]) {
+        (&self.mean, &self.spread)
+    }
+
+    pub(super) fn white(&self) -> &Whitened {
+        &self.white
+    }
+
+    /// Draws the amounts of a group, with their moments and what follows from these.
+    pub(super) fn draw(&mut self, group: &mut Group, spectra: &[f32]) {
         let k = self.k;
         group.draw(spectra, 0, &mut self.amounts, &mut self.weights);
         Arch::new().dispatch(Spread {
             k,
+            draws: DRAWS,
             amounts: &self.amounts,
             weights: &mut self.weights,
             mean: &mut self.mean_sorted,
@@ -179,33 +198,29 @@ impl Room {
                 }
             }
         }
+        self.white.take(group, &self.mean, spectra);
     }
 
-    /// Adds the mean over draws of `u_i (y - u'c) / V`, and what each band adds to the curvature on
-    /// its own.
-    fn add(&self, group: &Group, spectra: &[f32], curved: bool, part: &mut Part) {
+    /// Adds the mean over draws of `u_i (y - u'c)` times the inverse covariance, and what each band
+    /// adds to the curvature on its own.
+    fn add(&self, group: &Group, curved: bool, part: &mut Part) {
         let (k, bands) = (self.k, group.known.bands);
-        for (l, c) in spectra.chunks_exact(k).enumerate() {
-            let (mut rest, precision) = (load(&group.y, l), load(&group.precision, l));
-            for (i, &c) in c.iter().enumerate() {
-                let mean = load(&self.mean, i);
-                for lane in 0..LANES {
-                    rest[lane] -= c * mean[lane];
-                }
-            }
+        for l in 0..bands {
+            let (rest, precision) = (load(&self.white.rest, l), load(&group.precision, l));
             for i in 0..k {
                 let mut sum = load(&self.mean, i);
                 for lane in 0..LANES {
                     sum[lane] *= rest[lane];
                 }
-                for (j, &c) in c.iter().enumerate() {
+                for j in 0..k {
                     let spread = load(&self.spread, i * k + j);
+                    let c = load(&self.white.spectra, l * k + j);
                     for lane in 0..LANES {
-                        sum[lane] -= spread[lane] * c;
+                        sum[lane] -= spread[lane] * c[lane];
                     }
                 }
-                let of_rows = sum.iter().zip(&precision).take(group.rows);
-                part.slope[i * bands + l] += of_rows.map(|(s, p)| f64::from(s * p)).sum::<f64>();
+                let of_rows = sum.iter().take(group.rows);
+                part.slope[i * bands + l] += of_rows.map(|&s| f64::from(s)).sum::<f64>();
                 for j in 0..if curved { k } else { 0 } {
                     let (m, n) = (load(&self.mean, i), load(&self.mean, j));
                     let spread = load(&self.spread, i * k + j);
@@ -219,7 +234,7 @@ impl Room {
         }
     }
 
-    fn moments(&self, group: &Group, spectra: &[f32], lane: usize) -> Moments {
+    fn moments(&self, group: &Group, lane: usize) -> Moments {
         let (k, bands) = (self.k, group.known.bands);
         let mean: Vec<f32> = (0..k).map(|i| self.mean[i * LANES + lane]).collect();
         // Rows of draws, each times the root of its weight.
@@ -240,58 +255,17 @@ impl Room {
             }
         }
         let features = f.t().dot(&f).into_raw_vec_and_offset().0;
+        let of_lane =
+            |from: &[f32]| -> Vec<f32> { from.iter().skip(lane).step_by(LANES).copied().collect() };
+        let rest = of_lane(&self.white.rest);
         let mut factors = Vec::with_capacity(bands * (k + 1));
-        for (l, c) in spectra.chunks_exact(k).enumerate() {
-            let precision = group.precision[l * LANES + lane];
-            let fitted: f32 = c.iter().zip(&mean).map(|(c, u)| c * u).sum();
-            factors.extend(c.iter().map(|c| precision * c));
-            factors.push(precision * (group.y[l * LANES + lane] - fitted));
+        for (c, rest) in of_lane(&self.white.spectra).chunks_exact(k).zip(rest) {
+            factors.extend(c);
+            factors.push(rest);
         }
-        Moments { features, factors }
-    }
-}
-
-/// Makes weights of their logarithms, and mean and covariance of the amounts.
-struct Spread<'a> {
-    k: usize,
-    amounts: &'a [f32],
-    weights: &'a mut [f32],
-    mean: &'a mut [f32],
-    spread: &'a mut [f32],
-}
-
-impl WithSimd for Spread<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Spread { k, amounts, weights, mean, spread } = self;
-        let c = |x: f32| V::splat(simd, x);
-        for part in (0..LANES).step_by(S::F32_LANES) {
-            weigh(simd, weights, (0..DRAWS).map(|d| d * LANES + part), 1.0);
-            let amount = |d: usize, a: usize| V::load(simd, amounts, (d * k + a) * LANES + part);
-            for a in 0..k {
-                let mut sum = c(0.0);
-                for d in 0..DRAWS {
-                    sum = V::load(simd, weights, d * LANES + part).mul_add(amount(d, a), sum);
-                }
-                sum.store(mean, a * LANES + part);
-            }
-            for a in 0..k {
-                let of_a = V::load(simd, mean, a * LANES + part);
-                for b in 0..=a {
-                    let of_b = V::load(simd, mean, b * LANES + part);
-                    let mut sum = c(0.0);
-                    for d in 0..DRAWS {
-                        let weight = V::load(simd, weights, d * LANES + part);
-                        let off = weight * (amount(d, a) - of_a);
-                        sum = off.mul_add(amount(d, b) - of_b, sum);
-                    }
-                    sum.store(spread, (a * k + b) * LANES + part);
-                    sum.store(spread, (b * k + a) * LANES + part);
-                }
-            }
-        }
+        let spread = of_lane(&self.spread);
+        let second = (0..k * k).map(|at| spread[at] + mean[at / k] * mean[at % k]).collect();
+        Moments { features, factors, second, shared: of_lane(&self.white.factor) }
     }
 }
 
@@ -324,6 +298,7 @@ fn lost(moments: &[Moments], bands: usize, k: usize) -> DMatrix<f64> {
             }
             let right = z.slice(s![.., first * own..end * own]);
             general_mat_mul(1.0, &left, &right.t(), 1.0, &mut sum);
+            add_shared(&moments[first..end], i * k + j, &mut sum);
         }
         sum
     };
@@ -338,6 +313,27 @@ fn lost(moments: &[Moments], bands: usize, k: usize) -> DMatrix<f64> {
     total
 }
 
+/// Adds what bands share of the second moments number `at` of some pixels: `E u_i u_j F F'`, which
+/// no pixel tells even if all amounts are known.
+fn add_shared(moments: &[Moments], at: usize, sum: &mut Array2<f32>) {
+    let bands = sum.nrows();
+    let own = moments.first().map_or(0, |of| of.shared.len() / bands.max(1));
+    if own == 0 {
+        return;
+    }
+    let mut right = Array2::<f32>::zeros((bands, moments.len() * own));
+    let mut left = right.clone();
+    for (n, of) in moments.iter().enumerate() {
+        for (l, f) in of.shared.chunks_exact(own).enumerate() {
+            for (a, &f) in f.iter().enumerate() {
+                right[[l, n * own + a]] = f;
+                left[[l, n * own + a]] = of.second[at] * f;
+            }
+        }
+    }
+    general_mat_mul(1.0, &left, &right.t(), 1.0, sum);
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -346,6 +342,7 @@ mod tests {
     use crate::engine::model::Model;
     use crate::engine::pixels::Cube;
     use crate::posterior::nested::known::tests::flat;
+    use crate::posterior::nested::shared::{SHAPES, Shared, shape};
 
     const SD: f64 = 0.1;
     const PIXELS: usize = 200;
@@ -369,7 +366,7 @@ mod tests {
 
     /// Log density of all spectra given c, amounts summed out on a grid of logit and log
     /// brightness.
-    fn marginal(cube: &Cube, c: &[f64], brightness: Option<f64>) -> f64 {
+    fn marginal(cube: &Cube, c: &[f64], brightness: Option<f64>, inverse: &DMatrix<f64>) -> f64 {
         let logs: Vec<f64> = match brightness {
             Some(_) => (-24..=24).map(|i| 0.05 * f64::from(i)).collect(),
             None => vec![0.0],
@@ -381,13 +378,12 @@ mod tests {
             for i in -60..=60 {
                 let w = 1.0 / (1.0 + (-f64::from(i) * 0.5).exp());
                 for g in &logs {
-                    let square: f64 = (0..3)
-                        .map(|l| g.exp() * (w * c[l] + (1.0 - w) * c[3 + l]))
-                        .zip(cube.spectrum(n))
-                        .map(|(mu, &y)| (mu - f64::from(y)).powi(2))
-                        .sum();
+                    let mu = (0..3).map(|l| g.exp() * (w * c[l] + (1.0 - w) * c[3 + l]));
+                    let off = mu.zip(cube.spectrum(n)).map(|(mu, &y)| mu - f64::from(y));
+                    let off = nalgebra::DVector::from_iterator(3, off);
+                    let square = off.dot(&(inverse * &off));
                     let prior = brightness.map_or(0.0, |tau| 0.5 * (g / tau).powi(2));
-                    sum += (0.5 * (w * (1.0 - w)).ln() - 0.5 * square / (SD * SD) - prior).exp();
+                    sum += (0.5 * (w * (1.0 - w)).ln() - 0.5 * square - prior).exp();
                 }
             }
             sum.ln()
@@ -398,12 +394,30 @@ mod tests {
     /// Pairs of ours and the truth.
     type Pairs = Vec<(f64, f64)>;
 
-    /// Slope and curvature, with noise of `sd`, and the same by central differences.
-    fn compare(sd: f64, brightness: Option<f64>) -> (Pairs, Pairs) {
-        let (mut guide, cube, c) = problem(brightness);
-        let (noise, count) = (guide.params.noise_at(), guide.params.noises as usize);
-        guide.globals[noise..][..count].fill(sd.ln() as f32);
-        let known = Known::of(&guide);
+    /// Slope and curvature, with noise of `sd` and noise that bands share of `common`, and the same
+    /// by central differences, of `true_common`.
+    fn compare(
+        sd: f64,
+        brightness: Option<f64>,
+        (common, true_common): (f64, f64),
+    ) -> (Pairs, Pairs) {
+        let (guide, cube, c) = problem(brightness);
+        let mut known = Known::of(&guide);
+        let noise_sds = [0.5 * common, common, 0.0, 0.0, 0.0, 0.0];
+        let shared = Shared {
+            sds: vec![0.0; 2 * SHAPES],
+            noise_sds: noise_sds.to_vec(),
+            noise: vec![sd * sd; 3],
+            variability: vec![0.0; 6],
+        };
+        known.share(&shared, &c);
+        let of_bands = |l: usize, m: usize| {
+            let level = 0.25 * shape(0, l, 3) * shape(0, m, 3);
+            let tilt = shape(1, l, 3) * shape(1, m, 3);
+            let own = if l == m { SD * SD } else { 0.0 };
+            own + true_common * true_common * (level + tilt)
+        };
+        let inverse = DMatrix::from_fn(3, 3, of_bands).try_inverse().unwrap();
         let sums = sums(&known, &cube, [3, 4], &c, true, &|| false).unwrap();
         let Parts { complete, lost } = sums.curvature.unwrap();
         let known = |a: usize, b: usize| match a % 3 == b % 3 {
@@ -415,7 +429,7 @@ mod tests {
             let mut c = c.clone();
             c[a] += 1e-3 * to.0;
             c[b] += 1e-3 * to.1;
-            marginal(&cube, &c, brightness)
+            marginal(&cube, &c, brightness, &inverse)
         };
         let slope = |a| (moved(a, a, (0.5, 0.5)) - moved(a, a, (-0.5, -0.5))) / 2e-3;
         let bend = |a, b| {
@@ -438,15 +452,19 @@ mod tests {
     fn slope_and_curvature_are_those_of_the_integrated_density() {
         // With brightness two amounts are free, and sds twice as large.
         for (brightness, most) in [(None, 60.0), (Some(0.3), 120.0)] {
-            let (slope, curvature) = compare(SD, brightness);
-            // A pixel's amounts have sds near 0.3 of 64 draws: a slope is off by at most 0.04 / V
-            // 0.5 a pixel, 28 over 200 pixels. Curvatures lose 1 in sqrt(32) of each pixel's, 1 in
-            // 80 of all; twice the one, four times the other.
-            let largest = slope.iter().map(|s| (s.0 - s.1).abs()).fold(0.0, f64::max);
-            assert!(largest < most, "{slope:?}");
-            assert!(off(&curvature) < 0.05, "{curvature:?}");
+            for common in [0.0, 0.1] {
+                let (slope, curvature) = compare(SD, brightness, (common, common));
+                // A pixel's amounts have sds near 0.3 of 64 draws: a slope is off by at most 0.04
+                // / V 0.5 a pixel, 28 over 200 pixels. Curvatures lose 1 in sqrt(32) of each pixel's, 1 in
+                // 80 of all; twice the one, four times the other.
+                let largest = slope.iter().map(|s| (s.0 - s.1).abs()).fold(0.0, f64::max);
+                assert!(largest < most, "{slope:?}");
+                assert!(off(&curvature) < 0.05, "{curvature:?}");
+            }
         }
-        let (_, other) = compare(1.2 * SD, None);
+        let (_, other) = compare(1.2 * SD, None, (0.0, 0.0));
+        assert!(off(&other) > 0.15, "{other:?}");
+        let (_, other) = compare(SD, None, (0.0, 0.1));
         assert!(off(&other) > 0.15, "{other:?}");
     }
 

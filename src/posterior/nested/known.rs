@@ -1,6 +1,7 @@
 //! What the posterior of a pixel needs of the scene beside its spectra.
 
 use super::power_normal::PowerNormals;
+use super::shared::{Shapes, Shared};
 use crate::engine::ground::math::ln_gamma;
 use crate::engine::guide::Guide;
 use crate::engine::layout::{BRIGHTNESS, COMMON, CONCENTRATION, VARIABILITY};
@@ -31,6 +32,8 @@ pub(super) struct Known {
     pub(super) common: Option<(Vec<f32>, f32)>,
     /// Tables for the power of each endmember's amount.
     pub(super) tables: PowerNormals,
+    /// Variability that bands share.
+    pub(super) shapes: Shapes,
 }
 
 impl Known {
@@ -76,11 +79,21 @@ impl Known {
                 false => Vec::new(),
             },
             tables: PowerNormals::new(&dirichlet),
+            shapes: Shapes::default(),
             common,
             alpha: dirichlet.iter().sum::<f64>() as f32,
             dirichlet: narrow(&dirichlet),
             mean: narrow(&mean),
         }
+    }
+
+    /// With noise, variability and shapes as they were learned, around spectra (K, L).
+    pub(super) fn share(&mut self, shared: &Shared, spectra: &[f64]) {
+        let (k, bands) = (self.k, self.bands);
+        self.noise = shared.noise.iter().map(|&x| x as f32).collect();
+        let cells = (0..bands).flat_map(|l| (0..k).map(move |i| i * bands + l));
+        self.variability = cells.map(|at| shared.variability[at] as f32).collect();
+        self.shapes = Shapes::of(shared, spectra, k, bands);
     }
 
     /// Amounts of a pixel that are drawn: the last one is what the others leave, where all pixels

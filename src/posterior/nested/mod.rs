@@ -10,10 +10,14 @@ mod forms;
 mod group;
 mod information;
 mod known;
+mod learn;
 mod newton;
 mod pixels;
 mod power_normal;
+mod shared;
+mod spread;
 mod vector;
+mod whiten;
 
 use std::sync::Arc;
 
@@ -22,11 +26,11 @@ use rayon::prelude::*;
 
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::lanes::LANES;
-use crate::engine::ground::math::softplus;
+use crate::engine::ground::math::{softplus, softplus_inverse};
 use crate::engine::ground::rng::{self, Stream};
 use crate::engine::ground::setting;
 use crate::engine::guide::Guide;
-use crate::engine::layout::{COVARIANCE, HELD, Params};
+use crate::engine::layout::{COVARIANCE, HELD, Params, VARIABILITY};
 use crate::engine::pixels::Pixels;
 #[cfg(feature = "gpu")]
 pub(crate) use device::OnDevice;
@@ -37,6 +41,7 @@ use newton::{NOISE, Newton};
 pub(crate) use pixels::Summary;
 pub use pixels::{Drawn, PER_SCENE, QUANTILES, SCENES, Scenes, WORTH};
 use pixels::{Draws, MOST_ROUNDS};
+pub use shared::Shared;
 
 /// The most spectrum values, K times L, whose covariance is computed: matrices of their squares, up
 /// to four of them, are held and inverted. Beyond, spectra have the guide's own sds.
@@ -64,6 +69,8 @@ pub struct SceneNormal {
     pub(crate) centre: Vec<f64>,
     /// Of the inverse covariance.
     pub(crate) factor: Factor,
+    /// How spectra vary between pixels, where bands share that; none where each has its own.
+    pub(crate) shared: Option<Shared>,
 }
 
 /// The inverse covariance of the spectra's u.
@@ -84,7 +91,7 @@ impl SceneNormal {
             .map(|a| guide.marginal(at(a)))
             .map(|(loc, scale)| (loc, 1.0 / scale.max(f64::MIN_POSITIVE)))
             .unzip();
-        SceneNormal { centre, factor: Factor::Independent(precision) }
+        SceneNormal { centre, factor: Factor::Independent(precision), shared: None }
     }
 
     /// What `normals` become: a draw less the centre.
@@ -135,22 +142,41 @@ impl<'a> Nested<'a> {
     ) -> Result<Option<Self>> {
         let p = &guide.params;
         check(p)?;
-        let known = Known::of(guide);
+        let mut known = Known::of(guide);
         let bands = p.bands as usize;
-        if p.has(HELD) || p.k() * bands > MOST_VALUES {
-            let scene = SceneNormal::of_guide(guide);
+        let held = p.has(HELD) || p.k() * bands > MOST_VALUES;
+        let mut centre = SceneNormal::of_guide(guide).centre;
+        let shared = match p.has(VARIABILITY) {
+            false => None,
+            true => {
+                let mut c: Vec<f64> = centre.iter().map(|&u| softplus(u)).collect();
+                let learned = learn::learn(&mut known, guide, of.cube(), &mut c, held, interrupted);
+                let Some(shared) = learned else { return Ok(None) };
+                if !held {
+                    centre = c.into_iter().map(softplus_inverse).collect();
+                }
+                Some(shared)
+            }
+        };
+        if held {
+            let scene = SceneNormal { shared, ..SceneNormal::of_guide(guide) };
             let nested = Nested::of(guide, of, known, scene, vec![0.0]);
             nested.check_finite()?;
             return Ok(Some(nested));
         }
         let newton = Newton { guide, known: &known, of, interrupted };
-        let (scene, steps) = match newton.run() {
-            Ok(found) => found,
+        let (scene, steps) = match newton.run(centre) {
+            Ok((scene, steps)) => (SceneNormal { shared, ..scene }, steps),
             Err(Error::Interrupted) => return Ok(None),
             // No way leads on from a fit that is none: spectra stay where it has them.
             Err(Error::Fit(_)) => (SceneNormal::of_guide(guide), vec![f64::INFINITY]),
             Err(error) => return Err(error),
         };
+        if let Some(shared) = &scene.shared {
+            // As whoever is given this posterior has it.
+            let spectra: Vec<f64> = scene.centre.iter().map(|&u| softplus(u)).collect();
+            known.share(shared, &spectra);
+        }
         let nested = Nested::of(guide, of, known, scene, steps);
         nested.check_finite()?;
         Ok(Some(nested))
@@ -179,7 +205,11 @@ impl<'a> Nested<'a> {
                 of.bands()
             )));
         }
-        let known = Known::of(guide);
+        let mut known = Known::of(guide);
+        if let Some(shared) = &scene.shared {
+            let spectra: Vec<f64> = scene.centre.iter().map(|&u| softplus(u)).collect();
+            known.share(shared, &spectra);
+        }
         let nested = Nested::of(guide, of, known, scene.clone(), vec![0.0]);
         nested.check_finite()?;
         Ok(nested)

@@ -63,19 +63,18 @@ struct Bend {
 }
 
 impl Newton<'_> {
-    /// Mode and curvature, and the lengths of the steps. A step that leads to a longer one is taken
-    /// back, and a shorter one taken.
+    /// Mode and curvature, and the lengths of the steps, from u = `centre` on, (K L). A step that
+    /// leads to a longer one is taken back, and a shorter one taken.
     ///
     /// # Errors
     ///
     /// [`Error::Interrupted`], and [`Error::Fit`] where no way leads on.
-    pub(super) fn run(&self) -> Result<Found> {
+    pub(super) fn run(&self, mut centre: Vec<f64>) -> Result<Found> {
         let p = &self.guide.params;
         let values = |from: &[f32]| -> Vec<f64> {
             let row = |k: usize| from[k * p.stride()..][..p.bands as usize].iter();
             (0..p.k()).flat_map(row).map(|&x| f64::from(x)).collect()
         };
-        let mut centre = values(&self.guide.globals);
         let prior = values(&self.guide.prior_centre);
         let mut steps: Vec<f64> = Vec::new();
         let mut best: Option<Place> = None;
@@ -110,7 +109,10 @@ impl Newton<'_> {
                     steps.push(best.length);
                 }
                 let factor = Factor::Full(best.bend.factor.l());
-                return Ok((SceneNormal { centre: best.centre.clone(), factor }, steps));
+                return Ok((
+                    SceneNormal { centre: best.centre.clone(), factor, shared: None },
+                    steps,
+                ));
             }
             let step = self.step(best, damping)?;
             centre.copy_from_slice(&best.centre);

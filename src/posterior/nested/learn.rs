@@ -1,0 +1,318 @@
+//! How much spectra vary along the shapes that bands share, and what is left to each band: learned
+//! from the pixels with their amounts integrated out, by steps of expectation and maximisation.
+
+use nalgebra::{DMatrix, DVector};
+use rayon::prelude::*;
+
+use super::group_at;
+use super::group::Group;
+use super::information::Room;
+use super::known::Known;
+use super::shared::{NOISE_SHAPES, SHAPES, Shared};
+use crate::engine::ground::lanes::{LANES, load};
+use crate::engine::guide::Guide;
+use crate::engine::layout::BRIGHTNESS;
+use crate::engine::pixels::Cube;
+
+/// Steps. A step halves a variance at most, or doubles it.
+const STEPS: usize = 14;
+/// The most pixels that are looked at.
+const MOST_PIXELS: usize = 2048;
+/// Parts that threads take, fixed so that sums do not depend on their number.
+const PARTS: usize = 16;
+/// Sd of each shape where learning begins, as a share of the spectrum.
+const BEGIN: f64 = 0.02;
+/// Prior scale of that sd (half-normal).
+const SCALE: f64 = 0.1;
+/// Prior scale of the sd of noise along a shape (half-normal), reflectance.
+const NOISE_SCALE: f64 = 0.05;
+/// Ridge on the curvature of variances that W^2 hardly tells from each other, as a share of it.
+const RIDGE: f64 = 1e-3;
+/// The least value of a spectrum.
+const DARKEST: f64 = 1e-6;
+
+/// Sums over pixels.
+#[derive(Clone)]
+struct Sums {
+    /// Slope by the spectra, (K, L).
+    slope: Vec<f64>,
+    /// Curvature if amounts and shapes of all pixels were known, (K, K, L).
+    complete: Vec<f64>,
+    /// Slope and curvature by the variances of noise and endmembers of each band, (L, K + 1) and
+    /// (L, K + 1, K + 1).
+    noise: Vec<f64>,
+    bend: Vec<f64>,
+    /// Slope and curvature by the logarithms of the shapes' variances, (count) each, times two.
+    shapes: Vec<f64>,
+    shapes_bend: Vec<f64>,
+}
+
+impl Sums {
+    fn new(k: usize, bands: usize, count: usize) -> Self {
+        Sums {
+            slope: vec![0.0; k * bands],
+            complete: vec![0.0; k * k * bands],
+            noise: vec![0.0; (k + 1) * bands],
+            bend: vec![0.0; (k + 1) * (k + 1) * bands],
+            shapes: vec![0.0; count],
+            shapes_bend: vec![0.0; count],
+        }
+    }
+
+    fn all(&mut self) -> [&mut Vec<f64>; 6] {
+        let Sums { slope, complete, noise, bend, shapes, shapes_bend } = self;
+        [slope, complete, noise, bend, shapes, shapes_bend]
+    }
+
+    /// Adds a group whose amounts were drawn.
+    fn add(&mut self, group: &Group, room: &Room) {
+        let (k, bands, count) = (group.known.k, group.known.bands, group.known.shapes.count());
+        let (mean, spread) = room.moments_of_amounts();
+        let white = room.white();
+        let rows = group.rows;
+        let mut total = [f32::MIN_POSITIVE; LANES];
+        for i in 0..k {
+            let u = load(&group.around, i);
+            (0..LANES).for_each(|lane| total[lane] += u[lane]);
+        }
+        let share = |i: usize, lane: usize| f64::from(group.around[i * LANES + lane] / total[lane]);
+        let weight = f64::from(group.known.weight);
+        let mut x = vec![1.0; k + 1];
+        for l in 0..bands {
+            for lane in 0..rows {
+                let at = |from: &[f32], column: usize| f64::from(from[column * LANES + lane]);
+                let (p, rest) = (at(&group.precision, l), at(&white.rest, l));
+                // The diagonal of the inverse covariance, and the mean square of what it makes of
+                // the residual.
+                let shared: f64 =
+                    (0..count).map(|a| at(&white.factor, l * count + a).powi(2)).sum();
+                let mut square = rest * rest;
+                for i in 0..k {
+                    let c = at(&white.spectra, l * k + i);
+                    let mut slope = at(mean, i) * rest;
+                    for j in 0..k {
+                        let other = at(&white.spectra, l * k + j);
+                        let s = at(spread, i * k + j);
+                        slope -= s * other;
+                        square += s * c * other;
+                        self.complete[(i * k + j) * bands + l] +=
+                            p * (at(mean, i) * at(mean, j) + s);
+                    }
+                    self.slope[i * bands + l] += slope;
+                    x[i + 1] = share(i, lane).powi(2);
+                }
+                // What is noise of the residual, mean square, given what is known of the pixel.
+                let variance = weight / p;
+                let noise = (square - (p - shared)) / (p * p) + 1.0 / p;
+                let own = (k + 1) * l;
+                for a in 0..=k {
+                    let slope = x[a] / (variance * variance);
+                    self.noise[own + a] += slope * (noise - variance);
+                    for b in 0..=k {
+                        self.bend[(own + a) * (k + 1) + b] += slope * x[b];
+                    }
+                }
+            }
+        }
+        self.add_shapes(group, room);
+    }
+
+    /// By the log variance of a shape the log likelihood has the slope (A^2 - H) / 2 with A = R^-T
+    /// F'r, H = 1 - diag (R R')^-1, and the information H^2 / 2.
+    fn add_shapes(&mut self, group: &Group, room: &Room) {
+        let (k, count) = (group.known.k, group.known.shapes.count());
+        let (_, spread) = room.moments_of_amounts();
+        let (white, by) = (room.white(), group.projection());
+        for lane in 0..group.rows {
+            let at = |from: &[f32], column: usize| f64::from(from[column * LANES + lane]);
+            for a in 0..count {
+                let u = match group.known.shapes.of[a] {
+                    i if i < k => at(&group.around, i),
+                    _ => 1.0,
+                };
+                if u <= 0.0 {
+                    continue;
+                }
+                // T is R^-1 times the amounts.
+                let inverse = |b: usize| at(by.taken, b * count + a) / u;
+                let h = 1.0 - (a..count).map(|b| inverse(b).powi(2)).sum::<f64>();
+                let explained = |i: usize| -> f64 {
+                    (a..count).map(|b| inverse(b) * at(&white.projected, i * count + b)).sum()
+                };
+                let of: Vec<f64> = (0..=k).map(explained).collect();
+                let mut square = of[k] * of[k];
+                for i in 0..k {
+                    for j in 0..k {
+                        square += at(spread, i * k + j) * of[i] * of[j];
+                    }
+                }
+                self.shapes[a] += square - h;
+                self.shapes_bend[a] += h * h;
+            }
+        }
+    }
+}
+
+/// Learns what bands share from the pixels of a cube; the spectra, (K, L), follow, unless they are
+/// `held`. None when interrupted.
+pub(super) fn learn(
+    known: &mut Known,
+    guide: &Guide,
+    cube: &Cube,
+    spectra: &mut [f64],
+    held: bool,
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Option<Shared> {
+    let (k, bands) = (known.k, known.bands);
+    let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
+    let mut shared = Shared {
+        sds: vec![BEGIN; k * SHAPES],
+        noise_sds: vec![0.5 * mean_noise(known); NOISE_SHAPES],
+        noise: wide(&known.noise),
+        variability: (0..k * bands)
+            .map(|at| f64::from(known.variability[at % bands * k + at / bands]))
+            .collect(),
+    };
+    let sizes: Vec<f64> = spectra.chunks_exact(bands).map(length).collect();
+    for _ in 0..STEPS {
+        known.share(&shared, spectra);
+        let sums = sums(known, guide, cube, spectra, interrupted)?;
+        let mut all = sums.slope.iter().chain(&sums.noise).chain(&sums.shapes);
+        // A fit that is none stays as it is.
+        if all.any(|x| !x.is_finite()) {
+            break;
+        }
+        step_variances(known, guide, &sums, &mut shared);
+        step_shapes(known, &sums, &mut shared);
+        if !held {
+            step_spectra(guide, &sums, spectra);
+            if guide.params.has(BRIGHTNESS) {
+                // The data do not tell the size of a spectrum.
+                for (c, size) in spectra.chunks_exact_mut(bands).zip(&sizes) {
+                    let by = size / length(c).max(DARKEST);
+                    c.iter_mut().for_each(|c| *c *= by);
+                }
+            }
+        }
+    }
+    known.share(&shared, spectra);
+    Some(shared)
+}
+
+/// Sd of the noise, root mean square over the bands.
+fn mean_noise(known: &Known) -> f64 {
+    let total: f64 = known.noise.iter().map(|&x| f64::from(x)).sum();
+    (total / known.bands as f64).sqrt()
+}
+
+fn length(c: &[f64]) -> f64 {
+    c.iter().map(|c| c * c).sum::<f64>().sqrt()
+}
+
+/// The sums over the pixels that are looked at, scaled to all.
+fn sums(
+    known: &Known,
+    guide: &Guide,
+    cube: &Cube,
+    spectra: &[f64],
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Option<Sums> {
+    let (k, bands, key) = (known.k, known.bands, guide.params.key());
+    let by_bands: Vec<f32> =
+        (0..bands * k).map(|at| spectra[at % k * bands + at / k] as f32).collect();
+    let groups = cube.pixels().div_ceil(LANES);
+    let every = groups.div_ceil(MOST_PIXELS / LANES).max(1);
+    let taken: Vec<usize> = (0..groups).step_by(every).collect();
+    let part = |of: &[usize]| {
+        let mut group = Group::new(known);
+        let mut room = Room::new(k);
+        let mut sums = Sums::new(k, bands, known.shapes.count());
+        for &g in of {
+            if interrupted() {
+                break;
+            }
+            group.take(cube, &group_at(g * LANES, cube.pixels()), key, &by_bands);
+            room.draw(&mut group, &by_bands);
+            sums.add(&group, &room);
+        }
+        sums
+    };
+    let chunk = taken.len().div_ceil(PARTS).max(1);
+    let parts: Vec<Sums> = taken.par_chunks(chunk).map(part).collect();
+    if interrupted() {
+        return None;
+    }
+    let mut total = Sums::new(k, bands, known.shapes.count());
+    for mut part in parts {
+        for (to, from) in total.all().into_iter().zip(part.all()) {
+            to.iter_mut().zip(from).for_each(|(to, x)| *to += *x);
+        }
+    }
+    let scale = groups as f64 / taken.len().max(1) as f64;
+    total.all().into_iter().for_each(|of| of.iter_mut().for_each(|x| *x *= scale));
+    Some(total)
+}
+
+/// A step of the variances that each band has for itself.
+fn step_variances(known: &Known, guide: &Guide, sums: &Sums, shared: &mut Shared) {
+    let (k, bands) = (known.k, known.bands);
+    let least = f64::from(guide.params.noise_floor).max(f64::from(f32::MIN_POSITIVE));
+    for l in 0..bands {
+        let own = (k + 1) * l;
+        let mut bend = DMatrix::from_fn(k + 1, k + 1, |a, b| sums.bend[(own + a) * (k + 1) + b]);
+        for a in 0..=k {
+            bend[(a, a)] *= 1.0 + RIDGE;
+        }
+        let slope = DVector::from_fn(k + 1, |a, _| sums.noise[own + a]);
+        let Some(step) = bend.cholesky().map(|factor| factor.solve(&slope)) else { continue };
+        let moved = |x: f64, step: f64| (x + step.clamp(-0.5 * x, x + least)).max(least);
+        shared.noise[l] = moved(shared.noise[l], step[0]);
+        for i in 0..k {
+            let v = &mut shared.variability[i * bands + l];
+            *v = moved(*v, step[i + 1]);
+        }
+    }
+    if guide.params.noises == 1 {
+        let mean = shared.noise.iter().sum::<f64>() / bands as f64;
+        shared.noise.fill(mean);
+    }
+}
+
+/// A step of the shapes. The level of a spectrum is also its amount, which only the prior of the
+/// amounts tells: it varies as much as the others do on average.
+fn step_shapes(known: &Known, sums: &Sums, shared: &mut Shared) {
+    let shapes = &known.shapes;
+    for (a, (&i, &j)) in shapes.of.iter().zip(&shapes.number).enumerate() {
+        let (sd, scale) = match i < known.k {
+            true => (&mut shared.sds[i * SHAPES + j], SCALE),
+            false => (&mut shared.noise_sds[j], NOISE_SCALE),
+        };
+        let prior = (*sd / scale).powi(2);
+        let step = (sums.shapes[a] - prior) / (sums.shapes_bend[a] + prior).max(f64::MIN_POSITIVE);
+        *sd *= (1.0 + step.clamp(-0.5, 1.0)).sqrt();
+    }
+    for sds in shared.sds.chunks_exact_mut(SHAPES) {
+        let others: f64 = sds[1..].iter().map(|sd| sd * sd).sum();
+        sds[0] = (others / (SHAPES - 1) as f64).sqrt();
+    }
+}
+
+/// A step of the spectra.
+fn step_spectra(guide: &Guide, sums: &Sums, spectra: &mut [f64]) {
+    let p = &guide.params;
+    let (k, bands, precision) = (p.k(), p.bands as usize, f64::from(p.endmember_precision));
+    for l in 0..bands {
+        let bend = DMatrix::from_fn(k, k, |i, j| {
+            sums.complete[(i * k + j) * bands + l] + if i == j { precision } else { 0.0 }
+        });
+        let slope = DVector::from_fn(k, |i, _| {
+            let centre = f64::from(guide.prior_centre[i * p.stride() + l]);
+            sums.slope[i * bands + l] - precision * (spectra[i * bands + l] - centre)
+        });
+        let Some(step) = bend.cholesky().map(|factor| factor.solve(&slope)) else { continue };
+        for i in 0..k {
+            let c = &mut spectra[i * bands + l];
+            *c = (*c + step[i]).max(DARKEST);
+        }
+    }
+}
