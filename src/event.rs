@@ -17,7 +17,8 @@ pub enum Event {
     Counted(Evidence),
     /// The device was chosen.
     Device(DeviceInfo),
-    /// The device, which nobody asked for by name, cannot do the work; the CPU does it, from what was kept of it if there is any.
+    /// The device, which nobody asked for by name, cannot do the work; the CPU does it, from what
+    /// was kept of it if there is any.
     DeviceGivenUp {
         /// Name of the device.
         name: String,

@@ -4,10 +4,12 @@ pub mod covariance;
 pub mod doubts;
 pub mod draws;
 pub mod nested;
+mod of_scene;
 pub mod sampled;
 pub(crate) mod scene_guide;
 mod totals;
 
+pub(crate) use of_scene::OfScene;
 pub use totals::Totals;
 
 use ndarray::{Array1, Array2, Array3, ArrayViewMut1, ArrayViewMut2, Axis, Zip};
@@ -28,7 +30,7 @@ use crate::engine::guide::transform::latent;
 use crate::engine::layout::{BRIGHTNESS, FULL_RANK};
 use crate::engine::pixels::Pixels;
 use crate::posterior::covariance::noise_of;
-use crate::posterior::scene_guide::{ENDMEMBER_DRAWS, SceneGuide, scale, shared, table_of};
+use crate::posterior::scene_guide::{SceneGuide, shared};
 
 /// The posterior of one fit in one convention. N pixels (the scene's valid ones), K endmembers, L
 /// bands in use. Spectra are in reflectance, or relative to their peak ([`Convention::Peak`]).
@@ -81,54 +83,6 @@ struct OfPixels {
     /// 5 %, 50 % and 95 % quantiles.
     quantiles: [Array2<f32>; 3],
     worth: Option<Array1<f32>>,
-}
-
-/// Draws of the spectra of a nested posterior, and what is made of them.
-pub(crate) struct OfScene {
-    convention: Convention,
-    scenes: nested::Scenes,
-    /// Mean, sd, 5 % and 95 % quantiles of the spectra in the convention.
-    spectra: [Array2<f64>; 4],
-    /// What the spectra were divided by, mean over draws, (K).
-    heights: Array1<f64>,
-}
-
-impl OfScene {
-    pub(crate) fn new(nested: &Nested, convention: Convention) -> Self {
-        let mut drawn = nested.spectra(ENDMEMBER_DRAWS);
-        let plain = drawn[..nested::SCENES].to_vec();
-        let heights: Vec<Vec<f64>> =
-            drawn.iter_mut().map(|spectra| scale(spectra, convention)).collect();
-        OfScene {
-            convention,
-            scenes: nested.scenes(&plain, &heights),
-            spectra: table_of(nested.params(), |k, draw| drawn[draw as usize][k].clone()),
-            heights: mean_of_rows(&heights),
-        }
-    }
-
-    /// The posterior of the scene and of all blocks of its pixels.
-    fn with(&self, nested: &Nested, blocks: &[Summary]) -> Posterior {
-        let (count, k) = (nested.pixels().count(), nested.params().k());
-        let values = |of: &dyn Fn(&Summary) -> &Vec<f32>| -> Vec<f32> {
-            blocks.iter().flat_map(|summary| of(summary).iter().copied()).collect()
-        };
-        // Each block has a row of K for each of its pixels.
-        let table = |of: &dyn Fn(&Summary) -> &Vec<f32>| {
-            let values = values(of);
-            Array2::from_shape_fn((count, k), |(n, j)| values[n * k + j])
-        };
-        let pixels = OfPixels {
-            mean: table(&|s| &s.mean),
-            sd: table(&|s| &s.sd),
-            brightness: values(&|s| &s.brightness).into(),
-            quantiles: [0, 1, 2].map(|q| table(&|s| &s.quantiles[q])),
-            worth: Some(values(&|s| &s.worth).into()),
-        };
-        let scene = SceneGuide { guide: nested.guide() };
-        let spectra = self.spectra.clone();
-        Posterior::of(&scene, nested.pixels(), self.convention, spectra, pixels, &self.heights)
-    }
 }
 
 /// Draws of a pixel's latents behind its mean and sd: half of them points, half their mirror

@@ -319,11 +319,11 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// The header of an NPY file, version 1.0, of float32 in C order (NEP 1).
+/// The header of an NPY file, version 1.0, of float32 in C order (NEP 1), as ndarray-npy has it.
 fn npy_header((rows, cols): (usize, usize), depth: Option<usize>) -> Vec<u8> {
     let depth = depth.map_or_else(String::new, |depth| format!(", {depth}"));
     let mut text =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {cols}{depth}), }}");
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {cols}{depth})}}");
     // Magic, version and length take 10 bytes; with them and a line's end it fills 64s.
     while (10 + text.len() + 1) % 64 != 0 {
         text.push(' ');

@@ -175,8 +175,8 @@ impl fmt::Display for Held {
             }
             Held::Rows { rows, bytes, whole, budget, reads } => write!(
                 f,
-                "memory: about {}, by blocks of {rows} rows, as the whole scene would take {}, and \
-                 {} may be used; the file is read {reads}",
+                "memory: about {}, by blocks of {rows} rows; all at once would take {}, and {} may \
+                 be used. The file is read {reads}",
                 size(*bytes),
                 size(*whole),
                 size(*budget)
@@ -186,7 +186,6 @@ impl fmt::Display for Held {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
 

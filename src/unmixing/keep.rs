@@ -140,7 +140,6 @@ impl Unmixing {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::{Device, Init, simulate};

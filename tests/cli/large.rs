@@ -91,7 +91,7 @@ fn what_cannot_be_done_by_rows_is_said_before_anything_is_read() {
         ("--noise covariance", "all pixels in memory"),
         ("--memory 0", "8GiB"),
         ("--memory tiny", "8GiB"),
-        ("--device-memory 1MB", "--device-memory 1000000 bytes"),
+        ("--device-memory 1kB", "--device-memory 1000 bytes"),
     ] {
         let line = with(more);
         let line = match more.starts_with("--memory") {

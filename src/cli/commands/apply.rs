@@ -23,7 +23,9 @@ pub fn run(args: &ApplyArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     }
     let fit = Fit::load(&file)?;
     check_names(&args.names, fit.k())?;
-    let opened = scene::open_aside(&args.scene, &args.layout)?;
+    let mut opened = scene::open_aside(&args.scene, &args.layout)?;
+    // The fit says which bands count; a part of a scene may see less of them than the whole.
+    opened.options.keep_water_bands = true;
     let budget = Budget {
         memory: args.memory.memory.map(|bytes| bytes.0),
         learns: false,
