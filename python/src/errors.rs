@@ -20,7 +20,7 @@ pub fn raised(error: Error) -> PyErr {
     }
 }
 
-/// The same for results.
+/// Results of the library with its errors as exceptions.
 pub trait OrRaise<T> {
     /// The value, or the exception.
     fn or_raise(self) -> Result<T, PyErr>;

@@ -51,7 +51,7 @@ pub enum Cube<'py> {
     F64(PyReadonlyArrayDyn<'py, f64>),
 }
 
-/// Does the same with an array of any type.
+/// Does something with the view of an array, whatever its type.
 macro_rules! with_view {
     ($cube:expr, $view:ident => $do:expr) => {
         match $cube {

@@ -1,5 +1,5 @@
-//! The extremes among the pixels that a model of a scene is learned from, looked for block by block,
-//! so that the scene is never whole in memory. What is found does not depend on the blocks.
+//! The extremes among the pixels that a model of a scene is learned from, looked for block by
+//! block, so that the scene is never whole in memory. What is found does not depend on the blocks.
 
 use std::ops::Range;
 

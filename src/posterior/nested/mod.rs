@@ -330,7 +330,7 @@ impl<'a> Nested<'a> {
         }
         let worth = |pixel: &usize| summary.worth[pixel - first];
         let mut left: Vec<usize> =
-            (first..first + count).filter(|pixel| !(worth(pixel) >= WORTH)).collect();
+            (first..first + count).filter(|p| worth(p).is_nan() || worth(p) < WORTH).collect();
         left.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
         for pixels in left.chunks(LANES) {
             draws.summary(cube, pixels, MOST_ROUNDS, (first, &mut summary));
