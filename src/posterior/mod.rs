@@ -141,8 +141,9 @@ impl Posterior {
         Some(scene.with(nested, &blocks?))
     }
 
-    /// [`Posterior::nested`] with the pixels' posterior computed on a device. For software drivers,
-    /// which run on the processor, too, the CPU computes it.
+    /// [`Posterior::nested`] with the pixels' posterior computed on a device. The CPU computes it
+    /// for software drivers, which run on the processor, too, and where spectra vary along shapes
+    /// that bands share, which the kernels do not know.
     ///
     /// # Errors
     ///
@@ -168,6 +169,7 @@ impl Posterior {
         #[cfg(feature = "gpu")]
         if let Place::Gpu(adapter) = &device.place
             && !adapter.is_software()
+            && !nested.shares_bands()
         {
             let on_device = nested::OnDevice::new(nested, &scene.scenes, adapter).await?;
             let found = on_device.summaries(interrupted).await?;

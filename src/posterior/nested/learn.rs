@@ -4,8 +4,8 @@
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
-use super::group_at;
 use super::group::Group;
+use super::group_at;
 use super::information::Room;
 use super::known::Known;
 use super::shared::{NOISE_SHAPES, SHAPES, Shared};

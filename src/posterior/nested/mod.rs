@@ -240,6 +240,12 @@ impl<'a> Nested<'a> {
         Nested { guide: self.guide, of: of.clone(), known, scene, steps: self.steps.clone() }
     }
 
+    /// Whether spectra vary between pixels along shapes that bands share.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn shares_bands(&self) -> bool {
+        self.known.shapes.count() > 0
+    }
+
     /// The posterior of the spectra.
     pub fn scene(&self) -> SceneNormal {
         self.scene.as_ref().clone()

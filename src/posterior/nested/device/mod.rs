@@ -75,12 +75,14 @@ impl<'a> OnDevice<'a> {
         let longest = trips.map(|trips| trips(&sizes, k as u64)).into_iter().max();
         if k > MOST_FUSED
             || scenes.spectra.len() != SCENES
+            || nested.shares_bands()
             || sizes::chunk(count, k, bands, stride, MOST_ROUNDS) == 0
             || (adapter.is_software() && longest > Some(MOST_TRIPS))
         {
             return Err(Error::Device(format!(
-                "{}: its kernels for pixels do not take {k} endmembers and {bands} bands",
-                adapter.info().name
+                "{}: its kernels for pixels do not take {k} endmembers and {bands} bands{}",
+                adapter.info().name,
+                if nested.shares_bands() { " with variability that bands share" } else { "" }
             )));
         }
         let room = draws(k, 1).saturating_mul(chunk).max(draws(k, MOST_ROUNDS));
