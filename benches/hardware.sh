@@ -13,7 +13,7 @@
 set -euo pipefail
 
 # Tests of shaders against their twins on the CPU, and of fits on a device.
-TESTS=(twins spectra profile gradients low_rank covariance)
+TESTS=(twins pixel_kernels spectra profile low_rank covariance)
 
 prepare() {
     local folder="$1" scene="${2:-}" test found
@@ -22,23 +22,23 @@ prepare() {
     cargo build --release
     cp "${CARGO_TARGET_DIR:-target}/release/unmixel" "$folder/"
     for test in "${TESTS[@]}"; do
-        found="$(cargo test --release --no-run --test "$test" 2>&1 |
+        found="$(cargo test --no-run --test "$test" 2>&1 |
             sed -n 's/.*Executable .*(\(.*\))$/\1/p' | tail -1)"
         cp "$found" "$folder/tests/$test"
     done
     strip "$folder/unmixel" "$folder"/tests/*
-    cp "$0" "$folder/hardware.sh"
+    cp "$0" benches/peers/numpyro_pmm.py "$folder/"
     [ -z "$scene" ] || cp "$scene" "$folder/"
     [ -z "$scene" ] || basename "$scene" > "$folder/scene.name"
     du -sh "$folder"
 }
 
 run() {
-    local out="$1" seconds="${2:-340}"
+    out="$1"
     here="$(cd "$(dirname "$0")" && pwd)"
     mkdir -p "$out"
     out="$(cd "$out" && pwd)"
-    end=$(($(date +%s) + seconds))
+    end=$(($(date +%s) + ${2:-340}))
     export UNMIXEL_GPU="${UNMIXEL_GPU:-require}"
     work="$(mktemp -d)"
     steps=()
@@ -61,12 +61,29 @@ run() {
         step "test-$test" 60 "$here/tests/$test" --test-threads 1
     done
     step bench-quick 60 "$here/unmixel" bench --quick --out "$out/bench-quick"
+    peers
     local side="${HARDWARE_PIXELS:-1000}"
     step scene-large 60 "$here/unmixel" simulate --rows "$side" --cols "$side" --bands 200 -k 6 \
         --out "$work/l"
-    step fit-large 90 "$here/unmixel" fit "$work/l/scene.img" -k 6 --device gpu \
-        --out "$out/fit-large"
+    for device in gpu cpu; do
+        step "fit-large-$device" 90 "$here/unmixel" fit "$work/l/scene.img" -k 6 \
+            --truth "$work/l/truth.npz" --device "$device" --out "$out/fit-large-$device"
+    done
     step bench 120 "$here/unmixel" bench --out "$out/bench"
+}
+
+# The model of the peer and ours on one card: one draw, mean-field, noise a band, 2,000 steps.
+peers() {
+    python3 -c 'import numpyro' 2> /dev/null || return 0
+    local batch
+    for batch in 500 9025; do
+        step "peer-numpyro-$batch" 40 python3 "$here/numpyro_pmm.py" --batch "$batch"
+        step "peer-numpyro-scan-$batch" 40 python3 "$here/numpyro_pmm.py" --batch "$batch" --scan 100
+        step "peer-ours-$batch" 20 "$here/unmixel" fit "$work/s/scene.npz" -k 3 --init vca \
+            --brightness off --variability off --guide mean-field --effective-bands all \
+            --particles 1 --noise band --no-early-stop --steps 2000 --batch-size "$batch" \
+            --device gpu --out "$out/peer-ours-$batch"
+    done
 }
 
 # Power, clock and load, five times a second, where NVIDIA's or the kernel's counters are there.

@@ -1,6 +1,6 @@
 // The step's ELBO (equation 14, constants left to the host) and its verdict: a step whose ELBO or
 // gradient is not finite changes nothing and is counted.
-// Grid: one workgroup; each lane sums its stride, then one lane sums the lanes, always in the same
+// Grid: one workgroup; each lane sums its stride, and the lanes meet by halves, always in the same
 // order.
 @group(0) @binding(1) var<storage, read> theta: array<f32>;
 @group(0) @binding(2) var<storage, read> totals: array<f32>;
@@ -19,24 +19,31 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         sum += totals[(particle + 1u) * totals_stride() - 1u];
     }
     sum *= p.scale / f32(p.particles);
+    // Four reads of each on their way at a time, and no branch between them.
     var bad = false;
-    for (var j = lane; j < p.globals; j += WORKGROUP) {
-        sum += terms[j];
-        bad = bad || !finite(grads[j]) || !finite(grads[p.globals + j]);
+    for (var first = lane; first < p.globals; first += 4u * WORKGROUP) {
+        for (var i = 0u; i < 4u; i++) {
+            let j = first + i * WORKGROUP;
+            let read = min(j, p.globals - 1u);
+            sum += select(0.0, terms[read], j < p.globals);
+            bad = bad | !finite(grads[read]) | !finite(grads[p.globals + read]);
+        }
     }
     if (bad) {
         atomicOr(&status[0], 1u);
     }
-    sums[lane] = sum;
+    sums[lane] = sum + f32(p.pixels) / f32(p.particles) * dirichlet_constants(lane);
     workgroupBarrier();
     storageBarrier();
-    if (lane == 0u) {
-        var total = 0.0;
-        for (var i = 0u; i < WORKGROUP; i++) {
-            total += sums[i];
+    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
+        if (lane < half) {
+            sums[lane] += sums[lane + half];
         }
+        workgroupBarrier();
+    }
+    if (lane == 0u) {
         // Half the log determinant of M, or zero without a low-rank guide.
-        total += f32(p.pixels) * dirichlet_constants() + rank_inverse[p.rank * p.rank];
+        let total = sums[0] + rank_inverse[p.rank * p.rank];
         trace[p.trace_slot] = total;
         if (!finite(total)) {
             atomicOr(&status[0], 1u);
@@ -47,21 +54,26 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     }
 }
 
-// log B(a)^-1 of the pixels' Dirichlet, mean over particles. With a common mixture it is in the
-// sums over rows.
-fn dirichlet_constants() -> f32 {
+// A lane's share of log B(a)^-1 of the pixels' Dirichlet, sum over particles. With a common mixture
+// it is in the sums over rows.
+fn dirichlet_constants(lane: u32) -> f32 {
     var sum = 0.0;
     if (has(COMMON)) {
         return sum;
     }
-    for (var particle = 0u; particle < p.particles; particle++) {
-        let a = particle * theta_stride() + dirichlet_at();
-        var total = 0.0;
-        for (var k = 0u; k < p.endmembers; k++) {
-            total += theta[a + k];
+    let each = p.endmembers + 1u;
+    for (var i = lane; i < p.particles * each; i += WORKGROUP) {
+        let a = i / each * theta_stride() + dirichlet_at();
+        let k = i % each;
+        if (k < p.endmembers) {
             sum -= ln_gamma(theta[a + k]);
+            continue;
+        }
+        var total = 0.0;
+        for (var l = 0u; l < p.endmembers; l++) {
+            total += theta[a + l];
         }
         sum += ln_gamma(total);
     }
-    return sum / f32(p.particles);
+    return sum;
 }

@@ -1,6 +1,6 @@
 // The chain from abundances to the guide of each pixel of the minibatch (equations 10 to 12), mean
 // over particles. No N / B: a pixel's own terms count once. Loadings: see `gradient_rank_pixels`.
-// Grid: batch.
+// Grid: groups of the batch x latents.
 @group(0) @binding(1) var<storage, read> theta: array<f32>;
 @group(0) @binding(2) var<storage, read> locals: array<f32>;
 @group(0) @binding(3) var<storage, read> pixel_of: array<u32>;
@@ -12,62 +12,92 @@
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let place = invocation(group, lane);
+    let at = invocation(group, lane);
+    let j = at / ROW_GROUP % p.latents;
+    let place = at / (ROW_GROUP * p.latents) * ROW_GROUP + at % ROW_GROUP;
     if (place >= p.batch) {
         return;
     }
     let guide = place_at(pixel_of[place], p.local_stride);
     let out = place_at(place, p.local_stride);
-    let by_standards = groups() * ROW_GROUP * p.local_stride;
-    for (var d = 0u; d < p.local_stride; d++) {
-        grads[out + ROW_GROUP * d] = 0.0;
-    }
+    let scale = exp(locals[guide + ROW_GROUP * (p.latents + j)]);
+    var by_loc = 0.0;
+    var by_log_scale = 0.0;
     for (var particle = 0u; particle < p.particles; particle++) {
-        let draw = row_at(particle, place, draw_stride());
-        let sums = row_at(particle, place, row_grad_stride());
+        let by_z = slope_of_latent(particle, place, j);
+        let by_standard = by_z * scale;
         let noise = row_at(particle, place, p.latents);
-        let brightness = draws[draw + ROW_GROUP * 2u * p.endmembers];
-        let a = particle * theta_stride() + dirichlet_at();
-        let share = common_share(draw);
+        grads[by_standards() + noise + ROW_GROUP * j] = by_standard;
+        var standard = eps[noise + ROW_GROUP * j];
+        if (has(FULL_RANK)) {
+            for (var m = 0u; m < j; m++) {
+                standard += locals[guide + ROW_GROUP * below(j, m)] * eps[noise + ROW_GROUP * m];
+            }
+        }
+        by_loc += by_z;
+        by_log_scale += by_standard * standard + 1.0;
+    }
+    write(out, j, by_loc);
+    write(out, p.latents + j, by_log_scale);
+    if (has(FULL_RANK)) {
+        for (var m = 0u; m < j; m++) {
+            var sum = 0.0;
+            for (var particle = 0u; particle < p.particles; particle++) {
+                let noise = row_at(particle, place, p.latents);
+                let by_standard = grads[by_standards() + noise + ROW_GROUP * j];
+                sum += by_standard * eps[noise + ROW_GROUP * m];
+            }
+            write(out, below(j, m), sum);
+        }
+    }
+    for (var r = 0u; r < p.rank; r++) {
+        grads[out + ROW_GROUP * (loadings_at() + j * p.rank + r)] = 0.0;
+    }
+}
+
+// Where gradients by the standard normals begin, behind those of the guide.
+fn by_standards() -> u32 {
+    return groups() * ROW_GROUP * p.local_stride;
+}
+
+// The guide's parameter below the diagonal, of latents j and m < j.
+fn below(j: u32, m: u32) -> u32 {
+    return 2u * p.latents + j * (j - 1u) / 2u + m;
+}
+
+// Writes the mean over particles of a gradient of the guide.
+fn write(out: u32, d: u32, sum: f32) {
+    let mean = sum / f32(p.particles);
+    grads[out + ROW_GROUP * d] = mean;
+    if (!finite(mean)) {
+        atomicOr(&status[0], 1u);
+    }
+}
+
+// Derivative of a row's log density by latent j.
+fn slope_of_latent(particle: u32, place: u32, j: u32) -> f32 {
+    let draw = row_at(particle, place, draw_stride());
+    let sums = row_at(particle, place, row_grad_stride());
+    let brightness = draws[draw + ROW_GROUP * 2u * p.endmembers];
+    let a = particle * theta_stride() + dirichlet_at();
+    let share = common_share(draw);
+    if (j + 1u < p.endmembers) {
         var mean_slope = 0.0;
         var total = 0.0;
-        var mixed = 0.0;
         for (var k = 0u; k < p.endmembers; k++) {
             mean_slope += draws[draw + ROW_GROUP * k] * slope(sums, draw, k, brightness);
             total += parameter(a, k, share);
-            mixed += draws[draw + ROW_GROUP * k] * row_grads[sums + ROW_GROUP * k];
         }
-        for (var j = 0u; j < p.latents; j++) {
-            var by_z = 0.0;
-            if (j + 1u < p.endmembers) {
-                let w = draws[draw + ROW_GROUP * j];
-                let by_w = slope(sums, draw, j, brightness) - mean_slope;
-                by_z = w * by_w + parameter(a, j, share) - total * w;
-            } else {
-                let g = draws[draw + ROW_GROUP * (2u * p.endmembers + 1u)];
-                by_z = brightness * mixed - theta[particle * theta_stride() + precision_at()] * g;
-            }
-            grads[out + ROW_GROUP * j] += by_z;
-            let by_standard = by_z * exp(locals[guide + ROW_GROUP * (p.latents + j)]);
-            grads[by_standards + noise + ROW_GROUP * j] = by_standard;
-            var standard = eps[noise + ROW_GROUP * j];
-            if (has(FULL_RANK)) {
-                for (var m = 0u; m < j; m++) {
-                    let t = 2u * p.latents + j * (j - 1u) / 2u + m;
-                    standard += locals[guide + ROW_GROUP * t] * eps[noise + ROW_GROUP * m];
-                    grads[out + ROW_GROUP * t] += by_standard * eps[noise + ROW_GROUP * m];
-                }
-            }
-            grads[out + ROW_GROUP * (p.latents + j)] += by_standard * standard + 1.0;
-        }
+        let w = draws[draw + ROW_GROUP * j];
+        let by_w = slope(sums, draw, j, brightness) - mean_slope;
+        return w * by_w + parameter(a, j, share) - total * w;
     }
-    for (var d = 0u; d < p.local_stride; d++) {
-        let mean = grads[out + ROW_GROUP * d] / f32(p.particles);
-        grads[out + ROW_GROUP * d] = mean;
-        if (!finite(mean)) {
-            atomicOr(&status[0], 1u);
-        }
+    var mixed = 0.0;
+    for (var k = 0u; k < p.endmembers; k++) {
+        mixed += draws[draw + ROW_GROUP * k] * row_grads[sums + ROW_GROUP * k];
     }
+    let g = draws[draw + ROW_GROUP * (2u * p.endmembers + 1u)];
+    return brightness * mixed - theta[particle * theta_stride() + precision_at()] * g;
 }
 
 // The probability that the row has the common mixture.

@@ -1,31 +1,53 @@
 // Sums over a chunk of rows, in a fixed order: the log abundances, which the mean abundance needs,
 // once more as far as rows have a common mixture, the squares of log brightness, and the rows' part
-// of the ELBO (equation 14). Grid: particles x chunks x scalars.
+// of the ELBO (equation 14). Grid: one workgroup for four chunks of particles. Sixteen lanes share
+// the rows of a chunk, and meet in workgroup memory with sixteen sums at a time.
 @group(0) @binding(1) var<storage, read> theta: array<f32>;
 @group(0) @binding(2) var<storage, read> draws: array<f32>;
 @group(0) @binding(3) var<storage, read> row_grads: array<f32>;
 @group(0) @binding(4) var<storage, read_write> row_sums: array<f32>;
 
+// Lanes that share a chunk, and sums that meet at a time; one more spreads them over the banks.
+const TOGETHER = 16u;
+const PITCH = 17u;
+
+var<workgroup> terms: array<f32, WORKGROUP * PITCH>;
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let at = invocation(group, lane);
-    if (at >= p.particles * p.chunks * scalars()) {
-        return;
-    }
-    let column = at % scalars();
-    let chunk = (at / scalars()) % p.chunks;
-    let particle = at / (scalars() * p.chunks);
-    let first = chunk * p.chunk_rows;
-    let last = min(first + p.chunk_rows, p.batch);
-    var sum = 0.0;
-    for (var place = first; place < last; place++) {
-        if (column + 1u == scalars()) {
-            sum += local_elbo(particle, place);
-        } else {
-            sum += scalar(row_at(particle, place, draw_stride()), column);
+    let all = p.particles * p.chunks;
+    let own = (group.y * GROUPS_X + group.x) * (WORKGROUP / TOGETHER) + lane / TOGETHER;
+    // A workgroup that is not full does the last chunk once more and writes nothing.
+    let at = min(own, all - 1u);
+    let particle = at / p.chunks;
+    let chunk = at % p.chunks;
+    let first = chunk * p.chunk_rows + lane % TOGETHER;
+    let last = min((chunk + 1u) * p.chunk_rows, p.batch);
+    for (var block = 0u; block < scalars(); block += TOGETHER) {
+        let count = min(TOGETHER, scalars() - block);
+        for (var i = 0u; i < count; i++) {
+            let column = block + i;
+            var sum = 0.0;
+            for (var place = first; place < last; place += TOGETHER) {
+                if (column + 1u == scalars()) {
+                    sum += local_elbo(particle, place);
+                } else {
+                    sum += scalar(row_at(particle, place, draw_stride()), column);
+                }
+            }
+            terms[lane * PITCH + i] = sum;
         }
+        workgroupBarrier();
+        let i = lane % TOGETHER;
+        if (i < count && own < all) {
+            var sum = 0.0;
+            for (var other = 0u; other < TOGETHER; other++) {
+                sum += terms[(lane - i + other) * PITCH + i];
+            }
+            row_sums[at * scalars() + block + i] = sum;
+        }
+        workgroupBarrier();
     }
-    row_sums[at] = sum;
 }
 
 // What a row adds to one of the sums.

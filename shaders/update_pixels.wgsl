@@ -1,7 +1,8 @@
 // Adam on the guide of the minibatch's pixels. Each pixel keeps its own moments, touched only in
 // steps that draw it. No bias correction: with decays 0.8 and 0.95 the first step has 0.9 of its
 // length. The step of a loc is at most LOC_STEP times its scale: what is known well needs no longer
-// one, and the noise of longer ones would stay in the answer. Grid: batch.
+// one, and the noise of longer ones would stay in the answer.
+// Grid: groups of the batch x parameters, a loc and its log scale together.
 @group(0) @binding(1) var<storage, read> pixel_of: array<u32>;
 @group(0) @binding(2) var<storage, read> grads: array<f32>;
 @group(0) @binding(3) var<storage, read_write> locals: array<f32>;
@@ -14,28 +15,37 @@ const LOADING_PIXELS = 6.25;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let place = invocation(group, lane);
+    let at = invocation(group, lane);
+    let units = p.local_stride - p.latents;
+    let unit = at / ROW_GROUP % units;
+    let place = at / (ROW_GROUP * units) * ROW_GROUP + at % ROW_GROUP;
     if (place >= p.batch || status[0] != 0u) {
         return;
     }
     let pixel = pixel_of[place];
-    let guide = place_at(pixel, p.local_stride);
-    let own = place_at(pixel, 2u * p.local_stride);
-    let decay = vec2f(p.decay_first_local, p.decay_second_local);
-    // Locs come first, so that they see the log scales as they were.
-    for (var d = 0u; d < p.local_stride; d++) {
-        let first = own + ROW_GROUP * d;
-        let second = first + ROW_GROUP * p.local_stride;
-        let grad = grads[place_at(place, p.local_stride) + ROW_GROUP * d];
-        let after = moments_after(vec2f(moments[first], moments[second]), grad, decay);
-        moments[first] = after.x;
-        moments[second] = after.y;
+    if (unit >= p.latents) {
         var rate = p.rate_local;
-        if (d < p.latents) {
-            rate *= min(1.0, LOC_STEP * exp(locals[guide + ROW_GROUP * (p.latents + d)]));
-        } else if (d >= loadings_at()) {
+        if (unit + p.latents >= loadings_at()) {
             rate *= min(1.0, sqrt(LOADING_PIXELS * p.per_pixel));
         }
-        locals[guide + ROW_GROUP * d] += rate * climb(after);
+        update(pixel, place, unit + p.latents, rate);
+        return;
     }
+    // The loc comes first, so that it sees the log scale as it was.
+    let guide = place_at(pixel, p.local_stride);
+    let scale = exp(locals[guide + ROW_GROUP * (p.latents + unit)]);
+    update(pixel, place, unit, p.rate_local * min(1.0, LOC_STEP * scale));
+    update(pixel, place, p.latents + unit, p.rate_local);
+}
+
+// One step of Adam on parameter d of a pixel.
+fn update(pixel: u32, place: u32, d: u32, rate: f32) {
+    let first = place_at(pixel, 2u * p.local_stride) + ROW_GROUP * d;
+    let second = first + ROW_GROUP * p.local_stride;
+    let grad = grads[place_at(place, p.local_stride) + ROW_GROUP * d];
+    let decay = vec2f(p.decay_first_local, p.decay_second_local);
+    let after = moments_after(vec2f(moments[first], moments[second]), grad, decay);
+    moments[first] = after.x;
+    moments[second] = after.y;
+    locals[place_at(pixel, p.local_stride) + ROW_GROUP * d] += rate * climb(after);
 }

@@ -17,10 +17,16 @@ pub enum Event {
     Counted(Evidence),
     /// The device was chosen.
     Device(DeviceInfo),
-    /// The device, which nobody asked for by name, cannot do the work; it begins again on the CPU.
+    /// The device, which nobody asked for by name, cannot do the work; the CPU does it, from what
+    /// was kept of it if there is any.
     DeviceGivenUp {
         /// Name of the device.
         name: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The device, which was asked for, is gone; it is opened once more.
+    DeviceLost {
         /// What happened.
         reason: String,
     },
@@ -112,8 +118,12 @@ impl fmt::Display for Event {
                 write!(f, "device: {} ({})", name.trim_end(), info.reason)
             }
             Event::DeviceGivenUp { name, reason } => {
-                write!(f, "{name} cannot go on ({reason}); the CPU does it from the beginning")
+                write!(f, "{name} cannot go on ({reason}); the CPU does it")
             }
+            Event::DeviceLost { reason } => write!(
+                f,
+                "{reason}; it is opened once more, and the fit goes on from what was kept of it"
+            ),
             Event::EffectiveBands { counted, bands, reason } => {
                 write!(f, "effective bands: {counted:.1} of {bands} ({reason})")
             }

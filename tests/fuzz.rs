@@ -10,6 +10,8 @@ mod arguments;
 mod bodies;
 #[path = "common/mat5.rs"]
 mod mat5;
+#[path = "common/zarr.rs"]
+mod zarr;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -132,6 +134,16 @@ fn seeds(reader: &str) -> Vec<Vec<u8>> {
                 std::fs::read(seeds.join(name).with_extension("h5")).unwrap()
             })
             .to_vec(),
+        "zarr" => zarr::packed_chunks()
+            .into_iter()
+            .map(|(compressor, chunk)| {
+                let array = serde_json::json!({
+                    "zarr_format": 2, "shape": [3, 4, 5], "chunks": [3, 4, 5], "dtype": "<u2",
+                    "order": "C", "fill_value": 0, "compressor": compressor, "filters": null,
+                });
+                [array.to_string().as_bytes(), b"\0", &chunk].concat()
+            })
+            .collect(),
         "enmap" => vec![ENMAP.into()],
         "checkpoint" | "fit" => vec![saved(reader)],
         "arguments" => LINES.map(|line| line.as_bytes().to_vec()).to_vec(),

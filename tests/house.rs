@@ -11,13 +11,14 @@ const MOST_COLUMNS: usize = 100;
 const MOST_LINES: usize = 110;
 
 /// Rooms in which some files import each other, and why that is one thing.
-const CIRCLES: [(&str, &str); 10] = [
+const CIRCLES: [(&str, &str); 11] = [
     ("engine/backend", "a device names the adapter behind it, and a GPU is one of the backends"),
     ("io", "arrays are read by formats, which give arrays"),
     ("scene", "a scene's rules speak of scenes, and loading applies them"),
     ("starts", "a start is what every family gives"),
     ("search", "short fits are judged by the steps that the search gives them"),
     ("posterior", "a pixel given the scene is a part of the nested posterior"),
+    ("fit", "a pass is made of a fit and gives one"),
     ("score", "a reference is scored by the scores of its room"),
     ("results", "folder, stage and record are three sides of one promise"),
     ("unmixing", "a run has the settings that it came from"),

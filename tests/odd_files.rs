@@ -6,6 +6,8 @@
 mod folder;
 #[path = "common/mat5.rs"]
 mod mat5;
+#[path = "common/zarr.rs"]
+mod zarr;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -396,36 +398,6 @@ fn what_is_wrong_with_a_zarr_store_is_said() {
     assert!(refusal(folder.0.path()).contains("folder"));
 }
 
-/// A chunk of 3 x 4 x 5 numbers in 16 bits as each compressor packs it, with the JSON that says so.
-fn packed_chunks() -> Vec<(serde_json::Value, Vec<u8>)> {
-    let raw: Vec<u8> = (0..60u16).flat_map(|v| (1000 + 37 * (v % 7)).to_le_bytes()).collect();
-    let packed = |bytes: &mut dyn Write| bytes.write_all(&raw).unwrap();
-    let level = flate2::Compression::default;
-    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), level());
-    packed(&mut zlib);
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), level());
-    packed(&mut gzip);
-    let zstd =
-        ruzstd::encoding::compress_to_vec(&raw[..], ruzstd::encoding::CompressionLevel::Fastest);
-    let block = lz4_flex::block::compress(&raw);
-    let lz4 = [&(raw.len() as u32).to_le_bytes()[..], &block].concat();
-    let word = |n: usize| (n as u32).to_le_bytes();
-    let blosc = [
-        &[2, 1, 16 | 1 << 5, 2][..],
-        &[word(120), word(120), word(24 + block.len()), word(20), word(block.len())].concat(),
-        &block,
-    ];
-    let id = |name: &str| serde_json::json!({"id": name});
-    vec![
-        (serde_json::Value::Null, raw.clone()),
-        (id("zlib"), zlib.finish().unwrap()),
-        (id("gzip"), gzip.finish().unwrap()),
-        (id("zstd"), zstd),
-        (id("lz4"), lz4),
-        (id("blosc"), blosc.concat()),
-    ]
-}
-
 /// As many mutants as two seconds hold, or `UNMIXEL_FUZZ_RUNS` of each compressor.
 #[test]
 fn readers_of_zarr_survive_any_bytes() {
@@ -442,7 +414,7 @@ fn readers_of_zarr_survive_any_bytes() {
         let rows = if out.is_empty() { 0 } else { header.rows.min(64) };
         (0..rows).try_for_each(|first| source.read_rows(first, 1, &mut out))
     };
-    for (compressor, chunk) in packed_chunks() {
+    for (compressor, chunk) in zarr::packed_chunks() {
         let array = serde_json::json!({
             "zarr_format": 2, "shape": [3, 4, 5], "chunks": [3, 4, 5], "dtype": "<u2",
             "order": "C", "fill_value": 0, "compressor": compressor, "filters": null,

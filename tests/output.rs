@@ -445,6 +445,7 @@ fn a_whole_set_is_written() {
             "truth_grass_dry_2_2.png",
             "abundance_mean.npy",
             "abundance_sd.npy",
+            "residual.npy",
             "abundance_q05.npy",
             "abundance_q50.npy",
             "abundance_q95.npy",

@@ -5,8 +5,9 @@
 #   UNMIXEL_GPU=auto      run shader tests if there is an adapter, else skip them loudly (default)
 #   UNMIXEL_GPU=require   no adapter is a failure
 #   UNMIXEL_GPU=skip      run none, install nothing
-#   UNMIXEL_PYTHON=auto|require|skip   the same for the formats that Python's libraries write and read
-#                          (tests/formats/requirements.txt), PYTHON=python3 names the interpreter
+#   UNMIXEL_PYTHON=auto|require|skip   the same for the Python package (python/), and the formats that
+#                          Python's libraries write and read (tests/formats/requirements.txt);
+#                          PYTHON=python3 names the interpreter
 #   UNMIXEL_TINT=auto|require|skip   the same for Tint, which takes node and a download of 132 MB
 #
 # Arguments go to `cargo test`.
@@ -96,7 +97,39 @@ if [ -z "${XDG_RUNTIME_DIR:-}" ]; then
     trap 'rm -rf "$XDG_RUNTIME_DIR"' EXIT
 fi
 
-cargo test "$@"
+# With the Python package beside it, everything is built once, of the features of both.
+packages=()
+[ "$UNMIXEL_PYTHON" = skip ] || packages=(-p unmixel -p unmixel-python)
+cargo test ${packages[@]+"${packages[@]}"} "$@"
+
+# The Python package, of the units that the tests above are built of, then its own tests; no library
+# may be missing. `scripts/wheel.sh` builds it as users do.
+python_package() {
+    local target="${CARGO_TARGET_DIR:-target}" root="$PWD" venv files built
+    case "$target" in /*) ;; *) target="$root/$target" ;; esac
+    venv="$target/tmp/package-venv" files="$target/tmp/package"
+    if ! { [ -x "$venv/bin/pip" ] || "$PYTHON" -m venv "$venv"; } || ! retry "$venv/bin/pip" install \
+        -q -r python/tests/requirements.txt -r tests/formats/requirements.txt; then
+        echo "run.sh: PYTHON PACKAGE SKIPPED: no environment with python/tests/requirements.txt" >&2
+        [ "$UNMIXEL_PYTHON" = auto ] || return 1
+        skipped+=("the Python package: its libraries cannot be installed")
+        return 0
+    fi
+    cargo build -q "${packages[@]}" --lib --bins --tests || return 1
+    for built in "$target"/debug/lib_unmixel.so "$target"/debug/lib_unmixel.dylib; do
+        [ ! -e "$built" ] || break
+    done
+    rm -rf "$files" && mkdir -p "$files" && cp -R python/unmixel "$files" || return 1
+    cp "$built" "$files/unmixel/_unmixel.abi3.so" || return 1
+    (cd "$target/tmp" && PYTHONPATH="$files" UNMIXEL_PYTHON=require \
+        UNMIXEL_PROGRAM="$target/debug/unmixel" "$venv/bin/python" -m pytest -q "$root/python/tests")
+}
+
+if [ "$UNMIXEL_PYTHON" = skip ]; then
+    skipped+=("the Python package: UNMIXEL_PYTHON=skip")
+else
+    python_package
+fi
 
 # Says why Tint cannot run, if so. The shader texts come from the Rust tests.
 tint_missing() {

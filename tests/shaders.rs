@@ -7,13 +7,14 @@ mod checks;
 
 use checks::Shader;
 use unmixel::engine::ground::rng::{self, Stream};
-use unmixel::engine::layout::limits::{GROUPS_X, WORKGROUP};
+use unmixel::engine::layout::limits::{GROUPS_X, MOST_FUSED, WORKGROUP};
 use unmixel::engine::layout::{
     BRIGHTNESS, COMMON, CONCENTRATION, COVARIANCE, FULL_RANK, HELD, HELD_VARIABILITY,
     MOST_CONSTANTS, Params, SEPARATE, SPREAD, VARIABILITY,
 };
 use unmixel::engine::model::MOST_RANK;
 use unmixel::engine::passes::{self, Pass};
+use unmixel::rooms::posterior::nested::{self, KERNELS, Sizes};
 
 fn pass(name: &str) -> &'static Pass {
     passes::every().into_iter().find(|pass| pass.name == name).expect("a pass of that name")
@@ -31,6 +32,24 @@ fn every_pass(check: impl Fn(&Shader, &Pass) -> Result<(), String>) {
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
+/// Every shader there is, of passes and of kernels, through one check; all complaints at once.
+fn every_shader(check: impl Fn(&Shader) -> Result<(), String>) {
+    let complaints: Vec<String> = texts()
+        .into_iter()
+        .filter_map(|(name, text)| {
+            let result = checks::parse(text).and_then(|shader| check(&shader));
+            result.err().map(|e| format!("{name}: {e}"))
+        })
+        .collect();
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+/// Names and texts of all shaders.
+fn texts() -> Vec<(&'static str, &'static str)> {
+    let passes = passes::every().into_iter().map(|pass| (pass.name, pass.shader));
+    passes.chain(KERNELS.map(|kernel| (kernel.name, kernel.shader))).collect()
+}
+
 /// The shader of a pass with one piece of its text replaced.
 fn mutant(name: &str, from: &str, to: &str) -> Result<Shader, String> {
     let source = pass(name).shader;
@@ -46,7 +65,7 @@ fn assert_complains<T: std::fmt::Debug>(result: Result<T, String>, of: &str) {
 
 #[test]
 fn every_shader_translates_for_every_interface() {
-    every_pass(|shader, _| {
+    every_shader(|shader| {
         let lengths = checks::translate(shader)?;
         // An empty kernel takes 300 characters.
         if lengths.iter().all(|&n| n > 300) { Ok(()) } else { Err(format!("{lengths:?}")) }
@@ -75,13 +94,39 @@ fn an_entry_point_that_cannot_be_written_is_seen() {
 
 #[test]
 fn bindings_are_those_of_the_pass() {
-    every_pass(checks::bindings);
+    every_pass(|shader, pass| checks::bindings(shader, "Params", pass.bindings));
+}
+
+/// Bindings, uniform and constants of the kernels of the pixels' posterior.
+#[test]
+fn kernels_are_those_of_rust() {
+    for kernel in KERNELS {
+        let name = kernel.name;
+        let shader = checks::parse(kernel.shader).unwrap();
+        checks::bindings(&shader, "Sizes", kernel.bindings).unwrap();
+        checks::layout_of::<Sizes>(&shader).unwrap();
+        for (constant, value) in [
+            ("WORKGROUP", WORKGROUP),
+            ("GROUPS_X", GROUPS_X),
+            ("MOST_ENDMEMBERS", MOST_FUSED as u32),
+            ("SCENES", nested::SCENES as u32),
+            ("PER_SCENE", nested::PER_SCENE as u32),
+        ] {
+            assert_eq!(checks::constant(&shader, constant), Some(value), "{name}: {constant}");
+        }
+    }
+    // Two fields in another order.
+    let swapped =
+        KERNELS[0].shader.replace("bands: u32,", "bonds: u32,").replace("p.bands", "p.bonds");
+    let shader = checks::parse(&swapped).unwrap();
+    assert_complains(checks::layout_of::<Sizes>(&shader), "bonds");
 }
 
 #[test]
 fn wrong_bindings_are_seen() {
     let check = |from: &str, to: &str| {
-        checks::bindings(&mutant("likelihood", from, to).unwrap(), pass("likelihood"))
+        let pass = pass("likelihood");
+        checks::bindings(&mutant("likelihood", from, to).unwrap(), "Params", pass.bindings)
     };
     let read = "var<storage, read> mu";
     check(read, read).unwrap();
@@ -109,7 +154,8 @@ fn wrong_bindings_are_seen() {
         "no storage buffer",
     );
     let check = |from: &str, to: &str| {
-        checks::bindings(&mutant("spectra_rows", from, to).unwrap(), pass("spectra_rows"))
+        let pass = pass("spectra_rows");
+        checks::bindings(&mutant("spectra_rows", from, to).unwrap(), "Params", pass.bindings)
     };
     let uniform = "var<uniform> theta: array<vec4f, MOST_CONSTANTS / 4u>";
     check(uniform, uniform).unwrap();
@@ -120,8 +166,8 @@ fn wrong_bindings_are_seen() {
 
 #[test]
 fn the_uniform_is_the_rust_struct() {
-    every_pass(|shader, _| checks::layout(shader));
-    let fields = checks::rust_fields();
+    every_pass(|shader, _| checks::layout_of::<Params>(shader));
+    let fields = checks::rust_fields::<Params>();
     assert_eq!(4 * fields.len(), size_of::<Params>());
     // Two fields by the compiler's own word: that what `Debug` prints is the layout.
     for (name, offset) in [
@@ -134,7 +180,8 @@ fn the_uniform_is_the_rust_struct() {
 
 #[test]
 fn a_changed_uniform_is_seen() {
-    let check = |from: &str, to: &str| checks::layout(&mutant("mix", from, to).unwrap());
+    let check =
+        |from: &str, to: &str| checks::layout_of::<Params>(&mutant("mix", from, to).unwrap());
     assert_complains(
         check("scale: f32,\n    weight: f32", "weight: f32,\n    scale: f32"),
         "\"scale\"",
@@ -217,7 +264,7 @@ fn philox_has_its_authors_constants() {
 
 #[test]
 fn every_shader_is_within_the_limits_of_every_device() {
-    every_pass(|shader, _| checks::limits(shader));
+    every_shader(checks::limits);
     // A sum over lanes, 64 floats; 63 rows of 65, rounded up; the matrix of the highest rank, all
     // there is.
     let of_rank = 4 * (MOST_RANK * MOST_RANK) as u32;
@@ -261,7 +308,7 @@ fn what_exceeds_the_limits_is_seen() {
 
 #[test]
 fn workgroup_memory_has_its_barrier() {
-    every_pass(|shader, _| checks::barrier(shader));
+    every_shader(checks::barrier);
     let without = mutant("elbo", "    workgroupBarrier();\n", "").unwrap();
     assert_complains(checks::barrier(&without), "without a workgroupBarrier");
 }
@@ -273,8 +320,8 @@ fn shaders_are_written_out_for_tint() {
     // Nothing of an earlier run may stay: Tint would check a shader that is gone.
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
-    for pass in passes::every() {
-        std::fs::write(folder.join(pass.name).with_extension("wgsl"), pass.shader).unwrap();
+    for (name, text) in texts() {
+        std::fs::write(folder.join(name).with_extension("wgsl"), text).unwrap();
     }
-    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), passes::every().len());
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), texts().len());
 }

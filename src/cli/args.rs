@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use super::args_output::{ApplyArgs, OutputArgs};
+pub use super::args_output::{
+    ApplyArgs, CheckpointArgs, MemoryArgs, MosaicArgs, OutputArgs, ResumeArgs,
+};
 pub use super::args_tools::{BenchArgs, CompletionsArgs, DevicesArgs, WorldArg};
 pub use super::args_tools::{MapsArg, MixingArg, SimulateArgs};
 pub use super::layout::LayoutArgs;
-pub use super::values::{Concentration, EffectiveBands, Endmembers, SearchArg};
+pub use super::values::{Bytes, Concentration, EffectiveBands, Endmembers, SearchArg};
 
 /// The library's own defaults of a run.
 fn svi() -> unmixel::engine::svi::Settings {
@@ -36,6 +38,10 @@ pub enum Command {
     Fit(FitArgs),
     /// Abundances of another scene, date or tile under an earlier fit: nothing is fitted anew
     Apply(ApplyArgs),
+    /// Put parts of a scene together that `unmixel apply --window` gave their abundances
+    Mosaic(MosaicArgs),
+    /// Go on with a fit that was ended, from its checkpoints (`fit --checkpoint`)
+    Resume(ResumeArgs),
     /// Say what is understood of a scene, and draw it in its true colours
     Info(InfoArgs),
     /// Simulate a small scene, fit it, and score the fit against the known truth
@@ -74,7 +80,8 @@ Writes to the folder:
   residual.png, elbo.png    what the fit leaves, and how it went
   abundance_mean.npy, abundance_sd.npy, abundance_q05.npy, abundance_q50.npy, abundance_q95.npy
                             mean, sd and quantiles, (rows, columns, endmembers), float32
-  brightness.npy            mean brightness of each pixel, (rows, columns), float32
+  brightness.npy, residual.npy
+                            mean brightness, what the fit leaves of each pixel, (rows, columns)
   abundance_*.tif, residual.tif, brightness.tif
                             GeoTIFF, where the scene has a place on earth or --format geotiff
   abundance_draws.npy, endmember_draws.npy   with --draws; fit.unmixel with --save
@@ -106,6 +113,14 @@ pub struct FitArgs {
     /// Known endmembers and abundances to score against (.mat with M and A, or .npz)
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
+    #[command(flatten)]
+    pub checkpoints: CheckpointArgs,
+    #[command(flatten)]
+    pub memory: MemoryArgs,
+    /// Memory that the fit may take on its device: where it is little, spectra are learned from
+    /// fewer pixels than 30,000 [default: what the device has]
+    #[arg(long, value_name = "SIZE")]
+    pub device_memory: Option<Bytes>,
     #[command(flatten)]
     pub layout: LayoutArgs,
 }

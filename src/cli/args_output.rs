@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use unmixel::rooms::results::Format;
 
 use super::layout::LayoutArgs;
+use super::values::Bytes;
 
 #[derive(Debug, Args)]
 #[command(
@@ -23,7 +24,70 @@ pub struct ApplyArgs {
     #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
     pub names: Vec<String>,
     #[command(flatten)]
+    pub memory: MemoryArgs,
+    #[command(flatten)]
     pub layout: LayoutArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = "Parts are what `unmixel apply FIT SCENE --window ROW:ROW,COL:COL` wrote, on
+this machine or others. They must be of one fit and one scene, lie beside each other and leave no
+gap. The whole has the numbers of its parts, to the last bit."
+)]
+pub struct MosaicArgs {
+    /// Folders of the parts, in any order
+    #[arg(required = true, value_name = "PART")]
+    pub parts: Vec<PathBuf>,
+    /// Folder for the whole
+    #[arg(short, long, value_name = "FOLDER", default_value = "unmixel-out")]
+    pub out: PathBuf,
+    /// Write into a folder that has files in it
+    #[arg(long)]
+    pub force: bool,
+    /// What the results are written as [default: png,npy; and geotiff where the scene has a place
+    /// on earth]; the table of endmembers and the report are always written
+    #[arg(long, value_enum, value_name = "A,B,...", value_delimiter = ',')]
+    pub format: Vec<FormatArg>,
+    #[command(flatten)]
+    pub memory: MemoryArgs,
+}
+
+/// What is kept of a fit while it runs.
+#[derive(Debug, Args)]
+pub struct CheckpointArgs {
+    /// Folder for checkpoints: a fit that is killed goes on from the last one with `unmixel resume
+    /// FOLDER`, to the same results; it is removed when all is written
+    #[arg(long, value_name = "FOLDER")]
+    pub checkpoint: Option<PathBuf>,
+    /// How often the steps are kept, seconds; abundances of a large scene are kept block by block
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 60.0,
+        requires = "checkpoint",
+        allow_negative_numbers = true
+    )]
+    pub checkpoint_every: f64,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = "The fit goes on with all options of its own command, from the folder that it
+was given in, and ends with the results that it would have had. What it kept is removed then."
+)]
+pub struct ResumeArgs {
+    /// The folder that `unmixel fit --checkpoint` was given
+    pub folder: PathBuf,
+}
+
+/// How much memory may be taken.
+#[derive(Debug, Args)]
+pub struct MemoryArgs {
+    /// Memory to use, as 8GiB or 500MB: a scene that does not fit in it is read by rows, as often
+    /// as needed, and results do not depend on it [default: seven tenths of what is free]
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<Bytes>,
 }
 
 /// Where results go, and what they are written as.

@@ -16,8 +16,10 @@ macro_rules! tell {
 mod args;
 mod args_output;
 mod args_tools;
+mod checkpoint;
 mod commands;
 mod flags;
+mod large;
 mod layout;
 mod materials;
 mod memory;
@@ -25,7 +27,6 @@ mod options;
 mod progress;
 mod run;
 mod scene;
-mod solutions;
 mod tables;
 mod values;
 
@@ -41,7 +42,8 @@ use unmixel::{Error, Result};
 
 use args::{Arguments, Command};
 use commands::{
-    apply, bench, calibrate, compare, completions, count, demo, devices, fit, info, score, simulate,
+    apply, bench, calibrate, compare, completions, count, demo, devices, fit, info, mosaic, resume,
+    score, simulate,
 };
 
 /// Exit code for input that cannot be used.
@@ -76,6 +78,8 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Fit(args) => fit::run(&args, &interruption()),
         Command::Apply(args) => apply::run(&args, &interruption()),
+        Command::Resume(args) => resume::run(&args, &interruption()),
+        Command::Mosaic(args) => mosaic::run(&args, &interruption()),
         Command::Info(args) => info::run(&args),
         Command::Demo(args) => demo::run(&args, &interruption()),
         Command::Simulate(args) => {

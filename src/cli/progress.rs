@@ -59,6 +59,25 @@ impl Display {
         }
     }
 
+    /// Takes how many rows have their abundances.
+    pub fn rows(&mut self, done: usize, of: usize) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_length(of as u64);
+                bar.set_position(done as u64);
+                bar.set_message("rows of abundances");
+            }
+            None if done as u32 >= self.next_line || done == of => {
+                tell!("abundances: row {done} of {of}");
+                self.next_line = (done + of.div_ceil(LINES as usize)) as u32;
+            }
+            None => {}
+        }
+        if done == of {
+            self.finish();
+        }
+    }
+
     /// Takes the steps of a search, all its fits together.
     fn searched(&mut self, done: u64, total: u64) {
         if let Some(bar) = &self.bar {

@@ -5,21 +5,17 @@ use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use unmixel::rooms::figures::Labels;
-use unmixel::rooms::posterior::doubts::Doubt;
-use unmixel::rooms::posterior::nested;
 use unmixel::rooms::results::{
-    DeviceReport, ElboReport, Format, OutputFolder, Report, Results, RunReport, SceneReport,
-    Stages, TruthView, write_all,
+    Beside, Format, OutputFolder, TruthView, WindowReport, check_space, warnings, write_fit,
 };
 use unmixel::rooms::score::{Reference, Scores};
-use unmixel::rooms::search;
 use unmixel::scene::to_image;
 use unmixel::{Error, Fit, Result, Scene, Truth, Unmixing};
 
 use super::args::{OutputArgs, RunArgs};
 use super::materials::Materials;
 use super::options::unmixing;
-use super::{Done, print, solutions, tables};
+use super::{Done, print, tables};
 
 /// The fit itself in a folder of results.
 pub const SAVED_FIT: &str = "fit.unmixel";
@@ -29,6 +25,8 @@ pub struct Job {
     pub scene: Scene,
     /// The scene as the user named it.
     pub path: String,
+    /// Which part of the file's scene it is; none: all of it.
+    pub window: Option<WindowReport>,
     /// Names of the endmembers; may be empty.
     pub names: Vec<String>,
     pub truth: Option<Truth>,
@@ -41,8 +39,8 @@ pub struct Job {
 /// What is written beside the report and the table of endmembers, and what endmembers are compared
 /// with.
 pub struct Wanted {
-    formats: Vec<Format>,
-    materials: Option<Materials>,
+    pub formats: Vec<Format>,
+    pub materials: Option<Materials>,
 }
 
 impl Wanted {
@@ -68,6 +66,7 @@ pub fn run(
 ) -> Result<Done> {
     let started = now();
     let wanted = Wanted::new(&args.output, &job.scene)?;
+    check_space(folder, &job.scene, unmixing.endmembers(), &wanted.formats)?;
     let (fit, scored) = fit(args, unmixing, &job, interrupted)?;
     let names = Labels::new(&job.names, fit.k()).shown;
     let interrupted = fit.record().interrupted;
@@ -98,42 +97,24 @@ pub fn write(
     (wanted, started): (&Wanted, Option<u64>),
     folder: &OutputFolder,
 ) -> Result<usize> {
-    let warnings = warnings(fit, names);
-    for warning in &warnings {
+    for warning in warnings(fit, names) {
         tell!("note: {warning}");
     }
-    let record = fit.record();
-    let trace: Vec<(u32, f64)> = (1..).zip(record.trace.iter().copied()).collect();
     let label = |materials: &Materials| materials.label(fit.posterior(), names);
     let nearest = wanted.materials.as_ref().map(label).unwrap_or_default();
-    let results = Results {
-        scene: fit.scene(),
+    let beside = Beside {
         formats: &wanted.formats,
-        nearest: &nearest,
-        posterior: fit.posterior(),
-        drawn: fit.draws(),
         names,
-        truth: scored.map(|scored| &scored.view),
-        trace: &trace,
-        trace_window: 50,
-        stopped_at: record.stop.fired_at(),
+        nearest: &nearest,
+        truth: scored.map(|scored| (&scored.scores, &scored.view)),
+        path: &job.path,
+        window: job.window.clone(),
+        notes: job.notes.clone(),
+        command: super::command(),
+        started,
+        seconds: job.seconds.clone(),
     };
-    let clock = std::time::Instant::now();
-    let mut files = write_all(folder, &results)?;
-    files.extend(solutions::picture(folder, fit, names)?);
-    let mut seconds = job.seconds.clone();
-    seconds.extend(record.seconds.iter().cloned());
-    seconds.push(("pictures and tables".into(), clock.elapsed().as_secs_f64()));
-    let mut report = report(fit, &job.path, [job.notes.clone(), warnings].concat());
-    report.elbo = ElboReport::new(&trace, record.elbo());
-    if !nearest.is_empty() {
-        report.estimates["nearest_materials"] = serde_json::json!(nearest);
-    }
-    report.scores = scored.map(|scored| serde_json::json!(scored.scores));
-    report.files = files;
-    report.run = RunReport::current(super::command(), started, Stages(seconds));
-    report.write(folder)?;
-    Ok(report.files.len())
+    write_fit(folder, fit, beside)
 }
 
 /// Fits, and scores against the truth where there is one, in whose order the endmembers then are.
@@ -148,99 +129,6 @@ pub fn fit(
         None => Ok((fit, None)),
         Some(truth) => compare(&job.scene, fit, truth).map(|(fit, scored)| (fit, Some(scored))),
     }
-}
-
-/// All of the report that the fit itself says.
-fn report(fit: &Fit, path: &str, notes: Vec<String>) -> Report {
-    let (record, posterior) = (fit.record(), fit.posterior());
-    let mut scene = SceneReport::new(fit.scene(), path);
-    scene.notes.extend(notes);
-    Report {
-        unmixel: env!("CARGO_PKG_VERSION"),
-        scene,
-        settings: serde_json::json!({
-            "model": record.model,
-            "convention": posterior.convention,
-            "posterior": record.posterior,
-            "effective_bands": record.effective_bands,
-            "spectra": record.spectra,
-            "svi": record.svi,
-            "start": record.start,
-        }),
-        seed: record.svi.seed,
-        device: DeviceReport {
-            name: record.device.name.clone(),
-            backend: record.device.backend.clone(),
-            driver: record.device.driver.clone(),
-            reason: record.device.reason.clone(),
-        },
-        steps_run: record.trace.len() as u32,
-        steps_ceiling: record.svi.steps,
-        stop_reason: record.stop.sentence(),
-        interrupted: record.interrupted,
-        skipped_steps: record.skipped,
-        elbo: ElboReport::default(),
-        estimates: serde_json::json!({
-            "mean_abundance": posterior.mean_abundance,
-            "noise_sd": posterior.noise_sd,
-            "concentration": posterior.concentration,
-            "effective_draws": posterior.draws_worth.as_ref().map(|worth| effective(worth.iter())),
-            "elbo_with_brightness": record.elbo_with_brightness,
-        }),
-        search: fit.search().map(searched),
-        scores: None,
-        files: Vec::new(),
-        run: RunReport::current(Vec::new(), None, Stages::default()),
-    }
-}
-
-/// How many draws the weighted ones of the pixels are worth: the least, and what 99 % of the pixels
-/// have.
-fn effective<'a>(worth: impl Iterator<Item = &'a f32>) -> serde_json::Value {
-    let mut worth: Vec<f32> = worth.copied().collect();
-    worth.sort_unstable_by(f32::total_cmp);
-    serde_json::json!({ "least": worth.first(), "in_99_percent": worth.get(worth.len() / 100) })
-}
-
-/// The search for report.json.
-fn searched(found: &search::Found) -> serde_json::Value {
-    serde_json::json!({
-        "pixels": found.pixels,
-        "bands": found.bands,
-        "probe_steps": search::PROBE_STEPS,
-        "polish_steps": search::POLISH_STEPS,
-        "starts_that_agree": found.agreement.0,
-        "starts": found.agreement.1,
-        "solutions": found.solutions,
-    })
-}
-
-/// What a user should know before trusting the maps.
-fn warnings(fit: &Fit, names: &[String]) -> Vec<String> {
-    let sentence = |doubt| match doubt {
-        Doubt::Empty { endmember, largest } => format!(
-            "{} is nearly empty: no pixel has more than {:.1} % of it; try fewer endmembers.",
-            names[endmember],
-            100.0 * largest
-        ),
-        Doubt::Alike { one, other, angle } => format!(
-            "{} and {} have nearly the same spectrum ({angle:.3} rad); try fewer endmembers.",
-            names[one], names[other]
-        ),
-    };
-    let mut warnings: Vec<String> = fit.doubts().into_iter().map(sentence).collect();
-    let few = fit.posterior().draws_worth.as_ref().map_or(0, |worth| {
-        worth.iter().filter(|&&worth| worth < nested::WORTH && worth > 0.0).count()
-    });
-    // One in a hundred is what the draws are made for.
-    if 100 * few > fit.scene().places().len() {
-        warnings.push(format!(
-            "the weighted draws of {few} pixels are worth fewer than {} independent ones; their \
-             intervals are uncertain.",
-            nested::WORTH
-        ));
-    }
-    warnings
 }
 
 /// A fit against a truth, in the truth's order.

@@ -21,6 +21,43 @@ impl std::str::FromStr for Endmembers {
     }
 }
 
+/// A number of bytes, as `8GiB`, `500MB` or `1e9`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl std::str::FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "give a number of bytes above 0 with its unit, as 8GiB or 500MB".to_owned();
+        let text = text.trim();
+        // An exponent belongs to the number.
+        let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || "+.".contains(c));
+        let (number, unit) = match unit.strip_prefix(['e', 'E']) {
+            Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => {
+                let unit = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+                (&text[..text.len() - unit.len()], unit)
+            }
+            _ => (&text[..text.len() - unit.len()], unit),
+        };
+        let factor = match unit.trim().to_ascii_lowercase().as_str() {
+            "" | "b" => 1.0,
+            "k" | "kib" => 1024.0,
+            "m" | "mib" => 1024.0 * 1024.0,
+            "g" | "gib" => 1024.0 * 1024.0 * 1024.0,
+            "t" | "tib" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
+            "kb" => 1e3,
+            "mb" => 1e6,
+            "gb" => 1e9,
+            "tb" => 1e12,
+            _ => return Err(wrong()),
+        };
+        let bytes = number.parse::<f64>().map_err(|_| wrong())? * factor;
+        // Beyond what a number of bytes holds there is no memory.
+        if bytes >= 1.0 && bytes < 1.8e19 { Ok(Bytes(bytes as u64)) } else { Err(wrong()) }
+    }
+}
+
 /// Total concentration of the abundances' Dirichlet.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Concentration {
@@ -92,6 +129,24 @@ impl std::fmt::Display for SearchArg {
         match self {
             SearchArg::Moves(moves) => write!(f, "{moves}"),
             SearchArg::Seconds(seconds) => write!(f, "{seconds}s"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bytes;
+
+    #[test]
+    fn bytes_have_units() {
+        let bytes = |text: &str| text.parse::<Bytes>().ok().map(|bytes| bytes.0);
+        assert_eq!(bytes("8GiB"), Some(8 << 30));
+        assert_eq!(bytes("1.5g"), Some(3 << 29));
+        assert_eq!(bytes("500 MB"), Some(500_000_000));
+        assert_eq!(bytes("1e9"), Some(1_000_000_000));
+        assert_eq!(bytes("64k"), Some(65536));
+        for text in ["", "0", "-1", "8 horses", "GiB", "1e", "inf", "1e30", "é"] {
+            assert_eq!(bytes(text), None, "{text}");
         }
     }
 }

@@ -1,13 +1,17 @@
 //! Abundances of another scene under the scene posterior of a fit.
 
+use std::sync::{Arc, Mutex};
+
 use super::{Fit, Record};
+use crate::engine::backend::Device;
 use crate::engine::ground::clock::Instant;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::model::{Held, Model};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::Stop;
-use crate::posterior::Posterior;
+use crate::engine::wait::block_on;
 use crate::posterior::nested::{Nested, SceneNormal};
+use crate::posterior::{OfScene, Posterior};
 use crate::scene::{Cube, Scene};
 use crate::settings::PosteriorKind;
 
@@ -44,71 +48,176 @@ impl Fit {
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Result<Fit> {
         let begin = Instant::now();
-        let pixels = Pixels::of(&at_bands_of(&self.scene, scene)?);
-        // Spectra are given now, whatever they were to the fit.
-        let model = Model { held: Held::SpectraAndVariability, ..self.record.model.clone() };
+        let pass = self.pass(scene)?;
+        let posterior = pass.of(scene.shared_cube(), interrupted)?;
+        pass.fit(scene.clone(), posterior, begin.elapsed().as_secs_f64())
+    }
+
+    /// What it takes to give pixels of another scene their posteriors, block by block: of the scene
+    /// only its bands are looked at.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`Fit::apply`].
+    pub fn pass(&self, scene: &Scene) -> Result<Pass<'_>> {
+        let bands = bands_at(&self.scene, scene)?;
         let normal = match &self.scene_normal {
             Some(normal) => normal.clone(),
             None => SceneNormal::of_guide(&self.guide),
         };
-        let nested = Nested::given(&self.guide, &pixels, &normal)?;
-        let drawn = Posterior::nested(&nested, self.convention(), interrupted);
-        let posterior = drawn.ok_or(Error::Interrupted)?;
+        let none = Pixels::as_given(Cube::zeros(0, self.scene.bands().len()));
+        let nested = Nested::given(&self.guide, &none, &normal)?;
+        let draws = OfScene::new(&nested, self.convention());
+        Ok(Pass {
+            fit: self,
+            bands,
+            nested,
+            draws,
+            scene_bands: scene.bands().len(),
+            device: None,
+            given_up: Mutex::default(),
+        })
+    }
+}
+
+/// The scene's part of a fit, ready for pixels, from [`Fit::pass`].
+pub struct Pass<'a> {
+    fit: &'a Fit,
+    /// For each band of the fit the two of the other scene that it lies between, and the share of
+    /// the second.
+    bands: Vec<(usize, usize, f32)>,
+    nested: Nested<'a>,
+    draws: OfScene,
+    scene_bands: usize,
+    /// Where pixels are computed; none: on the CPU.
+    device: Option<Arc<Device>>,
+    given_up: Mutex<Option<String>>,
+}
+
+impl Pass<'_> {
+    /// Computes pixels on a device. Where it cannot, or is lost, the CPU does it
+    /// ([`Pass::given_up`]).
+    pub fn on(self, device: Arc<Device>) -> Self {
+        Pass { device: Some(device), ..self }
+    }
+
+    /// Why the device was given up; none where it was not.
+    pub fn given_up(&self) -> Option<String> {
+        self.given_up.lock().ok().and_then(|reason| reason.clone())
+    }
+
+    /// Bands of the scene whose pixels it takes.
+    pub fn bands(&self) -> usize {
+        self.scene_bands
+    }
+
+    /// Posteriors of some pixels, in their order. Whatever they come with, each has the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`].
+    pub fn of(
+        &self,
+        cube: &Arc<Cube>,
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Posterior> {
+        let same = self.bands.iter().enumerate().all(|(i, &(low, high, _))| low == i && high == i);
+        let pixels = match same && cube.bands() == self.bands.len() {
+            true => Pixels::as_given(Arc::clone(cube)),
+            false => Pixels::as_given(self.at_bands(cube)),
+        };
+        let nested = self.nested.on(&pixels);
+        let posterior = match &self.device {
+            Some(device) if self.given_up().is_none() => {
+                let on = Posterior::nested_in_on(&self.draws, &nested, device, interrupted);
+                match block_on(on) {
+                    Err(error @ (Error::Device(_) | Error::DeviceLost(_))) => {
+                        if let Ok(mut given_up) = self.given_up.lock() {
+                            *given_up = Some(error.to_string());
+                        }
+                        Posterior::nested_in(&self.draws, &nested, interrupted)
+                    }
+                    found => found?,
+                }
+            }
+            _ => Posterior::nested_in(&self.draws, &nested, interrupted),
+        };
+        Ok(posterior.ok_or(Error::Interrupted)?.in_order(&self.fit.record.order))
+    }
+
+    /// The spectra of a cube at the bands of the fit.
+    fn at_bands(&self, from: &Cube) -> Cube {
+        let mut cube = Cube::zeros(from.pixels(), self.bands.len());
+        for pixel in 0..from.pixels() {
+            let spectrum = from.spectrum(pixel);
+            for (to, &(low, high, share)) in cube.spectrum_mut(pixel).iter_mut().zip(&self.bands) {
+                *to = spectrum[low] + share * (spectrum[high] - spectrum[low]);
+            }
+        }
+        cube
+    }
+
+    /// The fit of a scene whose pixels have this posterior, in `seconds`; the scene's own spectra
+    /// are let go.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Scene`] when sizes do not agree.
+    pub fn fit(&self, scene: Scene, posterior: Posterior, seconds: f64) -> Result<Fit> {
+        let fit = self.fit;
+        // Spectra are given now, whatever they were to the fit.
+        let model = Model { held: Held::SpectraAndVariability, ..fit.record.model.clone() };
         let record = Record {
             model,
             posterior: PosteriorKind::Exact,
-            start: format!("the scene posterior of a fit of {}", self.scene.name()),
+            start: format!("the scene posterior of a fit of {}", fit.scene.name()),
             trace: Vec::new(),
             stop: Stop::Ceiling,
             skipped: 0,
             interrupted: false,
-            order: (0..self.k()).collect(),
-            seconds: vec![("apply".into(), begin.elapsed().as_secs_f64())],
-            ..self.record.clone()
+            seconds: vec![("apply".into(), seconds)],
+            ..fit.record.clone()
         };
-        let parts = scene.clone().into_parts();
-        let bands = self.scene.bands().to_vec();
-        let cube = std::sync::Arc::new(Cube::zeros(0, bands.len()));
+        let parts = scene.into_parts();
+        let bands = fit.scene.bands().to_vec();
+        let cube = Arc::new(Cube::zeros(0, bands.len()));
         let scene = Scene::new(crate::scene::SceneParts { bands, cube, ..parts })?;
-        let scene = scene.without_spectra();
-        let (guide, found) = (self.guide.clone(), None);
-        let scene_normal = Some(normal);
-        let fit = Fit { scene, guide, posterior, record, scene_normal, drawn: None, found };
-        fit.in_order(&self.record.order)
+        Ok(Fit {
+            scene,
+            guide: fit.guide.clone(),
+            posterior,
+            record,
+            scene_normal: Some(self.nested.scene()),
+            drawn: None,
+            found: None,
+        })
     }
 }
 
-/// The spectra of `scene` at the bands of `own`.
-fn at_bands_of(own: &Scene, scene: &Scene) -> Result<Cube> {
-    let taken = own.bands().iter().map(|band| source_of(own, scene, band)).collect::<Option<_>>();
-    let Some(taken): Option<Vec<(usize, usize, f32)>> = taken else {
-        let missing: Vec<String> = own
-            .bands()
-            .iter()
-            .filter(|band| source_of(own, scene, band).is_none())
-            .map(|band| match band.wavelength {
-                Some(nm) => format!("{nm:.0} nm"),
-                None => format!("number {}", band.index + 1),
-            })
-            .collect();
-        return Err(Error::Scene(format!(
-            "{}: {} of the fit's {} bands are missing here ({}{}); give a scene that has them",
-            scene.name(),
-            missing.len(),
-            own.bands().len(),
-            missing.iter().take(5).cloned().collect::<Vec<_>>().join(", "),
-            if missing.len() > 5 { ", ..." } else { "" }
-        )));
-    };
-    let from = scene.cube();
-    let mut cube = Cube::zeros(from.pixels(), own.bands().len());
-    for pixel in 0..from.pixels() {
-        let spectrum = from.spectrum(pixel);
-        for (to, &(low, high, share)) in cube.spectrum_mut(pixel).iter_mut().zip(&taken) {
-            *to = spectrum[low] + share * (spectrum[high] - spectrum[low]);
-        }
+/// For each band of `own` the two bands of `scene` that it lies between, and the share of the
+/// second.
+fn bands_at(own: &Scene, scene: &Scene) -> Result<Vec<(usize, usize, f32)>> {
+    let found = |band| source_of(own, scene, band);
+    if let Some(taken) = own.bands().iter().map(found).collect() {
+        return Ok(taken);
     }
-    Ok(cube)
+    let missing: Vec<String> = own
+        .bands()
+        .iter()
+        .filter(|band| source_of(own, scene, band).is_none())
+        .map(|band| match band.wavelength {
+            Some(nm) => format!("{nm:.0} nm"),
+            None => format!("number {}", band.index + 1),
+        })
+        .collect();
+    Err(Error::Scene(format!(
+        "{}: {} of the fit's {} bands are missing here ({}{}); give a scene that has them",
+        scene.name(),
+        missing.len(),
+        own.bands().len(),
+        missing.iter().take(5).cloned().collect::<Vec<_>>().join(", "),
+        if missing.len() > 5 { ", ..." } else { "" }
+    )))
 }
 
 /// The two bands of `scene` that a band of `own` lies between, and the share of the second; none

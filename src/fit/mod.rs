@@ -1,5 +1,6 @@
 //! What a fit found, in the geometry of its scene.
 
+mod again;
 mod apply;
 mod maps;
 mod record;
@@ -7,6 +8,7 @@ mod save;
 
 use ndarray::{Array2, Axis};
 
+pub use apply::Pass;
 pub use maps::{Abundances, Spectra};
 pub use record::Record;
 

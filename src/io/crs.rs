@@ -9,6 +9,20 @@ use crate::scene::Crs;
 /// A number, or text that is none.
 type Attribute = Result<f64, &'static str>;
 
+impl Crs {
+    /// The system of a number in the EPSG register, with its well-known text where the register has
+    /// it.
+    pub fn of_epsg(epsg: u32) -> Self {
+        from_epsg(epsg)
+    }
+
+    /// The system that well-known text of any version describes, or `EPSG:32633`; `None` when it is
+    /// neither.
+    pub fn of_text(text: &str) -> Option<Self> {
+        from_text(text)
+    }
+}
+
 /// Text longer than this is no description of a coordinate system.
 const LONGEST: usize = 1 << 16;
 /// Deeper nesting is no well-known text.

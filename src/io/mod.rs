@@ -22,6 +22,7 @@ mod mat;
 mod mat4;
 mod mat5;
 mod npy;
+pub mod npy_rows;
 mod numbers;
 mod open;
 pub mod rasters;
@@ -37,5 +38,7 @@ mod zarr;
 mod scene;
 
 pub use evidence::{Axis, PixelOrder, parse_axes};
+pub use labelled::{Labels, Told, in_memory};
 pub use open::{OpenOptions, open};
+pub(crate) use write::replace;
 pub use write::{write_envi, write_npz, write_truth};

@@ -135,6 +135,10 @@ impl CubeSource for Strided {
         &self.header
     }
 
+    fn held(&self) -> u64 {
+        self.numbers.held().map_or(0, |bytes| bytes.len() as u64)
+    }
+
     fn read_rows(&mut self, first: usize, count: usize, out: &mut [f32]) -> Result<()> {
         let Header { cols, bands, .. } = self.header;
         self.header.check_rows(&self.path, first, count, out.len())?;

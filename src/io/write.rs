@@ -162,7 +162,8 @@ fn check_wavelengths(path: &Path, bands: usize, wavelengths: Option<&[f64]>) -> 
     }
 }
 
-fn replace(
+/// Puts what `write` writes at `path`, all of it or none.
+pub(crate) fn replace(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&mut std::fs::File>) -> std::io::Result<()>,
 ) -> Result<()> {
@@ -173,7 +174,7 @@ fn replace(
     })
 }
 
-/// Puts what `write` writes at `path`, all of it or none.
+/// As [`replace`], for writers that move about in the file.
 fn replace_file(
     path: &Path,
     write: impl FnOnce(&mut std::fs::File) -> std::io::Result<()>,

@@ -4,14 +4,25 @@ pub mod covariance;
 pub mod doubts;
 pub mod draws;
 pub mod nested;
+mod of_scene;
 pub mod sampled;
 pub(crate) mod scene_guide;
+mod totals;
+
+pub(crate) use of_scene::OfScene;
+pub use totals::Totals;
 
 use ndarray::{Array1, Array2, Array3, ArrayViewMut1, ArrayViewMut2, Axis, Zip};
 use rayon::prelude::*;
 
 use self::nested::{Nested, Summary};
 use crate::convention::Convention;
+use crate::engine::backend::Device;
+#[cfg(feature = "gpu")]
+use crate::engine::backend::device::Place;
+#[cfg(feature = "gpu")]
+use crate::engine::backend::gpu::Adapter;
+use crate::engine::ground::error::Result;
 use crate::engine::ground::rng;
 use crate::engine::guide::Guide;
 use crate::engine::guide::transform::add_loadings;
@@ -19,7 +30,7 @@ use crate::engine::guide::transform::latent;
 use crate::engine::layout::{BRIGHTNESS, FULL_RANK};
 use crate::engine::pixels::Pixels;
 use crate::posterior::covariance::noise_of;
-use crate::posterior::scene_guide::{ENDMEMBER_DRAWS, SceneGuide, scale, shared, table_of};
+use crate::posterior::scene_guide::{SceneGuide, shared};
 
 /// The posterior of one fit in one convention. N pixels (the scene's valid ones), K endmembers, L
 /// bands in use. Spectra are in reflectance, or relative to their peak ([`Convention::Peak`]).
@@ -74,51 +85,6 @@ struct OfPixels {
     worth: Option<Array1<f32>>,
 }
 
-/// Draws of the spectra of a nested posterior, and what is made of them.
-struct OfScene {
-    scenes: nested::Scenes,
-    /// Mean, sd, 5 % and 95 % quantiles of the spectra in the convention.
-    spectra: [Array2<f64>; 4],
-    /// What the spectra were divided by, mean over draws, (K).
-    heights: Array1<f64>,
-}
-
-impl OfScene {
-    fn new(nested: &Nested, convention: Convention) -> Self {
-        let mut drawn = nested.spectra(ENDMEMBER_DRAWS);
-        let plain = drawn[..nested::SCENES].to_vec();
-        let heights: Vec<Vec<f64>> =
-            drawn.iter_mut().map(|spectra| scale(spectra, convention)).collect();
-        OfScene {
-            scenes: nested.scenes(&plain, &heights),
-            spectra: table_of(nested.params(), |k, draw| drawn[draw as usize][k].clone()),
-            heights: mean_of_rows(&heights),
-        }
-    }
-
-    /// The posterior of the scene and of all blocks of its pixels.
-    fn with(self, nested: &Nested, convention: Convention, blocks: &[Summary]) -> Posterior {
-        let (count, k) = (nested.pixels().count(), nested.params().k());
-        let values = |of: &dyn Fn(&Summary) -> &Vec<f32>| -> Vec<f32> {
-            blocks.iter().flat_map(|summary| of(summary).iter().copied()).collect()
-        };
-        // Each block has a row of K for each of its pixels.
-        let table = |of: &dyn Fn(&Summary) -> &Vec<f32>| {
-            let values = values(of);
-            Array2::from_shape_fn((count, k), |(n, j)| values[n * k + j])
-        };
-        let pixels = OfPixels {
-            mean: table(&|s| &s.mean),
-            sd: table(&|s| &s.sd),
-            brightness: values(&|s| &s.brightness).into(),
-            quantiles: [0, 1, 2].map(|q| table(&|s| &s.quantiles[q])),
-            worth: Some(values(&|s| &s.worth).into()),
-        };
-        let scene = SceneGuide { guide: nested.guide() };
-        Posterior::of(&scene, nested.pixels(), convention, self.spectra, pixels, &self.heights)
-    }
-}
-
 /// Draws of a pixel's latents behind its mean and sd: half of them points, half their mirror
 /// images.
 const DRAWS: usize = 64;
@@ -156,14 +122,82 @@ impl Posterior {
         convention: Convention,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Option<Self> {
-        let scene = OfScene::new(nested, convention);
+        Self::nested_in(&OfScene::new(nested, convention), nested, interrupted)
+    }
+
+    /// [`Posterior::nested`] where draws of the spectra have been made: those of other pixels of
+    /// the scene.
+    pub(crate) fn nested_in(
+        scene: &OfScene,
+        nested: &Nested,
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Option<Self> {
         let of_block = |block| match interrupted() {
             true => None,
             false => Some(nested.summary(block, &scene.scenes)),
         };
         let blocks: Option<Vec<Summary>> =
             (0..nested.blocks()).into_par_iter().map(of_block).collect();
-        Some(scene.with(nested, convention, &blocks?))
+        Some(scene.with(nested, &blocks?))
+    }
+
+    /// [`Posterior::nested`] with the pixels' posterior computed on a device. The CPU computes it
+    /// for software drivers, which run on the processor, too, and where spectra vary along shapes
+    /// that bands share, which the kernels do not know.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`](crate::Error::Device) where the device has no room for the scene's
+    /// endmembers and bands, [`Error::DeviceLost`](crate::Error::DeviceLost) where it fails.
+    pub async fn nested_on(
+        nested: &Nested<'_>,
+        convention: Convention,
+        device: &Device,
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Self>> {
+        let scene = OfScene::new(nested, convention);
+        Posterior::nested_in_on(&scene, nested, device, interrupted).await
+    }
+
+    /// [`Posterior::nested_on`] where draws of the spectra have been made.
+    pub(crate) async fn nested_in_on(
+        scene: &OfScene,
+        nested: &Nested<'_>,
+        device: &Device,
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Self>> {
+        #[cfg(feature = "gpu")]
+        if let Place::Gpu(adapter) = &device.place
+            && !adapter.is_software()
+            && !nested.shares_bands()
+        {
+            let on_device = nested::OnDevice::new(nested, &scene.scenes, adapter).await?;
+            let found = on_device.summaries(interrupted).await?;
+            return Ok(found.map(|blocks| scene.with(nested, &blocks)));
+        }
+        let _ = device;
+        Ok(Posterior::nested_in(scene, nested, interrupted))
+    }
+
+    /// [`Posterior::nested`] with the pixels' posterior computed by the kernels of an adapter, be
+    /// it hardware or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`](crate::Error::Device) where the kernels have no room for the scene's
+    /// endmembers and bands, [`Error::DeviceLost`](crate::Error::DeviceLost) where the device
+    /// fails.
+    #[cfg(feature = "gpu")]
+    pub async fn nested_by(
+        nested: &Nested<'_>,
+        convention: Convention,
+        adapter: &Adapter,
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Self>> {
+        let scene = OfScene::new(nested, convention);
+        let on_device = nested::OnDevice::new(nested, &scene.scenes, adapter).await?;
+        let found = on_device.summaries(interrupted).await?;
+        Ok(found.map(|blocks| scene.with(nested, &blocks)))
     }
 
     /// Where the abundances of each pixel lie, without any uncertainty of pixels: those that fit
@@ -173,7 +207,7 @@ impl Posterior {
         let scene = OfScene::new(nested, convention);
         let of_block = |block| nested.placed(block, &scene.scenes);
         let blocks: Vec<Summary> = (0..nested.blocks()).into_par_iter().map(of_block).collect();
-        scene.with(nested, convention, &blocks)
+        scene.with(nested, &blocks)
     }
 
     /// A posterior of its moments. `pixels` are means and sds of abundances and mean brightness,
@@ -194,7 +228,9 @@ impl Posterior {
         let (noise_sd, noise_correlation) = noise_of(scene.guide);
         let posterior = Posterior {
             convention,
-            mean_abundance: (0..params.k()).map(|k| mean_of(k) / of.count() as f64).collect(),
+            mean_abundance: (0..params.k())
+                .map(|k| mean_of(k) / of.count().max(1) as f64)
+                .collect(),
             abundance_mean,
             abundance_sd,
             abundance_q05,
@@ -248,6 +284,22 @@ impl Posterior {
             (square / cube.bands() as f64).sqrt() as f32
         };
         (0..cube.pixels()).into_par_iter().map(one).collect::<Vec<f32>>().into()
+    }
+
+    /// What it says of the scene, without the pixels.
+    pub fn of_no_pixels(&self) -> Self {
+        let none = || Array2::zeros((0, self.endmember_mean.nrows()));
+        Posterior {
+            abundance_mean: none(),
+            abundance_sd: none(),
+            abundance_q05: none(),
+            abundance_q50: none(),
+            abundance_q95: none(),
+            draws_worth: self.draws_worth.as_ref().map(|_| Array1::zeros(0)),
+            brightness: self.brightness.as_ref().map(|_| Array1::zeros(0)),
+            residual: Vec::new(),
+            ..self.clone()
+        }
     }
 
     /// The posterior with its endmembers in another order: `order[i]` is the one that becomes

@@ -31,7 +31,7 @@ impl SceneGuide<'_> {
     }
 
     /// Mean, sd, 5 % and 95 % quantiles of the spectra.
-    pub(super) fn reflectance(&self) -> [Array2<f64>; 4] {
+    pub(crate) fn reflectance(&self) -> [Array2<f64>; 4] {
         let mean = self.endmember_table(|loc, scale| expectation(loc, scale, softplus));
         let square =
             self.endmember_table(|loc, scale| expectation(loc, scale, |x| softplus(x).powi(2)));

@@ -148,6 +148,46 @@ impl OutputFolder {
         written.map_err(|error| Error::io(self.path.join(name), error))
     }
 
+    /// Refuses results that the disk has no room for.
+    ///
+    /// # Errors
+    /// [`Error::File`] with what is needed and what is free. Where the system does not say how much
+    /// is free, a full disk is told when it is written to.
+    pub fn check_space(&self, bytes: u64) -> Result<()> {
+        match disk::free(&self.staging()) {
+            Some(free) if bytes > free => Err(Error::file(
+                &self.path,
+                format!(
+                    "the results take {} MiB, and {} MiB are free on this disk; name a folder \
+                     elsewhere, or write fewer of them with --format",
+                    bytes.div_ceil(1 << 20),
+                    free >> 20
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens the file `name`, new, to be written in pieces; it appears with the commit.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when `name` is not a plain file name, [`Error::Io`] when the system
+    /// refuses.
+    pub(super) fn create(&self, name: &str) -> Result<disk::Writer> {
+        let staged = self.staged(name)?;
+        disk::create(&staged).map_err(|error| Error::io(self.path.join(name), error))
+    }
+
+    /// Removes the file `name` from what appears with the commit.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when `name` is not a plain file name, [`Error::Io`] when the system
+    /// refuses.
+    pub(super) fn remove(&self, name: &str) -> Result<()> {
+        let staged = self.staged(name)?;
+        disk::remove_file(&staged).map_err(|error| Error::io(self.path.join(name), error))
+    }
+
     /// Keeps a file that the run reads from being replaced or removed, and files that go with it:
     /// those of the same name but for the extension.
     pub fn protect(&self, input: impl AsRef<Path>) {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array2, Array3, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 
 use super::folder::OutputFolder;
+use super::images::Images;
 use super::write::Results;
 use crate::convention::Convention;
 use crate::engine::ground::error::{Error, Result};
@@ -45,95 +46,127 @@ impl Format {
     }
 }
 
-/// Maps of a fit as images, NaN where there are no data.
-pub(super) struct Maps<'a> {
-    /// Names of the endmembers as shown.
-    pub(super) names: &'a [String],
-    /// What is known of the abundances: name of the file, title for people, values as (rows,
-    /// columns, endmembers).
-    pub(super) abundances: &'a [(&'static str, &'static str, &'a Array3<f32>)],
-    /// Root mean square over bands of data minus fit, (rows, columns).
-    pub(super) residual: &'a Array2<f32>,
-    /// Brightness, where the model has it.
-    pub(super) brightness: Option<&'a Array2<f32>>,
-}
-
 /// Writes what `results.formats` asks for beyond pictures and arrays, and gives the files' names.
 pub(super) fn write(
     folder: &OutputFolder,
     results: &Results<'_>,
-    maps: &Maps<'_>,
+    names: &[String],
+    images: &Images,
 ) -> Result<Vec<String>> {
+    let wants = |format| results.formats.contains(&format);
+    described(results, names, images, |rasters, spectra, about| {
+        let mut files = Vec::new();
+        if wants(Format::GeoTiff) {
+            for raster in rasters {
+                let file = format!("{}.tif", raster.name);
+                folder.write(&file, |to| write_geotiff(raster, about, to))?;
+                files.push(file);
+            }
+        }
+        if wants(Format::Envi) {
+            for raster in rasters {
+                envi(folder, raster.name, "img", &mut files, |to| {
+                    write_envi_maps(raster, about, to)
+                })?;
+            }
+            envi_spectra(folder, results, names, &mut files)?;
+        }
+        if wants(Format::NetCdf) {
+            let file = "unmixing.nc".to_owned();
+            folder.write(&file, |to| write_netcdf(rasters, spectra, about, to))?;
+            files.push(file);
+        }
+        if wants(Format::Zarr) {
+            zarr(&folder.inner("unmixing.zarr")?, rasters, spectra, about)?;
+            files.push("unmixing.zarr".to_owned());
+        }
+        Ok(files)
+    })
+}
+
+/// Gives all maps and spectra, and what they share, to `then`.
+pub(super) fn described<T>(
+    results: &Results<'_>,
+    names: &[String],
+    images: &Images,
+    then: impl FnOnce(&[Raster<'_>], &SpectraTable<'_>, &About<'_>) -> T,
+) -> T {
     let scene = results.scene;
-    let history = format!(
-        "Bayesian unmixing of {} by unmixel {}; settings, seed and device are in report.json",
-        scene.name(),
-        env!("CARGO_PKG_VERSION")
-    );
+    let history = history(scene);
     let about = About { place: scene.georeference(), history: &history };
     let single = |name: &str| vec![name.to_owned()];
     let (residual_name, brightness_name) = (single("residual"), single("brightness"));
-    let rasters = rasters(maps, &residual_name, &brightness_name);
-    let mut files = Vec::new();
-    let wants = |format| results.formats.contains(&format);
-    if wants(Format::GeoTiff) {
-        for raster in &rasters {
-            let file = format!("{}.tif", raster.name);
-            folder.write(&file, |to| write_geotiff(raster, &about, to))?;
-            files.push(file);
-        }
-    }
-    if wants(Format::Envi) {
-        for raster in &rasters {
-            envi(folder, raster.name, "img", &mut files, |to| write_envi_maps(raster, &about, to))?;
-        }
-        let wavelengths: Option<Vec<f64>> = scene.bands().iter().map(|b| b.wavelength).collect();
-        let spectra = Spectra {
-            title: "Endmembers, posterior mean",
-            names: maps.names,
-            wavelengths: wavelengths.as_deref(),
-            values: results.posterior.endmember_mean.view(),
-        };
-        envi(folder, "endmembers", "sli", &mut files, |to| write_envi_spectra(&spectra, to))?;
-    }
+    let rasters = rasters(names, images, &residual_name, &brightness_name);
     let spectra = SpectraTable {
         bands: scene.bands(),
-        names: maps.names,
+        names,
         tables: tables(results.posterior),
         unit: unit(results.posterior.convention),
     };
-    if wants(Format::NetCdf) {
-        let file = "unmixing.nc".to_owned();
-        folder.write(&file, |to| write_netcdf(&rasters, &spectra, &about, to))?;
-        files.push(file);
-    }
-    if wants(Format::Zarr) {
-        let store = folder.inner("unmixing.zarr")?;
-        let mut arrays: BTreeMap<String, OutputFolder> = BTreeMap::new();
-        let mut failed = None;
-        let written = write_zarr(&rasters, &spectra, &about, &mut |array, name, bytes| {
-            let mut put = || -> Result<()> {
-                if !array.is_empty() && !arrays.contains_key(array) {
-                    arrays.insert(array.to_owned(), store.inner(array)?);
-                }
-                arrays.get(array).unwrap_or(&store).write(name, |to| to.write_all(bytes))
-            };
-            put().map_err(|error| {
-                failed = Some(error);
-                std::io::Error::other("a file of the store cannot be written")
-            })
-        });
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        written.map_err(|error| Error::io(store.path(), error))?;
-        files.push("unmixing.zarr".to_owned());
-    }
-    Ok(files)
+    then(&rasters, &spectra, &about)
 }
 
+/// Writes all maps and spectra as a Zarr store into a folder.
+pub(super) fn zarr(
+    store: &OutputFolder,
+    rasters: &[Raster<'_>],
+    spectra: &SpectraTable<'_>,
+    about: &About<'_>,
+) -> Result<()> {
+    let mut arrays: BTreeMap<String, OutputFolder> = BTreeMap::new();
+    let mut failed = None;
+    let written = write_zarr(rasters, spectra, about, &mut |array, name, bytes| {
+        let mut put = || -> Result<()> {
+            if !array.is_empty() && !arrays.contains_key(array) {
+                arrays.insert(array.to_owned(), store.inner(array)?);
+            }
+            arrays.get(array).unwrap_or(store).write(name, |to| to.write_all(bytes))
+        };
+        put().map_err(|error| {
+            failed = Some(error);
+            std::io::Error::other("a file of the store cannot be written")
+        })
+    });
+    match failed {
+        Some(error) => Err(error),
+        None => written.map_err(|error| Error::io(store.path(), error)),
+    }
+}
+
+/// How the maps came about, in a line.
+pub(super) fn history(scene: &Scene) -> String {
+    format!(
+        "Bayesian unmixing of {} by unmixel {}; settings, seed and device are in report.json",
+        scene.name(),
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// The spectra as a library.
+pub(super) fn envi_spectra(
+    folder: &OutputFolder,
+    results: &Results<'_>,
+    names: &[String],
+    files: &mut Vec<String>,
+) -> Result<()> {
+    let bands = results.scene.bands();
+    let wavelengths: Option<Vec<f64>> = bands.iter().map(|b| b.wavelength).collect();
+    let spectra = Spectra {
+        title: "Endmembers, posterior mean",
+        names,
+        wavelengths: wavelengths.as_deref(),
+        values: results.posterior.endmember_mean.view(),
+    };
+    envi(folder, "endmembers", "sli", files, |to| write_envi_spectra(&spectra, to))
+}
+
+/// What the residual is.
+pub(super) const RESIDUAL: &str = "Root mean square over bands of data minus fit, reflectance";
+/// What the brightness is.
+pub(super) const BRIGHTNESS: &str = "Brightness of each pixel, posterior mean";
+
 /// What spectra are measured in.
-pub(super) fn unit(convention: Convention) -> &'static str {
+pub fn unit(convention: Convention) -> &'static str {
     match convention {
         Convention::Reflectance => "reflectance",
         Convention::Peak => "reflectance, relative to the peak",
@@ -141,27 +174,22 @@ pub(super) fn unit(convention: Convention) -> &'static str {
 }
 
 fn rasters<'a>(
-    maps: &'a Maps<'_>,
+    names: &'a [String],
+    images: &'a Images,
     residual_name: &'a [String],
     brightness_name: &'a [String],
 ) -> Vec<Raster<'a>> {
     let raster =
         |name, title, bands: &'a [String], values| Raster { name, title, unit: "1", bands, values };
     let flat = |map: &'a Array2<f32>| map.view().insert_axis(Axis(2));
-    let mut rasters: Vec<Raster<'_>> = maps
-        .abundances
-        .iter()
-        .map(|(name, title, values)| raster(*name, *title, maps.names, values.view()))
+    let mut rasters: Vec<Raster<'_>> = images
+        .abundances()
+        .into_iter()
+        .map(|(name, title, values)| raster(name, title, names, values.view()))
         .collect();
-    rasters.push(raster(
-        "residual",
-        "Root mean square over bands of data minus fit, reflectance",
-        residual_name,
-        flat(maps.residual),
-    ));
-    rasters.extend(maps.brightness.map(|map| {
-        raster("brightness", "Brightness of each pixel, posterior mean", brightness_name, flat(map))
-    }));
+    rasters.push(raster("residual", RESIDUAL, residual_name, flat(&images.residual)));
+    let bright = images.brightness.as_ref();
+    rasters.extend(bright.map(|map| raster("brightness", BRIGHTNESS, brightness_name, flat(map))));
     rasters
 }
 

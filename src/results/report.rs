@@ -70,10 +70,26 @@ pub struct SceneReport {
     pub pixels_used: usize,
     /// How stored values became reflectance.
     pub scaling: Scaling,
+    /// Which part of the file's scene it is; none: all of it.
+    pub window: Option<WindowReport>,
     /// Where the scene lies on earth, where its file says so.
     pub georeference: Option<crate::scene::Georeference>,
     /// What was done to the data on the way in.
     pub notes: Vec<String>,
+}
+
+/// A part of a larger scene.
+#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
+pub struct WindowReport {
+    /// The first row and the one after the last, counted from 0.
+    pub rows: [usize; 2],
+    /// The first column and the one after the last.
+    pub cols: [usize; 2],
+    /// Height and width of the whole.
+    pub of: [usize; 2],
+    /// Transform of the whole to its place on earth, as in `georeference`; none where it has none,
+    /// or its pixels lie on no grid.
+    pub transform: Option<[f64; 6]>,
 }
 
 /// What computed.
@@ -159,6 +175,7 @@ impl SceneReport {
             bands_used: scene.bands().iter().map(|band| band.index + 1).collect(),
             pixels_used: scene.places().len(),
             scaling: scene.scaling().clone(),
+            window: None,
             georeference: scene.georeference().cloned(),
             notes: scene.notes().to_vec(),
         }

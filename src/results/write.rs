@@ -1,12 +1,13 @@
 //! All files of one fit other than its report.
 
-use ndarray::{Array2, Array3, Array4, ArrayView2, Axis};
+use ndarray::{Array2, Array3, Array4, Axis};
 use ndarray_npy::WriteNpyExt;
 use rayon::prelude::*;
 
 use super::folder::OutputFolder;
+use super::images::Images;
 use super::npy::write_npy;
-use super::rasters::{self, Format, Maps, unit};
+use super::rasters::{self, Format, unit};
 use super::table::write_endmembers;
 use crate::engine::ground::error::{Error, Result};
 use crate::figures::{
@@ -61,7 +62,7 @@ pub struct Results<'a> {
 
 /// Draws and writes everything but the report: `abundance_NAME.png`, `abundance_NAME_sd.png` and
 /// `abundance_NAME_width.png` for each endmember, `composite.png`, `endmembers.png`, `elbo.png`,
-/// `residual.png`, `brightness.png` and `brightness.npy` where the model has it,
+/// `residual.png`, `residual.npy`, `brightness.png` and `brightness.npy` where the model has it,
 /// `noise_correlation.png` and `.npy` (bands, bands) likewise, with reference abundances
 /// `truth_NAME.png` for each endmember, `abundance_mean.npy`, `abundance_sd.npy`,
 /// `abundance_q05.npy`, `abundance_q50.npy`, `abundance_q95.npy` (rows, columns, endmembers;
@@ -78,26 +79,11 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
     let endmembers = posterior.endmember_mean.nrows();
     check(results)?;
     let labels = Labels::new(results.names, endmembers);
-    let mean = to_image(scene, posterior.abundance_mean.view())?;
-    let sd = to_image(scene, posterior.abundance_sd.view())?;
-    let quantiles = [
-        to_image(scene, posterior.abundance_q05.view())?,
-        to_image(scene, posterior.abundance_q50.view())?,
-        to_image(scene, posterior.abundance_q95.view())?,
-    ];
-    let quantiles = &quantiles;
-    let residual = ArrayView2::from_shape((posterior.residual.len(), 1), &posterior.residual)
-        .map_err(|error| Error::Fit(format!("the residuals have no shape: {error}")))?;
-    let residual = layer(to_image(scene, residual)?.view(), 0);
-
-    let brightness = match &posterior.brightness {
-        Some(values) => Some(layer(to_image(scene, values.view().insert_axis(Axis(1)))?.view(), 0)),
-        None => None,
-    };
-    let brightness = brightness.as_ref();
+    let images = Images::of(scene, posterior)?;
+    let Images { mean, sd, quantiles, residual, brightness } = &images;
+    let (brightness, labels) = (brightness.as_ref(), &labels);
 
     let mut jobs: Vec<Job<'_>> = Vec::new();
-    let (mean, sd, residual, labels) = (&mean, &sd, &residual, &labels);
     jobs.extend(abundance_maps(scene.name(), labels, mean, sd));
     jobs.extend(widths(scene.name(), labels, quantiles));
     jobs.push(Job::picture("composite.png", move || {
@@ -158,6 +144,7 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
     }
     jobs.push(Job::file("abundance_mean.npy", move |to| write_npy(mean, to)));
     jobs.push(Job::file("abundance_sd.npy", move |to| write_npy(sd, to)));
+    jobs.push(Job::file("residual.npy", move |to| write_npy(residual, to)));
     jobs.extend(arrays(results, quantiles, brightness)?);
     jobs.push(Job::file("endmembers.csv", move |to| {
         write_endmembers(scene.bands(), &labels.shown, posterior, results.nearest, to)
@@ -169,16 +156,7 @@ pub fn write_all(folder: &OutputFolder, results: &Results<'_>) -> Result<Vec<Str
         Ok(job.name)
     });
     let mut files: Vec<String> = written.collect::<Result<_>>()?;
-    // A line here is a map in every format of rasters.
-    let abundances = [
-        ("abundance_mean", "Abundance, posterior mean", mean),
-        ("abundance_sd", "Abundance, posterior standard deviation", sd),
-        ("abundance_q05", "Abundance, 5 % quantile", &quantiles[0]),
-        ("abundance_q50", "Abundance, median", &quantiles[1]),
-        ("abundance_q95", "Abundance, 95 % quantile", &quantiles[2]),
-    ];
-    let maps = Maps { names: &labels.shown, abundances: &abundances, residual, brightness };
-    files.extend(rasters::write(folder, results, &maps)?);
+    files.extend(rasters::write(folder, results, &labels.shown, &images)?);
     Ok(files)
 }
 
@@ -196,8 +174,8 @@ fn arrays<'a>(
         jobs.push(Job::file("brightness.npy", move |to| write_npy(brightness, to)));
     }
     if let Some(drawn) = results.drawn {
-        let images = images(drawn, results.scene)?;
-        jobs.push(Job::file("abundance_draws.npy", move |to| write_npy(&images, to)));
+        let draws = draws(drawn, results.scene)?;
+        jobs.push(Job::file("abundance_draws.npy", move |to| write_npy(&draws, to)));
         jobs.push(Job::file("endmember_draws.npy", move |to| write_npy(&drawn.endmembers, to)));
     }
     Ok(jobs)
@@ -225,7 +203,7 @@ fn correlations<'a>(results: &Results<'a>) -> Vec<Job<'a>> {
 }
 
 /// Draws of abundances as images, (draws, rows, columns, endmembers).
-fn images(drawn: &Sampled, scene: &Scene) -> Result<Array4<f32>> {
+fn draws(drawn: &Sampled, scene: &Scene) -> Result<Array4<f32>> {
     let draws: Vec<Array3<f32>> =
         drawn.abundances.outer_iter().map(|draw| to_image(scene, draw)).collect::<Result<_>>()?;
     let views: Vec<_> = draws.iter().map(|draw| draw.view()).collect();

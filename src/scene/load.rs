@@ -3,6 +3,7 @@
 //! Two passes over blocks of rows. The first gathers statistics of every band, from which the bands
 //! and the scale are decided; the second keeps the pixels that are valid in most of those bands.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use super::bands;
 use super::no_data::NoData;
 use super::scaling::{self, Peak, Stated};
 use super::statistics::Statistics;
-use super::values::Values;
+use super::values::{Counts, Filling, Rule, Values};
 use super::{Band, CubeSource, Header, Mask, Scaling, Scene, SceneParts, grow, limits};
 use crate::engine::ground::error::{Error, Result};
 
@@ -78,51 +79,164 @@ pub(super) const MOST_BANDS: usize = 1 << 16;
 /// Fails when nothing is left, when there are more than 2^32 - 1 pixels, or when memory does not
 /// suffice.
 pub fn load(source: &mut dyn CubeSource, name: &str, options: &LoadOptions) -> Result<Scene> {
-    if let Some(scale) = options.scale
-        && !(scale.is_finite() && scale > 0.0)
-    {
-        return Err(Error::option(
-            format!("scale {scale}"),
-            "must be a number above 0, by which stored values are divided to give reflectance.",
-        ));
-    }
-    let header = source.header().clone();
-    limits::check(name, &header)?;
-    if let Some(mask) = &options.mask {
-        mask.check(header.rows, header.cols)?;
-    }
-    let mut notes = header.notes.clone();
-    let chosen = bands::choose(name, &header, options)?;
-    let request =
-        Request { options, good: &chosen.good, stated: stated_gains(&header, options.scale) };
-    let mut statistics = Statistics::gather(source, name, &header, &request)?;
-    notes.append(&mut statistics.notes);
-    let mut used = bands::in_use(name, &header, &chosen, &statistics, options, &mut notes)?;
-    let (scaling, mut gains, peak) = scale(&mut statistics, name, &header, &used, &request)?;
-    drop_dark(&statistics, name, &mut used, &mut gains, &mut notes)?;
-    notes.push(scaling.rule.clone());
-
-    let parts = Parts { name, header: &header, statistics: &statistics, request: &request };
-    let mut values = parts.read(source, &used, &gains, peak)?;
-    parts.tell(&values, &mut notes)?;
-    let mut bands = parts.bands(&used);
-    values.drop_hollow(&mut bands, &mut notes);
-    let positions: Option<Vec<f64>> = bands.iter().map(|b| b.wavelength).collect();
-    let numbers = || bands.iter().map(|b| b.index as f64).collect();
-    values.fill(&positions.unwrap_or_else(numbers), &mut notes);
+    let mut decided = Decided::new(source, name, options)?;
+    let bands = decided.bands.len();
+    let mut values = Values::with_capacity(name, decided.filled, bands)?;
+    decided.each_pixel(source, |place, spectrum, rule| values.push(place, spectrum, rule))?;
+    let filling = decided.conclude(&values.counts, values.stride)?;
+    values.fill(&filling);
     let (cube, places) = values.into_cube();
-    Scene::new(SceneParts {
-        name: name.to_owned(),
-        rows: header.rows,
-        cols: header.cols,
-        bands,
-        file_bands: header.bands,
-        cube: Arc::new(cube),
-        places,
-        georeference: header.georeference,
-        scaling,
-        notes,
-    })
+    Scene::new(SceneParts { cube: Arc::new(cube), places, ..decided.parts() })
+}
+
+/// What one pass over all values decides before a pixel is taken.
+#[derive(Debug, Clone)]
+pub(super) struct Decided {
+    name: String,
+    header: Header,
+    mask: Option<Mask>,
+    /// Bands that count.
+    good: Vec<bool>,
+    pub(super) rule: Rule,
+    pub(super) bands: Vec<Band>,
+    scaling: Scaling,
+    notes: Vec<String>,
+    /// Pixels with data, and those without.
+    pub(super) filled: usize,
+    empty: usize,
+}
+
+impl Decided {
+    /// Reads the whole source once.
+    pub(super) fn new(
+        source: &mut dyn CubeSource,
+        name: &str,
+        options: &LoadOptions,
+    ) -> Result<Self> {
+        if let Some(scale) = options.scale
+            && !(scale.is_finite() && scale > 0.0)
+        {
+            return Err(Error::option(
+                format!("scale {scale}"),
+                "must be a number above 0, by which stored values are divided to give reflectance.",
+            ));
+        }
+        let header = source.header().clone();
+        limits::check(name, &header)?;
+        if let Some(mask) = &options.mask {
+            mask.check(header.rows, header.cols)?;
+        }
+        let mut notes = header.notes.clone();
+        let chosen = bands::choose(name, &header, options)?;
+        let request =
+            Request { options, good: &chosen.good, stated: stated_gains(&header, options.scale) };
+        let mut statistics = Statistics::gather(source, name, &header, &request)?;
+        notes.append(&mut statistics.notes);
+        let mut used = bands::in_use(name, &header, &chosen, &statistics, options, &mut notes)?;
+        let (scaling, mut gains, peak) = scale(&mut statistics, name, &header, &used, &request)?;
+        drop_dark(&statistics, name, &mut used, &mut gains, &mut notes)?;
+        notes.push(scaling.rule.clone());
+        Ok(Decided {
+            name: name.to_owned(),
+            mask: options.mask.clone(),
+            bands: described(&header, &used),
+            good: chosen.good,
+            rule: Rule::new(used, gains, statistics.voids, peak),
+            scaling,
+            notes,
+            filled: statistics.filled,
+            empty: statistics.empty,
+            header,
+        })
+    }
+
+    /// Hands every pixel that is wanted and holds data to `each`: its place in the image, its
+    /// stored spectrum, and what is taken of that.
+    pub(super) fn each_pixel(
+        &self,
+        source: &mut dyn CubeSource,
+        mut each: impl FnMut(u32, &[f32], &Rule),
+    ) -> Result<()> {
+        let size = self.header.cols * self.header.bands;
+        for_each_row(source, &self.name, size, 0..self.header.rows, |row, spectra| {
+            self.each_of_row(row, spectra, &mut each);
+        })
+    }
+
+    /// Bands that are taken of a stored spectrum, before those go that most pixels lack.
+    pub(super) fn taken(&self) -> usize {
+        self.rule.used.len()
+    }
+
+    /// Hands the pixels of one row, `cols * bands` values, to `each` as [`Decided::each_pixel`].
+    pub(super) fn each_of_row(
+        &self,
+        row: usize,
+        spectra: &[f32],
+        each: &mut impl FnMut(u32, &[f32], &Rule),
+    ) {
+        for (col, spectrum) in spectra.chunks_exact(self.header.bands).enumerate() {
+            let place = row * self.header.cols + col;
+            let wanted = self.mask.as_ref().is_none_or(|mask| mask.has(place));
+            let empty = || {
+                let mut values = spectrum.iter().zip(&self.good);
+                values.all(|(v, good)| !good || *v == 0.0 || self.rule.voids.contain(*v))
+            };
+            if wanted && !empty() {
+                // Fits: `limits` counted the pixels.
+                each(place as u32, spectrum, &self.rule);
+            }
+        }
+    }
+
+    /// What all pixels together say, once all were taken: an error when none is left. `stride` is
+    /// the length of a row of values.
+    pub(super) fn conclude(&mut self, counts: &Counts, stride: usize) -> Result<Filling> {
+        let all = self.header.rows * self.header.cols;
+        let masked = all - self.empty - self.filled;
+        if masked > 0 {
+            self.notes.push(format!(
+                "{masked} of {all} pixels were left out because the mask is 0 there."
+            ));
+        }
+        counts.note((self.empty, all), stride, &mut self.notes);
+        if counts.kept == 0 {
+            return Err(Error::Scene(format!(
+                "{}: no valid pixel is left: of {all}, {} are no data, {} lack a value in too \
+                 many of the bands in use, {} have none above zero.",
+                self.name, self.empty, counts.partial, counts.dark
+            )));
+        }
+        Ok(Filling::new(counts, &self.rule, &mut self.bands, &mut self.notes))
+    }
+
+    /// A scene of no pixels.
+    pub(super) fn parts(&self) -> SceneParts {
+        let header = &self.header;
+        SceneParts {
+            name: self.name.clone(),
+            rows: header.rows,
+            cols: header.cols,
+            bands: self.bands.clone(),
+            file_bands: header.bands,
+            cube: Arc::new(super::Cube::zeros(0, self.bands.len())),
+            places: Vec::new(),
+            georeference: header.georeference.clone(),
+            scaling: self.scaling.clone(),
+            notes: self.notes.clone(),
+        }
+    }
+}
+
+/// The bands of these numbers, as the file describes them.
+fn described(header: &Header, used: &[usize]) -> Vec<Band> {
+    let of = |list: &Option<Vec<f64>>, b: usize| list.as_ref().and_then(|l| l.get(b).copied());
+    let band = |&index: &usize| Band {
+        index,
+        wavelength: of(&header.wavelengths, index),
+        fwhm: of(&header.fwhm, index),
+    };
+    used.iter().map(band).collect()
 }
 
 /// Gain and offset of every band as the file states them; nothing where it does not, or where the
@@ -219,92 +333,22 @@ fn drop_dark(
     Ok(())
 }
 
-/// What the second pass works with.
-struct Parts<'a> {
-    name: &'a str,
-    header: &'a Header,
-    statistics: &'a Statistics,
-    request: &'a Request<'a>,
-}
-
-impl Parts<'_> {
-    fn read(
-        &self,
-        source: &mut dyn CubeSource,
-        used: &[usize],
-        gains: &[(f64, f64)],
-        peak: f64,
-    ) -> Result<Values> {
-        let Parts { name, header, statistics, request } = *self;
-        let mut values = Values::with_capacity(name, statistics.filled, used.len(), peak)?;
-        for_each_row(source, name, header, |row, spectra| {
-            for (col, spectrum) in spectra.chunks_exact(header.bands).enumerate() {
-                let place = row * header.cols + col;
-                let empty = || {
-                    spectrum
-                        .iter()
-                        .zip(request.good)
-                        .all(|(v, good)| !good || *v == 0.0 || statistics.voids.contain(*v))
-                };
-                if request.wants(place) && !empty() {
-                    // Fits: `check` counted the pixels.
-                    values.push(place as u32, spectrum, used, gains, &statistics.voids);
-                }
-            }
-        })?;
-        Ok(values)
-    }
-
-    /// Notes on the pixels; an error when none is left.
-    fn tell(&self, values: &Values, notes: &mut Vec<String>) -> Result<()> {
-        let Parts { name, header, statistics, .. } = *self;
-        let all = header.rows * header.cols;
-        let masked = all - statistics.empty - statistics.filled;
-        if masked > 0 {
-            notes.push(format!(
-                "{masked} of {all} pixels were left out because the mask is 0 there."
-            ));
-        }
-        values.note(statistics.empty, all, notes);
-        if values.places.is_empty() {
-            return Err(Error::Scene(format!(
-                "{name}: no valid pixel is left: of {all}, {} are no data, {} lack a value in too \
-                 many of the bands in use, {} have none above zero.",
-                statistics.empty, values.partial, values.dark
-            )));
-        }
-        Ok(())
-    }
-
-    fn bands(&self, used: &[usize]) -> Vec<Band> {
-        let of = |list: &Option<Vec<f64>>, b: usize| list.as_ref().and_then(|l| l.get(b).copied());
-        let header = self.header;
-        used.iter()
-            .map(|&index| Band {
-                index,
-                wavelength: of(&header.wavelengths, index),
-                fwhm: of(&header.fwhm, index),
-            })
-            .collect()
-    }
-}
-
-/// Hands every row to `each` as (row, its `cols * bands` values), reading blocks of rows.
+/// Hands some rows to `each` as (row, its `size` values), reading blocks of them.
 pub(super) fn for_each_row(
     source: &mut dyn CubeSource,
     name: &str,
-    header: &Header,
+    size: usize,
+    rows: Range<usize>,
     mut each: impl FnMut(usize, &[f32]),
 ) -> Result<()> {
-    let row = header.cols * header.bands;
-    let at_once = (BLOCK / 4 / row).clamp(1, header.rows);
-    let mut block = grow(Path::new(name), at_once * row)?;
-    block.resize(at_once * row, 0.0f32);
-    for first in (0..header.rows).step_by(at_once) {
-        let count = at_once.min(header.rows - first);
-        let block = &mut block[..count * row];
+    let at_once = (BLOCK / 4 / size.max(1)).clamp(1, rows.len().max(1));
+    let mut block = grow(Path::new(name), at_once * size)?;
+    block.resize(at_once * size, 0.0f32);
+    for first in rows.clone().step_by(at_once) {
+        let count = at_once.min(rows.end - first);
+        let block = &mut block[..count * size];
         source.read_rows(first, count, block)?;
-        for (i, values) in block.chunks_exact(row).enumerate() {
+        for (i, values) in block.chunks_exact(size).enumerate() {
             each(first + i, values);
         }
     }

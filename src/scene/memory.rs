@@ -1,9 +1,10 @@
 //! A cube that is already in memory, read as a file would be.
 
-use ndarray::{Array3, s};
+use ndarray::Array3;
 
+use super::view::copy_rows;
 use super::{CubeSource, Header, LoadOptions, Scene, load};
-use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::error::Result;
 
 /// Reflectance or stored values, (rows, columns, bands).
 pub struct Memory {
@@ -24,19 +25,12 @@ impl CubeSource for Memory {
         &self.header
     }
 
+    fn held(&self) -> u64 {
+        4 * self.cube.len() as u64
+    }
+
     fn read_rows(&mut self, first: usize, count: usize, out: &mut [f32]) -> Result<()> {
-        let end = first.checked_add(count).filter(|&end| end <= self.header.rows);
-        let block = end.map(|end| self.cube.slice(s![first..end, .., ..]));
-        match block {
-            Some(block) if block.len() == out.len() => {
-                out.iter_mut().zip(block).for_each(|(to, &from)| *to = from);
-                Ok(())
-            }
-            _ => Err(Error::Scene(format!(
-                "rows {first} and {count} on were asked of a cube in memory with {} rows",
-                self.header.rows
-            ))),
-        }
+        copy_rows(self.cube.view(), first, count, out)
     }
 }
 

@@ -9,12 +9,14 @@ use crate::engine::ground::error::{Error, Result};
 pub use crate::engine::pixels::Cube;
 use crate::engine::pixels::Pixels;
 
+mod again;
 mod bands;
 mod georeference;
 mod grow;
 mod image;
 mod limits;
 mod load;
+mod lottery;
 mod mask;
 mod memory;
 mod no_data;
@@ -23,23 +25,29 @@ mod source;
 mod statistics;
 mod truth;
 mod values;
+mod view;
 mod water;
 mod wavelengths;
 mod window;
+mod windows;
 
+pub use again::{Reading, load_again};
 pub use georeference::{Crs, Georeference, Lookup};
 pub(crate) use grow::{grow, grow_pages};
 pub(crate) use image::layer;
 pub use image::to_image;
 pub use load::{LoadOptions, load};
+pub use lottery::Lottery;
 pub use mask::Mask;
 pub use memory::Memory;
 pub use no_data::NoData;
 pub(crate) use scaling::{Peak, Stated, choose, peak};
 pub use source::{CubeSource, Header};
 pub use truth::Truth;
+pub use view::{Stored, View};
 pub(crate) use wavelengths::{to_nanometres, widths_in_nanometres};
 pub use window::window;
+pub use windows::{Drawn, Windows};
 
 /// One band that the fit uses.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -160,6 +168,11 @@ impl Scene {
 
     /// Spectra of the valid pixels, (N, L), row by row of the image.
     pub fn cube(&self) -> &Cube {
+        &self.parts.cube
+    }
+
+    /// The spectra that [`Scene::cube`] shows, shared.
+    pub(crate) fn shared_cube(&self) -> &Arc<Cube> {
         &self.parts.cube
     }
 

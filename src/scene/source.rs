@@ -13,6 +13,12 @@ pub trait CubeSource: Send {
     /// Reads rows `first .. first + count` into `out`, ordered (row, column, band):
     /// `out.len() == count * cols * bands`. Values as stored, not scaled.
     fn read_rows(&mut self, first: usize, count: usize, out: &mut [f32]) -> Result<()>;
+
+    /// Bytes of values that are in memory already, since the file could not be read by rows: packed
+    /// as one stream, say. None of a file that is read by rows.
+    fn held(&self) -> u64 {
+        0
+    }
 }
 
 /// What a file says about its cube.

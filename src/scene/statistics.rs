@@ -139,7 +139,8 @@ impl Statistics {
             scratch: Vec::new(),
         };
         let every = (header.rows * header.cols).div_ceil(SAMPLED).max(1);
-        for_each_row(source, name, header, |row, values| {
+        let size = header.cols * header.bands;
+        for_each_row(source, name, size, 0..header.rows, |row, values| {
             for (col, spectrum) in values.chunks_exact(header.bands).enumerate() {
                 let place = row * header.cols + col;
                 if !request.wants(place) {

@@ -52,6 +52,10 @@ impl CubeSource for Window {
         &self.header
     }
 
+    fn held(&self) -> u64 {
+        self.inner.held()
+    }
+
     fn read_rows(&mut self, first: usize, count: usize, out: &mut [f32]) -> Result<()> {
         let bands = self.header.bands;
         let (row, kept) = (self.inner.header().cols * bands, self.cols.len() * bands);

@@ -18,7 +18,7 @@ const RANDOM: usize = 12_000;
 /// Pixels that the bulk of the scene explains worst.
 const UNEXPLAINED: usize = 4_000;
 /// Directions in which extremes are taken, and how many at each of the two ends.
-const DIRECTIONS: usize = 64;
+pub(super) const DIRECTIONS: usize = 64;
 const EXTREMES: usize = 32;
 
 /// Pixels that stand for a scene.
@@ -46,20 +46,6 @@ impl<'a> Sample<'a> {
         let (pixels, weights): (Vec<usize>, Vec<f64>) = all.into_iter().unzip();
         Sample { cube: Cow::Owned(cube.select(&pixels)), weights }
     }
-}
-
-/// About `most` pixels of a cube of finite values that a model of the scene is learned from, in
-/// ascending order: a fair sample, and a tenth of extremes, so that no rare material is lost and
-/// none weighs much more than it has pixels. All of a cube that has no more.
-pub fn learned_from(cube: &Cube, k: usize, most: usize, seed: u64) -> Vec<usize> {
-    if cube.pixels() <= most {
-        return (0..cube.pixels()).collect();
-    }
-    let ends = most / (40 * DIRECTIONS);
-    let (mut bulk, chosen) = parts(cube, k, seed, (most - most / 10, most / 20, ends.max(1)));
-    bulk.extend(chosen);
-    bulk.sort_unstable();
-    bulk
 }
 
 /// Pixels drawn at random, and those that chance would miss: how many at random, of those that the

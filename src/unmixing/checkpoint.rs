@@ -41,6 +41,11 @@ pub(super) struct Meta {
 }
 
 impl Checkpoint {
+    /// Number of endmembers of the run.
+    pub fn endmembers(&self) -> usize {
+        self.meta.endmembers
+    }
+
     /// Writes it to a file, whole or not at all.
     ///
     /// # Errors
@@ -131,9 +136,9 @@ impl Unmixing {
     pub async fn resume_async(&self, scene: &Scene, checkpoint: Checkpoint) -> Result<Run> {
         let Checkpoint { meta, run } = checkpoint;
         let mut plan = Plan::new(self, meta.endmembers)?;
-        let pixels = scene.pixels();
-        let learned = plan.learned_from(&pixels);
-        plan.weigh(meta.effective_bands, pixels.bands(), learned.same(&pixels));
+        let (pixels, learned) = plan.pixels(scene)?;
+        let whole = learned.same(&pixels) && self.sample_of.is_none();
+        plan.weigh(meta.effective_bands, pixels.bands(), whole);
         let expected = if meta.is_first { plan.first.as_ref() } else { Some(&plan.model) };
         // Whether the start had been fitted is no setting.
         let settings = svi::Settings { warm: run.head.settings.warm, ..plan.svi.clone() };

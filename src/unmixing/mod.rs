@@ -1,15 +1,20 @@
 //! From a scene to a fit: settings, with every default and every rule, and the run that they give.
 
+mod budget;
 mod checkpoint;
 mod fallback;
+mod keep;
 mod plan;
 mod run;
+mod windows;
 
 use std::sync::Arc;
 
+pub use budget::{Budget, Held};
 pub use checkpoint::Checkpoint;
 pub use plan::WORTH_A_SEARCH;
 pub use run::Run;
+pub use windows::{Block, each_block, own_blocks};
 
 use crate::convention::Convention;
 use crate::count::{self, Count};
@@ -63,6 +68,10 @@ pub struct Unmixing {
     budget: Option<SearchBudget>,
     convention: Option<Convention>,
     svi: svi::Settings,
+    /// Valid pixels of the scene, where the one that is fitted is a sample of it.
+    sample_of: Option<usize>,
+    device_memory: Option<u64>,
+    keep: keep::Keep,
     device: Wanted,
     listener: Option<Listener>,
     interrupted: Option<Asked>,
@@ -96,6 +105,9 @@ impl Unmixing {
             budget: None,
             convention: None,
             svi: svi::Settings::default(),
+            sample_of: None,
+            device_memory: None,
+            keep: keep::Keep::default(),
             device: Wanted::Choice(Choice::Auto),
             listener: None,
             interrupted: None,
@@ -248,6 +260,12 @@ impl Unmixing {
         Unmixing { device: Wanted::Choice(choice), ..self }
     }
 
+    /// Bytes that the fit may take on its device: where they are few, the scene is learned from
+    /// fewer pixels than 30,000. Default: as many as the device gives.
+    pub fn device_memory(self, bytes: u64) -> Self {
+        Unmixing { device_memory: Some(bytes), ..self }
+    }
+
     /// Is told what happens, from any thread.
     pub fn on_event(self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Unmixing { listener: Some(Arc::new(listener)), ..self }
@@ -277,11 +295,15 @@ impl Unmixing {
     /// [`crate::Error::Setting`] for the first setting outside of its range, and for settings that
     /// do not go together.
     pub fn check(&self) -> Result<()> {
-        let endmembers = match self.endmembers {
+        plan::Plan::new(self, self.endmembers()).map(drop)
+    }
+
+    /// The number of endmembers that was asked for, or 2 where it is yet to be found.
+    pub fn endmembers(&self) -> usize {
+        match self.endmembers {
             Endmembers::Count(count) => count,
             Endmembers::Auto => 2,
-        };
-        plan::Plan::new(self, endmembers).map(drop)
+        }
     }
 
     /// Fits a scene.
@@ -303,7 +325,14 @@ impl Unmixing {
     ///
     /// The errors of [`Unmixing::fit`].
     pub async fn fit_async(&self, scene: &Scene) -> Result<Fit> {
-        self.on_device(async |of: Unmixing| of.fit_once(scene).await).await
+        // What is kept of one fit is nothing to the next.
+        let of = Unmixing { keep: self.keep.own(), ..self.clone() };
+        match &of.device {
+            Wanted::Choice(Choice::Auto) => {
+                of.on_device(async |of: Unmixing| of.fit_once(scene).await).await
+            }
+            _ => of.fit_on_one(scene).await,
+        }
     }
 
     /// Does work on the device that was asked for; where nobody named one, and the one that was
@@ -323,12 +352,6 @@ impl Unmixing {
         let tell = |event: &Event| self.tell(event);
         let work = async |device: Arc<Device>| work(self.clone().device(device)).await;
         fallback::or_on_cpu(first, &tell, work).await
-    }
-
-    async fn fit_once(&self, scene: &Scene) -> Result<Fit> {
-        let mut run = self.start_async(scene).await?;
-        while run.advance_async().await?.is_some() {}
-        run.finish_async().await
     }
 
     /// Finds where a fit begins, by a search if none is given, and gives the run that goes on from

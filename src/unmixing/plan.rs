@@ -1,7 +1,10 @@
 //! From settings to what the engine is told: every default and every rule, once.
 
+use std::sync::Arc;
+
 use super::Unmixing;
 use crate::convention::Convention;
+use crate::engine::backend::memory_needed;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::setting;
 use crate::engine::guide::Guide;
@@ -12,6 +15,7 @@ use crate::engine::model::{
 use crate::engine::pixels::Pixels;
 use crate::engine::svi;
 use crate::posterior::{nested, sampled};
+use crate::scene::Scene;
 use crate::search;
 use crate::settings::{Concentration, EffectiveBands, PosteriorKind, SearchBudget, Spectra};
 use crate::starts::{self, Init};
@@ -24,6 +28,10 @@ const CONCENTRATION_SD: f64 = 1.0;
 /// its exact posterior: as many as are searched whole, so that the fit goes on where the search
 /// ended.
 pub const LEARNED_FROM: usize = search::MOST_PIXELS;
+
+/// The fewest pixels that spectra are learned from where a device has little room, of a scene that
+/// has more.
+const FEWEST: usize = 2_000;
 
 /// Median of the prior of the sd of log brightness, where it is learned, and sd of its log: from
 /// none to be seen to deep shade.
@@ -50,6 +58,8 @@ pub(super) struct Plan {
     /// The one start; none: a search finds it.
     pub init: Option<Init>,
     pub search: search::Settings,
+    /// Bytes that the run may take on its device; none: as many as it has.
+    device_memory: Option<u64>,
 }
 
 impl Plan {
@@ -85,6 +95,7 @@ impl Plan {
             posterior_is_asked: of.posterior.is_some(),
             common: of.common_mixture,
             search: of.search_settings(),
+            device_memory: of.device_memory,
         })
     }
 
@@ -101,15 +112,58 @@ impl Plan {
         svi::params(self.searched(), &self.svi, size)
     }
 
-    /// The pixels that the scene is learned from: all of a small scene, or where the posterior is
-    /// that of the guide, which must have met each pixel; of a large one a sample. What a pixel
-    /// adds to spectra and noise beyond some ten thousand others is less than what it costs.
-    pub fn learned_from(&self, pixels: &Pixels) -> Pixels {
-        if self.posterior == PosteriorKind::Guide || pixels.count() <= LEARNED_FROM {
-            return pixels.clone();
+    /// The pixels of a scene, and those that it is learned from: all of a small scene, or where the
+    /// posterior is that of the guide, which must have met each pixel; of a large one a sample.
+    /// What a pixel adds to spectra and noise beyond some ten thousand others is less than what it
+    /// costs.
+    pub fn pixels(&self, scene: &Scene) -> Result<(Pixels, Pixels)> {
+        let most = self.learned_from(scene.file_bands(), scene.places().len())?;
+        if scene.places().len() <= most {
+            let pixels = scene.pixels();
+            return Ok((pixels.clone(), pixels));
         }
+        // Nobody draws minibatches from all of them, so that they can stay as they lie.
+        let all = scene.shared_cube();
         let (k, seed) = (self.model.endmembers, self.svi.seed);
-        pixels.chosen(&starts::learned_from(pixels.cube(), k, LEARNED_FROM, seed))
+        let learned = starts::learned_from(all, k, most, seed);
+        Ok((Pixels::as_given(Arc::clone(all)), Pixels::of(&all.select(&learned))))
+    }
+
+    /// The most pixels that a scene of `pixels` is learned from: [`LEARNED_FROM`], fewer where the
+    /// device has no room for so many; all of them for the guide's posterior. `bands` are those of
+    /// the file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] where the device has not room enough.
+    pub fn learned_from(&self, bands: usize, pixels: usize) -> Result<usize> {
+        let guide = self.posterior == PosteriorKind::Guide;
+        let most = if guide { pixels } else { LEARNED_FROM };
+        let Some(room) = self.device_memory else { return Ok(most) };
+        let bytes = |pixels: usize| -> Result<u64> {
+            let params = svi::params(self.searched(), &self.svi, (pixels, bands))?;
+            let spectra = pixels as u64 * 4 * params.stride() as u64;
+            Ok(memory_needed(&params) + spectra)
+        };
+        let many = pixels.min(most).max(1);
+        let all = bytes(many)?;
+        if all <= room {
+            return Ok(most);
+        }
+        let few = if guide { many } else { many.min(FEWEST) };
+        let least = bytes(few)?;
+        if least > room {
+            return Err(Error::setting(
+                setting::DEVICE_MEMORY,
+                format!("{room} bytes"),
+                format!(
+                    "is less than the {least} that a fit takes of {few} pixels on its device{}",
+                    if guide { "; the guide's posterior needs all of them" } else { "" }
+                ),
+            ));
+        }
+        let each = (all - least) / (many - few).max(1) as u64;
+        Ok(few + ((room - least) / each.max(1)) as usize)
     }
 
     /// Whether the exact posterior leaves the spectra where the guide has them. Where bands err

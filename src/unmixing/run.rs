@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::fallback::or_on_cpu;
 use super::plan::{LEARNED_FROM, Plan, bands_unseen, effective_bands};
 use super::{Unmixing, chosen};
 use crate::engine::backend::{self, Device};
@@ -92,18 +93,22 @@ impl Run {
         let mut plan = Plan::new(of, endmembers)?;
         let mut laps = Laps::after(Vec::new());
         let stop = || of.is_interrupted();
-        let pixels = scene.pixels();
-        let shared = (pixels.clone(), plan.clone());
-        let learned = match unless(&stop, move |_| Ok(shared.1.learned_from(&shared.0))) {
-            Err(Error::Interrupted) => pixels.part(LEARNED_FROM),
-            learned => learned?,
+        let shared = (scene.clone(), plan.clone());
+        let (pixels, learned) = match unless(&stop, move |_| shared.1.pixels(&shared.0)) {
+            Err(Error::Interrupted) => {
+                let all = Pixels::as_given(Arc::clone(scene.shared_cube()));
+                (all, Pixels::sample(scene.cube(), LEARNED_FROM))
+            }
+            both => both?,
         };
+        // A sample stands for a scene that does not fit in memory.
+        let of_all = of.sample_of.unwrap_or(pixels.count());
         let sizes = plan.sizes((learned.count(), learned.bands()))?;
         let device = of.open().await?;
         backend::check_memory(&device, &sizes)?;
         of.tell(&Event::Device(device.info.clone()));
-        if learned.count() < pixels.count() {
-            of.tell(&Event::LearnedFrom { pixels: learned.count(), of: pixels.count() });
+        if learned.count() < of_all {
+            of.tell(&Event::LearnedFrom { pixels: learned.count(), of: of_all });
         }
         let mut library = None;
         let first_model = plan.searched().clone();
@@ -131,7 +136,8 @@ impl Run {
             counted => counted?,
         };
         of.tell(&Event::EffectiveBands { counted: bands, bands: pixels.bands(), reason });
-        plan.weigh(bands, pixels.bands(), learned.same(&pixels));
+        let whole = learned.same(&pixels) && of.sample_of.is_none();
+        plan.weigh(bands, pixels.bands(), whole);
         laps.lap("effective bands");
         let around = |start: Start| {
             let guide = starts::begin(plan.searched(), &plan.svi, &learned, start.endmembers)?;
@@ -143,7 +149,7 @@ impl Run {
                 Err(Error::Interrupted) => around(hurried(Init::Vca)?.0)?,
                 found => {
                     let mut found = found?;
-                    if learned.count() < pixels.count() {
+                    if learned.count() < of_all {
                         // Their maps would have a pixel here and there.
                         found.modes.iter_mut().for_each(|mode| mode.abundances = None);
                     }
@@ -266,7 +272,12 @@ impl Run {
         self.laps.lap("steps");
         let exact = match self.plan.posterior {
             PosteriorKind::Guide => None,
-            PosteriorKind::Exact => self.exact(&outcome.guide)?,
+            PosteriorKind::Exact => {
+                let mut laps = std::mem::replace(&mut self.laps, Laps::after(Vec::new()));
+                let exact = self.exact(&outcome.guide, &mut laps).await?;
+                self.laps = laps;
+                exact
+            }
         };
         let (exact, rest) = exact.unzip();
         let (normal, mut drawn) =
@@ -278,7 +289,7 @@ impl Run {
         // An interrupted run reports what there is.
         let posterior = match exact {
             Some(posterior) => posterior,
-            None if self.learned.same(&self.pixels) => {
+            None if self.learned.same(&self.pixels) && self.of.sample_of.is_none() => {
                 let (guide, of, convention) = (&outcome.guide, &self.pixels, self.plan.convention);
                 let count = self.of.draws;
                 drawn = (count > 0).then(|| Sampled::of_guide(guide, of, convention, count));
@@ -291,7 +302,7 @@ impl Run {
                 Posterior::placed(&nested, self.plan.convention)
             }
         };
-        self.laps.lap("posterior");
+        self.laps.lap("posterior of pixels");
         let record = Record {
             model: self.plan.model,
             svi: self.plan.svi,
@@ -314,7 +325,7 @@ impl Run {
     }
 
     /// The exact posterior of a fit; none when interrupted.
-    fn exact(&self, guide: &Guide) -> Result<Option<Exact>> {
+    async fn exact(&self, guide: &Guide, laps: &mut Laps) -> Result<Option<Exact>> {
         let stop = || self.of.is_interrupted();
         self.of.tell(&Event::Nesting);
         let learned = match self.plan.spectra_stay(guide) {
@@ -329,11 +340,19 @@ impl Run {
             settled: learned.settled(),
             draws: (nested::SCENES * nested::PER_SCENE) as u32,
         });
+        laps.lap("posterior of spectra");
         let nested = learned.on(&self.pixels);
         let convention = self.plan.convention;
-        let Some(posterior) = Posterior::nested(&nested, convention, &stop) else {
-            return Ok(None);
+        if self.of.sample_of.is_some() {
+            // Its pixels get their posteriors with all others.
+            return Ok(Some((Posterior::placed(&nested, convention), (nested.scene(), None))));
+        }
+        let tell = |event: &Event| self.of.tell(event);
+        let on_device = async |device: Arc<Device>| {
+            Posterior::nested_on(&nested, convention, &device, &stop).await
         };
+        let found = or_on_cpu(Arc::clone(&self.device), &tell, on_device).await?;
+        let Some(posterior) = found else { return Ok(None) };
         let drawn = match self.of.draws {
             0 => None,
             count => Sampled::of_nested(&nested, convention, count, &stop),

@@ -33,6 +33,7 @@ fn the_demo_writes_every_file() {
             "abundance_q50.npy",
             "abundance_q95.npy",
             "brightness.npy",
+            "residual.npy",
             "report.json",
             "record.json",
         ]
@@ -81,7 +82,7 @@ fn the_demo_writes_every_file() {
     assert_eq!(report["scores"]["peak"]["sad"].as_array().unwrap().len(), 3);
     assert!(report["run"]["command"].as_array().unwrap().iter().any(|a| a == "demo"));
 
-    for word in ["SAD", "soil", "vegetation", "water", "all", "26 files in d"] {
+    for word in ["SAD", "soil", "vegetation", "water", "all", "27 files in d"] {
         assert!(ran.stdout.contains(word), "{word}: {}", ran.stdout);
     }
     let device = ran.stderr.lines().filter(|line| line.starts_with("device: CPU")).count();

@@ -164,11 +164,15 @@ fn flags(help: &str) -> Vec<(&str, bool)> {
 
 #[test]
 fn help_has_a_text_for_every_flag() {
+    const KEPT: [&str; 4] = ["--checkpoint", "--checkpoint-every", "--memory", "--device-memory"];
+    const APPLY: [&str; 6] = ["--out", "--force", "--library", "--format", "--names", "--memory"];
     let bench = Bench::new();
     let own = ["--help"];
     for (command, lists) in [
-        ("fit", vec![&FIT[..], &RUN, &LAYOUT, &own]),
-        ("apply", vec![&["--out", "--force", "--library", "--format", "--names"], &LAYOUT, &own]),
+        ("fit", vec![&FIT[..], &KEPT, &RUN, &LAYOUT, &own]),
+        ("apply", vec![&APPLY[..], &LAYOUT, &own]),
+        ("mosaic", vec![&["--out", "--force", "--format", "--memory"][..], &own]),
+        ("resume", vec![&own[..]]),
         ("demo", vec![&RUN[..], &own]),
         ("simulate", vec![&SIMULATE[..], &own]),
         ("score", vec![&SCORE[..], &own]),

@@ -12,13 +12,14 @@ use unmixel::scene::{LoadOptions, Scene, load};
 pub type Body = (&'static str, fn(&Path, &[u8]));
 
 /// All of them.
-pub const BODIES: [Body; 14] = [
+pub const BODIES: [Body; 15] = [
     ("npy", |folder, data| scene(folder, "scene.npy", data)),
     ("npz", |folder, data| scene(folder, "scene.npz", data)),
     ("mat", |folder, data| scene(folder, "scene.mat", data)),
     ("tiff", |folder, data| scene(folder, "scene.tif", data)),
     ("hdf5", |folder, data| scene(folder, "scene.h5", data)),
     ("envi", envi),
+    ("zarr", zarr),
     ("enmap", enmap),
     ("csv", |folder, data| spectra(folder, "spectra.csv", data)),
     ("truth-npz", |folder, data| results(folder, "truth.npz", data)),
@@ -72,6 +73,17 @@ fn scene(folder: &Path, name: &str, data: &[u8]) {
     let _ = read_scene(&path);
     let _ = library::read(&path);
     let _ = mask::read(&path, 3, 4);
+}
+
+/// The text that describes an array, a zero byte, and its only chunk.
+fn zarr(folder: &Path, data: &[u8]) {
+    let store = folder.join("s.zarr");
+    let _ = std::fs::create_dir_all(store.join("cube"));
+    put(&store, ".zgroup", b"{\"zarr_format\": 2}");
+    let at = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
+    put(&store, "cube/.zarray", &data[..at]);
+    put(&store, "cube/0.0.0", data.get(at + 1..).unwrap_or_default());
+    let _ = read_scene(&store);
 }
 
 /// The metadata beside a product of EnMAP are what is made up.

@@ -6,8 +6,8 @@ use naga::{
     AddressSpace, ArraySize, GlobalVariable, Handle, Literal, Module, ScalarKind, ShaderStage,
     StorageAccess, TypeInner,
 };
-use unmixel::engine::layout::{MOST_CONSTANTS, Params};
-use unmixel::engine::passes::{Access, Pass};
+use unmixel::engine::layout::MOST_CONSTANTS;
+use unmixel::engine::passes::Access;
 
 #[derive(Debug)]
 pub struct Shader {
@@ -74,10 +74,14 @@ pub fn translate(shader: &Shader) -> Result<[usize; 4], String> {
     Ok([spirv.len(), metal.len(), direct.len(), gl.len()])
 }
 
-/// The module's resources are the pass's bindings, no more and no fewer, and what it does with each
-/// is what the pass says. Other globals are workgroup memory.
-pub fn bindings(shader: &Shader, pass: &Pass) -> Result<(), String> {
-    let mut found: Vec<Option<Handle<GlobalVariable>>> = vec![None; pass.bindings.len() + 1];
+/// The module's resources are a uniform of that name and the bindings, no more and no fewer, and
+/// what it does with each is what they say. Other globals are workgroup memory.
+pub fn bindings<B: std::fmt::Debug>(
+    shader: &Shader,
+    uniform: &str,
+    bindings: &[(B, Access)],
+) -> Result<(), String> {
+    let mut found: Vec<Option<Handle<GlobalVariable>>> = vec![None; bindings.len() + 1];
     for (handle, global) in shader.module.global_variables.iter() {
         let name = global.name.as_deref().unwrap_or("?");
         let Some(binding) = global.binding else {
@@ -104,12 +108,12 @@ pub fn bindings(shader: &Shader, pass: &Pass) -> Result<(), String> {
         let used = uses[handle];
         if i == 0 {
             let ty = &shader.module.types[global.ty];
-            if global.space != AddressSpace::Uniform || ty.name.as_deref() != Some("Params") {
-                return Err(format!("{name}: binding 0 must be the uniform Params"));
+            if global.space != AddressSpace::Uniform || ty.name.as_deref() != Some(uniform) {
+                return Err(format!("{name}: binding 0 must be the uniform {uniform}"));
             }
             continue;
         }
-        let (buf, expected) = pass.bindings[i - 1];
+        let (buf, expected) = (&bindings[i - 1].0, bindings[i - 1].1);
         if global.space == AddressSpace::Uniform && expected == Access::Constant {
             let size = module_size(shader, global.ty)?;
             if size as usize != 4 * MOST_CONSTANTS {
@@ -143,18 +147,19 @@ fn module_size(shader: &Shader, ty: Handle<naga::Type>) -> Result<u32, String> {
 /// A field of the uniform: name, type, offset.
 pub type Field = (String, &'static str, u32);
 
-/// The fields of the shader's `Params`, and its size.
+/// The fields of the uniform at binding 0, and its size.
 pub fn shader_fields(shader: &Shader) -> Result<(Vec<Field>, u32), String> {
     let module = &shader.module;
     let mut layouter = naga::proc::Layouter::default();
     layouter.update(module.to_ctx()).map_err(|e| e.to_string())?;
-    let (handle, ty) = module
-        .types
-        .iter()
-        .find(|(_, ty)| ty.name.as_deref() == Some("Params"))
-        .ok_or("there is no Params")?;
+    let at_zero = |global: &naga::GlobalVariable| {
+        global.space == AddressSpace::Uniform && global.binding.is_some_and(|b| b.binding == 0)
+    };
+    let mut globals = module.global_variables.iter().map(|(_, global)| global);
+    let handle = globals.find(|global| at_zero(global)).ok_or("binding 0 is no uniform")?.ty;
+    let ty = &module.types[handle];
     let TypeInner::Struct { members, .. } = &ty.inner else {
-        return Err("Params is no struct".into());
+        return Err("the uniform is no struct".into());
     };
     let fields = members
         .iter()
@@ -179,11 +184,11 @@ pub fn shader_fields(shader: &Shader) -> Result<(Vec<Field>, u32), String> {
     Ok((fields, layouter[handle].size))
 }
 
-/// The fields of `layout::Params`. `Debug` names them in the order of their declaration, and for a
+/// The fields of a struct of words. `Debug` names them in the order of their declaration, and for a
 /// `repr(C)` struct of words without gaps, which `bytemuck::Pod` asks for, that is the layout.
-pub fn rust_fields() -> Vec<Field> {
-    let text = format!("{:?}", <Params as bytemuck::Zeroable>::zeroed());
-    let text = text.trim_start_matches("Params { ").trim_end_matches(" }");
+pub fn rust_fields<T: bytemuck::Pod + std::fmt::Debug>() -> Vec<Field> {
+    let text = format!("{:?}", T::zeroed());
+    let text = text.split_once(" { ").unwrap().1.trim_end_matches(" }");
     let mut fields = Vec::new();
     for field in text.split(", ") {
         let (name, value) = field.split_once(": ").unwrap();
@@ -200,21 +205,21 @@ pub fn rust_fields() -> Vec<Field> {
     fields
 }
 
-/// The shader's uniform is `layout::Params`, word by word.
-pub fn layout(shader: &Shader) -> Result<(), String> {
+/// The shader's uniform is the struct, word by word.
+pub fn layout_of<T: bytemuck::Pod + std::fmt::Debug>(shader: &Shader) -> Result<(), String> {
     let (fields, size) = shader_fields(shader)?;
-    let expected = rust_fields();
+    let expected = rust_fields::<T>();
     for (shader, rust) in fields.iter().zip(&expected) {
         if shader != rust {
-            return Err(format!("{shader:?} in the shader, {rust:?} in layout::Params"));
+            return Err(format!("{shader:?} in the shader, {rust:?} in Rust"));
         }
     }
-    if fields.len() != expected.len() || size as usize != size_of::<Params>() {
+    if fields.len() != expected.len() || size as usize != size_of::<T>() {
         return Err(format!(
-            "{} fields and {size} bytes in the shader, {} and {} in layout::Params",
+            "{} fields and {size} bytes in the shader, {} and {} in Rust",
             fields.len(),
             expected.len(),
-            size_of::<Params>()
+            size_of::<T>()
         ));
     }
     Ok(())
@@ -303,8 +308,11 @@ pub fn limits(shader: &Shader) -> Result<(), String> {
 
 /// Workgroup memory is there to be shared, and what is shared needs a barrier.
 pub fn barrier(shader: &Shader) -> Result<(), String> {
-    let body = format!("{:?}", shader.module.entry_points[0].function.body);
-    if workgroup_bytes(shader)? > 0 && !body.contains("ControlBarrier(Barrier(WORK_GROUP))") {
+    let called = shader.module.functions.iter().map(|(_, function)| &function.body);
+    let mut bodies = called.chain([&shader.module.entry_points[0].function.body]);
+    let waits =
+        bodies.any(|body| format!("{body:?}").contains("ControlBarrier(Barrier(WORK_GROUP))"));
+    if workgroup_bytes(shader)? > 0 && !waits {
         return Err("workgroup memory without a workgroupBarrier".into());
     }
     Ok(())

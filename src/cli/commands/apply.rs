@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use unmixel::rooms::figures::Labels;
 use unmixel::rooms::results::OutputFolder;
+use unmixel::rooms::unmixing::Budget;
 use unmixel::{Error, Fit, Result};
 
 use crate::cli::args::ApplyArgs;
 use crate::cli::run::{Job, SAVED_FIT, Wanted, check_names, now, write};
-use crate::cli::{Done, commit, print, scene};
+use crate::cli::{Done, commit, large, print, scene};
 
 /// Abundances of a scene under an earlier fit.
 pub fn run(args: &ApplyArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
@@ -22,7 +23,19 @@ pub fn run(args: &ApplyArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     }
     let fit = Fit::load(&file)?;
     check_names(&args.names, fit.k())?;
-    let scene = scene::read(&args.scene, &args.layout)?;
+    let mut opened = scene::open_aside(&args.scene, &args.layout)?;
+    // The fit says which bands count; a part of a scene may see less of them than the whole.
+    opened.options.keep_water_bands = true;
+    let budget = Budget {
+        memory: args.memory.memory.map(|bytes| bytes.0),
+        learns: false,
+        prefers_rows: false,
+    };
+    if let Some(rows) = large::by_rows(&budget, &opened, fit.k())? {
+        return large::apply(args, &fit, &file, opened, rows, begin, interrupted);
+    }
+    let window = opened.window.clone();
+    let scene = scene::read_whole(opened)?;
     let folder = OutputFolder::prepare(&args.output.out, args.output.force)?;
     folder.protect(&args.scene);
     folder.protect(&file);
@@ -31,7 +44,7 @@ pub fn run(args: &ApplyArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     let applied = fit.apply_until(&scene, &|| interrupted.load(Ordering::Relaxed))?;
     let (path, notes) = (args.scene.display().to_string(), Vec::new());
     let names = args.names.clone();
-    let job = Job { scene, path, names, truth: None, seconds, notes };
+    let job = Job { scene, path, window, names, truth: None, seconds, notes };
     let names = Labels::new(&job.names, applied.k()).shown;
     let count = write(&applied, None, &names, &job, (&wanted, started), &folder)?;
     commit(&folder, "fit")?;

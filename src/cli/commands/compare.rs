@@ -58,6 +58,7 @@ pub fn run(args: &CompareArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
 
     let mut found = baselines(&scene, k, seed)?;
     let job = Job {
+        window: None,
         path: args.scene.display().to_string(),
         names: names.clone(),
         truth: Some(truth),

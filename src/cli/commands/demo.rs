@@ -40,6 +40,6 @@ pub fn run(args: &DemoArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     );
     let seconds = vec![("simulate".to_owned(), begin.elapsed().as_secs_f64())];
     let (path, notes) = ("simulated".into(), Vec::new());
-    let job = Job { scene, path, names, truth: Some(truth), seconds, notes };
+    let job = Job { scene, path, window: None, names, truth: Some(truth), seconds, notes };
     run_job(&args.run, Unmixing::new(k), job, &folder, interrupted)
 }

@@ -10,5 +10,7 @@ pub mod demo;
 pub mod devices;
 pub mod fit;
 pub mod info;
+pub mod mosaic;
+pub mod resume;
 pub mod score;
 pub mod simulate;

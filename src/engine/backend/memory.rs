@@ -5,7 +5,7 @@ use crate::engine::ground::error::{Error, Result};
 use crate::engine::layout::{Buf, Params};
 
 /// Bytes of a run's buffers without the cube, which is in memory already.
-fn needed(params: &Params) -> u64 {
+pub(crate) fn needed(params: &Params) -> u64 {
     let words = |buf: Buf| params.len(buf) as u64;
     4 * Buf::ALL.into_iter().filter(|buf| *buf != Buf::Cube).map(words).sum::<u64>()
 }

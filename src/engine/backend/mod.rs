@@ -18,7 +18,7 @@ mod memory;
 
 pub use device::{Choice, Device, DeviceInfo};
 pub use each::each;
-pub(crate) use memory::available as available_memory;
+pub(crate) use memory::{available as available_memory, needed as memory_needed};
 
 /// A run's state on a device.
 pub enum Backend {

@@ -68,8 +68,15 @@ pub const SPECTRA: &str = "spectra";
 /// Draws of the posterior that are kept.
 pub const DRAWS: &str = "draws";
 
+/// Memory that a fit may take.
+pub const MEMORY: &str = "memory";
+/// Memory that a fit may take on its device.
+pub const DEVICE_MEMORY: &str = "device memory";
+
 /// The names of all settings.
-pub const ALL: [&str; 32] = [
+pub const ALL: [&str; 34] = [
+    MEMORY,
+    DEVICE_MEMORY,
     DRAWS,
     CONVENTION,
     SPECTRA,

@@ -23,8 +23,12 @@ pub static PASS: Pass = Pass {
     grid: |_| Grid::OneGroup,
     trips: |p| {
         let group = u64::from(WORKGROUP);
-        let sums = u64::from(p.particles).div_ceil(group) + u64::from(p.globals).div_ceil(group);
-        sums + group + u64::from(p.particles) * (1 + 7 * (u64::from(p.endmembers) + 1))
+        let fours = u64::from(p.globals).div_ceil(4 * group);
+        let sums = u64::from(p.particles).div_ceil(group) + 5 * fours;
+        let constants = u64::from(p.particles) * (u64::from(p.endmembers) + 1);
+        // Each of a lane's constants has a loop of six in ln_gamma, or sums the parameters.
+        let of_dirichlet = constants.div_ceil(group) * (7 + u64::from(p.endmembers));
+        sums + u64::from(group.ilog2()) + of_dirichlet
     },
 };
 

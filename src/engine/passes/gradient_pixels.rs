@@ -7,10 +7,10 @@ use rayon::prelude::*;
 use super::pass::{Access, Grid, Pass, shader};
 use crate::engine::ground::lanes::{LANES, Lanes, load, prefetch_all, store};
 use crate::engine::ground::math::Real;
-use crate::engine::layout::{Buf, COMMON, FULL_RANK, Params};
+use crate::engine::layout::{Buf, COMMON, FULL_RANK, Params, ROW_GROUP};
 use crate::engine::passes::buffers::Buffers;
 
-/// One invocation a pixel of the minibatch.
+/// One invocation a pixel of the minibatch and latent.
 pub static PASS: Pass = Pass {
     name: "gradient_pixels",
     shader: shader!("gradient_pixels", "finite"),
@@ -24,11 +24,12 @@ pub static PASS: Pass = Pass {
         (Buf::LocalGrads, Access::Write),
         (Buf::Status, Access::Write),
     ],
-    grid: |p| Grid::Line(u64::from(p.batch)),
+    grid: |p| Grid::Line((p.groups() * ROW_GROUP) as u64 * u64::from(p.latents)),
     trips: |p| {
-        let latents = u64::from(p.latents);
-        2 * u64::from(p.local_stride)
-            + u64::from(p.particles) * (1 + u64::from(p.endmembers) + latents * (1 + latents) / 2)
+        let (latents, particles) = (u64::from(p.latents), u64::from(p.particles));
+        // Neighbours may be of brightness and of an abundance: loops of both.
+        let slope = 2 * u64::from(p.endmembers);
+        particles * (1 + slope + latents) + latents * (1 + particles) + u64::from(p.rank)
     },
 };
 

@@ -8,10 +8,12 @@ use super::pass::{Access, Grid, Pass, shader};
 use crate::engine::ground::math::{Real, ln_gamma, softplus};
 use crate::engine::ground::rng::{self, LANES, Stream};
 use crate::engine::guide::transform::add_loadings;
+use crate::engine::layout::limits::WORKGROUP;
 use crate::engine::layout::{Buf, COMMON, CONCENTRATION, COVARIANCE, Params, SPREAD, VARIABILITY};
 use crate::engine::passes::buffers::Buffers;
 
-/// One invocation a particle and four latents, and one a particle for the Dirichlet parameters.
+/// For each particle one workgroup for [`WORKGROUP`] times four latents, and one for the Dirichlet
+/// parameters.
 pub static PASS: Pass = Pass {
     name: "sample_globals",
     shader: shader!("sample_globals", "rng", "math"),
@@ -22,17 +24,30 @@ pub static PASS: Pass = Pass {
         (Buf::Status, Access::Write),
         (Buf::RankEps, Access::Read),
     ],
-    grid: |p| Grid::Line(u64::from(p.particles) * (u64::from(p.globals).div_ceil(4) + 1)),
-    // For each of two Dirichlets Philox's rounds and the loadings for each logit and the
-    // concentration, four loops over endmembers and log-gammas; or Philox once, the loadings of
-    // four latents, and one noise for all bands.
+    grid: |p| {
+        let blocks = u64::from(p.globals).div_ceil(4).div_ceil(u64::from(WORKGROUP)) + 1;
+        Grid::Groups(u64::from(p.particles) * blocks)
+    },
+    // Philox once for four latents, their loadings, and one noise for all bands; or for each of two
+    // Dirichlets Philox and the loadings of the latents that lanes share, two loops over
+    // endmembers, which draw what is not shared, a lane's own parameters with their log-gammas, and
+    // the halves.
     trips: |p| {
         let standard = 10 + u64::from(p.rank);
-        let endmembers = u64::from(p.endmembers);
-        let dirichlet = (endmembers + 3) * standard + 4 * endmembers + 6 * (endmembers + 1) + 10;
-        2 * dirichlet + 4 * standard + 4 * u64::from(p.quads)
+        let (endmembers, lanes) = (u64::from(p.endmembers), u64::from(WORKGROUP));
+        let latents = (p.variability_at() - p.mean_at()) as u64;
+        let drawn = if latents > MOST_SHARED { 1 + standard } else { 1 };
+        let own = endmembers.div_ceil(lanes) * (drawn + 7);
+        let dirichlet = 2 * endmembers * drawn + own + 2 * drawn;
+        let shared = latents.min(MOST_SHARED).div_ceil(lanes) * standard;
+        let sums = u64::from(WORKGROUP.ilog2()) + 6;
+        4 + 4 * standard + 4 * u64::from(p.quads) + shared + 2 * dirichlet + sums
     },
 };
+
+/// Latents of Dirichlets that the lanes of a workgroup share; `shaders/sample_globals.wgsl` has the
+/// number, too.
+const MOST_SHARED: u64 = 256;
 
 /// The least Dirichlet parameter: log-gamma and digamma have poles at zero.
 const LEAST: f64 = 1e-6;

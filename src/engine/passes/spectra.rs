@@ -14,7 +14,7 @@ use crate::engine::layout::limits::WORKGROUP;
 use crate::engine::layout::{Buf, Params, ROW_GROUP};
 use crate::engine::passes::buffers::Buffers;
 
-/// One workgroup a chunk of pixels.
+/// One workgroup a chunk of pixels and particle.
 pub static PASS: Pass = Pass {
     name: "spectra",
     shader: shader!("spectra", "normal"),
@@ -26,14 +26,13 @@ pub static PASS: Pass = Pass {
         (Buf::RowGrads, Access::Write),
         (Buf::Partials, Access::Write),
     ],
-    grid: |p| Grid::Groups(u64::from(p.chunks)),
+    grid: |p| Grid::Groups(u64::from(p.chunks) * u64::from(p.particles)),
     trips: |p| {
         let (k, rows) = (u64::from(p.endmembers), u64::from(p.chunk_rows));
         let slots = u64::from(p.quads.div_ceil(WORKGROUP));
         let blocks = rows.div_ceil((MOST_SUMS / (2 * k + 1)).max(1));
         let lanes = u64::from(WORKGROUP / 4);
-        u64::from(p.particles)
-            * (1 + slots * (1 + 2 * k + blocks * (1 + lanes) + rows * (1 + 2 * k)))
+        slots * (1 + 2 * k + blocks * (1 + lanes) + rows * (1 + 2 * k))
     },
 };
 

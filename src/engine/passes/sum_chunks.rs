@@ -4,10 +4,14 @@ use rayon::prelude::*;
 
 use super::pass::{Access, Grid, Pass, shader};
 use crate::engine::ground::math::Real;
+use crate::engine::layout::limits::WORKGROUP;
 use crate::engine::layout::{Buf, Params};
 use crate::engine::passes::buffers::Buffers;
 
-/// One invocation a particle and four bands' sums, or one of the pixels'.
+/// Sums of a workgroup.
+const SUMS: u64 = 4;
+
+/// One workgroup for every [`SUMS`] of a particle, each of four bands or one of the pixels'.
 pub static PASS: Pass = Pass {
     name: "sum_chunks",
     shader: shader!("sum_chunks"),
@@ -18,10 +22,13 @@ pub static PASS: Pass = Pass {
     ],
     grid: |p| {
         let sums = p.columns() * p.quads as usize + p.scalars();
-        Grid::Line(u64::from(p.particles) * sums as u64)
+        Grid::Groups(u64::from(p.particles) * (sums as u64).div_ceil(SUMS))
     },
-    // Two kinds of sum.
-    trips: |p| 2 * u64::from(p.chunks),
+    // Two kinds of sum, the first four chunks at a time and then what is left; the halves.
+    trips: |p| {
+        let slice = u64::from(p.chunks).div_ceil(u64::from(WORKGROUP) / SUMS);
+        2 * slice + 4 + u64::from(WORKGROUP.ilog2())
+    },
 };
 
 /// Adds on the CPU.

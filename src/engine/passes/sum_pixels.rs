@@ -6,10 +6,14 @@ use rayon::prelude::*;
 use super::pass::{Access, Grid, Pass, rows_a_task, shader};
 use crate::engine::ground::lanes::{LANES, load};
 use crate::engine::ground::math::Real;
+use crate::engine::layout::limits::WORKGROUP;
 use crate::engine::layout::{Buf, COMMON, Params, SPREAD};
 use crate::engine::passes::buffers::Buffers;
 
-/// One invocation a particle, chunk and sum.
+/// Lanes that share a chunk; `shaders/sum_pixels.wgsl` has the number, too.
+const TOGETHER: u64 = 16;
+
+/// Sixteen lanes a particle and chunk.
 pub static PASS: Pass = Pass {
     name: "sum_pixels",
     shader: shader!("sum_pixels"),
@@ -19,8 +23,17 @@ pub static PASS: Pass = Pass {
         (Buf::RowGrads, Access::Read),
         (Buf::RowSums, Access::Write),
     ],
-    grid: |p| Grid::Line(u64::from(p.particles) * u64::from(p.chunks) * p.scalars() as u64),
-    trips: |p| u64::from(p.chunk_rows) * (1 + u64::from(p.endmembers)),
+    grid: |p| {
+        let a_group = u64::from(WORKGROUP) / TOGETHER;
+        Grid::Groups((u64::from(p.particles) * u64::from(p.chunks)).div_ceil(a_group))
+    },
+    trips: |p| {
+        let (sums, rows) = (p.scalars() as u64, u64::from(p.chunk_rows).div_ceil(TOGETHER));
+        // The row's part of the ELBO has a loop over endmembers.
+        sums * (1 + rows)
+            + rows * u64::from(p.endmembers)
+            + sums.div_ceil(TOGETHER) * (1 + TOGETHER)
+    },
 };
 
 /// Sums over pixels on the CPU, a group side by side. Beyond the minibatch draws are zero, but sums

@@ -9,10 +9,11 @@ use super::update_globals::{climb, moments_after};
 use crate::engine::ground::lanes::{LANES, load, prefetch_all, store};
 use crate::engine::ground::math::Real;
 use crate::engine::guide::transform::loading_share;
-use crate::engine::layout::{Buf, Params};
+use crate::engine::layout::{Buf, Params, ROW_GROUP};
 use crate::engine::passes::buffers::Buffers;
 
-/// One invocation a pixel of the minibatch.
+/// One invocation a pixel of the minibatch and parameter of its guide, a loc and its log scale
+/// together.
 pub static PASS: Pass = Pass {
     name: "update_pixels",
     shader: shader!("update_pixels", "adam"),
@@ -23,8 +24,11 @@ pub static PASS: Pass = Pass {
         (Buf::LocalMoments, Access::Write),
         (Buf::Status, Access::Read),
     ],
-    grid: |p| Grid::Line(if p.local_stride > 0 { u64::from(p.batch) } else { 0 }),
-    trips: |p| u64::from(p.local_stride),
+    grid: |p| {
+        let units = u64::from(p.local_stride - p.latents);
+        Grid::Line((p.groups() * ROW_GROUP) as u64 * units)
+    },
+    trips: |_| 0,
 };
 
 /// Most that a loc moves in a step at full rate, in units of its scale: what is known well needs no

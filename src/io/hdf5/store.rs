@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::file::{Array, Hdf5};
 use crate::engine::ground::error::Result;
-use crate::io::labelled::{Store, StoredArray};
+use crate::io::labelled::{OnDisk, Store, StoredArray};
 use crate::io::numbers::Kind;
 
 impl StoredArray for Array {
@@ -44,13 +44,15 @@ impl StoredArray for Array {
     }
 }
 
-impl Store for Hdf5 {
-    type Array = Array;
-    const FORMAT: &'static str = "HDF5";
-
+impl OnDisk for Hdf5 {
     fn open_again(path: &Path, cache: usize) -> Result<Self> {
         Hdf5::open(path, cache)
     }
+}
+
+impl Store for Hdf5 {
+    type Array = Array;
+    const FORMAT: &'static str = "HDF5";
 
     fn path(&self) -> &Path {
         &self.path

@@ -4,7 +4,7 @@ use super::cube::{Cube, Part};
 use super::describe;
 use super::flat;
 use super::place;
-use super::store::{Store, StoredArray};
+use super::store::{OnDisk, Store, StoredArray};
 use crate::engine::ground::error::{Error, Result};
 use crate::io::arrays::{Arrays, NamedArray, names_bands, names_cols, names_rows};
 use crate::io::evidence::{Axes, Candidate, Known, weigh};
@@ -47,7 +47,7 @@ const LONGEST_LIST: usize = 1 << 17;
 const MOST_LISTS: usize = 256;
 
 /// Opens the array that the user names, or the one that all evidence says is the scene.
-pub(crate) fn open<S: Store + 'static>(
+pub(crate) fn open<S: OnDisk + 'static>(
     file: &S,
     options: &OpenOptions,
 ) -> Result<Box<dyn CubeSource>> {
@@ -56,6 +56,20 @@ pub(crate) fn open<S: Store + 'static>(
     let Axes::Cube { row, col, band } = axes else {
         return flat::open(file, array, lists, options);
     };
+    let axes = [row, col, band];
+    let header = header(file, array, axes, &lists, note)?;
+    let part = Part { array: array.clone(), axes, bands: (0..header.bands).collect() };
+    Ok(Box::new(Cube::new(file, header, vec![part])?))
+}
+
+/// All that is said of the array whose rows, columns and bands lie along these axes.
+pub(super) fn header<S: Store>(
+    file: &S,
+    array: &S::Array,
+    [row, col, band]: [usize; 3],
+    lists: &Arrays,
+    note: Option<String>,
+) -> Result<Header> {
     let bands = array.shape().get(band).copied().unwrap_or(0);
     if bands > MOST_BANDS {
         return Err(Error::file(
@@ -65,17 +79,16 @@ pub(crate) fn open<S: Store + 'static>(
     }
     let mut header = Header { bands, ..Header::default() };
     header.notes.extend(note);
-    describe::describe(file, array, band, &lists, &mut header);
+    describe::describe(file, array, band, lists, &mut header);
     place::place(file, array, [row, col], &mut header);
-    let part = Part { array: array.clone(), axes: [row, col, band], bands: (0..bands).collect() };
-    Ok(Box::new(Cube::new(file, header, vec![part])?))
+    Ok(header)
 }
 
 /// More bands than any sensor has: a size that a damaged file states.
 const MOST_BANDS: usize = 1_000_000;
 
 /// Single numbers and short lists: they describe the scene. One that cannot be read is left out.
-fn lists<S: Store>(file: &S) -> Arrays {
+pub(super) fn lists<S: Store>(file: &S) -> Arrays {
     let short = |array: &&S::Array| {
         array.count().is_some_and(|n| (1..=LONGEST_LIST).contains(&n)) && is_list(array.shape())
     };
@@ -103,7 +116,7 @@ fn is_list(shape: &[usize]) -> bool {
 }
 
 /// The scene's array, its axes, and a note on how it was found.
-fn choose<'a, S: Store>(
+pub(super) fn choose<'a, S: Store>(
     file: &'a S,
     lists: &Arrays,
     options: &OpenOptions,

@@ -1,6 +1,6 @@
 //! A scene in one or more arrays of a file, read by windows of rows.
 
-use super::store::{Store, StoredArray};
+use super::store::{OnDisk, Store, StoredArray};
 use crate::engine::ground::error::{Error, Result};
 use crate::scene::{CubeSource, Header};
 
@@ -23,7 +23,7 @@ pub(crate) struct Cube<S: Store> {
     parts: Vec<Part<S::Array>>,
 }
 
-impl<S: Store> Cube<S> {
+impl<S: OnDisk> Cube<S> {
     /// `header.bands` must be the number of bands of all parts; rows and columns come from them.
     /// The file is opened again with room for the chunks that a row crosses.
     pub(crate) fn new(

@@ -48,9 +48,6 @@ pub(crate) trait Store: Send + Sized {
     /// The name of the format, for people.
     const FORMAT: &'static str;
 
-    /// Opens the file once more; chunks that take `cache` bytes stay decoded, within limits.
-    fn open_again(path: &Path, cache: usize) -> Result<Self>;
-
     fn path(&self) -> &Path;
 
     /// Every array of numbers.
@@ -91,4 +88,10 @@ pub(crate) trait Store: Send + Sized {
             _ => list.join(", "),
         }
     }
+}
+
+/// A store that lies on a disk.
+pub(crate) trait OnDisk: Store {
+    /// Opens the file once more; chunks that take `cache` bytes stay decoded, within limits.
+    fn open_again(path: &Path, cache: usize) -> Result<Self>;
 }

@@ -8,7 +8,7 @@ use super::{About, Raster, on_grid};
 use crate::io::envi_place;
 
 /// Stands for no data: readers of ENVI files compare with a number, and NaN equals none.
-const NO_DATA: f32 = -9999.0;
+pub const NO_DATA: f32 = -9999.0;
 
 /// Gives the text of the header of maps that are written band by band, float32, to `to`.
 ///
@@ -22,30 +22,40 @@ pub fn write_envi_maps(
     to: &mut dyn Write,
 ) -> io::Result<String> {
     let values = on_grid(raster.values, about.place);
-    let (rows, cols, bands) = values.dim();
+    let (rows, cols, _) = values.dim();
     for band in values.axis_iter(Axis(2)) {
         for &value in band {
             let stored = if value.is_finite() { value } else { NO_DATA };
             to.write_all(&stored.to_le_bytes())?;
         }
     }
+    Ok(envi_maps_header((raster.title, raster.unit, raster.bands), (rows, cols), about))
+}
+
+/// The text of the header of maps of that title, unit and bands, written band by band.
+pub fn envi_maps_header(
+    (title, unit, bands): (&str, &str, &[String]),
+    (rows, cols): (usize, usize),
+    about: &About<'_>,
+) -> String {
     let mut header = format!(
-        "ENVI\ndescription = {{{}}}\nsamples = {cols}\nlines = {rows}\nbands = {bands}\n\
+        "ENVI\ndescription = {{{}}}\nsamples = {cols}\nlines = {rows}\nbands = {}\n\
          header offset = 0\nfile type = ENVI Standard\ndata type = 4\ninterleave = bsq\n\
          byte order = 0\ndata ignore value = {NO_DATA}\ndata units = {{{}}}\n\
          history = {{{}}}\n",
-        plain(raster.title),
-        plain(raster.unit),
+        plain(title),
+        bands.len(),
+        plain(unit),
         plain(about.history)
     );
-    header += &format!("band names = {{{}}}\n", list(raster.bands));
+    header += &format!("band names = {{{}}}\n", list(bands));
     if let Some(place) = about.place {
         match envi_place::lines(place) {
             Ok(lines) => header += &lines,
             Err(why) => header += &format!("; {}\n", plain(&why)),
         }
     }
-    Ok(header)
+    header
 }
 
 /// Spectra to be written as a library.

@@ -10,7 +10,9 @@ use ndarray::{Array3, ArrayView3};
 
 use crate::scene::{Georeference, Lookup};
 
-pub use envi::{Spectra, write_envi_maps, write_envi_spectra};
+pub use envi::{
+    NO_DATA as ENVI_NO_DATA, Spectra, envi_maps_header, write_envi_maps, write_envi_spectra,
+};
 pub use geotiff::write_geotiff;
 pub use netcdf::{SpectraTable, write_netcdf};
 pub use zarr::write_zarr;

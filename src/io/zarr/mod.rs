@@ -16,7 +16,7 @@ mod store;
 use std::path::Path;
 
 use self::store::ZarrStore;
-use super::labelled::{self, Store};
+use super::labelled::{self, OnDisk, Store};
 use super::open::OpenOptions;
 use crate::engine::ground::error::Result;
 use crate::scene::CubeSource;

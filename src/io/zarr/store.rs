@@ -13,7 +13,7 @@ use super::files::{BUDGET, Files, MOST_ARRAYS};
 use super::metadata::{self, Layout};
 use super::shard;
 use crate::engine::ground::error::{Error, Result};
-use crate::io::labelled::{Store, StoredArray};
+use crate::io::labelled::{OnDisk, Store, StoredArray};
 use crate::io::numbers::{Kind, Numbers, decode};
 
 /// Chunks that stay decoded, at most: those of one row of chunks.
@@ -107,10 +107,7 @@ impl StoredArray for ZarrArray {
     }
 }
 
-impl Store for ZarrStore {
-    type Array = ZarrArray;
-    const FORMAT: &'static str = "Zarr";
-
+impl OnDisk for ZarrStore {
     fn open_again(path: &Path, cache: usize) -> Result<Self> {
         let files = Files::open(path)?;
         let size = files.size(path).saturating_add(BUDGET);
@@ -129,6 +126,11 @@ impl Store for ZarrStore {
         store.list()?;
         Ok(store)
     }
+}
+
+impl Store for ZarrStore {
+    type Array = ZarrArray;
+    const FORMAT: &'static str = "Zarr";
 
     fn path(&self) -> &Path {
         &self.path

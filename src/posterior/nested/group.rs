@@ -65,15 +65,29 @@ const PRIMES: [u32; 32] = [
     101, 103, 107, 109, 113, 127, 131,
 ];
 
+/// Step from one point to the next of amount number `i`, as a share of 2^32: Richtmyer's points are
+/// multiples of square roots of primes (Genz 1992 for normals).
+pub(super) fn step(i: usize) -> u32 {
+    let root = (f64::from(PRIMES[i % PRIMES.len()]) + (i / PRIMES.len()) as f64).sqrt();
+    (root.fract() * 4_294_967_296.0) as u32
+}
+
+/// Random shifts of the points of a pixel's amounts, which depend on its spectrum only: not on its
+/// number, nor on the pixels beside it. `key` is the seed's.
+pub(super) fn shifts(spectrum: &[f32], key: [u32; 2]) -> impl Iterator<Item = u32> {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for &y in spectrum {
+        hash = (hash ^ u64::from(y.to_bits())).wrapping_mul(0x0000_0100_0000_01b3);
+        hash ^= hash >> 29;
+    }
+    let (low, high) = (hash as u32, (hash >> 32) as u32);
+    (0u32..).flat_map(move |block| rng::philox([low, high, block, Stream::Nested as u32], key))
+}
+
 impl<'a> Group<'a> {
     pub(super) fn new(known: &'a Known) -> Self {
         let (k, bands) = (known.k, known.bands);
         let zeros = |count: usize| vec![0.0; count * LANES];
-        // Richtmyer's points: multiples of square roots of primes (Genz 1992 for normals).
-        let step = |i: usize| {
-            let root = (f64::from(PRIMES[i % PRIMES.len()]) + (i / PRIMES.len()) as f64).sqrt();
-            (root.fract() * 4_294_967_296.0) as u32
-        };
         Group {
             known,
             arch: Arch::new(),
@@ -99,25 +113,17 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Takes the pixels from `first` on, and finds where their amounts lie given spectra (L, K).
-    /// What comes of a pixel depends on its own spectrum only: not on its number, nor on the
-    /// pixels beside it.
-    pub(super) fn take(&mut self, cube: &Cube, first: usize, key: [u32; 2], spectra: &[f32]) {
-        self.rows = LANES.min(cube.pixels() - first);
+    /// Takes some pixels, one to [`LANES`], and finds where their amounts lie given spectra (L, K).
+    pub(super) fn take(&mut self, cube: &Cube, pixels: &[usize], key: [u32; 2], spectra: &[f32]) {
+        self.rows = pixels.len();
         for lane in 0..LANES {
             // Lanes without a pixel do what the last one does.
-            let spectrum = cube.spectrum(first + lane.min(self.rows - 1));
-            let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+            let spectrum = cube.spectrum(pixels[lane.min(self.rows - 1)]);
             for (l, &y) in spectrum.iter().enumerate() {
                 self.y[l * LANES + lane] = y;
-                hash = (hash ^ u64::from(y.to_bits())).wrapping_mul(0x0000_0100_0000_01b3);
-                hash ^= hash >> 29;
             }
-            let (low, high) = (hash as u32, (hash >> 32) as u32);
-            for (block, shifts) in self.shifts.chunks_mut(4).enumerate() {
-                let counter = [low, high, block as u32, Stream::Nested as u32];
-                let words = rng::philox(counter, key);
-                shifts.iter_mut().zip(words).for_each(|(shift, word)| shift[lane] = word);
+            for (to, word) in self.shifts.iter_mut().zip(shifts(spectrum, key)) {
+                to[lane] = word;
             }
         }
         self.find(spectra);
@@ -375,7 +381,7 @@ mod tests {
         (0..3).for_each(|n| cube.spectrum_mut(n).fill(0.1 * (n + 1) as f32));
         let spectra: Vec<f32> = (0..2 * k).map(|i| 0.1 + (i % 7) as f32 / 10.0).collect();
         let mut group = Group::new(&known);
-        group.take(&cube, 0, [1, 2], &spectra);
+        group.take(&cube, &[0, 1, 2], [1, 2], &spectra);
         for lane in 0..LANES {
             let mut seen: Vec<u16> = group.order.iter().map(|order| order[lane]).collect();
             seen.sort_unstable();

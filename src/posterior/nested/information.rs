@@ -8,6 +8,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::group::Group;
+use super::group_at;
 use super::known::Known;
 use super::spread::Spread;
 use super::whiten::Whitened;
@@ -101,7 +102,7 @@ pub(super) fn sums(
             if interrupted() {
                 break;
             }
-            group.take(cube, g * LANES, key, &spectra);
+            group.take(cube, &group_at(g * LANES, cube.pixels()), key, &spectra);
             room.draw(&mut group, &spectra);
             let curved = with_curvature && g % every == 0;
             room.add(&group, curved, &mut part);

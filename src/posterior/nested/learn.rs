@@ -5,6 +5,7 @@ use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
 use super::group::Group;
+use super::group_at;
 use super::information::Room;
 use super::known::Known;
 use super::shared::{NOISE_SHAPES, SHAPES, Shared};
@@ -230,7 +231,7 @@ fn sums(
             if interrupted() {
                 break;
             }
-            group.take(cube, g * LANES, key, &by_bands);
+            group.take(cube, &group_at(g * LANES, cube.pixels()), key, &by_bands);
             room.draw(&mut group, &by_bands);
             sums.add(&group, &room);
         }

@@ -3,6 +3,9 @@
 //! and a pixel to be normal in its logits; the nested posterior assumes neither.
 
 mod amounts;
+#[cfg(feature = "gpu")]
+mod device;
+mod factor;
 mod forms;
 mod group;
 mod information;
@@ -16,6 +19,8 @@ mod spread;
 mod vector;
 mod whiten;
 
+use std::sync::Arc;
+
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
@@ -27,11 +32,15 @@ use crate::engine::ground::setting;
 use crate::engine::guide::Guide;
 use crate::engine::layout::{COVARIANCE, HELD, Params, VARIABILITY};
 use crate::engine::pixels::Pixels;
+#[cfg(feature = "gpu")]
+pub(crate) use device::OnDevice;
+#[cfg(feature = "gpu")]
+pub use device::{KERNELS, Sizes};
 use known::Known;
 use newton::{NOISE, Newton};
-use pixels::Draws;
 pub(crate) use pixels::Summary;
 pub use pixels::{Drawn, PER_SCENE, QUANTILES, SCENES, Scenes, WORTH};
+use pixels::{Draws, MOST_ROUNDS};
 pub use shared::Shared;
 
 /// The most spectrum values, K times L, whose covariance is computed: matrices of their squares, up
@@ -45,9 +54,9 @@ pub const BLOCK: usize = 16 * LANES;
 #[derive(Debug)]
 pub struct Nested<'a> {
     guide: &'a Guide,
-    of: &'a Pixels,
-    known: Known,
-    scene: SceneNormal,
+    of: Pixels,
+    known: Arc<Known>,
+    scene: Arc<SceneNormal>,
     /// Length of each of Newton's steps, in posterior sds, root mean square over the values. The
     /// last one was not taken.
     pub steps: Vec<f64>,
@@ -128,7 +137,7 @@ impl<'a> Nested<'a> {
     /// What [`check`] refuses; [`Error::Fit`] when the fit is not finite.
     pub fn new(
         guide: &'a Guide,
-        of: &'a Pixels,
+        of: &Pixels,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Self>> {
         let p = &guide.params;
@@ -151,7 +160,7 @@ impl<'a> Nested<'a> {
         };
         if held {
             let scene = SceneNormal { shared, ..SceneNormal::of_guide(guide) };
-            let nested = Nested { guide, of, known, scene, steps: vec![0.0] };
+            let nested = Nested::of(guide, of, known, scene, vec![0.0]);
             nested.check_finite()?;
             return Ok(Some(nested));
         }
@@ -168,7 +177,7 @@ impl<'a> Nested<'a> {
             let spectra: Vec<f64> = scene.centre.iter().map(|&u| softplus(u)).collect();
             known.share(shared, &spectra);
         }
-        let nested = Nested { guide, of, known, scene, steps };
+        let nested = Nested::of(guide, of, known, scene, steps);
         nested.check_finite()?;
         Ok(Some(nested))
     }
@@ -179,7 +188,7 @@ impl<'a> Nested<'a> {
     /// # Errors
     ///
     /// What [`check`] refuses, and [`Error::Fit`] where sizes do not agree.
-    pub fn given(guide: &'a Guide, of: &'a Pixels, scene: &SceneNormal) -> Result<Self> {
+    pub fn given(guide: &'a Guide, of: &Pixels, scene: &SceneNormal) -> Result<Self> {
         check(&guide.params)?;
         let size = guide.k() * guide.params.bands as usize;
         let sound = scene.centre.len() == size
@@ -201,9 +210,20 @@ impl<'a> Nested<'a> {
             let spectra: Vec<f64> = scene.centre.iter().map(|&u| softplus(u)).collect();
             known.share(shared, &spectra);
         }
-        let nested = Nested { guide, of, known, scene: scene.clone(), steps: vec![0.0] };
+        let nested = Nested::of(guide, of, known, scene.clone(), vec![0.0]);
         nested.check_finite()?;
         Ok(nested)
+    }
+
+    fn of(
+        guide: &'a Guide,
+        of: &Pixels,
+        known: Known,
+        scene: SceneNormal,
+        steps: Vec<f64>,
+    ) -> Self {
+        let (known, scene) = (Arc::new(known), Arc::new(scene));
+        Nested { guide, of: of.clone(), known, scene, steps }
     }
 
     fn check_finite(&self) -> Result<()> {
@@ -215,13 +235,20 @@ impl<'a> Nested<'a> {
     }
 
     /// The posterior of other pixels of the same scene: what is known of the scene stays.
-    pub(crate) fn on(self, of: &'a Pixels) -> Self {
-        Nested { of, ..self }
+    pub(crate) fn on(&self, of: &Pixels) -> Self {
+        let (known, scene) = (Arc::clone(&self.known), Arc::clone(&self.scene));
+        Nested { guide: self.guide, of: of.clone(), known, scene, steps: self.steps.clone() }
+    }
+
+    /// Whether spectra vary between pixels along shapes that bands share.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn shares_bands(&self) -> bool {
+        self.known.shapes.count() > 0
     }
 
     /// The posterior of the spectra.
     pub fn scene(&self) -> SceneNormal {
-        self.scene.clone()
+        self.scene.as_ref().clone()
     }
 
     pub(crate) fn params(&self) -> &'a Params {
@@ -232,8 +259,8 @@ impl<'a> Nested<'a> {
         self.guide
     }
 
-    pub(crate) fn pixels(&self) -> &'a Pixels {
-        self.of
+    pub(crate) fn pixels(&self) -> &Pixels {
+        &self.of
     }
 
     /// False where Newton's method did not come to rest: the centre is then the best of those that
@@ -285,27 +312,44 @@ impl<'a> Nested<'a> {
         self.of.count().div_ceil(BLOCK)
     }
 
-    /// The first pixels of the groups of one block, in the engine's order.
-    fn groups(&self, block: usize) -> impl Iterator<Item = usize> {
-        (block * BLOCK..self.of.count().min((block + 1) * BLOCK)).step_by(LANES)
+    /// The pixels of one block in groups of at most [`LANES`], in the engine's order.
+    fn groups(&self, block: usize) -> impl Iterator<Item = Vec<usize>> {
+        let count = self.of.count();
+        (block * BLOCK..count.min((block + 1) * BLOCK))
+            .step_by(LANES)
+            .map(move |first| group_at(first, count))
     }
 
-    /// Moments and quantiles of the pixels of one block, in the engine's order.
+    fn draws<'b>(&'b self, scenes: &'b Scenes) -> Draws<'b> {
+        Draws::new(&self.known, scenes, self.params().key())
+    }
+
+    /// Moments and quantiles of the pixels of one block, in the engine's order. Pixels whose draws
+    /// are worth too little in the first round go on side by side, those alike together.
     pub(crate) fn summary(&self, block: usize, scenes: &Scenes) -> Summary {
-        let mut draws = Draws::new(&self.known, scenes, self.params().key());
-        let mut summary = Summary::default();
-        for first in self.groups(block) {
-            draws.summary(self.of.cube(), first, &mut summary);
+        let (cube, first) = (self.of.cube(), block * BLOCK);
+        let count = BLOCK.min(self.of.count() - first);
+        let mut draws = self.draws(scenes);
+        let mut summary = Summary::zeros(count, self.known.k);
+        for pixels in self.groups(block) {
+            draws.summary(cube, &pixels, 1, (first, &mut summary));
+        }
+        let worth = |pixel: &usize| summary.worth[pixel - first];
+        let mut left: Vec<usize> =
+            (first..first + count).filter(|p| worth(p).is_nan() || worth(p) < WORTH).collect();
+        left.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
+        for pixels in left.chunks(LANES) {
+            draws.summary(cube, pixels, MOST_ROUNDS, (first, &mut summary));
         }
         summary
     }
 
     /// Where the pixels of one block lie, in the engine's order, without their uncertainty.
     pub(crate) fn placed(&self, block: usize, scenes: &Scenes) -> Summary {
-        let mut draws = Draws::new(&self.known, scenes, self.params().key());
+        let mut draws = self.draws(scenes);
         let mut summary = Summary::default();
-        for first in self.groups(block) {
-            draws.placed(self.of.cube(), first, &mut summary);
+        for pixels in self.groups(block) {
+            draws.placed(self.of.cube(), &pixels, &mut summary);
         }
         summary
     }
@@ -313,16 +357,21 @@ impl<'a> Nested<'a> {
     /// Weighted draws of the pixels of one block, in the engine's order: [`PER_SCENE`] for each
     /// draw of the scene in turn, weights with sum 1.
     pub fn drawn(&self, block: usize, scenes: &Scenes) -> Vec<Drawn> {
-        let mut draws = Draws::new(&self.known, scenes, self.params().key());
-        self.groups(block).flat_map(|first| draws.drawn(self.of.cube(), first)).collect()
+        let mut draws = self.draws(scenes);
+        self.groups(block).flat_map(|pixels| draws.drawn(self.of.cube(), &pixels)).collect()
     }
 
     /// Equal draws of the pixels of one block, in the engine's order: a row of K given each draw of
     /// the scene, those of a pixel side by side.
     pub fn equal(&self, block: usize, scenes: &Scenes) -> Vec<Vec<f32>> {
-        let mut draws = Draws::new(&self.known, scenes, self.params().key());
-        self.groups(block).flat_map(|first| draws.equal(self.of.cube(), first)).collect()
+        let mut draws = self.draws(scenes);
+        self.groups(block).flat_map(|pixels| draws.equal(self.of.cube(), &pixels)).collect()
     }
+}
+
+/// The pixels from `first` on, at most [`LANES`] of `count`.
+fn group_at(first: usize, count: usize) -> Vec<usize> {
+    (first..count.min(first + LANES)).collect()
 }
 
 fn not_finite() -> Error {

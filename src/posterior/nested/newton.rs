@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
+use super::factor::cholesky;
 use super::known::Known;
 use super::{Factor, SceneNormal, information, not_finite};
 use crate::engine::ground::error::{Error, Result};
@@ -132,7 +133,7 @@ impl Newton<'_> {
 
     /// A factor; none for a matrix that is not positive.
     fn cholesky(&self, matrix: DMatrix<f64>) -> Result<Option<Cholesky<f64, Dyn>>> {
-        unless(self.interrupted, move |_| Ok(Cholesky::new(matrix)))
+        unless(self.interrupted, move |_| Ok(cholesky(matrix)))
     }
 
     /// Slope and, if asked for, minus curvature of the log posterior at u, with the centre of the

@@ -13,9 +13,9 @@ pub const SCENES: usize = 32;
 /// Draws of a pixel given each draw of the scene, in one round.
 pub const PER_SCENE: usize = 16;
 /// Draws of a pixel in one round.
-const ROUND: usize = SCENES * PER_SCENE;
+pub(super) const ROUND: usize = SCENES * PER_SCENE;
 /// Rounds for a pixel whose draws are worth too few.
-const MOST_ROUNDS: usize = 6;
+pub(super) const MOST_ROUNDS: usize = 6;
 /// Draws that all of a pixel's weighted draws must be worth, lest it gets another round.
 pub const WORTH: f32 = 100.0;
 /// Halvings of the range of a pixel's draws that a quantile is found by: to 1/1000 of the range.
@@ -37,6 +37,35 @@ pub(crate) struct Summary {
     pub(crate) brightness: Vec<f32>,
     /// How many independent draws the weighted ones are worth, a value a pixel.
     pub(crate) worth: Vec<f32>,
+}
+
+impl Summary {
+    /// So many pixels of which nothing is known yet.
+    pub(super) fn zeros(pixels: usize, k: usize) -> Self {
+        let rows = || vec![0.0; pixels * k];
+        Summary {
+            mean: rows(),
+            sd: rows(),
+            quantiles: [rows(), rows(), rows()],
+            brightness: vec![0.0; pixels],
+            worth: vec![0.0; pixels],
+        }
+    }
+
+    /// Takes what is known of a pixel: mean, sd and three quantiles, (5, K), brightness and worth,
+    /// which it gives.
+    #[cfg(feature = "gpu")]
+    pub(super) fn take(&mut self, pixel: usize, answer: &[f32]) -> f32 {
+        let k = (answer.len() - 2) / 5;
+        let [q05, q50, q95] = &mut self.quantiles;
+        let tables = [&mut self.mean, &mut self.sd, q05, q50, q95];
+        for (to, values) in tables.into_iter().zip(answer.chunks_exact(k)) {
+            to[pixel * k..(pixel + 1) * k].copy_from_slice(values);
+        }
+        self.brightness[pixel] = answer[5 * k];
+        self.worth[pixel] = answer[5 * k + 1];
+        self.worth[pixel]
+    }
 }
 
 /// Weighted draws of one pixel.
@@ -124,46 +153,45 @@ impl<'a> Draws<'a> {
         square.map(|square| 1.0 / square)
     }
 
-    fn begin(&mut self, cube: &Cube, first: usize) {
-        self.group.take(cube, first, self.key, &self.scenes.centre);
+    fn begin(&mut self, cube: &Cube, pixels: &[usize]) {
+        self.group.take(cube, pixels, self.key, &self.scenes.centre);
         self.shares.clear();
         self.bright.clear();
         self.logs.clear();
         self.weights.clear();
     }
 
-    /// What the posterior says of the pixels from `first` on, at most [`LANES`] of them.
-    pub(super) fn summary(&mut self, cube: &Cube, first: usize, to: &mut Summary) {
-        self.begin(cube, first);
-        let (k, rows) = (self.group.known.k, self.group.rows);
-        let begin = to.worth.len();
-        to.mean.resize((begin + rows) * k, 0.0);
-        to.sd.resize((begin + rows) * k, 0.0);
-        to.quantiles.iter_mut().for_each(|q| q.resize((begin + rows) * k, 0.0));
-        to.brightness.resize(begin + rows, 0.0);
-        to.worth.resize(begin + rows, 0.0);
+    /// What the posterior says of some pixels, one to [`LANES`], from at most `rounds` of draws;
+    /// `first` is the pixel of the first row of `to`. A pixel is done with the round that suffices
+    /// it, whatever its neighbours need.
+    pub(super) fn summary(
+        &mut self,
+        cube: &Cube,
+        pixels: &[usize],
+        rounds: usize,
+        (first, to): (usize, &mut Summary),
+    ) {
+        self.begin(cube, pixels);
         let mut done = [false; LANES];
-        for round in 1..=MOST_ROUNDS {
+        for round in 1..=rounds {
             self.round();
             let worth = self.worth();
-            // A pixel is done with the round that suffices it, whatever its neighbours need.
             let ends: Lanes<bool> = std::array::from_fn(|i| {
-                !done[i] && i < rows && (worth[i] >= WORTH || round == MOST_ROUNDS)
+                !done[i] && i < pixels.len() && (worth[i] >= WORTH || round == rounds)
             });
             if ends.iter().any(|&ends| ends) {
-                self.write(&ends, begin, &worth, to);
+                self.write(&ends, |lane| pixels[lane] - first, &worth, to);
             }
             done.iter_mut().zip(ends).for_each(|(done, ends)| *done |= ends);
-            if done[..rows].iter().all(|&done| done) {
+            if done[..pixels.len()].iter().all(|&done| done) {
                 break;
             }
         }
     }
 
-    /// The amounts of the pixels from `first` on that fit best, at most [`LANES`] of them, without
-    /// their uncertainty.
-    pub(super) fn placed(&mut self, cube: &Cube, first: usize, to: &mut Summary) {
-        self.begin(cube, first);
+    /// The amounts of some pixels that fit best, one to [`LANES`], without their uncertainty.
+    pub(super) fn placed(&mut self, cube: &Cube, pixels: &[usize], to: &mut Summary) {
+        self.begin(cube, pixels);
         let (k, heights) = (self.group.known.k, &self.scenes.heights[0]);
         for lane in 0..self.group.rows {
             let amounts = self.group.around.iter().skip(lane).step_by(LANES);
@@ -177,8 +205,14 @@ impl<'a> Draws<'a> {
         }
     }
 
-    /// Writes what is known of the lanes that are done.
-    fn write(&self, ends: &Lanes<bool>, begin: usize, worth: &Lanes<f32>, to: &mut Summary) {
+    /// Writes what is known of the lanes that are done to their rows.
+    fn write(
+        &self,
+        ends: &Lanes<bool>,
+        row: impl Fn(usize) -> usize,
+        worth: &Lanes<f32>,
+        to: &mut Summary,
+    ) {
         let k = self.group.known.k;
         let mut bright = [0.0; LANES];
         for (b, w) in self.bright.chunks_exact(LANES).zip(self.weights.chunks_exact(LANES)) {
@@ -191,7 +225,7 @@ impl<'a> Draws<'a> {
             let (shares, weights) = (&self.shares, &self.weights);
             Arch::new().dispatch(Marginal { k, a, shares, weights, found: &mut found });
             for lane in (0..LANES).filter(|&lane| ends[lane]) {
-                let at = (begin + lane) * k + usize::from(order[lane]);
+                let at = row(lane) * k + usize::from(order[lane]);
                 to.mean[at] = found[0][lane];
                 to.sd[at] = found[1][lane];
                 for (q, found) in to.quantiles.iter_mut().zip(&found[2..]) {
@@ -200,14 +234,14 @@ impl<'a> Draws<'a> {
             }
         }
         for lane in (0..LANES).filter(|&lane| ends[lane]) {
-            to.brightness[begin + lane] = bright[lane];
-            to.worth[begin + lane] = worth[lane];
+            to.brightness[row(lane)] = bright[lane];
+            to.worth[row(lane)] = worth[lane];
         }
     }
 
-    /// Weighted draws of the pixels from `first` on, at most [`LANES`] of them.
-    pub(super) fn drawn(&mut self, cube: &Cube, first: usize) -> Vec<Drawn> {
-        self.begin(cube, first);
+    /// Weighted draws of some pixels, one to [`LANES`].
+    pub(super) fn drawn(&mut self, cube: &Cube, pixels: &[usize]) -> Vec<Drawn> {
+        self.begin(cube, pixels);
         self.round();
         let k = self.group.known.k;
         let of_lane = |lane: usize| {
@@ -227,10 +261,10 @@ impl<'a> Draws<'a> {
         (0..self.group.rows).map(of_lane).collect()
     }
 
-    /// Equal draws of the pixels from `first` on, at most [`LANES`] of them, one given each draw of
-    /// the scene: a row of K each, the rows of a pixel side by side.
-    pub(super) fn equal(&mut self, cube: &Cube, first: usize) -> Vec<Vec<f32>> {
-        let drawn = self.drawn(cube, first);
+    /// Equal draws of some pixels, one to [`LANES`], one given each draw of the scene: a row of K
+    /// each, the rows of a pixel side by side.
+    pub(super) fn equal(&mut self, cube: &Cube, pixels: &[usize]) -> Vec<Vec<f32>> {
+        let drawn = self.drawn(cube, pixels);
         let of_pixel = |(lane, drawn): (usize, &Drawn)| {
             let mut rows = Vec::with_capacity(self.scenes.spectra.len() * self.group.known.k);
             let begin = self.group.shifts.last().map_or(0, |shifts| shifts[lane]);

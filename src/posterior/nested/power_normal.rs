@@ -13,7 +13,7 @@ use super::vector::{Mask, V};
 pub(super) struct PowerNormals {
     /// Tables one after the other, [`TABLE`] pairs each: where a cell begins, in logarithms of the
     /// value, and the log density of the logarithm in it.
-    cells: Vec<f32>,
+    pub(super) cells: Vec<f32>,
 }
 
 /// One drawn value of each pixel.

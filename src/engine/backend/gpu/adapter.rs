@@ -1,6 +1,6 @@
 //! Adapters: what there is, and opening one.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::opened::Opened;
 use crate::engine::backend::DeviceInfo;
@@ -11,8 +11,6 @@ use crate::engine::layout::{Buf, Params};
 #[derive(Debug)]
 pub struct Adapter {
     adapter: wgpu::Adapter,
-    /// Browsers forget a device whose instance has gone.
-    _instance: wgpu::Instance,
     info: DeviceInfo,
     /// The device that the last run was on.
     opened: Mutex<Option<Arc<Opened>>>,
@@ -33,16 +31,24 @@ pub struct Limit {
     pub value: u64,
 }
 
+/// The one instance of the program, for as long as it runs. With the last one drivers are unloaded,
+/// and a thread that had called NVIDIA's then ends in a function that is gone; browsers forget a
+/// device whose instance has gone.
+fn instance() -> &'static wgpu::Instance {
+    static INSTANCE: OnceLock<wgpu::Instance> = OnceLock::new();
+    INSTANCE.get_or_init(|| {
+        wgpu::Instance::new(wgpu::InstanceDescriptor {
+            backends: wgpu::Backends::PRIMARY.with_env(),
+            flags: wgpu::InstanceFlags::empty().with_env(),
+            ..wgpu::InstanceDescriptor::new_without_display_handle()
+        })
+    })
+}
+
 /// All adapters of all interfaces compiled in: hardware first, discrete before integrated.
 pub async fn adapters() -> Vec<Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
-        backends: wgpu::Backends::PRIMARY.with_env(),
-        flags: wgpu::InstanceFlags::empty().with_env(),
-        ..wgpu::InstanceDescriptor::new_without_display_handle()
-    });
-    let found = instance.enumerate_adapters(wgpu::Backends::all()).await;
-    let new = |adapter| Adapter::new(adapter, instance.clone());
-    let mut found: Vec<Adapter> = found.into_iter().map(new).collect();
+    let found = instance().enumerate_adapters(wgpu::Backends::all()).await;
+    let mut found: Vec<Adapter> = found.into_iter().map(Adapter::new).collect();
     let rank = |adapter: &Adapter| match adapter.adapter.get_info().device_type {
         wgpu::DeviceType::DiscreteGpu => 0,
         wgpu::DeviceType::IntegratedGpu => 1,
@@ -55,7 +61,7 @@ pub async fn adapters() -> Vec<Adapter> {
 }
 
 impl Adapter {
-    fn new(adapter: wgpu::Adapter, instance: wgpu::Instance) -> Self {
+    fn new(adapter: wgpu::Adapter) -> Self {
         let info = adapter.get_info();
         let software = info.device_type == wgpu::DeviceType::Cpu;
         let driver = [info.driver.as_str(), info.driver_info.as_str()].join(" ").trim().to_owned();
@@ -68,7 +74,6 @@ impl Adapter {
         };
         Adapter {
             adapter,
-            _instance: instance,
             info,
             opened: Mutex::default(),
             #[cfg(test)]
@@ -134,7 +139,12 @@ impl Adapter {
     /// The device for a run: that of the run before, where it serves.
     pub(super) async fn open(&self, params: &Params) -> Result<Arc<Opened>> {
         self.check(params)?;
-        let largest = largest(params);
+        self.open_with(largest(params)).await
+    }
+
+    /// A device with buffers of so many bytes, which it must allow: that of the run before, where
+    /// it serves.
+    pub(super) async fn open_with(&self, largest: u64) -> Result<Arc<Opened>> {
         // Poisoned by a panic elsewhere: what it holds is whole.
         let last = || self.opened.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(opened) = last().as_ref().filter(|opened| opened.serves(largest)) {

@@ -49,44 +49,44 @@ impl DeviceBuffers {
 
     /// Writes the first words, piece by piece.
     pub async fn write(&self, opened: &Opened, buf: Buf, words: &[u32]) -> Result<(), String> {
-        let Opened { queue, waiter, .. } = opened;
-        for (i, piece) in words.chunks(TRANSFER_WORDS).enumerate() {
-            queue.write_buffer(
-                self.get(buf),
-                (4 * i * TRANSFER_WORDS) as u64,
-                bytemuck::cast_slice(piece),
-            );
-            waiter.done(queue, queue.submit([])).await?;
-        }
-        Ok(())
+        write(opened, self.get(buf), words).await
     }
 
     /// Reads the first words, piece by piece.
     pub async fn read(&self, opened: &Opened, buf: Buf, len: usize) -> Result<Vec<u32>, String> {
-        let Opened { device, queue, waiter, .. } = opened;
-        let mut words = Vec::with_capacity(len);
-        let staging = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("staging"),
-            size: 4 * len.clamp(1, TRANSFER_WORDS) as u64,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        while words.len() < len {
-            let size = 4 * (len - words.len()).min(TRANSFER_WORDS) as u64;
-            let mut encoder = device.create_command_encoder(&Default::default());
-            encoder.copy_buffer_to_buffer(
-                self.get(buf),
-                4 * words.len() as u64,
-                &staging,
-                0,
-                Some(size),
-            );
-            let index = queue.submit([encoder.finish()]);
-            let mapped = waiter.read(queue, index, &staging, size).await?;
-            words.extend(bytemuck::pod_collect_to_vec::<u8, u32>(&mapped));
-            drop(mapped);
-            staging.unmap();
-        }
-        Ok(words)
+        read(opened, self.get(buf), len).await
     }
+}
+
+/// Writes the first words of a buffer, piece by piece.
+pub async fn write(opened: &Opened, buffer: &wgpu::Buffer, words: &[u32]) -> Result<(), String> {
+    let Opened { queue, waiter, .. } = opened;
+    for (i, piece) in words.chunks(TRANSFER_WORDS).enumerate() {
+        queue.write_buffer(buffer, (4 * i * TRANSFER_WORDS) as u64, bytemuck::cast_slice(piece));
+        waiter.done(queue, queue.submit([])).await?;
+    }
+    Ok(())
+}
+
+/// Reads the first words of a buffer, piece by piece.
+pub async fn read(opened: &Opened, buffer: &wgpu::Buffer, len: usize) -> Result<Vec<u32>, String> {
+    let Opened { device, queue, waiter, .. } = opened;
+    let mut words = Vec::with_capacity(len);
+    let staging = device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("staging"),
+        size: 4 * len.clamp(1, TRANSFER_WORDS) as u64,
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    while words.len() < len {
+        let size = 4 * (len - words.len()).min(TRANSFER_WORDS) as u64;
+        let mut encoder = device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, 4 * words.len() as u64, &staging, 0, Some(size));
+        let index = queue.submit([encoder.finish()]);
+        let mapped = waiter.read(queue, index, &staging, size).await?;
+        words.extend(bytemuck::pod_collect_to_vec::<u8, u32>(&mapped));
+        drop(mapped);
+        staging.unmap();
+    }
+    Ok(words)
 }

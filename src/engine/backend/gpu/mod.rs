@@ -3,17 +3,19 @@
 mod adapter;
 mod buffers;
 mod ceiling;
+mod kernels;
 mod opened;
 mod pipelines;
 mod profile;
 mod waiter;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 pub use adapter::{Adapter, Limit, adapters};
 use buffers::DeviceBuffers;
 pub(super) use ceiling::measure as ceilings;
+pub use kernels::{Kernel, Kernels};
 #[cfg(test)]
 pub(crate) use opened::Fault;
 use opened::Opened;
@@ -154,12 +156,12 @@ impl Gpu {
         self.opened.queue.write_buffer(&self.params, 0, &uniform);
     }
 
-    /// Queues all passes of the given steps as one submit and waits for it.
-    async fn submit(&self, steps: &[Params]) -> Result<()> {
+    /// Queues all passes of the given steps as one submit.
+    fn submit(&self, steps: &[Params]) -> wgpu::SubmissionIndex {
         #[cfg(test)]
         self.opened.suffer(Fault::Lost);
         self.set_params(steps);
-        let Opened { device, queue, waiter, .. } = &*self.opened;
+        let Opened { device, queue, .. } = &*self.opened;
         let mut encoder = device.create_command_encoder(&Default::default());
         {
             let mut compute = encoder.begin_compute_pass(&Default::default());
@@ -172,24 +174,22 @@ impl Gpu {
                 }
             }
         }
-        waiter.done(queue, queue.submit([encoder.finish()])).await.map_err(|e| self.lost(&e))?;
+        queue.submit([encoder.finish()])
+    }
+
+    /// Ends when the submit is done.
+    async fn landed(&self, submitted: wgpu::SubmissionIndex) -> Result<()> {
+        let Opened { queue, waiter, .. } = &*self.opened;
+        waiter.done(queue, submitted).await.map_err(|e| self.lost(&e))?;
         self.check()
     }
 
     fn check(&self) -> Result<()> {
-        if self.opened.failed.happened.load(Ordering::Acquire) {
-            Err(self.lost("it reported an error"))
-        } else {
-            Ok(())
-        }
+        self.opened.failed.check()
     }
 
     fn lost(&self, what: &str) -> Error {
-        let said = self.opened.failed.message.lock().map(|m| m.clone()).unwrap_or_default();
-        let said = if said.is_empty() { what.to_owned() } else { said };
-        Error::DeviceLost(format!(
-            "the device failed: {said}; try a smaller batch size, or the CPU"
-        ))
+        self.opened.failed.error(what)
     }
 }
 
@@ -211,13 +211,21 @@ impl Gpu {
         steps: &[Params],
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Result<Block> {
-        let mut done = 0;
-        while done < steps.len() && !interrupted() {
-            let count = self.steps_a_submit.min(steps.len() - done);
-            let start = Instant::now();
-            self.submit(&steps[done..done + count]).await?;
-            let seconds = start.elapsed().as_secs_f64();
+        let (mut done, mut queued) = (0, 0);
+        // While one submit runs the next one is written down: the device has no pause.
+        let mut flying = VecDeque::new();
+        let mut begun = Instant::now();
+        while done < steps.len() {
+            while flying.len() < 2 && queued < steps.len() && !interrupted() {
+                let count = self.steps_a_submit.min(steps.len() - queued);
+                flying.push_back((count, self.submit(&steps[queued..queued + count])));
+                queued += count;
+            }
+            let Some((count, submitted)) = flying.pop_front() else { break };
+            self.landed(submitted).await?;
             done += count;
+            let seconds = begun.elapsed().as_secs_f64();
+            begun = Instant::now();
             // Only full submits tell; at most double, since the first ones pay for compilation.
             if count == self.steps_a_submit {
                 let fitting = (count as f64 * SUBMIT_SECONDS / seconds.max(1e-6)) as usize;

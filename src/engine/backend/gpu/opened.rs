@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use super::pipelines::{Compiled, Constants};
 use super::waiter::Waiter;
+use crate::engine::ground::error::Error;
 use crate::engine::layout::Params;
 use crate::engine::passes::Pass;
 
@@ -23,8 +24,8 @@ pub struct Opened {
     /// What is to go wrong.
     #[cfg(test)]
     pub fault: Option<Fault>,
-    /// By shader and its constants.
-    compiled: Mutex<HashMap<(&'static str, Constants), Compiled>>,
+    /// By the name of the shader and its constants.
+    compiled: Mutex<HashMap<String, Compiled>>,
 }
 
 /// What the device said outside of a call: wgpu reports it on its own.
@@ -32,6 +33,25 @@ pub struct Opened {
 pub struct Failure {
     pub happened: AtomicBool,
     pub message: Mutex<String>,
+}
+
+impl Failure {
+    /// What has gone wrong so far.
+    pub fn check(&self) -> Result<(), Error> {
+        match self.happened.load(Ordering::Acquire) {
+            true => Err(self.error("it reported an error")),
+            false => Ok(()),
+        }
+    }
+
+    /// The error of a device that failed; `what` where it said nothing itself.
+    pub fn error(&self, what: &str) -> Error {
+        let said = self.message.lock().map(|m| m.clone()).unwrap_or_default();
+        let said = if said.is_empty() { what.to_owned() } else { said };
+        Error::DeviceLost(format!(
+            "the device failed: {said}; try a smaller batch size, or the CPU"
+        ))
+    }
 }
 
 impl Opened {
@@ -77,8 +97,13 @@ impl Opened {
     pub fn compiled(&self, pass: &'static Pass, params: &Params) -> Compiled {
         let constants = Constants::new(pass, params);
         let compile = || Compiled::new(&self.device, pass, constants);
+        self.once(format!("{} {constants:?}", pass.name), compile)
+    }
+
+    /// What `compile` makes, made once for each `key`.
+    pub fn once(&self, key: String, compile: impl FnOnce() -> Compiled) -> Compiled {
         match self.compiled.lock() {
-            Ok(mut all) => all.entry((pass.shader, constants)).or_insert_with(compile).clone(),
+            Ok(mut all) => all.entry(key).or_insert_with(compile).clone(),
             // A thread that panicked while compiling; the map may lack an entry and no more.
             Err(_) => compile(),
         }

@@ -1,14 +1,15 @@
 //! A pass as a compute pipeline with its bind group.
 
 use super::buffers::DeviceBuffers;
+use crate::engine::layout::limits::MOST_FUSED;
 use crate::engine::layout::{MOST_CONSTANTS, Params, VARIABILITY};
 use crate::engine::passes::{Access, Grid, Pass};
 
 /// A compiled pass: what all runs on a device share.
 #[derive(Debug, Clone)]
 pub struct Compiled {
-    pipeline: wgpu::ComputePipeline,
-    layout: wgpu::BindGroupLayout,
+    pub pipeline: wgpu::ComputePipeline,
+    pub layout: wgpu::BindGroupLayout,
 }
 
 /// A compiled pass, bound to a run's buffers.
@@ -40,13 +41,44 @@ fn asks(pass: &Pass) -> bool {
     pass.shader.contains("override ENDMEMBERS")
 }
 
+/// What a pipeline is made of.
+pub struct Source<'a> {
+    pub name: &'static str,
+    pub text: &'static str,
+    /// Bindings 1, 2, ...; binding 0 is a uniform.
+    pub bindings: &'a [Access],
+    /// Bytes of the uniform, and whether it is bound anew, at another offset, for each dispatch.
+    pub uniform: (usize, bool),
+    /// Values of the constants that the text overrides.
+    pub constants: &'a [(&'a str, f64)],
+    /// Length of arrays over endmembers, where the text has some.
+    pub endmembers: Option<u32>,
+}
+
 impl Compiled {
     /// Compiles a pass. What goes wrong is reported by the device.
     pub fn new(device: &wgpu::Device, pass: &'static Pass, constants: Constants) -> Self {
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(pass.name),
-            source: wgpu::ShaderSource::Wgsl(pass.shader.into()),
-        });
+        let bindings: Vec<Access> = pass.bindings.iter().map(|&(_, access)| access).collect();
+        let all = [
+            ("ENDMEMBERS", f64::from(constants.endmembers)),
+            ("VARIES", f64::from(u8::from(constants.varies))),
+        ];
+        Compiled::of(
+            device,
+            &Source {
+                name: pass.name,
+                text: pass.shader,
+                bindings: &bindings,
+                uniform: (size_of::<Params>(), true),
+                constants: if asks(pass) { &all[..] } else { &[] },
+                endmembers: asks(pass).then_some(constants.endmembers),
+            },
+        )
+    }
+
+    /// Compiles a shader. What goes wrong is reported by the device.
+    pub fn of(device: &wgpu::Device, source: &Source) -> Self {
+        let module = module(device, source);
         let entry = |binding: usize, ty, dynamic, size| wgpu::BindGroupLayoutEntry {
             binding: binding as u32,
             visibility: wgpu::ShaderStages::COMPUTE,
@@ -57,9 +89,10 @@ impl Compiled {
             },
             count: None,
         };
-        let params_size = wgpu::BufferSize::new(size_of::<Params>() as u64);
-        let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true, params_size)];
-        entries.extend(pass.bindings.iter().enumerate().map(|(i, (_, access))| {
+        let (bytes, dynamic) = source.uniform;
+        let uniform_size = wgpu::BufferSize::new(bytes as u64);
+        let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, dynamic, uniform_size)];
+        entries.extend(source.bindings.iter().enumerate().map(|(i, access)| {
             let ty = match access {
                 Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
                 Access::Write => wgpu::BufferBindingType::Storage { read_only: false },
@@ -68,34 +101,53 @@ impl Compiled {
             entry(i + 1, ty, false, None)
         }));
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some(pass.name),
+            label: Some(source.name),
             entries: &entries,
         });
         let all_layouts = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(pass.name),
+            label: Some(source.name),
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        let all = [
-            ("ENDMEMBERS", f64::from(constants.endmembers)),
-            ("VARIES", f64::from(u8::from(constants.varies))),
-        ];
-        let constants = if asks(pass) { &all[..] } else { &[] };
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(pass.name),
+            label: Some(source.name),
             layout: Some(&all_layouts),
             module: &module,
             entry_point: Some("main"),
             // Workgroup memory is written before it is read; clearing it first costs some drivers
             // dearly.
             compilation_options: wgpu::PipelineCompilationOptions {
-                constants,
+                constants: source.constants,
                 zero_initialize_workgroup_memory: false,
             },
             cache: None,
         });
         Compiled { pipeline, layout }
     }
+}
+
+/// A text as a module. Arrays over endmembers get the length that they need: a driver keeps short
+/// ones in registers. Loops have no counter beside their own, which keeps drivers from unrolling
+/// short ones (`spectra` takes twice as long on an H100); reads and writes are checked.
+fn module(device: &wgpu::Device, source: &Source) -> wgpu::ShaderModule {
+    let text = match source.endmembers {
+        Some(k) => source.text.replace(
+            &format!("const MOST_ENDMEMBERS = {MOST_FUSED}u;"),
+            &format!("const MOST_ENDMEMBERS = {}u;", k.max(1)),
+        ),
+        None => source.text.to_owned(),
+    };
+    let descriptor = wgpu::ShaderModuleDescriptor {
+        label: Some(source.name),
+        source: wgpu::ShaderSource::Wgsl(text.into()),
+    };
+    let checks = wgpu::ShaderRuntimeChecks {
+        force_loop_bounding: false,
+        ..wgpu::ShaderRuntimeChecks::checked()
+    };
+    // SAFETY: the text is the program's own, and every loop in it ends: each pass states a bound of
+    // its iterations, which tests/trips.rs counts.
+    unsafe { device.create_shader_module_trusted(descriptor, checks) }
 }
 
 impl Pipeline {

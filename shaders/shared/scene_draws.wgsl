@@ -1,0 +1,49 @@
+// What the passes of the pixels' posterior know: sizes, and where the words of the scene lie. The
+// words of `posterior::nested::device::Sizes`, in their order.
+struct Sizes {
+    // Entries of the list of pixels.
+    count: u32,
+    bands: u32,
+    // Floats from one spectrum to the next.
+    stride: u32,
+    rounds: u32,
+    // Weight of the likelihood.
+    weight: f32,
+    // 1 / tau^2 of the log brightness.
+    over_variance: f32,
+    // Sum of the parameters of the Dirichlet.
+    alpha: f32,
+    // Log odds of the common mixture.
+    odds: f32,
+}
+
+@group(0) @binding(0) var<uniform> p: Sizes;
+
+override ENDMEMBERS: u32 = 3u;
+override BRIGHT: bool = true;
+override VARIES: bool = true;
+override MIXED: bool = true;
+const MOST_ENDMEMBERS = 31u;
+
+// Draws of the scene, and of a pixel given each in one round.
+const SCENES = 32u;
+const PER_SCENE = 16u;
+const ROUND = SCENES * PER_SCENE;
+// Logarithm of the weight of a draw that is none: drivers may take floats to be finite.
+const NONE = -3e38;
+
+// The scene: noise variances (L), variability (L, K), spectra that pixels are placed by (L, K);
+// mean abundances, powers, what the common mixture adds to them, steps of the points, (K) each;
+// heights (K, SCENES); spectra (L, K, SCENES).
+fn variability_at() -> u32 { return p.bands; }
+fn centre_at() -> u32 { return variability_at() + p.bands * ENDMEMBERS; }
+fn mean_at() -> u32 { return centre_at() + p.bands * ENDMEMBERS; }
+fn power_at() -> u32 { return mean_at() + ENDMEMBERS; }
+fn common_at() -> u32 { return power_at() + ENDMEMBERS; }
+fn step_at() -> u32 { return common_at() + ENDMEMBERS; }
+fn height_at() -> u32 { return step_at() + ENDMEMBERS; }
+fn spectra_at() -> u32 { return height_at() + ENDMEMBERS * SCENES; }
+// Columns of a draw: shares, brightness, log weight.
+fn draw_columns() -> u32 { return ENDMEMBERS + 2u; }
+// Columns of an answer: mean, sd and three quantiles of each share, brightness, worth.
+fn answer_columns() -> u32 { return 5u * ENDMEMBERS + 2u; }

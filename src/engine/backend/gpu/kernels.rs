@@ -1,0 +1,154 @@
+//! Shaders beside the passes of a fit, with buffers of their own: what else is computed on the
+//! device that a fit is on.
+
+use std::sync::Arc;
+
+use super::adapter::Adapter;
+use super::buffers;
+use super::groups;
+use super::opened::Opened;
+use super::pipelines::{Compiled, Source};
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::passes::{Access, Grid};
+
+/// A shader with what it is bound to.
+#[derive(Debug)]
+pub struct Kernel {
+    /// Name of the shader, and of its files.
+    pub name: &'static str,
+    /// The whole WGSL text. A constant `MOST_ENDMEMBERS` gets the value that is needed.
+    pub shader: &'static str,
+    /// Buffers at bindings 1, 2, ... by their number, and whether the shader writes them. Binding 0
+    /// is the uniform.
+    pub bindings: &'static [(usize, Access)],
+}
+
+/// Kernels on a device, bound to buffers that they share.
+#[derive(Debug)]
+pub struct Kernels {
+    opened: Arc<Opened>,
+    pipelines: Vec<(wgpu::ComputePipeline, wgpu::BindGroup)>,
+    buffers: Vec<wgpu::Buffer>,
+    uniform: wgpu::Buffer,
+}
+
+impl Kernels {
+    /// Compiles some kernels and makes buffers of so many words each, all zero. `constants` are
+    /// values of what the texts override, `endmembers` the length of arrays over them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] where the device has no room, [`Error::DeviceLost`] where it fails.
+    pub async fn new(
+        adapter: &Adapter,
+        kernels: &[&'static Kernel],
+        words: &[usize],
+        uniform_bytes: usize,
+        (constants, endmembers): (&[(&str, f64)], u32),
+    ) -> Result<Self> {
+        let largest = words.iter().map(|&words| 4 * words as u64).max().unwrap_or(4);
+        if largest > adapter.largest_buffer() {
+            return Err(Error::Device(format!(
+                "{}: a buffer takes {} MiB and the device allows {} MiB",
+                adapter.info().name,
+                largest.div_ceil(1 << 20),
+                adapter.largest_buffer() >> 20
+            )));
+        }
+        let opened = adapter.open_with(largest).await?;
+        let device = &opened.device;
+        let buffer = |label: &str, bytes: usize, usage| {
+            device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(label),
+                size: bytes.next_multiple_of(16).max(16) as u64,
+                usage: usage | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
+                mapped_at_creation: false,
+            })
+        };
+        let storage = wgpu::BufferUsages::STORAGE;
+        let buffers: Vec<wgpu::Buffer> =
+            words.iter().map(|&words| buffer("kernel", 4 * words, storage)).collect();
+        let uniform = buffer("sizes", uniform_bytes, wgpu::BufferUsages::UNIFORM);
+        let pipeline = |kernel: &&'static Kernel| {
+            let bindings: Vec<Access> = kernel.bindings.iter().map(|&(_, access)| access).collect();
+            let source = Source {
+                name: kernel.name,
+                text: kernel.shader,
+                bindings: &bindings,
+                uniform: (uniform_bytes, false),
+                constants,
+                endmembers: Some(endmembers),
+            };
+            let key = format!("{} {constants:?}", kernel.name);
+            let compiled = opened.once(key, || Compiled::of(device, &source));
+            let bound = kernel.bindings.iter().map(|&(number, _)| &buffers[number]);
+            let entries: Vec<wgpu::BindGroupEntry> = (0..)
+                .zip(std::iter::once(&uniform).chain(bound))
+                .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                    binding,
+                    resource: buffer.as_entire_binding(),
+                })
+                .collect();
+            let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(kernel.name),
+                layout: &compiled.layout,
+                entries: &entries,
+            });
+            (compiled.pipeline, bind_group)
+        };
+        let pipelines = kernels.iter().map(pipeline).collect();
+        let kernels = Kernels { opened: Arc::clone(&opened), pipelines, buffers, uniform };
+        opened.failed.check()?;
+        Ok(kernels)
+    }
+
+    /// Writes the first words of a buffer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceLost`] where the device fails.
+    pub async fn write(&self, buffer: usize, words: &[u32]) -> Result<()> {
+        let written = buffers::write(&self.opened, &self.buffers[buffer], words).await;
+        self.sound(written)
+    }
+
+    /// Reads the first words of a buffer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceLost`] where the device fails.
+    pub async fn read(&self, buffer: usize, words: usize) -> Result<Vec<u32>> {
+        let read = buffers::read(&self.opened, &self.buffers[buffer], words).await;
+        self.sound(read)
+    }
+
+    /// Runs kernels by their number, one after the other, and ends when they have ended. A uniform
+    /// holds what all of them know.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceLost`] where the device fails.
+    pub async fn run(&self, uniform: &[u8], work: &[(usize, Grid)]) -> Result<()> {
+        let Opened { device, queue, waiter, .. } = &*self.opened;
+        queue.write_buffer(&self.uniform, 0, uniform);
+        let mut encoder = device.create_command_encoder(&Default::default());
+        {
+            let mut compute = encoder.begin_compute_pass(&Default::default());
+            for &(number, grid) in work {
+                let Some((x, y)) = groups(grid) else { continue };
+                let (pipeline, bind_group) = &self.pipelines[number];
+                compute.set_pipeline(pipeline);
+                compute.set_bind_group(0, bind_group, &[]);
+                compute.dispatch_workgroups(x, y, 1);
+            }
+        }
+        let done = waiter.done(queue, queue.submit([encoder.finish()])).await;
+        self.sound(done)
+    }
+
+    fn sound<T>(&self, result: std::result::Result<T, String>) -> Result<T> {
+        let value = result.map_err(|e| self.opened.failed.error(&e))?;
+        self.opened.failed.check()?;
+        Ok(value)
+    }
+}

@@ -1,0 +1,192 @@
+//! The posterior of pixels on a GPU: what [`super::Nested::summary`] does on the CPU, some thousand
+//! pixels at a time. Spectra go to the device once, answers come back; draws stay there.
+
+mod draw_amounts;
+mod place_amounts;
+mod sizes;
+mod summarise_amounts;
+
+use rayon::prelude::*;
+
+pub use self::sizes::Sizes;
+use self::sizes::{answers, draws};
+use super::Nested;
+use super::group::{shifts, step};
+use super::pixels::{MOST_ROUNDS, SCENES, Scenes, Summary, WORTH};
+use crate::engine::backend::gpu::{Adapter, Kernel, Kernels};
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::layout::limits::{MOST_FUSED, MOST_TRIPS};
+
+/// The text of a kernel followed by the shared texts it needs.
+macro_rules! shader {
+    ($name:literal) => {
+        concat!(
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")),
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/shared/scene_draws.wgsl")),
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/shared/grid.wgsl")),
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/shared/finite.wgsl")),
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/shared/math.wgsl")),
+        )
+    };
+}
+use shader;
+
+/// The kernels in their order.
+pub static KERNELS: [&Kernel; 3] =
+    [&place_amounts::KERNEL, &draw_amounts::KERNEL, &summarise_amounts::KERNEL];
+
+/// The kernels of one scene on a device.
+pub(crate) struct OnDevice<'a> {
+    nested: &'a Nested<'a>,
+    kernels: Kernels,
+    sizes: Sizes,
+    /// Pixels that go to the device at a time.
+    chunk: usize,
+    /// Words of draws that it has room for.
+    room: usize,
+}
+
+impl<'a> OnDevice<'a> {
+    /// Compiles the kernels and uploads what pixels need of the scene.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`] where the device or its kernels have no room for so many endmembers or
+    /// bands, [`Error::DeviceLost`] where it fails.
+    pub(crate) async fn new(
+        nested: &'a Nested<'a>,
+        scenes: &Scenes,
+        adapter: &Adapter,
+    ) -> Result<Self> {
+        let (known, count) = (&nested.known, nested.of.count());
+        let (k, bands, stride) = (known.k, known.bands, nested.of.cube().stride());
+        let sizes = Sizes {
+            count: 0,
+            bands: bands as u32,
+            stride: stride as u32,
+            rounds: MOST_ROUNDS as u32,
+            weight: known.weight,
+            over_variance: known.brightness.unwrap_or(0.0),
+            alpha: known.alpha,
+            odds: known.common.as_ref().map_or(0.0, |(_, odds)| *odds),
+        };
+        let chunk = sizes::chunk(count, k, bands, stride, 1);
+        let trips = [place_amounts::trips, draw_amounts::trips, summarise_amounts::trips];
+        let longest = trips.map(|trips| trips(&sizes, k as u64)).into_iter().max();
+        if k > MOST_FUSED
+            || scenes.spectra.len() != SCENES
+            || nested.shares_bands()
+            || sizes::chunk(count, k, bands, stride, MOST_ROUNDS) == 0
+            || (adapter.is_software() && longest > Some(MOST_TRIPS))
+        {
+            return Err(Error::Device(format!(
+                "{}: its kernels for pixels do not take {k} endmembers and {bands} bands{}",
+                adapter.info().name,
+                if nested.shares_bands() { " with variability that bands share" } else { "" }
+            )));
+        }
+        let room = draws(k, 1).saturating_mul(chunk).max(draws(k, MOST_ROUNDS));
+        let on = |yes: bool| f64::from(u8::from(yes));
+        let constants = [
+            ("ENDMEMBERS", k as f64),
+            ("BRIGHT", on(known.brightness.is_some())),
+            ("VARIES", on(!known.variability.is_empty())),
+            ("MIXED", on(known.common.is_some())),
+        ];
+        let words = sizes::words(chunk, known, stride, room);
+        let uniform = size_of::<Sizes>();
+        let constants = (&constants[..], k as u32);
+        let kernels = Kernels::new(adapter, &KERNELS, &words, uniform, constants).await?;
+        kernels.write(sizes::SCENE, &scene_words(nested, scenes)).await?;
+        kernels.write(sizes::CELLS, bytemuck::cast_slice(&known.tables.cells)).await?;
+        Ok(OnDevice { nested, kernels, sizes, chunk, room })
+    }
+
+    /// Moments and quantiles of all pixels, in the engine's order, in pieces. None when
+    /// `interrupted`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceLost`] where the device fails.
+    pub(crate) async fn summaries(
+        &self,
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Vec<Summary>>> {
+        let count = self.nested.of.count();
+        let mut found = Vec::with_capacity(count.div_ceil(self.chunk));
+        for first in (0..count).step_by(self.chunk) {
+            if interrupted() {
+                return Ok(None);
+            }
+            found.push(self.summary(first, self.chunk.min(count - first)).await?);
+        }
+        Ok(Some(found))
+    }
+
+    async fn summary(&self, first: usize, count: usize) -> Result<Summary> {
+        let (nested, k) = (self.nested, self.nested.known.k);
+        let cube = nested.of.cube();
+        let spectra = &cube.padded()[first * cube.stride()..][..count * cube.stride()];
+        self.kernels.write(sizes::SPECTRA, bytemuck::cast_slice(spectra)).await?;
+        let mut words = vec![0; count * k];
+        let (key, free) = (nested.params().key(), nested.known.free());
+        words.par_chunks_mut(k).enumerate().for_each(|(n, to)| {
+            let drawn = shifts(cube.spectrum(first + n), key);
+            to[..free].iter_mut().zip(drawn).for_each(|(to, word)| *to = word);
+        });
+        self.kernels.write(sizes::SHIFTS, &words).await?;
+        let sizes = Sizes { count: count as u32, ..self.sizes };
+        let work = [(0, place_amounts::grid(&sizes))];
+        self.kernels.run(bytemuck::bytes_of(&sizes), &work).await?;
+
+        let mut summary = Summary::zeros(count, k);
+        let mut left: Vec<u32> = (0..count as u32).collect();
+        for rounds in 1..=MOST_ROUNDS {
+            let together = (self.room / draws(k, rounds)).clamp(1, self.chunk);
+            let mut again = Vec::new();
+            for list in left.chunks(together) {
+                let found = self.drawn(list, rounds).await?;
+                for (&n, answer) in list.iter().zip(found.chunks_exact(answers(k))) {
+                    if summary.take(n as usize, answer) < WORTH {
+                        again.push(n);
+                    }
+                }
+            }
+            left = again;
+        }
+        Ok(summary)
+    }
+
+    /// Answers for some pixels of the chunk, one after the other, from so many rounds of draws.
+    async fn drawn(&self, list: &[u32], rounds: usize) -> Result<Vec<f32>> {
+        self.kernels.write(sizes::LIST, list).await?;
+        let sizes = Sizes { count: list.len() as u32, rounds: rounds as u32, ..self.sizes };
+        let work = [(1, draw_amounts::grid(&sizes)), (2, summarise_amounts::grid(&sizes))];
+        self.kernels.run(bytemuck::bytes_of(&sizes), &work).await?;
+        let words = list.len() * answers(self.nested.known.k);
+        Ok(bytemuck::cast_vec(self.kernels.read(sizes::ANSWERS, words).await?))
+    }
+}
+
+/// The scene as the kernels read it: `shaders/shared/scene_draws.wgsl` has the order.
+fn scene_words(nested: &Nested, scenes: &Scenes) -> Vec<u32> {
+    let known = &nested.known;
+    let k = known.k;
+    let varies = match known.variability.is_empty() {
+        true => vec![0.0; known.bands * k],
+        false => known.variability.clone(),
+    };
+    let common = known.common.as_ref().map_or_else(|| vec![0.0; k], |(more, _)| more.clone());
+    let mut words: Vec<u32> =
+        [&known.noise, &varies, &scenes.centre, &known.mean, &known.dirichlet, &common]
+            .into_iter()
+            .flat_map(|values| values.iter().map(|x| x.to_bits()))
+            .collect();
+    words.extend((0..k).map(step));
+    let of_draws = |from: &[Vec<f32>], size: usize| -> Vec<u32> {
+        (0..size).flat_map(|at| from.iter().map(move |values| values[at].to_bits())).collect()
+    };
+    words.extend(of_draws(&scenes.heights, k));
+    words.extend(of_draws(&scenes.spectra, known.bands * k));
+    words
+}

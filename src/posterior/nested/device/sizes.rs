@@ -1,0 +1,84 @@
+//! Sizes and buffers that the kernels of the pixels' posterior share. `shaders/shared/
+//! scene_draws.wgsl` states the same.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::posterior::nested::known::Known;
+use crate::posterior::nested::pixels::{ROUND, SCENES};
+
+/// What the kernels know of one dispatch, as shaders see it.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable, PartialEq)]
+pub struct Sizes {
+    /// Entries of the list of pixels, or pixels.
+    pub count: u32,
+    /// L, bands.
+    pub bands: u32,
+    /// Floats from one spectrum to the next.
+    pub stride: u32,
+    /// Rounds of draws.
+    pub rounds: u32,
+    /// Weight of the likelihood.
+    pub weight: f32,
+    /// 1 / tau^2 of the log brightness; 0 where all pixels have the same.
+    pub over_variance: f32,
+    /// Sum of the parameters of the Dirichlet.
+    pub alpha: f32,
+    /// Log odds of the common mixture.
+    pub odds: f32,
+}
+
+/// Spectra, (N, stride).
+pub const SPECTRA: usize = 0;
+/// What is known of the scene and its draws.
+pub const SCENE: usize = 1;
+/// Precisions and weighted residuals, (N, 2, L).
+pub const BANDS: usize = 2;
+/// Amounts that fit best and the order of the endmembers, (N, 2, K).
+pub const PLACED: usize = 3;
+/// Pixels whose turn it is.
+pub const LIST: usize = 4;
+/// Shifts of the points, (N, K).
+pub const SHIFTS: usize = 5;
+/// Tables of power normals.
+pub const CELLS: usize = 6;
+/// Shares, brightness and log weights, (entries, K + 2, draws).
+pub const DRAWS: usize = 7;
+/// What the kernels find: mean, sd and three quantiles of each share, (5, K), brightness and worth.
+pub const ANSWERS: usize = 8;
+
+/// Bytes that a buffer may take: what every WebGPU device binds.
+const MOST_BYTES: usize = 128 << 20;
+
+/// Values that the kernels find for a pixel.
+pub fn answers(k: usize) -> usize {
+    5 * k + 2
+}
+
+/// Words of the draws of a pixel in so many rounds.
+pub fn draws(k: usize, rounds: usize) -> usize {
+    rounds * ROUND * (k + 2)
+}
+
+/// Pixels whose buffers fit a device, at most `count`; 0 where not even one does.
+pub fn chunk(count: usize, k: usize, bands: usize, stride: usize, rounds: usize) -> usize {
+    let widest = draws(k, rounds).max(stride).max(2 * bands);
+    // One pixel in all rounds must fit, too.
+    (MOST_BYTES / (4 * widest)).min(count)
+}
+
+/// Words of each buffer for so many pixels.
+pub fn words(pixels: usize, known: &Known, stride: usize, drawn: usize) -> [usize; 9] {
+    let (k, bands) = (known.k, known.bands);
+    [
+        pixels * stride,
+        bands * (1 + 2 * k) + 4 * k + SCENES * k * (bands + 1),
+        pixels * 2 * bands,
+        pixels * 2 * k,
+        pixels,
+        pixels * k,
+        known.tables.cells.len(),
+        drawn,
+        pixels * answers(k),
+    ]
+}

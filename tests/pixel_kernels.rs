@@ -1,0 +1,112 @@
+//! The pixels' posterior on a GPU against its twin on the CPU.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use common::Problem;
+use unmixel::engine::model::{Common, Family, Model, Noise};
+use unmixel::engine::pixels::Pixels;
+use unmixel::engine::svi::Settings;
+use unmixel::engine::wait::block_on;
+use unmixel::rooms::convention::Convention;
+use unmixel::rooms::posterior::Posterior;
+use unmixel::rooms::posterior::nested::{Nested, SceneNormal};
+
+/// Models with each kind of latent, and without.
+fn models() -> Vec<(&'static str, Model)> {
+    let bright = Model { brightness: Some(0.3), family: Family::FullRank, ..Model::new(3) };
+    let common = Some(Common { concentration: 12.0, sd: 1.5 });
+    vec![
+        ("plain", Model::new(3)),
+        ("brightness", bright.clone()),
+        ("variability", Model { variability: Some(0.02), ..bright.clone() }),
+        ("one noise", Model { noise: Noise::Isotropic, ..Model::new(4) }),
+        ("common mixture", Model { common, ..bright.clone() }),
+        ("all, of seven", Model { common, variability: Some(0.02), endmembers: 7, ..bright }),
+        ("common mixture without brightness", Model { common, ..Model::new(2) }),
+        ("one endmember", Model { brightness: Some(0.3), ..Model::new(1) }),
+    ]
+}
+
+fn nested<'a>(problem: &'a Problem, pixels: &'a Pixels) -> Nested<'a> {
+    Nested::given(&problem.guide, pixels, &SceneNormal::of_guide(&problem.guide)).unwrap()
+}
+
+/// The largest difference of the two, in units that each answer is good to: means and quantiles
+/// in posterior sds and 0.001 of a share, sds and brightness as a ratio.
+fn difference(a: &Posterior, b: &Posterior) -> f64 {
+    let mut worst = 0.0f64;
+    let mut meet = |off: f32, unit: f32| worst = worst.max(f64::from(off.abs() / unit));
+    for ((n, k), &sd) in a.abundance_sd.indexed_iter() {
+        let unit = 0.05 * sd + 1e-3;
+        meet(a.abundance_mean[[n, k]] - b.abundance_mean[[n, k]], unit);
+        meet(a.abundance_q05[[n, k]] - b.abundance_q05[[n, k]], 2.0 * unit);
+        meet(a.abundance_q50[[n, k]] - b.abundance_q50[[n, k]], 2.0 * unit);
+        meet(a.abundance_q95[[n, k]] - b.abundance_q95[[n, k]], 2.0 * unit);
+        meet(sd - b.abundance_sd[[n, k]], unit);
+    }
+    if let (Some(a), Some(b)) = (&a.brightness, &b.brightness) {
+        a.iter().zip(b).for_each(|(a, b)| meet(a / b - 1.0, 2e-3));
+    }
+    worst
+}
+
+/// Points are the same words on both, so that draws agree but for the rounding of logarithms: 1e-6
+/// of a value, and now and then another cell of a table, one draw of 512. With another seed a mean
+/// is off by the noise of some hundred weighted draws, a tenth of an sd.
+#[test]
+fn kernels_agree_with_their_twin_and_others_do_not() {
+    let Some(adapter) = common::adapter() else { return };
+    for (name, model) in models() {
+        // More pixels than a group of sixteen, and not a multiple.
+        let problem = Problem::new(model, Settings::default(), 37, 21);
+        let pixels = problem.pixels();
+        let nested_here = nested(&problem, &pixels);
+        let cpu = Posterior::nested(&nested_here, Convention::Peak, &|| false).unwrap();
+        let found =
+            block_on(Posterior::nested_by(&nested_here, Convention::Peak, &adapter, &|| false));
+        let gpu = found.unwrap().unwrap();
+        let off = difference(&cpu, &gpu);
+        println!(
+            "{name}: {off:.3}, worth {:?}",
+            cpu.draws_worth.as_ref().unwrap().iter().copied().fold(f32::INFINITY, f32::min)
+        );
+        assert!(off < 1.0, "{name}: {off}");
+        let worths = cpu.draws_worth.iter().zip(&gpu.draws_worth);
+        for (a, b) in worths.flat_map(|(a, b)| a.iter().zip(b)) {
+            // The number of rounds is another where the worth is near its bound.
+            assert!((a / b - 1.0).abs() < 0.05 || (a.min(*b) - 100.0).abs() < 5.0, "{a} {b}");
+        }
+        let other = Settings { seed: 1, ..Settings::default() };
+        let other = Problem::new(problem.model.clone(), other, 37, 21);
+        let reseeded = nested(&other, &pixels);
+        let other = Posterior::nested(&reseeded, Convention::Peak, &|| false).unwrap();
+        let off = difference(&cpu, &other);
+        // A single endmember has all of every pixel.
+        assert!(off > 1.0 || problem.model.endmembers == 1, "{name}: {off} with another seed");
+    }
+}
+
+/// An interrupt is heard, and nothing comes of it.
+#[test]
+fn an_interrupt_leaves_nothing() {
+    let Some(adapter) = common::adapter() else { return };
+    let problem = Problem::new(Model::new(2), Settings::default(), 20, 9);
+    let pixels = problem.pixels();
+    let nested = nested(&problem, &pixels);
+    let found = block_on(Posterior::nested_by(&nested, Convention::Peak, &adapter, &|| true));
+    assert!(found.unwrap().is_none());
+}
+
+/// What the kernels do not take is an error, which the CPU answers instead.
+#[test]
+fn more_endmembers_than_kernels_take_are_refused() {
+    let Some(adapter) = common::adapter() else { return };
+    let model = Model { brightness: Some(0.3), ..Model::new(32) };
+    let problem = Problem::new(model, Settings::default(), 20, 33);
+    let pixels = problem.pixels();
+    let nested = nested(&problem, &pixels);
+    let found = block_on(Posterior::nested_by(&nested, Convention::Peak, &adapter, &|| false));
+    let error = found.unwrap_err().to_string();
+    assert!(error.contains("32 endmembers"), "{error}");
+}
