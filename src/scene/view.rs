@@ -79,10 +79,12 @@ pub(super) fn copy_rows<T: Stored>(
     out: &mut [f32],
 ) -> Result<()> {
     let (rows, cols, bands) = values.dim();
+    // A view may be of a part of a slice.
+    let fits = count.checked_mul(cols * bands) == Some(out.len());
     let end = first.checked_add(count).filter(|&end| end <= rows);
     let to = ArrayViewMut3::from_shape((count, cols, bands), out);
     match (end, to) {
-        (Some(end), Ok(mut to)) if to.len() == count * cols * bands => {
+        (Some(end), Ok(mut to)) if fits => {
             to.zip_mut_with(&values.slice(s![first..end, .., ..]), |to, from| *to = from.as_());
             Ok(())
         }

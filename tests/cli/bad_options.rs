@@ -153,7 +153,7 @@ fn places_that_results_cannot_go_to() {
 fn words_that_mean_nothing() {
     let bench = Bench::with_scene();
     for (line, says) in [
-        ("", "fit, apply, info, demo, simulate, score"),
+        ("", "fit, apply, mosaic, resume, info, demo, simulate, score"),
         ("frobnicate", "'frobnicate'"),
         ("fit s/scene.npz -k 3 --frce", "'--frce'"),
         ("fit s/scene.npz s/scene.npz -k 3", "'s/scene.npz'"),

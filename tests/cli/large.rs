@@ -69,7 +69,7 @@ fn a_fit_by_rows_writes_what_a_fit_in_memory_writes() {
     let apply = "apply rows s/scene.img --format npy,envi,geotiff --out";
     let budget = least(&bench, &format!("{apply} b"));
     let told = bench.ok(&format!("{apply} b --memory {budget}")).stderr;
-    assert!(told.contains("the file is read three times"), "{told}");
+    assert!(told.contains("The file is read three times"), "{told}");
     same(&bench, "a", "b", &ARRAYS);
     same(&bench, "a", "whole", &ARRAYS);
     same(&bench, "a", "b", &["abundance_mean.img", "abundance_mean.hdr", "residual.img"]);

@@ -275,8 +275,10 @@ pub fn parse_axes(text: &str) -> Result<Vec<Axis>, String> {
         _ => None,
     };
     use Axis::{Band, Column, Pixel, Row};
+    // `rows x columns x bands`, too, as sizes are written; an x by itself is an axis.
+    let text = text.replace(" x ", ",");
     let axes: Option<Vec<Axis>> =
-        text.split([',', 'x', ' ']).filter(|w| !w.is_empty()).map(axis).collect();
+        text.split([',', ' ']).filter(|w| !w.is_empty()).map(axis).collect();
     let has = |list: &[Axis], wanted: &[Axis]| {
         list.len() == wanted.len() && wanted.iter().all(|axis| list.contains(axis))
     };
