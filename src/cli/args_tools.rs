@@ -53,8 +53,8 @@ pub struct SimulateArgs {
     /// Spectral angle of the last endmember to the first, radians; 0 leaves it as it is
     #[arg(long, value_name = "ANGLE", default_value_t = 0.0, allow_negative_numbers = true)]
     pub close: f64,
-    /// Sd of an endmember between pixels along smooth shapes that all bands share, as a share of its
-    /// value
+    /// Sd of an endmember between pixels along smooth shapes that all bands share, as a share of
+    /// its value
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
     pub shared_variability: f64,
     /// How materials mix: side by side, or intimately, as grains do (Hapke's model)

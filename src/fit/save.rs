@@ -233,31 +233,7 @@ impl Fit {
             mean_abundance: meta.mean_abundance,
             residual,
         };
-        let centre = f64s("scene_centre", (1, k * l)).ok();
-        let factor = store.take_f64("scene_factor").and_then(|values| match values.len() {
-            size if size == k * l => Some(Factor::Independent(values)),
-            // Column by column, as it was written.
-            size if size == (k * l).pow(2) => {
-                Some(Factor::Full(nalgebra::DMatrix::from_vec(k * l, k * l, values)))
-            }
-            _ => None,
-        });
-        let mut shared = ["shared_sds", "shared_noise_sds", "shared_noise", "shared_variability"]
-            .into_iter()
-            .filter_map(|name| store.take_f64(name));
-        let shared = match [shared.next(), shared.next(), shared.next(), shared.next()] {
-            [Some(sds), Some(noise_sds), Some(noise), Some(variability)] => {
-                let shared = Shared { sds, noise_sds, noise, variability };
-                let broken = || "does not tell how its spectra vary in all bands".to_owned();
-                Some(shared.checked(k, l).ok_or_else(broken)?)
-            }
-            _ => None,
-        };
-        let scene_normal = centre.zip(factor).map(|(centre, factor)| SceneNormal {
-            centre: centre.into_iter().collect(),
-            factor,
-            shared,
-        });
+        let scene_normal = normal(&mut store, k, l)?;
         let sound = posterior.noise_sd.len() == l
             && posterior.mean_abundance.len() == k
             && record.order.len() == k
@@ -280,4 +256,29 @@ impl Fit {
         .map_err(say)?;
         Ok(Fit { scene, guide, posterior, record, scene_normal, drawn: None, found: None })
     }
+}
+
+/// The posterior of K spectra of L bands, where it was kept.
+fn normal(store: &mut Store, k: usize, l: usize) -> Result<Option<SceneNormal>, String> {
+    let centre = store.take_f64("scene_centre").filter(|values| values.len() == k * l);
+    let factor = store.take_f64("scene_factor").and_then(|values| match values.len() {
+        size if size == k * l => Some(Factor::Independent(values)),
+        // Column by column, as it was written.
+        size if size == (k * l).pow(2) => {
+            Some(Factor::Full(nalgebra::DMatrix::from_vec(k * l, k * l, values)))
+        }
+        _ => None,
+    });
+    let mut shared = ["shared_sds", "shared_noise_sds", "shared_noise", "shared_variability"]
+        .into_iter()
+        .filter_map(|name| store.take_f64(name));
+    let shared = match [shared.next(), shared.next(), shared.next(), shared.next()] {
+        [Some(sds), Some(noise_sds), Some(noise), Some(variability)] => {
+            let shared = Shared { sds, noise_sds, noise, variability };
+            let broken = || "does not tell how its spectra vary in all bands".to_owned();
+            Some(shared.checked(k, l).ok_or_else(broken)?)
+        }
+        _ => None,
+    };
+    Ok(centre.zip(factor).map(|(centre, factor)| SceneNormal { centre, factor, shared }))
 }
