@@ -38,8 +38,8 @@ pub fn abundances(
         let cell = square * 7 % (down * across).max(1);
         let cell = if (down * across) % 7 == 0 { square } else { cell };
         let (rows, cols) = (span(size.0, down, cell / across), span(size.1, across, cell % across));
-        if square < k {
-            cores[square] = rows.start * size.1 + cols.start;
+        if let Some(core) = cores.get_mut(square) {
+            *core = rows.start * size.1 + cols.start;
         }
         for (i, &w) in own.iter().enumerate() {
             shares.slice_mut(s![rows.clone(), cols.clone(), i]).fill(w);

@@ -108,9 +108,8 @@ impl Sums {
                 for a in 0..=k {
                     let slope = x[a] / (variance * variance);
                     self.noise[own + a] += slope * (noise - variance);
-                    for b in 0..=k {
-                        self.bend[(own + a) * (k + 1) + b] += slope * x[b];
-                    }
+                    let row = &mut self.bend[(own + a) * (k + 1)..][..=k];
+                    row.iter_mut().zip(&x[..=k]).for_each(|(to, x)| *to += slope * x);
                 }
             }
         }
