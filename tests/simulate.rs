@@ -1,4 +1,5 @@
 //! Simulated scenes hold what their settings say.
+#![allow(clippy::unwrap_used)]
 
 use ndarray::{Array1, Axis, s};
 use proptest::prelude::*;

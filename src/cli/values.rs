@@ -54,7 +54,7 @@ impl std::str::FromStr for Bytes {
         };
         let bytes = number.parse::<f64>().map_err(|_| wrong())? * factor;
         // Beyond what a number of bytes holds there is no memory.
-        if bytes >= 1.0 && bytes < 1.8e19 { Ok(Bytes(bytes as u64)) } else { Err(wrong()) }
+        if (1.0..1.8e19).contains(&bytes) { Ok(Bytes(bytes as u64)) } else { Err(wrong()) }
     }
 }
 

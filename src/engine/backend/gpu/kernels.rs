@@ -79,7 +79,7 @@ impl Kernels {
                 constants,
                 endmembers: Some(endmembers),
             };
-            let key = format!("{} {constants:?}", kernel.name);
+            let key = (kernel.shader, format!("{constants:?}"));
             let compiled = opened.once(key, || Compiled::of(device, &source));
             let bound = kernel.bindings.iter().map(|&(number, _)| &buffers[number]);
             let entries: Vec<wgpu::BindGroupEntry> = (0..)

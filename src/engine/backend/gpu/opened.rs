@@ -24,8 +24,8 @@ pub struct Opened {
     /// What is to go wrong.
     #[cfg(test)]
     pub fault: Option<Fault>,
-    /// By the name of the shader and its constants.
-    compiled: Mutex<HashMap<String, Compiled>>,
+    /// By the text of the shader and its constants.
+    compiled: Mutex<HashMap<(&'static str, String), Compiled>>,
 }
 
 /// What the device said outside of a call: wgpu reports it on its own.
@@ -97,11 +97,15 @@ impl Opened {
     pub fn compiled(&self, pass: &'static Pass, params: &Params) -> Compiled {
         let constants = Constants::new(pass, params);
         let compile = || Compiled::new(&self.device, pass, constants);
-        self.once(format!("{} {constants:?}", pass.name), compile)
+        self.once((pass.shader, format!("{constants:?}")), compile)
     }
 
-    /// What `compile` makes, made once for each `key`.
-    pub fn once(&self, key: String, compile: impl FnOnce() -> Compiled) -> Compiled {
+    /// What `compile` makes, made once for each text and its constants.
+    pub fn once(
+        &self,
+        key: (&'static str, String),
+        compile: impl FnOnce() -> Compiled,
+    ) -> Compiled {
         match self.compiled.lock() {
             Ok(mut all) => all.entry(key).or_insert_with(compile).clone(),
             // A thread that panicked while compiling; the map may lack an entry and no more.
