@@ -8,6 +8,7 @@
 #   UNMIXEL_PYTHON=auto|require|skip   the same for the Python package (python/), and the formats that
 #                          Python's libraries write and read (tests/formats/requirements.txt);
 #                          PYTHON=python3 names the interpreter
+#   UNMIXEL_PACKAGE=auto|skip   the Python package alone: it takes ten minutes on two cores
 #   UNMIXEL_TINT=auto|require|skip   the same for Tint, which takes node and a download of 132 MB
 #
 # Arguments go to `cargo test`.
@@ -17,10 +18,11 @@ cd "$(dirname "$0")/.."
 export UNMIXEL_GPU="${UNMIXEL_GPU:-auto}"
 export UNMIXEL_PYTHON="${UNMIXEL_PYTHON:-auto}"
 tint_mode="${UNMIXEL_TINT:-auto}"
-for mode in "$UNMIXEL_GPU" "$UNMIXEL_PYTHON" "$tint_mode"; do
+package_mode="${UNMIXEL_PACKAGE:-$UNMIXEL_PYTHON}"
+for mode in "$UNMIXEL_GPU" "$UNMIXEL_PYTHON" "$tint_mode" "$package_mode"; do
     case "$mode" in
         auto | require | skip) ;;
-        *) echo "run.sh: UNMIXEL_GPU, UNMIXEL_PYTHON and UNMIXEL_TINT take auto, require or skip, not '$mode'" >&2; exit 2 ;;
+        *) echo "run.sh: UNMIXEL_GPU, UNMIXEL_PYTHON, UNMIXEL_PACKAGE and UNMIXEL_TINT take auto, require or skip, not '$mode'" >&2; exit 2 ;;
     esac
 done
 skipped=()
@@ -99,7 +101,7 @@ fi
 
 # With the Python package beside it, everything is built once, of the features of both.
 packages=()
-[ "$UNMIXEL_PYTHON" = skip ] || packages=(-p unmixel -p unmixel-python)
+[ "$package_mode" = skip ] || packages=(-p unmixel -p unmixel-python)
 cargo test ${packages[@]+"${packages[@]}"} "$@"
 
 # The Python package, of the units that the tests above are built of, then its own tests; no library
@@ -125,8 +127,8 @@ python_package() {
         UNMIXEL_PROGRAM="$target/debug/unmixel" "$venv/bin/python" -m pytest -q "$root/python/tests")
 }
 
-if [ "$UNMIXEL_PYTHON" = skip ]; then
-    skipped+=("the Python package: UNMIXEL_PYTHON=skip")
+if [ "$package_mode" = skip ]; then
+    skipped+=("the Python package: UNMIXEL_PACKAGE=skip")
 else
     python_package
 fi
