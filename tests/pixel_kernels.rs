@@ -5,7 +5,7 @@ mod common;
 
 use common::Problem;
 use unmixel::engine::model::{Common, Family, Model, Noise};
-use unmixel::engine::pixels::Pixels;
+use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi::Settings;
 use unmixel::engine::wait::block_on;
 use unmixel::rooms::convention::Convention;
@@ -96,6 +96,17 @@ fn an_interrupt_leaves_nothing() {
     let nested = nested(&problem, &pixels);
     let found = block_on(Posterior::nested_by(&nested, Convention::Peak, &adapter, &|| true));
     assert!(found.unwrap().is_none());
+}
+
+/// A part of a scene may hold no data at all: a device goes on with the next one.
+#[test]
+fn no_pixels_have_an_answer_without_rows() {
+    let Some(adapter) = common::adapter() else { return };
+    let problem = Problem::new(Model::new(2), Settings::default(), 20, 9);
+    let none = Pixels::as_given(Cube::zeros(0, 9));
+    let nested = nested(&problem, &none);
+    let found = block_on(Posterior::nested_by(&nested, Convention::Peak, &adapter, &|| false));
+    assert_eq!(found.unwrap().unwrap().abundance_mean.dim(), (0, 2));
 }
 
 /// What the kernels do not take is an error, which the CPU answers instead.

@@ -313,18 +313,7 @@ class Fit:
     @property
     def dataset(self) -> xr.Dataset:
         """All maps and spectra as one Dataset."""
-        import xarray as xr
-
-        maps: dict[str, Any] = {
-            "abundances": self.abundances,
-            "abundances_sd": self.abundances_sd,
-            "abundances_interval": self.interval(),
-            "residual": self.residual,
-        }
-        if self.brightness is not None:
-            maps["brightness"] = self.brightness
-        spectra = {f"endmembers_{what}": da for what, da in self.endmembers.data_vars.items()}
-        return xr.Dataset({**maps, **spectra}, attrs={"convention": self.convention})
+        return dataset_of(self, self)
 
     # Other scenes.
 
@@ -515,6 +504,23 @@ class Fit:
             f"<table><tr><th>endmember</th><th>mean abundance</th></tr>{rows}</table>"
             f"{f'<ul>{notes}</ul>' if notes else ''}</div>"
         )
+
+
+def dataset_of(maps: Any, fit: Fit) -> xr.Dataset:
+    """The maps of ``maps``, which may be lazy, and the spectra of ``fit`` as one Dataset."""
+    import xarray as xr
+
+    found: dict[str, Any] = {
+        "abundances": maps.abundances,
+        "abundances_sd": maps.abundances_sd,
+        "abundances_interval": maps.interval(),
+        "residual": maps.residual,
+    }
+    if maps.brightness is not None:
+        found["brightness"] = maps.brightness
+    spectra = fit.endmembers.data_vars.items()
+    found.update({f"endmembers_{what}": values for what, values in spectra})
+    return xr.Dataset(found, attrs={"convention": fit.convention})
 
 
 def _unpickled(data: bytes, names: list[str], grid: Grid) -> Fit:

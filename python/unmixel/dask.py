@@ -29,7 +29,7 @@ except ImportError as error:
 
 from . import _labels, _sampling, _unmixel
 from ._fit import Fit as LearnedFit
-from ._fit import _free
+from ._fit import _free, dataset_of
 from ._grid import PLACE, Grid
 from ._progress import Progress
 from ._scene import Scene, _used
@@ -437,17 +437,7 @@ class Fit:
     @property
     def dataset(self) -> xr.Dataset:
         """All maps, lazy, and the spectra; what is computed of it is computed once."""
-        maps: dict[str, Any] = {
-            "abundances": self.abundances,
-            "abundances_sd": self.abundances_sd,
-            "abundances_interval": self.interval(),
-            "residual": self.residual,
-        }
-        if self.brightness is not None:
-            maps["brightness"] = self.brightness
-        spectra = self.learned.endmembers
-        maps.update({f"endmembers_{what}": values for what, values in spectra.data_vars.items()})
-        return xr.Dataset(maps, attrs={"convention": self.learned.convention})
+        return dataset_of(self, self.learned)
 
     def to_zarr(
         self, path: str | os.PathLike[str], *, overwrite: bool = False, compute: bool = True

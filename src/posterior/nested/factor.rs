@@ -1,5 +1,5 @@
 //! Cholesky's factor of a large matrix, block by block: nearly all of the work is then products of
-//! matrices. nalgebra's own goes column by column, twenty times slower for a thousand rows.
+//! matrices. nalgebra's own goes column by column: 2.5 times slower for 600 rows, 5 for 1,200.
 
 use nalgebra::{Cholesky, DMatrix, Dyn};
 

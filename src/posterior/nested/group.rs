@@ -12,9 +12,9 @@ use crate::engine::ground::rng::{self, Stream};
 use crate::engine::pixels::Cube;
 
 /// How often the variance is computed anew at the amounts that it gave.
-const ROUNDS: usize = 3;
+pub(super) const ROUNDS: usize = 3;
 /// Sweeps over the amounts for one variance. What they leave open only makes proposals wider.
-const SWEEPS: usize = 24;
+pub(super) const SWEEPS: usize = 24;
 /// Without brightness amounts have sum 1: the weight of a breach, in units of the mean curvature.
 const SUM_WEIGHT: f32 = 30.0;
 

@@ -19,7 +19,7 @@ pub(super) const MOST_ROUNDS: usize = 6;
 /// Draws that all of a pixel's weighted draws must be worth, lest it gets another round.
 pub const WORTH: f32 = 100.0;
 /// Halvings of the range of a pixel's draws that a quantile is found by: to 1/1000 of the range.
-const HALVINGS: usize = 10;
+pub(super) const HALVINGS: usize = 10;
 /// Quantiles below this are zero: the Dirichlet of a sparse scene puts amounts that are not there
 /// on a shelf that ends nowhere, and an interval must be able to hold a share of exactly zero.
 const NOTHING: f32 = 1e-4;

@@ -118,7 +118,11 @@ impl Adapter {
 
     /// Refuses a run with a buffer that is larger than the device allows.
     pub(crate) fn check(&self, params: &Params) -> Result<()> {
-        let (largest, allowed) = (largest(params), self.largest_buffer());
+        self.check_bytes(largest(params))
+    }
+
+    fn check_bytes(&self, largest: u64) -> Result<()> {
+        let allowed = self.largest_buffer();
         if largest <= allowed {
             return Ok(());
         }
@@ -138,13 +142,13 @@ impl Adapter {
 
     /// The device for a run: that of the run before, where it serves.
     pub(super) async fn open(&self, params: &Params) -> Result<Arc<Opened>> {
-        self.check(params)?;
         self.open_with(largest(params)).await
     }
 
-    /// A device with buffers of so many bytes, which it must allow: that of the run before, where
-    /// it serves.
+    /// A device with buffers of so many bytes: that of the run before, where it serves. Refuses
+    /// what is larger than the device allows.
     pub(super) async fn open_with(&self, largest: u64) -> Result<Arc<Opened>> {
+        self.check_bytes(largest)?;
         // Poisoned by a panic elsewhere: what it holds is whole.
         let last = || self.opened.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(opened) = last().as_ref().filter(|opened| opened.serves(largest)) {

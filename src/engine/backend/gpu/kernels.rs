@@ -8,7 +8,7 @@ use super::buffers;
 use super::groups;
 use super::opened::Opened;
 use super::pipelines::{Compiled, Source};
-use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::error::Result;
 use crate::engine::passes::{Access, Grid};
 
 /// A shader with what it is bound to.
@@ -38,7 +38,8 @@ impl Kernels {
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] where the device has no room, [`Error::DeviceLost`] where it fails.
+    /// [`Error::Device`](crate::Error::Device) where the device has no room,
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost) where it fails.
     pub async fn new(
         adapter: &Adapter,
         kernels: &[&'static Kernel],
@@ -47,14 +48,6 @@ impl Kernels {
         (constants, endmembers): (&[(&str, f64)], u32),
     ) -> Result<Self> {
         let largest = words.iter().map(|&words| 4 * words as u64).max().unwrap_or(4);
-        if largest > adapter.largest_buffer() {
-            return Err(Error::Device(format!(
-                "{}: a buffer takes {} MiB and the device allows {} MiB",
-                adapter.info().name,
-                largest.div_ceil(1 << 20),
-                adapter.largest_buffer() >> 20
-            )));
-        }
         let opened = adapter.open_with(largest).await?;
         let device = &opened.device;
         let buffer = |label: &str, bytes: usize, usage| {
@@ -106,7 +99,7 @@ impl Kernels {
     ///
     /// # Errors
     ///
-    /// [`Error::DeviceLost`] where the device fails.
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost) where the device fails.
     pub async fn write(&self, buffer: usize, words: &[u32]) -> Result<()> {
         let written = buffers::write(&self.opened, &self.buffers[buffer], words).await;
         self.sound(written)
@@ -116,7 +109,7 @@ impl Kernels {
     ///
     /// # Errors
     ///
-    /// [`Error::DeviceLost`] where the device fails.
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost) where the device fails.
     pub async fn read(&self, buffer: usize, words: usize) -> Result<Vec<u32>> {
         let read = buffers::read(&self.opened, &self.buffers[buffer], words).await;
         self.sound(read)
@@ -127,7 +120,7 @@ impl Kernels {
     ///
     /// # Errors
     ///
-    /// [`Error::DeviceLost`] where the device fails.
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost) where the device fails.
     pub async fn run(&self, uniform: &[u8], work: &[(usize, Grid)]) -> Result<()> {
         let Opened { device, queue, waiter, .. } = &*self.opened;
         queue.write_buffer(&self.uniform, 0, uniform);

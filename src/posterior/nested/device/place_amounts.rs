@@ -5,6 +5,7 @@ use super::sizes::{BANDS, PLACED, SCENE, SPECTRA, Sizes};
 use crate::engine::backend::gpu::Kernel;
 use crate::engine::layout::limits::WORKGROUP;
 use crate::engine::passes::{Access, Grid};
+use crate::posterior::nested::group::{ROUNDS, SWEEPS};
 
 /// One workgroup a pixel.
 pub static KERNEL: Kernel = Kernel {
@@ -30,12 +31,9 @@ pub fn trips(sizes: &Sizes, k: u64) -> u64 {
     let blocks = columns.div_ceil(TOGETHER);
     let row = blocks * (1 + u64::from(WORKGROUP)) + columns * (1 + own);
     let forms = own * (1 + k) + k * (1 + row);
-    let descend = 3 * k + k * k + SWEEPS * (1 + k + k * k);
-    2 * k + weigh + ROUNDS * (1 + forms + descend + weigh) + k * (1 + k)
+    let descend = 3 * k + k * k + SWEEPS as u64 * (1 + k + k * k);
+    2 * k + weigh + ROUNDS as u64 * (1 + forms + descend + weigh) + k * (1 + k)
 }
 
-/// `shaders/place_amounts.wgsl` has these numbers, too; the first two are those of the twin on
-/// the CPU.
-const ROUNDS: u64 = 3;
-const SWEEPS: u64 = 24;
+/// Sums over bands that meet at a time; `shaders/place_amounts.wgsl` has the number, too.
 const TOGETHER: u64 = 32;

@@ -60,11 +60,12 @@ pub fn draws(k: usize, rounds: usize) -> usize {
     rounds * ROUND * (k + 2)
 }
 
-/// Pixels whose buffers fit a device, at most `count`; 0 where not even one does.
+/// Pixels whose buffers fit a device, at most `count`, but one where there is none; 0 where not
+/// even one does.
 pub fn chunk(count: usize, k: usize, bands: usize, stride: usize, rounds: usize) -> usize {
     let widest = draws(k, rounds).max(stride).max(2 * bands);
     // One pixel in all rounds must fit, too.
-    (MOST_BYTES / (4 * widest)).min(count)
+    (MOST_BYTES / (4 * widest)).min(count.max(1))
 }
 
 /// Words of each buffer for so many pixels.

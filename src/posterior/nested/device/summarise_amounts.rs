@@ -5,7 +5,7 @@ use super::sizes::{ANSWERS, DRAWS, Sizes};
 use crate::engine::backend::gpu::Kernel;
 use crate::engine::layout::limits::WORKGROUP;
 use crate::engine::passes::{Access, Grid};
-use crate::posterior::nested::pixels::ROUND;
+use crate::posterior::nested::pixels::{HALVINGS, ROUND};
 
 /// One workgroup a pixel of the list.
 pub static KERNEL: Kernel = Kernel {
@@ -22,8 +22,5 @@ pub fn grid(sizes: &Sizes) -> Grid {
 pub fn trips(sizes: &Sizes, k: u64) -> u64 {
     let own = u64::from(sizes.rounds) * ROUND as u64 / u64::from(WORKGROUP);
     let halves = u64::from(WORKGROUP.ilog2());
-    4 * own + 4 + halves + k * (1 + 2 * own + 3 * halves + HALVINGS * (1 + own + halves))
+    4 * own + 4 + halves + k * (1 + 2 * own + 3 * halves + HALVINGS as u64 * (1 + own + halves))
 }
-
-/// `shaders/summarise_amounts.wgsl` has the number, too, as has the twin on the CPU.
-const HALVINGS: u64 = 10;
