@@ -12,7 +12,7 @@ use unmixel::rooms::results::{
     Format, OutputFolder, Report, Results, RunReport, Stages, Stream, formats_by_rows, sentences,
 };
 use unmixel::rooms::unmixing::{Block, Budget, Held, each_block, own_blocks};
-use unmixel::scene::Windows;
+use unmixel::scene::{Header, Windows};
 use unmixel::{Error, Fit, Posterior, Result, Scene, Unmixing};
 
 use super::args::{
@@ -27,7 +27,7 @@ use super::scene::{Opened, describe};
 use super::{Done, aside, options, print};
 
 /// Endmembers that memory is planned for, where their number is yet to be found.
-pub const EXPECTED: usize = 10;
+const EXPECTED: usize = 10;
 /// Values that are told to be in memory already, bytes.
 const WORTH_TELLING: u64 = 64 << 20;
 
@@ -36,6 +36,11 @@ const WORTH_TELLING: u64 = 64 << 20;
 pub struct Rows {
     rows: usize,
     memory: u64,
+}
+
+/// Endmembers that memory is planned for where their number is still to be found.
+pub fn expected(header: &Header) -> usize {
+    EXPECTED.min(header.bands).min(header.rows.saturating_mul(header.cols)).max(1)
 }
 
 /// How a scene is held, told; none where all of it is at once.
@@ -83,7 +88,7 @@ pub fn fit(
     let begun = now();
     let any = Unmixing::new(match args.endmembers {
         Endmembers::Count(count) => count,
-        Endmembers::Auto => EXPECTED.min(opened.source.header().bands),
+        Endmembers::Auto => expected(opened.source.header()),
     });
     let mut reader = options::unmixing(&args.run, any, interrupted)?;
     if let Some(bytes) = args.device_memory {

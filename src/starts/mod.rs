@@ -241,11 +241,20 @@ fn spectra_of(cube: &Cube, pixels: &[usize]) -> Array2<f64> {
 ///
 /// [`Error::Setting`] when `k` is 0 or more than the bands or the pixels.
 pub fn check_count(cube: &Cube, k: usize) -> Result<()> {
+    check_sizes(cube.bands(), cube.pixels(), k)
+}
+
+/// Refuses a number of endmembers that so many bands and pixels cannot tell apart; a header is
+/// enough to ask, before any pixel is read.
+///
+/// # Errors
+///
+/// [`Error::Setting`] with the number and what is allowed.
+pub fn check_sizes(bands: usize, pixels: usize, k: usize) -> Result<()> {
     let refuse = |reason: String| Err(Error::setting(setting::ENDMEMBERS, k, reason));
     if k == 0 {
         return refuse("a scene needs at least 1 endmember; give 1 or more.".into());
     }
-    let (bands, pixels) = (cube.bands(), cube.pixels());
     if k > bands {
         return refuse(format!(
             "the scene has {bands} bands in use, and no more endmembers than bands can be told \

@@ -75,8 +75,13 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`] for a budget that the least does not fit in.
+    /// [`Error::Setting`] for a budget that the least does not fit in, and for more endmembers to
+    /// learn than the scene has bands or pixels.
     pub fn plan(&self, header: &Header, unpacked: u64, endmembers: usize) -> Result<Held> {
+        if self.learns {
+            let places = header.rows.saturating_mul(header.cols);
+            crate::starts::check_sizes(header.bands, places, endmembers)?;
+        }
         let budget = self.bytes();
         let all = self.whole(header, unpacked, endmembers);
         let sample = self.sample(header);
@@ -227,7 +232,7 @@ mod tests {
         let most = usize::MAX / 4;
         let huge = header(most, most, 65536);
         let budget = |memory| Budget { memory: Some(memory), learns: true, prefers_rows: false };
-        assert!(budget(u64::MAX).plan(&huge, 0, 1 << 20).is_ok());
-        assert!(budget(1).plan(&huge, u64::MAX / 2, 1 << 20).is_err());
+        assert!(budget(u64::MAX).plan(&huge, 0, 65536).is_ok());
+        assert!(budget(1).plan(&huge, u64::MAX / 2, 65536).is_err());
     }
 }

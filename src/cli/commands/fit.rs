@@ -41,7 +41,7 @@ fn fit(args: &FitArgs, interrupted: &Arc<AtomicBool>, keep: &Keeping) -> Result<
     let opened = scene::open_aside(&args.scene, &args.layout)?;
     let expected = match args.endmembers {
         Endmembers::Count(count) => count,
-        Endmembers::Auto => large::EXPECTED,
+        Endmembers::Auto => large::expected(opened.source.header()),
     };
     let every = args.checkpoints.checkpoint_every;
     let every = Duration::try_from_secs_f64(every).map_err(|_| {
