@@ -66,7 +66,7 @@ def one(args, kind, seed):
     run("fit", scene, "--out", here / "fit", "--format", "npy", *common, *args.options)
     seconds = time.time() - begin
     # A fit of no worth, so that the command is quick: its other rows are asked for.
-    run("compare", scene, "--out", here / "classics", "--steps", 20, "--init", "vca",
+    run("compare", scene, "--out", here / "classics", "--steps", 20,
         "--posterior", "guide", *common)
     (here / "seconds").write_text(str(seconds))
     print(kind, seed, f"{seconds:.1f} s", flush=True)

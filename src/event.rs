@@ -39,6 +39,13 @@ pub enum Event {
         /// How it is known, as a phrase.
         reason: &'static str,
     },
+    /// How much residuals of neighbouring pixels correlate, where the posterior depends on it.
+    Neighbours {
+        /// -1 to 1.
+        correlation: f64,
+        /// Whether it is so small that the posterior is the exact one.
+        exact: bool,
+    },
     /// More spectra were given than endmembers are wanted, and some of them were taken.
     Library {
         /// The spectra that were taken, counted from 0, in the order of the endmembers.
@@ -127,6 +134,17 @@ impl fmt::Display for Event {
             Event::EffectiveBands { counted, bands, reason } => {
                 write!(f, "effective bands: {counted:.1} of {bands} ({reason})")
             }
+            Event::Neighbours { correlation, exact } => {
+                let which = match exact {
+                    true => "the exact posterior",
+                    false => "the guide's posterior, as evidence would be counted too often",
+                };
+                write!(
+                    f,
+                    "bands err together, and residuals of neighbouring pixels correlate by \
+                     {correlation:.2}: {which}"
+                )
+            }
             Event::Library { chosen, of } => {
                 let numbers: Vec<String> =
                     chosen.iter().map(|i| format!("number {}", i + 1)).collect();
@@ -136,11 +154,15 @@ impl fmt::Display for Event {
             Event::Search(search::Event::Steps(done, total)) => {
                 write!(f, "search: step {done} of {total}")
             }
-            Event::Search(search::Event::Judged(one)) => match (one.elbo, one.probe_elbo) {
-                (Some(elbo), _) => write!(f, "  {}: ELBO {elbo:.3}, gone on", one.origin),
-                (None, Some(elbo)) => write!(f, "  {}: ELBO {elbo:.3}", one.origin),
-                (None, None) => write!(f, "  {}: failed", one.origin),
-            },
+            Event::Search(search::Event::Judged(one)) => {
+                let (origin, all) = (&one.origin, (one.evidence, one.elbo, one.probe_elbo));
+                match all {
+                    (Some(evidence), _, _) => write!(f, "  {origin}: evidence {evidence:.3}"),
+                    (None, Some(elbo), _) => write!(f, "  {origin}: ELBO {elbo:.3}, gone on"),
+                    (None, None, Some(elbo)) => write!(f, "  {origin}: ELBO {elbo:.3}"),
+                    (None, None, None) => write!(f, "  {origin}: failed"),
+                }
+            }
             Event::LearnedFrom { pixels, of } => write!(
                 f,
                 "spectra and noise are learned from {pixels} of {of} pixels; then each pixel gets \

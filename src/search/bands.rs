@@ -17,6 +17,10 @@ use crate::statistics::moments::pixels_times;
 /// searched as they are.
 pub const MOST_BANDS: usize = 512;
 
+/// Bands of a search where more than [`MOST_BANDS`] are merged, at most: spectra so fine are
+/// smooth, and the search's steps are most of the time that a small scene of theirs takes.
+const MERGED_BANDS: usize = 256;
+
 /// How much spectra with merged bands count beside the pixels, when spectra with all bands are
 /// fitted: enough for an endmember that no pixel has, and too little to be seen otherwise.
 const TRUST: f64 = 1e-6;
@@ -32,12 +36,18 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// The pixels as they are, or with bands merged where there are more than [`MOST_BANDS`]; of
-    /// `k` endmembers there must be as many bands.
+    /// The pixels as they are, or with bands merged where there are more than [`MOST_BANDS`]; for
+    /// `k` endmembers at least 2 k bands are left.
     pub fn new(whole: Pixels, k: usize) -> Self {
-        let every = whole.bands().div_ceil(MOST_BANDS.max(2 * k)).max(1);
+        let many = whole.bands() > MOST_BANDS.max(2 * k);
+        let every = if many { whole.bands().div_ceil(MERGED_BANDS.max(2 * k)) } else { 1 };
         let merged = (every > 1).then(|| whole.with_cube(merged(whole.cube(), every)));
         Seen { pixels: merged.unwrap_or_else(|| whole.clone()), whole, every }
+    }
+
+    /// Number of all bands.
+    pub fn whole_bands(&self) -> usize {
+        self.whole.bands()
     }
 
     /// Whether these are all pixels of the scene.
@@ -128,15 +138,16 @@ mod tests {
         assert!(!seen.is_merged() && seen.pixels.same(&whole));
         assert_eq!(seen.model(&Model::new(2)), Model::new(2));
 
-        // 1,100 bands in runs of three; the last run has two.
-        let seen = Seen::new(Pixels::as_given(mixed(4, 1100)), 2);
-        assert_eq!(seen.pixels.bands(), 367);
+        // 1,098 bands in runs of five; the last run has three.
+        let seen = Seen::new(Pixels::as_given(mixed(4, 1098)), 2);
+        assert_eq!(seen.pixels.bands(), 220);
         let (from, to) = (seen.whole.cube().spectrum(1), seen.pixels.cube().spectrum(1));
-        assert!((to[2] - (from[6] + from[7] + from[8]) / 3.0).abs() < 1e-6);
-        assert!((to[366] - (from[1098] + from[1099]) / 2.0).abs() < 1e-6);
-        // 22 of 1,100 bands count, then 22 of 367; never more than there are.
+        let mean = |of: &[f32]| of.iter().sum::<f32>() / of.len() as f32;
+        assert!((to[2] - mean(&from[10..15])).abs() < 1e-6);
+        assert!((to[219] - mean(&from[1095..])).abs() < 1e-6);
+        // 21.96 of 1,098 bands count, then as many of 220; never more than there are.
         let model = Model { likelihood_weight: 0.02, ..Model::new(2) };
-        assert!((seen.model(&model).likelihood_weight * 367.0 - 22.0).abs() < 1e-9);
+        assert!((seen.model(&model).likelihood_weight * 220.0 - 21.96).abs() < 1e-9);
         assert_eq!(seen.model(&Model::new(2)).likelihood_weight, 1.0);
     }
 
@@ -158,7 +169,7 @@ mod tests {
         let rough = seen.in_all_bands(&Fitted::of(ends.clone(), seen.pixels.clone(), None));
         assert_eq!(rough.dim(), (2, 1100));
         let better = seen.in_all_bands(&Fitted::of(ends, seen.pixels.clone(), Some(guide)));
-        // Means of three bands do not have what changes from band to band; means of a guide's
+        // Means of five bands do not have what changes from band to band; means of a guide's
         // abundances are some thousandths off the corners.
         let (before, after) = (farthest(&rough), farthest(&better));
         assert!(before > 0.04 && after < 0.005, "{before} {after}");

@@ -23,6 +23,8 @@ pub struct Fitted {
     pub origin: String,
     pub probe_elbo: Option<f64>,
     pub elbo: Option<f64>,
+    /// Where it was compared by it, nats a pixel.
+    pub evidence: Option<f64>,
     /// (K, L), reflectance.
     pub endmembers: Array2<f64>,
     /// Whether time ran out before the fit had its steps: it cannot be compared.
@@ -36,7 +38,16 @@ impl Fitted {
     #[cfg(test)]
     pub fn of(endmembers: Array2<f64>, pixels: Pixels, fit: Option<Guide>) -> Self {
         let (origin, cut) = (String::new(), false);
-        Fitted { origin, probe_elbo: None, elbo: None, endmembers, cut, pixels, fit }
+        Fitted {
+            origin,
+            probe_elbo: None,
+            elbo: None,
+            evidence: None,
+            endmembers,
+            cut,
+            pixels,
+            fit,
+        }
     }
 
     pub fn solution(&self) -> Solution {
@@ -44,6 +55,7 @@ impl Fitted {
             origin: self.origin.clone(),
             probe_elbo: self.probe_elbo,
             elbo: self.elbo,
+            evidence: self.evidence,
             mode: 0,
             chosen: false,
         }
@@ -54,6 +66,11 @@ impl Fitted {
         let guide = self.fit.as_ref()?;
         let low_rank = matches!(model.family, Family::LowRank { .. });
         (guide.params.rank == 0 && !low_rank).then(|| guide.clone())
+    }
+
+    /// The guide that it was fitted with.
+    pub fn whole_guide(&self) -> Option<&Guide> {
+        self.fit.as_ref()
     }
 
     /// Its rows of pixels in the order of the cube that these pixels are of.
@@ -129,6 +146,11 @@ impl<'a> Judge<'a> {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
+    /// Tells what became of a solution.
+    pub fn tell(&self, fitted: &Fitted) {
+        (self.observe)(&Event::Judged(fitted.solution()));
+    }
+
     /// Fits each start for [`PROBE_STEPS`].
     ///
     /// # Errors
@@ -140,6 +162,7 @@ impl<'a> Judge<'a> {
                 origin,
                 probe_elbo: None,
                 elbo: None,
+                evidence: None,
                 endmembers,
                 cut: false,
                 pixels: self.pixels.clone(),

@@ -4,6 +4,7 @@
 //! truth is seen.
 
 mod bands;
+mod contest;
 mod judge;
 mod moves;
 pub mod spectra_first;
@@ -76,6 +77,9 @@ pub struct Solution {
     pub probe_elbo: Option<f64>,
     /// After [`POLISH_STEPS`] more, where it went on.
     pub elbo: Option<f64>,
+    /// Log density of a pixel with its amounts integrated out, nats, of solutions that were compared
+    /// by it.
+    pub evidence: Option<f64>,
     /// Modes are numbered from 1 in the order of this table.
     pub mode: usize,
     /// Whether the fit goes on from here.
@@ -256,6 +260,9 @@ pub async fn search(
             None => {}
         }
     }
+    if contest::is_for(of_scene, seen.whole_bands()) && !interrupted() {
+        best = contest::contest(&judge, &mut table, best, part, interrupted).await?;
+    }
     let found = finish(of_scene, fit, pixels, &seen, table, best, count)?;
     let found = Found { interrupted: interrupted(), ..found };
     if !seen.is_merged() || !seen.is_all_of(pixels) || found.interrupted {
@@ -322,12 +329,16 @@ fn may_win(table: &[Fitted], kept: &[usize]) -> Vec<usize> {
     others.iter().copied().filter(|&i| table[i].probe_elbo.is_some_and(|p| p >= least)).collect()
 }
 
+/// The family of a start, from what it began from.
+fn family(origin: &str) -> &str {
+    origin.split(',').next().unwrap_or_default()
+}
+
 /// The best solution of each family of starts, the best first.
 fn best_of_each(table: &[Fitted]) -> Vec<usize> {
     let mut seen = Vec::new();
-    let family = |i: usize| table[i].origin.split(',').next().unwrap_or_default().to_owned();
     let first = |i: &usize| {
-        let family = family(*i);
+        let family = family(&table[*i].origin);
         let new = !seen.contains(&family);
         seen.push(family);
         new

@@ -1,6 +1,7 @@
-//! What the spectra of a scene say before any fit: moments, directions, independent bands.
+//! What the spectra of a scene say before any fit: moments, directions, independent bands and pixels.
 
 pub mod angles;
 pub mod effective;
 pub(crate) mod moments;
+pub mod neighbours;
 pub(crate) mod principal;

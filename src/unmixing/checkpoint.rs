@@ -138,7 +138,8 @@ impl Unmixing {
         let mut plan = Plan::new(self, meta.endmembers)?;
         let (pixels, learned) = plan.pixels(scene)?;
         let whole = learned.same(&pixels) && self.sample_of.is_none();
-        plan.weigh(meta.effective_bands, pixels.bands(), whole);
+        plan.weigh(meta.effective_bands, pixels.bands());
+        plan.trust(plan.neighbours(scene, whole), whole);
         let expected = if meta.is_first { plan.first.as_ref() } else { Some(&plan.model) };
         // Whether the start had been fitted is no setting.
         let settings = svi::Settings { warm: run.head.settings.warm, ..plan.svi.clone() };

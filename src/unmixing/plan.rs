@@ -7,7 +7,6 @@ use crate::convention::Convention;
 use crate::engine::backend::memory_needed;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::setting;
-use crate::engine::guide::Guide;
 use crate::engine::layout::Params;
 use crate::engine::model::{
     BRIGHTNESS_SD, Common, EFFECTIVE_BANDS, Family, Held, Model, Noise, VARIABILITY_SCALE,
@@ -20,6 +19,7 @@ use crate::search;
 use crate::settings::{Concentration, EffectiveBands, PosteriorKind, SearchBudget, Spectra};
 use crate::starts::{self, Init};
 use crate::statistics::effective::{default_bands, independent_bands};
+use crate::statistics::neighbours::residual_correlation;
 
 /// Prior sd of the log concentration, where it is learned.
 const CONCENTRATION_SD: f64 = 1.0;
@@ -38,6 +38,11 @@ const FEWEST: usize = 2_000;
 const SHADE_MEDIAN: f64 = 0.3;
 const SHADE_SPREAD: f64 = 1.5;
 
+/// The most that residuals of neighbouring pixels correlate where the model is taken to hold. They
+/// are alike by 0.4 at most in simulated scenes whose bands err together, and by 0.9 in a real one
+/// (docs/evidence.md).
+const ALIKE: f64 = 0.6;
+
 /// Steps below which a search would cost far more than the fit.
 pub const WORTH_A_SEARCH: u32 = 1000;
 
@@ -53,6 +58,8 @@ pub(super) struct Plan {
     pub spectra: Spectra,
     pub posterior: PosteriorKind,
     posterior_is_asked: bool,
+    /// Whether bands err together, and neighbouring pixels, too.
+    errs: bool,
     /// Whether a common mixture was asked for, or refused.
     pub common: Option<bool>,
     /// The one start; none: a search finds it.
@@ -93,6 +100,7 @@ impl Plan {
             convention: convention(of)?,
             posterior: posterior(of),
             posterior_is_asked: of.posterior.is_some(),
+            errs: false,
             common: of.common_mixture,
             search: of.search_settings(),
             device_memory: of.device_memory,
@@ -166,23 +174,41 @@ impl Plan {
         Ok(few + ((room - least) / each.max(1)) as usize)
     }
 
-    /// Whether the exact posterior leaves the spectra where the guide has them. Where bands err
-    /// together the data move them away from what the guide's approximations hold them at, and away
-    /// from the truth; who asks for that posterior wants its intervals.
-    pub fn spectra_stay(&self, guide: &Guide) -> bool {
-        let bands = guide.params.bands as usize;
-        !self.posterior_is_asked && !guide.model.has_independent_bands(bands)
+    /// Whether the exact posterior leaves the spectra where the guide has them. Where the model errs
+    /// the data move them away from what the guide's approximations hold them at, and away from the
+    /// truth; who asks for that posterior wants its intervals.
+    pub fn spectra_stay(&self) -> bool {
+        !self.posterior_is_asked && self.errs
     }
 
     /// Sets the weight of the likelihood, by how many of the bands count; and what depends on it.
-    /// `whole`: the scene is learned from all of its pixels.
-    pub fn weigh(&mut self, counted: f64, bands: usize, whole: bool) {
+    pub fn weigh(&mut self, counted: f64, bands: usize) {
         for model in std::iter::once(&mut self.model).chain(&mut self.first) {
             model.likelihood_weight = counted / bands as f64;
             let common = self.common.unwrap_or_else(|| model.has_independent_bands(bands));
             model.common = model.common.filter(|_| common);
         }
-        if !self.posterior_is_asked && whole && !self.model.has_independent_bands(bands) {
+        self.errs = !self.model.has_independent_bands(bands);
+    }
+
+    /// How much residuals of neighbouring pixels correlate, where the posterior depends on it:
+    /// where bands err together, nobody says which posterior, and the scene is learned from all of
+    /// its pixels.
+    pub fn neighbours(&self, scene: &Scene, whole: bool) -> Option<f64> {
+        let cols = scene.cols();
+        let asks = !self.posterior_is_asked && self.posterior == PosteriorKind::Exact;
+        (whole && self.errs && asks).then(|| {
+            residual_correlation(scene.cube(), scene.places(), cols, self.model.endmembers)
+        })?
+    }
+
+    /// Decides on the posterior. Where bands err together, and pixels side by side, too, both do
+    /// for what the model does not know: its evidence is counted too often, and an exact answer to
+    /// it is farther from the truth than the guide's (docs/evidence.md). So it is where nobody
+    /// knows of the pixels.
+    pub fn trust(&mut self, neighbours: Option<f64>, whole: bool) {
+        self.errs &= neighbours.is_none_or(|alike| alike > ALIKE);
+        if !self.posterior_is_asked && whole && self.errs {
             self.posterior = PosteriorKind::Guide;
         }
     }
@@ -202,10 +228,8 @@ fn convention(of: &Unmixing) -> Result<Convention> {
     }
 }
 
-/// The posterior that was asked for, or the exact one where pixels have it, until the weight of the
-/// likelihood is known: where bands err together the model's evidence is counted too often, and an
-/// exact answer to it is farther from the truth than the guide's (docs/evidence.md). Who takes a
-/// low-rank guide wants what only that one says.
+/// The posterior that was asked for, or the exact one where pixels have it, until [`Plan::trust`].
+/// Who takes a low-rank guide wants what only that one says.
 fn posterior(of: &Unmixing) -> PosteriorKind {
     let guide = of.noise == Noise::Covariance || matches!(of.family, Family::LowRank { .. });
     of.posterior.unwrap_or(if guide { PosteriorKind::Guide } else { PosteriorKind::Exact })

@@ -137,7 +137,16 @@ impl Run {
         };
         of.tell(&Event::EffectiveBands { counted: bands, bands: pixels.bands(), reason });
         let whole = learned.same(&pixels) && of.sample_of.is_none();
-        plan.weigh(bands, pixels.bands(), whole);
+        plan.weigh(bands, pixels.bands());
+        let shared = (scene.clone(), plan.clone());
+        // Interrupted: nobody knows, and nobody waits for an exact posterior.
+        let alike = unless(&stop, move |_| Ok(shared.1.neighbours(&shared.0, whole)));
+        let alike = alike.unwrap_or_default();
+        plan.trust(alike, whole);
+        if let Some(correlation) = alike {
+            let exact = plan.posterior == PosteriorKind::Exact;
+            of.tell(&Event::Neighbours { correlation, exact });
+        }
         laps.lap("effective bands");
         let around = |start: Start| {
             let guide = starts::begin(plan.searched(), &plan.svi, &learned, start.endmembers)?;
@@ -328,7 +337,7 @@ impl Run {
     async fn exact(&self, guide: &Guide, laps: &mut Laps) -> Result<Option<Exact>> {
         let stop = || self.of.is_interrupted();
         self.of.tell(&Event::Nesting);
-        let learned = match self.plan.spectra_stay(guide) {
+        let learned = match self.plan.spectra_stay() {
             true => Some(Nested::given(guide, &self.learned, &SceneNormal::of_guide(guide))?),
             false => Nested::new(guide, &self.learned, &stop)?,
         };

@@ -177,6 +177,36 @@ impl<'a> Group<'a> {
         Projection { count: shapes.count(), columns: &shapes.columns, taken: &self.taken }
     }
 
+    /// Log likelihood of the pixel of a lane at the amounts `around`, of which forms and draws leave
+    /// it out: with equation 38 it is that of a normal with the inverse covariance P - F F'. The
+    /// forms must have been computed at these amounts, as [`Group::draw`] leaves them.
+    pub(super) fn likelihood(&self, lane: usize) -> f64 {
+        let (known, by) = (self.known, self.projection());
+        let at = |from: &[f32], column: usize| f64::from(from[column * LANES + lane]);
+        let weight = f64::from(known.weight);
+        let mut log = 0.0;
+        let mut sums = vec![0.0; by.count];
+        for l in 0..known.bands {
+            let (p, rest) = (at(&self.precision, l), at(&self.weighted, l));
+            let variance = weight / p;
+            log -= 0.5 * (weight * (std::f64::consts::TAU * variance).ln() + rest * rest / p);
+            for (sum, &d) in sums.iter_mut().zip(&by.columns[l * by.count..]) {
+                *sum += f64::from(d) * rest;
+            }
+        }
+        for (a, &i) in known.shapes.of.iter().enumerate() {
+            let u = if i < known.k { at(&self.around, i) } else { 1.0 };
+            let row = |b: usize| at(by.taken, a * by.count + b);
+            let explained: f64 = (0..=a).map(|b| row(b) * sums[b]).sum();
+            log += 0.5 * explained * explained;
+            // T is R^-1 times the amounts; a shape without its endmember adds nothing.
+            if u > 0.0 && row(a) > 0.0 {
+                log -= (u / row(a)).ln();
+            }
+        }
+        log
+    }
+
     fn forms(&mut self, spectra: &[f32]) {
         let shapes = &self.known.shapes;
         let (count, columns) = (shapes.count(), &shapes.columns);

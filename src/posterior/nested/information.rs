@@ -17,7 +17,7 @@ use crate::engine::pixels::Cube;
 
 /// Draws of each pixel. Their noise is an eighth of what the pixel itself leaves open, and
 /// independent between pixels.
-const DRAWS: usize = 64;
+pub(super) const DRAWS: usize = 64;
 /// The most pixels that the curvature is summed over, and the most multiplications: a pixel takes
 /// K (K L)^2 of them. Pixels that neighbours stand for would not do: nearly all that is known of
 /// some directions is lost again, and what is left is a difference of large numbers.

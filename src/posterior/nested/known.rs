@@ -2,7 +2,7 @@
 
 use super::power_normal::PowerNormals;
 use super::shared::{Shapes, Shared};
-use crate::engine::ground::math::ln_gamma;
+use crate::engine::ground::math::{ln_gamma, softplus};
 use crate::engine::guide::Guide;
 use crate::engine::layout::{BRIGHTNESS, COMMON, CONCENTRATION, VARIABILITY};
 
@@ -30,6 +30,8 @@ pub(super) struct Known {
     /// What the Dirichlet of the common mixture has beside them, (K), and the log odds of having
     /// the mixture, apart from the abundances (equation 34); none without one.
     pub(super) common: Option<(Vec<f32>, f32)>,
+    /// What the logarithm of the prior of a pixel's amounts has beside their powers.
+    pub(super) normaliser: f64,
     /// Tables for the power of each endmember's amount.
     pub(super) tables: PowerNormals,
     /// Variability that bands share.
@@ -50,6 +52,18 @@ impl Known {
             false => f64::from(p.concentration),
         };
         let dirichlet: Vec<f64> = mean.iter().map(|pi| concentration * pi).collect();
+        let normaliser = |a: &[f64]| {
+            ln_gamma(a.iter().sum::<f64>()) - a.iter().map(|&a| ln_gamma(a)).sum::<f64>()
+        };
+        let brightness = p.has(BRIGHTNESS).then(|| guide.brightness_precision());
+        let mut constant = normaliser(&dirichlet);
+        if let Some(precision) = brightness {
+            constant += 0.5 * (precision / std::f64::consts::TAU).ln();
+        }
+        if p.has(COMMON) {
+            // log (1 - rho) from the logarithm of its odds.
+            constant -= softplus(at(p.common_at() + k));
+        }
         let common = p.has(COMMON).then(|| {
             let from = p.common_at();
             let mut mixture: Vec<f64> = (0..k - 1).map(|i| at(from + i)).collect();
@@ -57,9 +71,6 @@ impl Known {
             softmax(&mut mixture);
             let beta = at(from + k - 1).exp();
             let b: Vec<f64> = mixture.iter().map(|m| beta * m).collect();
-            let normaliser = |a: &[f64]| {
-                ln_gamma(a.iter().sum::<f64>()) - a.iter().map(|&a| ln_gamma(a)).sum::<f64>()
-            };
             let odds = normaliser(&b) - normaliser(&dirichlet) + at(from + k);
             let more = b.iter().zip(&dirichlet).map(|(b, a)| (b - a) as f32).collect();
             (more, odds as f32)
@@ -72,7 +83,8 @@ impl Known {
             k,
             bands,
             weight: p.weight,
-            brightness: p.has(BRIGHTNESS).then(|| guide.brightness_precision() as f32),
+            brightness: brightness.map(|x| x as f32),
+            normaliser: constant,
             noise: (0..bands).map(|l| (f64::from(p.noise_floor) + noise(l)) as f32).collect(),
             variability: match p.has(VARIABILITY) {
                 true => (0..bands).flat_map(|l| (0..k).map(move |k| (l, k))).map(cells).collect(),

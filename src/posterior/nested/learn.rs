@@ -14,10 +14,20 @@ use crate::engine::guide::Guide;
 use crate::engine::layout::BRIGHTNESS;
 use crate::engine::pixels::Cube;
 
-/// Steps. A step halves a variance at most, or doubles it.
-const STEPS: usize = 14;
-/// The most pixels that are looked at.
-const MOST_PIXELS: usize = 2048;
+/// How long it is learned, and from how much.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Effort {
+    /// Steps. A step halves a variance at most, or doubles it.
+    pub(super) steps: usize,
+    /// The most pixels that are looked at.
+    pub(super) pixels: usize,
+}
+
+/// For what is reported.
+pub(super) const WHOLE: Effort = Effort { steps: 14, pixels: 2048 };
+/// To compare solutions: their differences are known by far fewer pixels, and show sooner.
+pub(super) const BRIEF: Effort = Effort { steps: 8, pixels: 768 };
+
 /// Parts that threads take, fixed so that sums do not depend on their number.
 const PARTS: usize = 16;
 /// Sd of each shape where learning begins, as a share of the spectrum.
@@ -159,7 +169,7 @@ pub(super) fn learn(
     guide: &Guide,
     cube: &Cube,
     spectra: &mut [f64],
-    held: bool,
+    (held, effort): (bool, Effort),
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Option<Shared> {
     let (k, bands) = (known.k, known.bands);
@@ -173,9 +183,9 @@ pub(super) fn learn(
             .collect(),
     };
     let sizes: Vec<f64> = spectra.chunks_exact(bands).map(length).collect();
-    for _ in 0..STEPS {
+    for _ in 0..effort.steps {
         known.share(&shared, spectra);
-        let sums = sums(known, guide, cube, spectra, interrupted)?;
+        let sums = sums(known, guide, cube, (spectra, effort.pixels), interrupted)?;
         let mut all = sums.slope.iter().chain(&sums.noise).chain(&sums.shapes);
         // A fit that is none stays as it is.
         if all.any(|x| !x.is_finite()) {
@@ -213,14 +223,14 @@ fn sums(
     known: &Known,
     guide: &Guide,
     cube: &Cube,
-    spectra: &[f64],
+    (spectra, most): (&[f64], usize),
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Option<Sums> {
     let (k, bands, key) = (known.k, known.bands, guide.params.key());
     let by_bands: Vec<f32> =
         (0..bands * k).map(|at| spectra[at % k * bands + at / k] as f32).collect();
     let groups = cube.pixels().div_ceil(LANES);
-    let every = groups.div_ceil(MOST_PIXELS / LANES).max(1);
+    let every = groups.div_ceil(most / LANES).max(1);
     let taken: Vec<usize> = (0..groups).step_by(every).collect();
     let part = |of: &[usize]| {
         let mut group = Group::new(known);

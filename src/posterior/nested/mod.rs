@@ -5,6 +5,7 @@
 mod amounts;
 #[cfg(feature = "gpu")]
 mod device;
+mod evidence;
 mod factor;
 mod forms;
 mod group;
@@ -126,6 +127,34 @@ pub fn check(params: &Params) -> Result<()> {
     Ok(())
 }
 
+/// How probable pixels are given the scene that a guide leads to, nats a pixel, amounts integrated
+/// out: noise, variability and spectra are learned on from the guide's as for the exact posterior.
+/// Guides of one scene compare by it whatever has become of their pixels. At most 768 pixels are
+/// looked at, some thirty reads of each. None when `interrupted`, and where the guide is not finite.
+///
+/// # Errors
+///
+/// What [`check`] refuses.
+pub fn evidence(
+    guide: &Guide,
+    of: &Pixels,
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Result<Option<f64>> {
+    let p = &guide.params;
+    check(p)?;
+    let mut known = Known::of(guide);
+    let mut c: Vec<f64> =
+        SceneNormal::of_guide(guide).centre.iter().map(|&u| softplus(u)).collect();
+    if p.has(VARIABILITY) {
+        let effort = (p.has(HELD), learn::BRIEF);
+        if learn::learn(&mut known, guide, of.cube(), &mut c, effort, interrupted).is_none() {
+            return Ok(None);
+        }
+    }
+    let found = evidence::evidence(&known, of.cube(), p.key(), &c, interrupted);
+    Ok(found.filter(|x| x.is_finite()))
+}
+
 impl<'a> Nested<'a> {
     /// The nested posterior of a guide's pixels. Noise, variability and the Dirichlet stay at the
     /// guide's locs; where spectra are held or many, so do spectra. Else Newton's method takes the
@@ -150,7 +179,14 @@ impl<'a> Nested<'a> {
             false => None,
             true => {
                 let mut c: Vec<f64> = centre.iter().map(|&u| softplus(u)).collect();
-                let learned = learn::learn(&mut known, guide, of.cube(), &mut c, held, interrupted);
+                let learned = learn::learn(
+                    &mut known,
+                    guide,
+                    of.cube(),
+                    &mut c,
+                    (held, learn::WHOLE),
+                    interrupted,
+                );
                 let Some(shared) = learned else { return Ok(None) };
                 if !held {
                     centre = c.into_iter().map(softplus_inverse).collect();
