@@ -59,7 +59,8 @@ pub enum PosteriorKind {
     /// spectra, by weighted draws ([`crate::posterior::nested`]).
     #[default]
     Exact,
-    /// The guide as fitted; its intervals are too narrow. The default where bands err together.
+    /// The guide as fitted; its intervals are too narrow. The default where bands and
+    /// neighbouring pixels err together.
     Guide,
 }
 

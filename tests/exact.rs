@@ -101,6 +101,51 @@ fn quantiles_and_draws_are_those_of_the_mean_and_sd() {
     assert!(quick().draws(1001).check().is_err());
 }
 
+/// What an event says of neighbours, and the posterior of the fit.
+fn decided(scene: &Scene) -> (Option<(f64, bool)>, PosteriorKind) {
+    let told = Arc::new(std::sync::Mutex::new(None));
+    let tell = Arc::clone(&told);
+    let fit = quick().on_event(move |event| {
+        if let Event::Neighbours { correlation, exact } = event {
+            *tell.lock().unwrap() = Some((*correlation, *exact));
+        }
+    });
+    let fit = fit.fit(scene).unwrap();
+    let told = *told.lock().unwrap();
+    (told, fit.record().posterior)
+}
+
+#[test]
+fn where_bands_err_together_the_posterior_is_exact_unless_pixels_do_too() {
+    let settings = Settings {
+        rows: 24,
+        cols: 24,
+        bands: 40,
+        noise_sd: 0.01,
+        band_correlation: 0.95,
+        shared_variability_sd: 0.06,
+        seed: 3,
+        ..Settings::default()
+    };
+    let mut simulated = simulate(&settings).unwrap();
+    let (told, posterior) = decided(&simulated.scene("own").unwrap());
+    let (correlation, exact) = told.unwrap();
+    assert!(exact && correlation < 0.15, "{correlation}");
+    assert_eq!(posterior, PosteriorKind::Exact);
+    // Something that the model does not know, and four by four pixels share.
+    for ((row, col, l), y) in simulated.cube.indexed_iter_mut() {
+        let block = (row / 4 * 6 + col / 4) as f32;
+        let wave = |j: f32| (0.7 * j * block + 0.3 * j * j).sin() * (0.12 * j * l as f32).cos();
+        *y += 0.01 * (1..12).map(|j| wave(j as f32)).sum::<f32>();
+    }
+    let (told, posterior) = decided(&simulated.scene("shared").unwrap());
+    let (correlation, exact) = told.unwrap();
+    assert!(!exact && correlation > 0.3, "{correlation}");
+    assert_eq!(posterior, PosteriorKind::Guide);
+    // Bands that err each for itself need no look at the pixels.
+    assert_eq!(decided(&small().scene("field").unwrap()), (None, PosteriorKind::Exact));
+}
+
 fn large() -> Simulated {
     let settings = Settings {
         rows: 200,

@@ -97,8 +97,8 @@ class Unmixing:
     rank : int, optional
         Directions of the low-rank guide, at most 64. Default: 10.
     posterior : {"exact", "guide"}, optional
-        What is reported. Default: the exact posterior where bands count as independent, and of
-        scenes above 30,000 pixels.
+        What is reported. Default: the exact posterior; the guide where bands and neighbouring
+        pixels err together, in scenes of at most 30,000 pixels.
     draws : int, optional
         Draws of the posterior to keep, 0 to 1,000: each takes 4 N K bytes. Default: 0.
     spectra : {"joint", "first", "given"}, optional

@@ -204,9 +204,9 @@ pub struct RunArgs {
     #[arg(long, value_enum)]
     pub spectra: Option<SpectraArg>,
     /// What is reported: the exact posterior of each pixel given spectra with the pixels integrated
-    /// out, or the guide as fitted, whose intervals are too narrow [default: exact where bands
-    /// count as independent, and of scenes above 30,000 pixels; else, with covariance noise and
-    /// with a low-rank guide: guide]
+    /// out, or the guide as fitted, whose intervals are too narrow [default: exact; guide where
+    /// bands and neighbouring pixels err together (up to 30,000 pixels), with covariance noise and
+    /// with a low-rank guide]
     #[arg(long, value_enum)]
     pub posterior: Option<PosteriorArg>,
     /// Write the fit itself, too, as fit.unmixel, for `unmixel apply`

@@ -1,7 +1,7 @@
-//! The last word on modes: the evidence of each, pixels integrated out, under variability that bands
-//! share. An ELBO is a bound that depends on how far the guides of pixels have come, of a model in
-//! which each band varies for itself: it prefers an endmember that stands for variability to one
-//! that few pixels hold.
+//! The last word on modes: the evidence of each, pixels integrated out, under variability that
+//! bands share. An ELBO is a bound that depends on how far the guides of pixels have come, of a
+//! model in which each band varies for itself: it prefers an endmember that stands for variability
+//! to one that few pixels hold.
 
 use super::judge::{Fitted, Judge};
 use super::{GAIN, by_elbo, distinct, family, same};
@@ -23,9 +23,9 @@ pub fn is_for(model: &Model, bands: usize) -> bool {
     model.noise != Noise::Covariance && model.has_independent_bands(bands)
 }
 
-/// The solution of the highest evidence among the `best` by ELBO, those of other modes that went on,
-/// and the classics, which go on for it if they have not. One that is not ahead of the best by ELBO
-/// by a share of [`GAIN`] does not take its place. When interrupted, the best by ELBO.
+/// The solution of the highest evidence among the `best` by ELBO, those of other modes that went
+/// on, and the classics, which go on for it if they have not. One that is not ahead of the best by
+/// ELBO by a share of [`GAIN`] does not take its place. When interrupted, the best by ELBO.
 ///
 /// # Errors
 ///

@@ -77,8 +77,8 @@ pub struct Solution {
     pub probe_elbo: Option<f64>,
     /// After [`POLISH_STEPS`] more, where it went on.
     pub elbo: Option<f64>,
-    /// Log density of a pixel with its amounts integrated out, nats, of solutions that were compared
-    /// by it.
+    /// Log density of a pixel with its amounts integrated out, nats, of solutions that were
+    /// compared by it.
     pub evidence: Option<f64>,
     /// Modes are numbered from 1 in the order of this table.
     pub mode: usize,

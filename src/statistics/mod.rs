@@ -1,4 +1,5 @@
-//! What the spectra of a scene say before any fit: moments, directions, independent bands and pixels.
+//! What the spectra of a scene say before any fit: moments, directions, independent bands and
+//! pixels.
 
 pub mod angles;
 pub mod effective;

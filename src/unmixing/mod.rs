@@ -169,9 +169,10 @@ impl Unmixing {
         self.family(plan::LOW_RANK)
     }
 
-    /// Which posterior is reported. Default: the exact one where bands count as independent
-    /// ([`Model::has_independent_bands`]) and of scenes above 30,000 pixels; the guide else, with a
-    /// noise covariance and with a low-rank family.
+    /// Which posterior is reported. Default: the exact one; the guide with a noise covariance,
+    /// with a low-rank family, and for scenes of at most 30,000 pixels whose bands err together
+    /// ([`Model::has_independent_bands`]) and whose neighbouring pixels do, too
+    /// ([`Event::Neighbours`]).
     pub fn posterior(self, posterior: PosteriorKind) -> Self {
         Unmixing { posterior: Some(posterior), ..self }
     }

@@ -39,9 +39,9 @@ const SHADE_MEDIAN: f64 = 0.3;
 const SHADE_SPREAD: f64 = 1.5;
 
 /// The most that residuals of neighbouring pixels correlate where the model is taken to hold. They
-/// are alike by 0.4 at most in simulated scenes whose bands err together, and by 0.9 in a real one
+/// do by 0.04 at most in simulated scenes whose bands err together, and by 0.4 to 0.6 in real ones
 /// (docs/evidence.md).
-const ALIKE: f64 = 0.6;
+const ALIKE: f64 = 0.15;
 
 /// Steps below which a search would cost far more than the fit.
 pub const WORTH_A_SEARCH: u32 = 1000;
@@ -174,9 +174,9 @@ impl Plan {
         Ok(few + ((room - least) / each.max(1)) as usize)
     }
 
-    /// Whether the exact posterior leaves the spectra where the guide has them. Where the model errs
-    /// the data move them away from what the guide's approximations hold them at, and away from the
-    /// truth; who asks for that posterior wants its intervals.
+    /// Whether the exact posterior leaves the spectra where the guide has them. Where the model
+    /// errs the data move them away from what the guide's approximations hold them at, and away
+    /// from the truth; who asks for that posterior wants its intervals.
     pub fn spectra_stay(&self) -> bool {
         !self.posterior_is_asked && self.errs
     }

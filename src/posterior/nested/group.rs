@@ -177,9 +177,9 @@ impl<'a> Group<'a> {
         Projection { count: shapes.count(), columns: &shapes.columns, taken: &self.taken }
     }
 
-    /// Log likelihood of the pixel of a lane at the amounts `around`, of which forms and draws leave
-    /// it out: with equation 38 it is that of a normal with the inverse covariance P - F F'. The
-    /// forms must have been computed at these amounts, as [`Group::draw`] leaves them.
+    /// Log likelihood of the pixel of a lane at the amounts `around`, of which forms and draws
+    /// leave it out: with equation 38 it is that of a normal with the inverse covariance P - F F'.
+    /// The forms must have been computed at these amounts, as [`Group::draw`] leaves them.
     pub(super) fn likelihood(&self, lane: usize) -> f64 {
         let (known, by) = (self.known, self.projection());
         let at = |from: &[f32], column: usize| f64::from(from[column * LANES + lane]);

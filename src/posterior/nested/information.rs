@@ -17,7 +17,7 @@ use crate::engine::pixels::Cube;
 
 /// Draws of each pixel. Their noise is an eighth of what the pixel itself leaves open, and
 /// independent between pixels.
-pub(super) const DRAWS: usize = 64;
+const DRAWS: usize = 64;
 /// The most pixels that the curvature is summed over, and the most multiplications: a pixel takes
 /// K (K L)^2 of them. Pixels that neighbours stand for would not do: nearly all that is known of
 /// some directions is lost again, and what is left is a difference of large numbers.
@@ -145,6 +145,8 @@ pub(super) struct Room {
     /// E u, (K, LANES), and Cov u, (K, K, LANES).
     mean: Vec<f32>,
     spread: Vec<f32>,
+    /// Logarithm of the mean weight of the draws, (LANES).
+    log_mean: [f64; LANES],
     /// Both in each pixel's own order.
     mean_sorted: Vec<f32>,
     spread_sorted: Vec<f32>,
@@ -160,6 +162,7 @@ impl Room {
             weights: zeros(DRAWS),
             mean: zeros(k),
             spread: zeros(k * k),
+            log_mean: [0.0; LANES],
             mean_sorted: zeros(k),
             spread_sorted: zeros(k * k),
             white: Whitened::default(),
@@ -171,6 +174,12 @@ impl Room {
         (&self.mean, &self.spread)
     }
 
+    /// Log density of the pixel of a lane of the group that was drawn, amounts integrated out, but
+    /// for what all pixels have: `normaliser` of [`Known`].
+    pub(super) fn evidence(&self, group: &Group, lane: usize) -> f64 {
+        self.log_mean[lane] + group.likelihood(lane)
+    }
+
     pub(super) fn white(&self) -> &Whitened {
         &self.white
     }
@@ -179,6 +188,11 @@ impl Room {
     pub(super) fn draw(&mut self, group: &mut Group, spectra: &[f32]) {
         let k = self.k;
         group.draw(spectra, 0, &mut self.amounts, &mut self.weights);
+        self.log_mean = std::array::from_fn(|lane| {
+            let logs = || self.weights.iter().skip(lane).step_by(LANES).map(|&x| f64::from(x));
+            let top = logs().fold(f64::NEG_INFINITY, f64::max);
+            top + (logs().map(|log| (log - top).exp()).sum::<f64>() / DRAWS as f64).ln()
+        });
         Arch::new().dispatch(Spread {
             k,
             draws: DRAWS,

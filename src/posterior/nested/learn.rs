@@ -11,7 +11,7 @@ use super::known::Known;
 use super::shared::{NOISE_SHAPES, SHAPES, Shared};
 use crate::engine::ground::lanes::{LANES, load};
 use crate::engine::guide::Guide;
-use crate::engine::layout::BRIGHTNESS;
+use crate::engine::layout::{BRIGHTNESS, VARIABILITY};
 use crate::engine::pixels::Cube;
 
 /// How long it is learned, and from how much.
@@ -25,8 +25,13 @@ pub(super) struct Effort {
 
 /// For what is reported.
 pub(super) const WHOLE: Effort = Effort { steps: 14, pixels: 2048 };
-/// To compare solutions: their differences are known by far fewer pixels, and show sooner.
-pub(super) const BRIEF: Effort = Effort { steps: 8, pixels: 768 };
+/// To compare solutions: their differences are known by far fewer pixels.
+pub(super) const BRIEF: Effort = Effort { steps: 12, pixels: 512 };
+/// What a step must gain beyond what was best before, nats a pixel, or it is the last. Shapes that
+/// gain no more than this are none.
+const GAIN: f64 = 0.02;
+/// Steps that there are in any case: the first ones may lose.
+const FEWEST: usize = 4;
 
 /// Parts that threads take, fixed so that sums do not depend on their number.
 const PARTS: usize = 16;
@@ -55,6 +60,8 @@ struct Sums {
     /// Slope and curvature by the logarithms of the shapes' variances, (count) each, times two.
     shapes: Vec<f64>,
     shapes_bend: Vec<f64>,
+    /// Log density of the pixels, one number.
+    evidence: Vec<f64>,
 }
 
 impl Sums {
@@ -66,17 +73,19 @@ impl Sums {
             bend: vec![0.0; (k + 1) * (k + 1) * bands],
             shapes: vec![0.0; count],
             shapes_bend: vec![0.0; count],
+            evidence: vec![0.0],
         }
     }
 
-    fn all(&mut self) -> [&mut Vec<f64>; 6] {
-        let Sums { slope, complete, noise, bend, shapes, shapes_bend } = self;
-        [slope, complete, noise, bend, shapes, shapes_bend]
+    fn all(&mut self) -> [&mut Vec<f64>; 7] {
+        let Sums { slope, complete, noise, bend, shapes, shapes_bend, evidence } = self;
+        [slope, complete, noise, bend, shapes, shapes_bend, evidence]
     }
 
     /// Adds a group whose amounts were drawn.
     fn add(&mut self, group: &Group, room: &Room) {
         let (k, bands, count) = (group.known.k, group.known.bands, group.known.shapes.count());
+        self.evidence[0] += (0..group.rows).map(|lane| room.evidence(group, lane)).sum::<f64>();
         let (mean, spread) = room.moments_of_amounts();
         let white = room.white();
         let rows = group.rows;
@@ -162,39 +171,62 @@ impl Sums {
     }
 }
 
-/// Learns what bands share from the pixels of a cube; the spectra, (K, L), follow, unless they are
-/// `held`. None when interrupted.
+/// What was learned.
+pub(super) struct Learned {
+    pub(super) shared: Shared,
+    /// Spectra, (K, L).
+    pub(super) spectra: Vec<f64>,
+    /// Log density of a pixel given them, amounts integrated out, nats; minus infinity where it is
+    /// none.
+    pub(super) evidence: f64,
+}
+
+/// Learns what bands share from the pixels of a cube, around spectra (K, L); these follow, unless
+/// the guide holds them. Nothing is learned where spectra do not vary. Of all that it passes, from
+/// bands that share nothing on, it takes what makes the pixels most probable: amounts are drawn,
+/// and a step may lose. None when interrupted.
 pub(super) fn learn(
     known: &mut Known,
     guide: &Guide,
     cube: &Cube,
-    spectra: &mut [f64],
-    (held, effort): (bool, Effort),
+    (mut spectra, held): (Vec<f64>, bool),
+    effort: Effort,
     interrupted: &(dyn Fn() -> bool + Sync),
-) -> Option<Shared> {
+) -> Option<Learned> {
     let (k, bands) = (known.k, known.bands);
     let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
-    let mut shared = Shared {
-        sds: vec![BEGIN; k * SHAPES],
-        noise_sds: vec![0.5 * mean_noise(known); NOISE_SHAPES],
+    let own = |at: usize| known.variability.get(at % bands * k + at / bands).copied();
+    let none = Shared {
+        sds: vec![0.0; k * SHAPES],
+        noise_sds: vec![0.0; NOISE_SHAPES],
         noise: wide(&known.noise),
-        variability: (0..k * bands)
-            .map(|at| f64::from(known.variability[at % bands * k + at / bands]))
-            .collect(),
+        variability: (0..k * bands).map(|at| own(at).unwrap_or(0.0).into()).collect(),
     };
     let sizes: Vec<f64> = spectra.chunks_exact(bands).map(length).collect();
-    for _ in 0..effort.steps {
-        known.share(&shared, spectra);
-        let sums = sums(known, guide, cube, (spectra, effort.pixels), interrupted)?;
+    let looks = (guide, cube, effort);
+    let evidence = look(known, looks, (&none, &spectra), interrupted)?.1;
+    let noise = 0.5 * (none.noise.iter().sum::<f64>() / bands as f64).sqrt();
+    let mut shared = Shared {
+        sds: vec![BEGIN; k * SHAPES],
+        noise_sds: vec![noise; NOISE_SHAPES],
+        ..none.clone()
+    };
+    let mut best = Learned { shared: none, spectra: spectra.clone(), evidence };
+    for step in 0..=if guide.params.has(VARIABILITY) { effort.steps } else { 0 } {
+        let (sums, evidence) = look(known, looks, (&shared, &spectra), interrupted)?;
+        let gains = evidence > best.evidence + GAIN;
+        if gains {
+            best = Learned { shared: shared.clone(), spectra: spectra.clone(), evidence };
+        }
         let mut all = sums.slope.iter().chain(&sums.noise).chain(&sums.shapes);
         // A fit that is none stays as it is.
-        if all.any(|x| !x.is_finite()) {
+        if all.any(|x| !x.is_finite()) || (step >= FEWEST && !gains) {
             break;
         }
         step_variances(known, guide, &sums, &mut shared);
         step_shapes(known, &sums, &mut shared);
         if !held {
-            step_spectra(guide, &sums, spectra);
+            step_spectra(guide, &sums, &mut spectra);
             if guide.params.has(BRIGHTNESS) {
                 // The data do not tell the size of a spectrum.
                 for (c, size) in spectra.chunks_exact_mut(bands).zip(&sizes) {
@@ -204,14 +236,25 @@ pub(super) fn learn(
             }
         }
     }
-    known.share(&shared, spectra);
-    Some(shared)
+    if guide.params.has(VARIABILITY) {
+        known.share(&best.shared, &best.spectra);
+    }
+    Some(best)
 }
 
-/// Sd of the noise, root mean square over the bands.
-fn mean_noise(known: &Known) -> f64 {
-    let total: f64 = known.noise.iter().map(|&x| f64::from(x)).sum();
-    (total / known.bands as f64).sqrt()
+/// What the pixels say at some spectra, (K, L), and their mean evidence.
+fn look(
+    known: &mut Known,
+    (guide, cube, effort): (&Guide, &Cube, Effort),
+    (shared, spectra): (&Shared, &[f64]),
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Option<(Sums, f64)> {
+    if guide.params.has(VARIABILITY) {
+        known.share(shared, spectra);
+    }
+    let sums = sums(known, guide, cube, (spectra, effort.pixels), interrupted)?;
+    let evidence = known.normaliser + sums.evidence[0] / cube.pixels().max(1) as f64;
+    Some((sums, if evidence.is_nan() { f64::NEG_INFINITY } else { evidence }))
 }
 
 fn length(c: &[f64]) -> f64 {
@@ -298,7 +341,7 @@ fn step_shapes(known: &Known, sums: &Sums, shared: &mut Shared) {
         };
         let prior = (*sd / scale).powi(2);
         let step = (sums.shapes[a] - prior) / (sums.shapes_bend[a] + prior).max(f64::MIN_POSITIVE);
-        *sd *= (1.0 + step.clamp(-0.5, 1.0)).sqrt();
+        *sd *= (1.0 + step.clamp(-0.9, 1.0)).sqrt();
     }
     for sds in shared.sds.chunks_exact_mut(SHAPES) {
         let others: f64 = sds[1..].iter().map(|sd| sd * sd).sum();

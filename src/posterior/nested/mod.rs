@@ -37,6 +37,7 @@ use crate::engine::pixels::Pixels;
 pub(crate) use device::OnDevice;
 #[cfg(feature = "gpu")]
 pub use device::{KERNELS, Sizes};
+pub use evidence::evidence;
 use known::Known;
 use newton::{NOISE, Newton};
 pub(crate) use pixels::Summary;
@@ -127,34 +128,6 @@ pub fn check(params: &Params) -> Result<()> {
     Ok(())
 }
 
-/// How probable pixels are given the scene that a guide leads to, nats a pixel, amounts integrated
-/// out: noise, variability and spectra are learned on from the guide's as for the exact posterior.
-/// Guides of one scene compare by it whatever has become of their pixels. At most 768 pixels are
-/// looked at, some thirty reads of each. None when `interrupted`, and where the guide is not finite.
-///
-/// # Errors
-///
-/// What [`check`] refuses.
-pub fn evidence(
-    guide: &Guide,
-    of: &Pixels,
-    interrupted: &(dyn Fn() -> bool + Sync),
-) -> Result<Option<f64>> {
-    let p = &guide.params;
-    check(p)?;
-    let mut known = Known::of(guide);
-    let mut c: Vec<f64> =
-        SceneNormal::of_guide(guide).centre.iter().map(|&u| softplus(u)).collect();
-    if p.has(VARIABILITY) {
-        let effort = (p.has(HELD), learn::BRIEF);
-        if learn::learn(&mut known, guide, of.cube(), &mut c, effort, interrupted).is_none() {
-            return Ok(None);
-        }
-    }
-    let found = evidence::evidence(&known, of.cube(), p.key(), &c, interrupted);
-    Ok(found.filter(|x| x.is_finite()))
-}
-
 impl<'a> Nested<'a> {
     /// The nested posterior of a guide's pixels. Noise, variability and the Dirichlet stay at the
     /// guide's locs; where spectra are held or many, so do spectra. Else Newton's method takes the
@@ -178,20 +151,15 @@ impl<'a> Nested<'a> {
         let shared = match p.has(VARIABILITY) {
             false => None,
             true => {
-                let mut c: Vec<f64> = centre.iter().map(|&u| softplus(u)).collect();
-                let learned = learn::learn(
-                    &mut known,
-                    guide,
-                    of.cube(),
-                    &mut c,
-                    (held, learn::WHOLE),
-                    interrupted,
-                );
-                let Some(shared) = learned else { return Ok(None) };
+                let begin = (centre.iter().map(|&u| softplus(u)).collect(), held);
+                let effort = learn::WHOLE;
+                let learned =
+                    learn::learn(&mut known, guide, of.cube(), begin, effort, interrupted);
+                let Some(learned) = learned else { return Ok(None) };
                 if !held {
-                    centre = c.into_iter().map(softplus_inverse).collect();
+                    centre = learned.spectra.into_iter().map(softplus_inverse).collect();
                 }
-                Some(shared)
+                Some(learned.shared)
             }
         };
         if held {
