@@ -46,6 +46,13 @@ pub enum Event {
         /// Whether it is so small that the posterior is the exact one.
         exact: bool,
     },
+    /// Whether many pixels share one mixture was decided.
+    CommonMixture {
+        /// By how much the fit with one is ahead in evidence, nats a pixel.
+        gain: f64,
+        /// Whether that is enough.
+        kept: bool,
+    },
     /// More spectra were given than endmembers are wanted, and some of them were taken.
     Library {
         /// The spectra that were taken, counted from 0, in the order of the endmembers.
@@ -144,6 +151,11 @@ impl fmt::Display for Event {
                     "bands err together, and residuals of neighbouring pixels correlate by \
                      {correlation:.2}: {which}"
                 )
+            }
+            Event::CommonMixture { gain, kept } => {
+                let so =
+                    if *kept { "many pixels share it" } else { "too little, so there is none" };
+                write!(f, "a common mixture gains {gain:.3} nats a pixel: {so}")
             }
             Event::Library { chosen, of } => {
                 let numbers: Vec<String> =

@@ -101,6 +101,48 @@ fn quantiles_and_draws_are_those_of_the_mean_and_sd() {
     assert!(quick().draws(1001).check().is_err());
 }
 
+/// What a fit says of a common mixture, and whether its model has one.
+fn mixture(settings: &Settings, of: Unmixing) -> (Option<(f64, bool)>, bool) {
+    let told = Arc::new(std::sync::Mutex::new(None));
+    let tell = Arc::clone(&told);
+    let of = of.on_event(move |event| {
+        if let Event::CommonMixture { gain, kept } = event {
+            *tell.lock().unwrap() = Some((*gain, *kept));
+        }
+    });
+    let fit = of.fit(&simulate(settings).unwrap().scene("mixture").unwrap()).unwrap();
+    let told = *told.lock().unwrap();
+    assert_eq!(fit.record().model.common, fit.guide().model.common);
+    (told, fit.guide().model.common.is_some())
+}
+
+#[test]
+fn a_common_mixture_stays_where_the_evidence_asks_for_it() {
+    let each = Settings {
+        rows: 30,
+        cols: 30,
+        bands: 30,
+        maps: unmixel::simulate::Maps::Dirichlet,
+        pure_pixels: false,
+        variability_sd: 0.03,
+        ..Settings::default()
+    };
+    let (told, kept) = mixture(&each, quick());
+    assert!(told.is_some_and(|(gain, kept)| gain < 1.5 && !kept) && !kept, "{told:?}");
+    let shared = Settings {
+        maps: unmixel::simulate::Maps::Dominant,
+        noise_sd: 0.005,
+        pure_pixels: true,
+        variability_sd: 0.0,
+        ..each.clone()
+    };
+    let (told, kept) = mixture(&shared, quick());
+    assert!(told.is_some_and(|(gain, kept)| gain > 1.5 && kept) && kept, "{told:?}");
+    // Who asks for it, or not, is not asked again.
+    assert_eq!(mixture(&each, quick().common_mixture(true)), (None, true));
+    assert_eq!(mixture(&shared, quick().common_mixture(false)), (None, false));
+}
+
 /// What an event says of neighbours, and the posterior of the fit.
 fn decided(scene: &Scene) -> (Option<(f64, bool)>, PosteriorKind) {
     let told = Arc::new(std::sync::Mutex::new(None));

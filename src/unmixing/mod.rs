@@ -4,6 +4,7 @@ mod budget;
 mod checkpoint;
 mod fallback;
 mod keep;
+mod mixture;
 mod plan;
 mod run;
 mod windows;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::fallback::or_on_cpu;
+use super::mixture::{self, Decided};
 use super::plan::{LEARNED_FROM, Plan, bands_unseen, effective_bands};
 use super::{Unmixing, chosen};
 use crate::engine::backend::{self, Device};
@@ -276,9 +277,14 @@ impl Run {
             // Stopped before its spectra were held: the rest begins from them as they are.
             self.hold_spectra().await?;
         }
-        let outcome = self.end_stage().await?;
+        let mut outcome = self.end_stage().await?;
         self.tell_fitted(&outcome);
         self.laps.lap("steps");
+        if let Some(guide) = self.without_common_mixture(&outcome.guide).await? {
+            self.plan.model = guide.model.clone();
+            outcome.guide = guide;
+        }
+        self.laps.lap("common mixture");
         let exact = match self.plan.posterior {
             PosteriorKind::Guide => None,
             PosteriorKind::Exact => {
@@ -331,6 +337,23 @@ impl Run {
         };
         let fit = Fit::new(self.scene, outcome.guide, &self.learned, posterior, record, self.found);
         Ok(fit.with(normal, drawn))
+    }
+
+    /// The guide of a fit without a common mixture, where nobody asked for one, each pixel gets its
+    /// exact posterior, and the mixture says too little.
+    async fn without_common_mixture(&self, guide: &Guide) -> Result<Option<Guide>> {
+        if self.plan.common.is_some() || self.plan.posterior == PosteriorKind::Guide {
+            return Ok(None);
+        }
+        let stop = || self.of.is_interrupted();
+        let tell = |event: &Event| self.of.tell(event);
+        let on_device = async |device: Arc<Device>| {
+            mixture::decide(guide, &self.learned, &device, &self.plan.svi, &stop).await
+        };
+        let decided = or_on_cpu(Arc::clone(&self.device), &tell, on_device).await?;
+        let Some(Decided { gain, without }) = decided else { return Ok(None) };
+        self.of.tell(&Event::CommonMixture { gain, kept: without.is_none() });
+        Ok(without)
     }
 
     /// The exact posterior of a fit; none when interrupted.
