@@ -19,14 +19,14 @@ const FEWEST: usize = 50;
 const BEYOND: usize = 6;
 
 /// Correlation of what the `k` + 6 leading directions of the spectra leave of pixels side by side,
-/// -1 to 1 (fewer where there are not twice as many bands): the sum of the products of both
-/// residuals over bands, over the product of their lengths, of up to 4,096 pairs. `places` are row
-/// * `cols` + column of each pixel of the cube, ascending. None where fewer than 50 pixels have a
-/// neighbour to the right or below.
+/// from -1 to 1 (fewer directions where there are not twice as many bands): the sum of the products
+/// of both residuals over bands, over the product of their lengths, of up to 4,096 pairs. `places`
+/// are the row times `cols`, and the column, of each pixel of the cube, ascending. None where fewer
+/// than 50 pixels have a neighbour to the right or below.
 pub fn residual_correlation(cube: &Cube, places: &[u32], cols: usize, k: usize) -> Option<f64> {
     let right = |n: usize| {
         let next = places.get(n + 1).is_some_and(|&next| next == places[n] + 1);
-        let inside = (places[n] as usize + 1) % cols.max(1) != 0;
+        let inside = !(places[n] as usize + 1).is_multiple_of(cols.max(1));
         (next && inside).then_some(n + 1)
     };
     let below = |n: usize| {
