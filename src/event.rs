@@ -141,22 +141,8 @@ impl fmt::Display for Event {
             Event::EffectiveBands { counted, bands, reason } => {
                 write!(f, "effective bands: {counted:.1} of {bands} ({reason})")
             }
-            Event::Neighbours { correlation, exact } => {
-                let which = match exact {
-                    true => "the exact posterior",
-                    false => "the guide's posterior, as evidence would be counted too often",
-                };
-                write!(
-                    f,
-                    "bands err together, and residuals of neighbouring pixels correlate by \
-                     {correlation:.2}: {which}"
-                )
-            }
-            Event::CommonMixture { gain, kept } => {
-                let so =
-                    if *kept { "many pixels share it" } else { "too little, so there is none" };
-                write!(f, "a common mixture gains {gain:.3} nats a pixel: {so}")
-            }
+            Event::Neighbours { correlation, exact } => neighbours(f, *correlation, *exact),
+            Event::CommonMixture { gain, kept } => mixture(f, *gain, *kept),
             Event::Library { chosen, of } => {
                 let numbers: Vec<String> =
                     chosen.iter().map(|i| format!("number {}", i + 1)).collect();
@@ -166,15 +152,7 @@ impl fmt::Display for Event {
             Event::Search(search::Event::Steps(done, total)) => {
                 write!(f, "search: step {done} of {total}")
             }
-            Event::Search(search::Event::Judged(one)) => {
-                let (origin, all) = (&one.origin, (one.evidence, one.elbo, one.probe_elbo));
-                match all {
-                    (Some(evidence), _, _) => write!(f, "  {origin}: evidence {evidence:.3}"),
-                    (None, Some(elbo), _) => write!(f, "  {origin}: ELBO {elbo:.3}, gone on"),
-                    (None, None, Some(elbo)) => write!(f, "  {origin}: ELBO {elbo:.3}"),
-                    (None, None, None) => write!(f, "  {origin}: failed"),
-                }
-            }
+            Event::Search(search::Event::Judged(one)) => judged(f, one),
             Event::LearnedFrom { pixels, of } => write!(
                 f,
                 "spectra and noise are learned from {pixels} of {of} pixels; then each pixel gets \
@@ -228,6 +206,33 @@ impl fmt::Display for Event {
             }
         }
     }
+}
+
+fn judged(f: &mut fmt::Formatter<'_>, one: &search::Solution) -> fmt::Result {
+    let (origin, all) = (&one.origin, (one.evidence, one.elbo, one.probe_elbo));
+    match all {
+        (Some(evidence), _, _) => write!(f, "  {origin}: evidence {evidence:.3}"),
+        (None, Some(elbo), _) => write!(f, "  {origin}: ELBO {elbo:.3}, gone on"),
+        (None, None, Some(elbo)) => write!(f, "  {origin}: ELBO {elbo:.3}"),
+        (None, None, None) => write!(f, "  {origin}: failed"),
+    }
+}
+
+fn neighbours(f: &mut fmt::Formatter<'_>, correlation: f64, exact: bool) -> fmt::Result {
+    let which = match exact {
+        true => "the exact posterior",
+        false => "the guide's posterior, as evidence would be counted too often",
+    };
+    write!(
+        f,
+        "bands err together, and residuals of neighbouring pixels correlate by {correlation:.2}: \
+         {which}"
+    )
+}
+
+fn mixture(f: &mut fmt::Formatter<'_>, gain: f64, kept: bool) -> fmt::Result {
+    let so = if kept { "many pixels share it" } else { "too little, so there is none" };
+    write!(f, "a common mixture gains {gain:.3} nats a pixel: {so}")
 }
 
 fn searching(f: &mut fmt::Formatter<'_>, settings: &search::Settings) -> fmt::Result {

@@ -13,7 +13,7 @@ use crate::starts::Init;
 
 /// Modes that are compared, at most.
 const MOST: usize = 8;
-/// What geometry alone finds: an answer that one of them beats is never given.
+/// What geometry alone finds: an answer that one of them clearly beats is never given.
 const CLASSICS: [Init; 2] = [Init::Vca, Init::NFindr];
 
 /// Whether modes of a model on so many bands can be compared: its pixels have an exact posterior,

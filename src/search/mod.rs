@@ -1,7 +1,7 @@
 //! Finding the right mode. Unmixing posteriors have many: starts of several families are fitted
 //! briefly, the best of different modes go on, and moves that replace one endmember are tried from
-//! the best. The ELBO decides, at the same likelihood weight and after the same number of steps; no
-//! truth is seen.
+//! the best. The ELBO decides, at the same likelihood weight and after the same number of steps;
+//! where bands count as independent the evidence has the last word. No truth is seen.
 
 mod bands;
 mod contest;

@@ -212,7 +212,10 @@ pub(super) fn learn(
         ..none.clone()
     };
     let mut best = Learned { shared: none, spectra: spectra.clone(), evidence };
-    for step in 0..=if guide.params.has(VARIABILITY) { effort.steps } else { 0 } {
+    if !guide.params.has(VARIABILITY) {
+        return Some(best);
+    }
+    for step in 0..=effort.steps {
         let (sums, evidence) = look(known, looks, (&shared, &spectra), interrupted)?;
         let gains = evidence > best.evidence + GAIN;
         if gains {
@@ -236,9 +239,7 @@ pub(super) fn learn(
             }
         }
     }
-    if guide.params.has(VARIABILITY) {
-        known.share(&best.shared, &best.spectra);
-    }
+    known.share(&best.shared, &best.spectra);
     Some(best)
 }
 
