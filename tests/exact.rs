@@ -2,8 +2,8 @@
 //! quantiles and draws.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use ndarray::{Array2, Axis, s};
 use unmixel::rooms::score::Reference;
@@ -101,17 +101,34 @@ fn quantiles_and_draws_are_those_of_the_mean_and_sd() {
     assert!(quick().draws(1001).check().is_err());
 }
 
-/// What a fit says of a common mixture, and whether its model has one.
-fn mixture(settings: &Settings, of: Unmixing) -> (Option<(f64, bool)>, bool) {
-    let told = Arc::new(std::sync::Mutex::new(None));
+/// A number and a decision.
+type Decision = (f64, bool);
+
+/// A fit, and the last decision that its events told.
+fn heard(
+    of: Unmixing,
+    scene: &Scene,
+    pick: impl Fn(&Event) -> Option<Decision> + Send + Sync + 'static,
+) -> (Fit, Option<Decision>) {
+    let told = Arc::new(Mutex::new(None));
     let tell = Arc::clone(&told);
     let of = of.on_event(move |event| {
-        if let Event::CommonMixture { gain, kept } = event {
-            *tell.lock().unwrap() = Some((*gain, *kept));
+        if let Some(decision) = pick(event) {
+            *tell.lock().unwrap() = Some(decision);
         }
     });
-    let fit = of.fit(&simulate(settings).unwrap().scene("mixture").unwrap()).unwrap();
+    let fit = of.fit(scene).unwrap();
     let told = *told.lock().unwrap();
+    (fit, told)
+}
+
+/// What a fit says of a common mixture, and whether its model has one.
+fn mixture(settings: &Settings, of: Unmixing) -> (Option<Decision>, bool) {
+    let scene = simulate(settings).unwrap().scene("mixture").unwrap();
+    let (fit, told) = heard(of, &scene, |event| match event {
+        Event::CommonMixture { gain, kept } => Some((*gain, *kept)),
+        _ => None,
+    });
     assert_eq!(fit.record().model.common, fit.guide().model.common);
     (told, fit.guide().model.common.is_some())
 }
@@ -144,16 +161,11 @@ fn a_common_mixture_stays_where_the_evidence_asks_for_it() {
 }
 
 /// What an event says of neighbours, and the posterior of the fit.
-fn decided(scene: &Scene) -> (Option<(f64, bool)>, PosteriorKind) {
-    let told = Arc::new(std::sync::Mutex::new(None));
-    let tell = Arc::clone(&told);
-    let fit = quick().on_event(move |event| {
-        if let Event::Neighbours { correlation, exact } = event {
-            *tell.lock().unwrap() = Some((*correlation, *exact));
-        }
+fn decided(scene: &Scene) -> (Option<Decision>, PosteriorKind) {
+    let (fit, told) = heard(quick(), scene, |event| match event {
+        Event::Neighbours { correlation, exact } => Some((*correlation, *exact)),
+        _ => None,
     });
-    let fit = fit.fit(scene).unwrap();
-    let told = *told.lock().unwrap();
     (told, fit.record().posterior)
 }
 

@@ -45,11 +45,6 @@ impl Seen {
         Seen { pixels: merged.unwrap_or_else(|| whole.clone()), whole, every }
     }
 
-    /// Number of all bands.
-    pub fn whole_bands(&self) -> usize {
-        self.whole.bands()
-    }
-
     /// Whether these are all pixels of the scene.
     pub fn is_all_of(&self, pixels: &Pixels) -> bool {
         self.whole.same(pixels)

@@ -5,7 +5,7 @@
 
 use super::judge::{Fitted, Judge};
 use super::{GAIN, by_elbo, distinct, family, same};
-use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::error::Result;
 use crate::engine::model::{Model, Noise};
 use crate::engine::pixels::Pixels;
 use crate::posterior::nested;
@@ -56,13 +56,9 @@ pub async fn contest(
         return Ok(best);
     }
     for &i in &candidates {
-        table[i].evidence = match table[i].whole_guide() {
-            None => None,
-            Some(guide) => match nested::evidence(guide, pixels, interrupted) {
-                Err(Error::Interrupted) | Ok(None) => None,
-                found => found?,
-            },
-        };
+        if let Some(guide) = table[i].whole_guide() {
+            table[i].evidence = nested::evidence(guide, pixels, interrupted)?;
+        }
         if interrupted() {
             return Ok(best);
         }
@@ -70,10 +66,7 @@ pub async fn contest(
     }
     // Where the best by ELBO has none, any is better than none.
     let least = table[best].evidence.map_or(f64::NEG_INFINITY, |e| e + GAIN * e.abs().max(1.0));
-    let gains = candidates.into_iter().filter(|&i| table[i].evidence.is_some_and(|e| e > least));
-    let highest = gains.max_by(|&a, &b| {
-        let (a, b) = (table[a].evidence, table[b].evidence);
-        a.partial_cmp(&b).unwrap_or(std::cmp::Ordering::Equal)
-    });
-    Ok(highest.unwrap_or(best))
+    let gains = candidates.into_iter().filter_map(|i| Some((i, table[i].evidence?)));
+    let highest = gains.filter(|one| one.1 > least).max_by(|a, b| a.1.total_cmp(&b.1));
+    Ok(highest.map_or(best, |one| one.0))
 }

@@ -260,7 +260,7 @@ pub async fn search(
             None => {}
         }
     }
-    if contest::is_for(of_scene, seen.whole_bands()) && !interrupted() {
+    if contest::is_for(of_scene, pixels.bands()) && !interrupted() {
         best = contest::contest(&judge, &mut table, best, part, interrupted).await?;
     }
     let found = finish(of_scene, fit, pixels, &seen, table, best, count)?;

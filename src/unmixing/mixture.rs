@@ -47,14 +47,7 @@ pub(super) async fn decide(
     let settings =
         svi::Settings { steps: STEPS, early_stop: false, warm: false, ..settings.clone() };
     let plain = starts::begin(&model, &settings, learned, guide.medians())?;
-    let mut run = svi::Run::open(device, &settings, learned, plain).await?;
-    let fitted = loop {
-        match run.advance(interrupted).await {
-            Ok(Some(_)) => {}
-            Ok(None) => break run.finish().await,
-            Err(error) => break Err(error),
-        }
-    };
+    let fitted = svi::fit(device, &settings, learned, plain, &mut |_| (), interrupted).await;
     let plain = match fitted {
         // Without one there is no fit.
         Err(Error::Fit(_)) => return Ok(None),

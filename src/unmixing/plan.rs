@@ -195,11 +195,12 @@ impl Plan {
     /// where bands err together, nobody says which posterior, and the scene is learned from all of
     /// its pixels.
     pub fn neighbours(&self, scene: &Scene, whole: bool) -> Option<f64> {
-        let cols = scene.cols();
         let asks = !self.posterior_is_asked && self.posterior == PosteriorKind::Exact;
-        (whole && self.errs && asks).then(|| {
-            residual_correlation(scene.cube(), scene.places(), cols, self.model.endmembers)
-        })?
+        if !(whole && self.errs && asks) {
+            return None;
+        }
+        let (cube, places, k) = (scene.cube(), scene.places(), self.model.endmembers);
+        residual_correlation(cube, places, scene.cols(), k)
     }
 
     /// Decides on the posterior. Where bands err together, and pixels side by side, too, both do

@@ -133,6 +133,12 @@ pub fn digamma<T: Real>(x: T) -> T {
     shifted.ln() - T::of(0.5) / shifted - series - below
 }
 
+/// What is constant in the log density of a Dirichlet with these parameters, all above 0:
+/// `log(Gamma(sum a)) - sum log(Gamma(a))`.
+pub fn ln_dirichlet<T: Real>(a: &[T]) -> T {
+    ln_gamma(a.iter().copied().sum::<T>()) - a.iter().map(|&a| ln_gamma(a)).sum::<T>()
+}
+
 /// `log(Gamma(x))` for `x > 0`: recurrence to `x + 6`, then Stirling's series.
 pub fn ln_gamma<T: Real>(x: T) -> T {
     let mut shifted = x;

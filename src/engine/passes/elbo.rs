@@ -2,7 +2,7 @@
 //! not finite changes nothing and is counted. Equations 14 and 28.
 
 use super::pass::{Access, Grid, Pass, shader};
-use crate::engine::ground::math::{Real, ln_gamma};
+use crate::engine::ground::math::{Real, ln_dirichlet};
 use crate::engine::layout::limits::WORKGROUP;
 use crate::engine::layout::{Buf, COMMON, Params};
 use crate::engine::passes::buffers::Buffers;
@@ -42,7 +42,7 @@ pub fn run<T: Real>(p: &Params, b: &mut Buffers<T>) {
     let constants: T = (0..if p.has(COMMON) { 0 } else { particles })
         .map(|particle| {
             let a = &b.theta[particle * p.theta_stride() + p.dirichlet_at()..][..k];
-            ln_gamma(a.iter().copied().sum::<T>()) - a.iter().map(|&a| ln_gamma(a)).sum::<T>()
+            ln_dirichlet(a)
         })
         .sum();
     let share = T::one() / T::of(f64::from(p.particles));

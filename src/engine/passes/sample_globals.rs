@@ -5,7 +5,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::pass::{Access, Grid, Pass, shader};
-use crate::engine::ground::math::{Real, ln_gamma, softplus};
+use crate::engine::ground::math::{Real, ln_dirichlet, softplus};
 use crate::engine::ground::rng::{self, LANES, Stream};
 use crate::engine::guide::transform::add_loadings;
 use crate::engine::layout::limits::WORKGROUP;
@@ -64,13 +64,6 @@ fn dirichlet<T: Real>(to: &mut [T], total: T, logit: impl Fn(usize) -> T) {
         *to = (total * (logit(i) - top).quick_exp() / sum).max(T::of(LEAST));
     }
     to[k] = total;
-}
-
-/// What is constant in the log density of a Dirichlet with these parameters, followed by a total
-/// that is not used.
-fn ln_normaliser<T: Real>(a: &[T]) -> T {
-    let a = &a[..a.len() - 1];
-    ln_gamma(a.iter().copied().sum::<T>()) - a.iter().map(|&a| ln_gamma(a)).sum::<T>()
 }
 
 /// Draws the scene latents on the CPU.
@@ -177,8 +170,8 @@ impl<T: Real> WithSimd for Particle<'_, T> {
             let (beta, share) = (p.common_at() + k - 1, p.common_at() + k);
             dirichlet(b, x(beta).quick_exp(), |i| x(p.common_at() + i));
             // Logs of one minus the share, and of the share.
-            constants[0] = ln_normaliser(a) - softplus(x(share));
-            constants[1] = ln_normaliser(b) - softplus(-x(share));
+            constants[0] = ln_dirichlet(&a[..k]) - softplus(x(share));
+            constants[1] = ln_dirichlet(&b[..k]) - softplus(-x(share));
         }
         theta[p.precision_at()] = match p.has(SPREAD) {
             true => (-two * x(p.spread_at())).quick_exp(),

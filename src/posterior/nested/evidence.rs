@@ -1,12 +1,10 @@
 //! How probable pixels are given a scene, their amounts integrated out: by it solutions of one
 //! scene compare, whatever has become of the pixels of their guides.
 
-use super::SceneNormal;
 use super::check;
 use super::known::Known;
 use super::learn::{self, BRIEF};
 use crate::engine::ground::error::Result;
-use crate::engine::ground::math::softplus;
 use crate::engine::guide::Guide;
 use crate::engine::layout::HELD;
 use crate::engine::pixels::Pixels;
@@ -26,8 +24,7 @@ pub fn evidence(
 ) -> Result<Option<f64>> {
     check(&guide.params)?;
     let mut known = Known::of(guide);
-    let spectra = SceneNormal::of_guide(guide).centre.iter().map(|&u| softplus(u)).collect();
-    let begin = (spectra, guide.params.has(HELD));
+    let begin = (guide.medians().iter().copied().collect(), guide.params.has(HELD));
     let learned = learn::learn(&mut known, guide, of.cube(), begin, BRIEF, interrupted);
     Ok(learned.map(|learned| learned.evidence).filter(|x| x.is_finite()))
 }
@@ -38,6 +35,7 @@ mod tests {
     use nalgebra::{DMatrix, DVector};
 
     use crate::engine::ground::lanes::LANES;
+    use crate::engine::ground::math::ln_dirichlet;
     use crate::engine::model::Model;
     use crate::engine::pixels::Cube;
     use crate::posterior::nested::group::Group;
@@ -107,8 +105,7 @@ mod tests {
             let share = 1.0 / (1.0 + (-odds).exp());
             // The density of the log odds: Dirichlet times w (1 - w).
             let mut log = a[0] * share.ln() - a[1] * odds.exp().ln_1p();
-            log += crate::engine::ground::math::ln_gamma(a[0] + a[1])
-                - a.iter().map(|&a| crate::engine::ground::math::ln_gamma(a)).sum::<f64>();
+            log += ln_dirichlet(&a);
             for j in 0..steps {
                 let g: f64 = match brightness {
                     true => 4.0 * ((f64::from(j) + 0.5) / f64::from(steps) - 0.5),

@@ -145,8 +145,8 @@ pub(super) struct Room {
     /// E u, (K, LANES), and Cov u, (K, K, LANES).
     mean: Vec<f32>,
     spread: Vec<f32>,
-    /// Logarithm of the mean weight of the draws, (LANES).
-    log_mean: [f64; LANES],
+    /// Logarithm of the sum of the draws' weights, (LANES).
+    log_sum: [f32; LANES],
     /// Both in each pixel's own order.
     mean_sorted: Vec<f32>,
     spread_sorted: Vec<f32>,
@@ -162,7 +162,7 @@ impl Room {
             weights: zeros(DRAWS),
             mean: zeros(k),
             spread: zeros(k * k),
-            log_mean: [0.0; LANES],
+            log_sum: [0.0; LANES],
             mean_sorted: zeros(k),
             spread_sorted: zeros(k * k),
             white: Whitened::default(),
@@ -177,7 +177,7 @@ impl Room {
     /// Log density of the pixel of a lane of the group that was drawn, amounts integrated out, but
     /// for what all pixels have: `normaliser` of [`Known`].
     pub(super) fn evidence(&self, group: &Group, lane: usize) -> f64 {
-        self.log_mean[lane] + group.likelihood(lane)
+        f64::from(self.log_sum[lane]) - (DRAWS as f64).ln() + group.likelihood(lane)
     }
 
     pub(super) fn white(&self) -> &Whitened {
@@ -188,11 +188,6 @@ impl Room {
     pub(super) fn draw(&mut self, group: &mut Group, spectra: &[f32]) {
         let k = self.k;
         group.draw(spectra, 0, &mut self.amounts, &mut self.weights);
-        self.log_mean = std::array::from_fn(|lane| {
-            let logs = || self.weights.iter().skip(lane).step_by(LANES).map(|&x| f64::from(x));
-            let top = logs().fold(f64::NEG_INFINITY, f64::max);
-            top + (logs().map(|log| (log - top).exp()).sum::<f64>() / DRAWS as f64).ln()
-        });
         Arch::new().dispatch(Spread {
             k,
             draws: DRAWS,
@@ -200,6 +195,7 @@ impl Room {
             weights: &mut self.weights,
             mean: &mut self.mean_sorted,
             spread: &mut self.spread_sorted,
+            log_sum: &mut self.log_sum,
         });
         for lane in 0..LANES {
             for a in 0..k {

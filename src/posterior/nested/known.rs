@@ -2,7 +2,7 @@
 
 use super::power_normal::PowerNormals;
 use super::shared::{Shapes, Shared};
-use crate::engine::ground::math::{ln_gamma, softplus};
+use crate::engine::ground::math::{ln_dirichlet, softplus};
 use crate::engine::guide::Guide;
 use crate::engine::layout::{BRIGHTNESS, COMMON, CONCENTRATION, VARIABILITY};
 
@@ -52,17 +52,14 @@ impl Known {
             false => f64::from(p.concentration),
         };
         let dirichlet: Vec<f64> = mean.iter().map(|pi| concentration * pi).collect();
-        let normaliser = |a: &[f64]| {
-            ln_gamma(a.iter().sum::<f64>()) - a.iter().map(|&a| ln_gamma(a)).sum::<f64>()
-        };
         let brightness = p.has(BRIGHTNESS).then(|| guide.brightness_precision());
-        let mut constant = normaliser(&dirichlet);
+        let mut normaliser = ln_dirichlet(&dirichlet);
         if let Some(precision) = brightness {
-            constant += 0.5 * (precision / std::f64::consts::TAU).ln();
+            normaliser += 0.5 * (precision / std::f64::consts::TAU).ln();
         }
         if p.has(COMMON) {
             // log (1 - rho) from the logarithm of its odds.
-            constant -= softplus(at(p.common_at() + k));
+            normaliser -= softplus(at(p.common_at() + k));
         }
         let common = p.has(COMMON).then(|| {
             let from = p.common_at();
@@ -71,7 +68,7 @@ impl Known {
             softmax(&mut mixture);
             let beta = at(from + k - 1).exp();
             let b: Vec<f64> = mixture.iter().map(|m| beta * m).collect();
-            let odds = normaliser(&b) - normaliser(&dirichlet) + at(from + k);
+            let odds = ln_dirichlet(&b) - ln_dirichlet(&dirichlet) + at(from + k);
             let more = b.iter().zip(&dirichlet).map(|(b, a)| (b - a) as f32).collect();
             (more, odds as f32)
         });
@@ -84,7 +81,7 @@ impl Known {
             bands,
             weight: p.weight,
             brightness: brightness.map(|x| x as f32),
-            normaliser: constant,
+            normaliser,
             noise: (0..bands).map(|l| (f64::from(p.noise_floor) + noise(l)) as f32).collect(),
             variability: match p.has(VARIABILITY) {
                 true => (0..bands).flat_map(|l| (0..k).map(move |k| (l, k))).map(cells).collect(),

@@ -17,7 +17,8 @@ use crate::engine::pixels::Cube;
 /// How long it is learned, and from how much.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Effort {
-    /// Steps. A step halves a variance at most, or doubles it.
+    /// Steps. One leaves at least a tenth of the variance of a shape, and half of that of a band,
+    /// and doubles either at most.
     pub(super) steps: usize,
     /// The most pixels that are looked at.
     pub(super) pixels: usize,

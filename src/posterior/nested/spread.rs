@@ -13,6 +13,8 @@ pub(super) struct Spread<'a> {
     pub(super) weights: &'a mut [f32],
     pub(super) mean: &'a mut [f32],
     pub(super) spread: &'a mut [f32],
+    /// Logarithm of the sum of the weights, (LANES).
+    pub(super) log_sum: &'a mut [f32],
 }
 
 impl WithSimd for Spread<'_> {
@@ -20,10 +22,11 @@ impl WithSimd for Spread<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Spread { k, draws, amounts, weights, mean, spread } = self;
+        let Spread { k, draws, amounts, weights, mean, spread, log_sum } = self;
         let c = |x: f32| V::splat(simd, x);
         for part in (0..LANES).step_by(S::F32_LANES) {
-            weigh(simd, weights, (0..draws).map(|d| d * LANES + part), 1.0);
+            let rows = (0..draws).map(|d| d * LANES + part);
+            weigh(simd, weights, rows, 1.0).store(log_sum, part);
             let amount = |d: usize, a: usize| V::load(simd, amounts, (d * k + a) * LANES + part);
             for a in 0..k {
                 let mut sum = c(0.0);

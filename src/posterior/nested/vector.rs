@@ -125,14 +125,15 @@ impl<S: Simd> V<S> {
 }
 
 /// Makes weights of their logarithms, in place, with the sum `total`; where none of them is above
-/// minus infinity all are alike. `rows` are where the vectors begin.
+/// minus infinity all are alike. `rows` are where the vectors begin. Gives the logarithm of the sum
+/// of what the logarithms stand for.
 #[inline(always)]
 pub(super) fn weigh<S: Simd>(
     simd: S,
     values: &mut [f32],
     rows: impl Iterator<Item = usize> + Clone,
     total: f32,
-) {
+) -> V<S> {
     let c = |x: f32| V::splat(simd, x);
     let mut top = c(f32::NEG_INFINITY);
     for at in rows.clone() {
@@ -149,6 +150,7 @@ pub(super) fn weigh<S: Simd>(
     for at in rows {
         (V::load(simd, values, at) * share).store(values, at);
     }
+    top + sum.ln()
 }
 
 /// Which lanes a condition holds for.
