@@ -12,7 +12,7 @@ use crate::engine::ground::error::{Error, Result};
 use crate::engine::guide::Guide;
 use crate::engine::svi;
 use crate::posterior::Posterior;
-use crate::posterior::nested::{Factor, SceneNormal, Shared};
+use crate::posterior::nested::{SceneNormal, Shared, SpectraNormal};
 use crate::scene::{Band, Cube, Georeference, Lookup, Scaling, Scene, SceneParts};
 use crate::store::Store;
 
@@ -148,14 +148,18 @@ impl Fit {
             }
         }
         if let Some(normal) = &self.scene_normal {
-            store.put_f64("scene_centre", &normal.centre);
-            store.put_f64(
-                "scene_factor",
-                match &normal.factor {
-                    Factor::Full(lower) => lower.as_slice(),
-                    Factor::Independent(roots) => roots,
-                },
-            );
+            match &normal.spectra {
+                SpectraNormal::Independent { centre, roots } => {
+                    store.put_f64("scene_centre", centre);
+                    store.put_f64("scene_roots", roots);
+                }
+                SpectraNormal::Cut { mean, factor, sds } => {
+                    store.put_f64("scene_mean", mean);
+                    // Column by column.
+                    store.put_f64("scene_factor", factor.as_slice());
+                    store.put_f64("scene_sds", sds);
+                }
+            }
             if let Some(shared) = &normal.shared {
                 store.put_f64("shared_sds", &shared.sds);
                 store.put_f64("shared_noise_sds", &shared.noise_sds);
@@ -260,14 +264,14 @@ impl Fit {
 
 /// The posterior of K spectra of L bands, where it was kept.
 fn normal(store: &mut Store, k: usize, l: usize) -> Result<Option<SceneNormal>, String> {
-    let centre = store.take_f64("scene_centre").filter(|values| values.len() == k * l);
-    let factor = store.take_f64("scene_factor").and_then(|values| match values.len() {
-        size if size == k * l => Some(Factor::Independent(values)),
-        // Column by column, as it was written.
-        size if size == (k * l).pow(2) => {
-            Some(Factor::Full(nalgebra::DMatrix::from_vec(k * l, k * l, values)))
-        }
-        _ => None,
+    let size = k * l;
+    let mut take = |name: &str, size: usize| store.take_f64(name).filter(|of| of.len() == size);
+    let independent = take("scene_centre", size).zip(take("scene_roots", size));
+    let independent =
+        independent.map(|(centre, roots)| SpectraNormal::Independent { centre, roots });
+    let cut = take("scene_mean", size).zip(take("scene_factor", size * size));
+    let cut = cut.zip(take("scene_sds", size)).map(|((mean, factor), sds)| {
+        SpectraNormal::Cut { mean, factor: nalgebra::DMatrix::from_vec(size, size, factor), sds }
     });
     let mut shared = ["shared_sds", "shared_noise_sds", "shared_noise", "shared_variability"]
         .into_iter()
@@ -280,5 +284,5 @@ fn normal(store: &mut Store, k: usize, l: usize) -> Result<Option<SceneNormal>, 
         }
         _ => None,
     };
-    Ok(centre.zip(factor).map(|(centre, factor)| SceneNormal { centre, factor, shared }))
+    Ok(cut.or(independent).map(|spectra| SceneNormal { spectra, shared }))
 }

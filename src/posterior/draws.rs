@@ -7,7 +7,8 @@ use crate::engine::guide::transform::add_loadings;
 use crate::engine::guide::transform::latent;
 use crate::engine::layout::FULL_RANK;
 use crate::engine::pixels::Pixels;
-use crate::posterior::scene_guide::{SceneGuide, scale, shared};
+use crate::posterior::peaks::scale;
+use crate::posterior::scene_guide::{ENDMEMBER_DRAWS, SceneGuide, shared};
 
 /// Draws of the scene from one fitted guide, in one convention.
 #[derive(Debug, Clone)]
@@ -27,14 +28,13 @@ impl<'a> Draws<'a> {
     /// for.
     pub fn new(guide: &'a Guide, of: &Pixels, convention: Convention, count: u32) -> Self {
         let scene = SceneGuide { guide };
-        let (mut spectra, mut heights) = (Vec::new(), Vec::new());
-        for draw in 0..count {
-            let mut of_draw: Vec<Vec<f64>> =
-                (0..guide.k()).map(|k| scene.spectrum(k, draw)).collect();
-            let of_heights = scale(&mut of_draw, convention);
-            spectra.push(of_draw);
-            heights.push(of_heights);
-        }
+        let of_draw = |draw| (0..guide.k()).map(|k| scene.spectrum(k, draw)).collect();
+        // Peaks take more draws than somebody may ask for.
+        let all = count.max(ENDMEMBER_DRAWS as u32);
+        let mut spectra: Vec<Vec<Vec<f64>>> = (0..all).map(of_draw).collect();
+        let mut heights = scale(&mut spectra, convention);
+        spectra.truncate(count as usize);
+        heights.truncate(count as usize);
         Draws { guide, order: of.order(), spectra, heights }
     }
 

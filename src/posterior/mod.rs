@@ -5,6 +5,7 @@ pub mod doubts;
 pub mod draws;
 pub mod nested;
 mod of_scene;
+pub(crate) mod peaks;
 pub mod sampled;
 pub(crate) mod scene_guide;
 mod totals;
@@ -99,16 +100,12 @@ impl Posterior {
     pub fn new(guide: &Guide, of: &Pixels, convention: Convention) -> Self {
         let params = &guide.params;
         let scene = SceneGuide { guide };
-        let spectra = match convention {
-            Convention::Reflectance => scene.reflectance(),
-            Convention::Peak => scene.relative_to_peak(),
-        };
         // Peaks and abundances of one draw belong together where the guide lets them correlate.
         let joint = params.rank > 0 && convention == Convention::Peak;
         let draws = if joint { JOINT_DRAWS } else { DRAWS };
-        let peaks = match convention {
-            Convention::Reflectance => vec![vec![1.0; params.k()]; draws],
-            Convention::Peak => (0..draws as u32).map(|draw| scene.peaks(draw)).collect(),
+        let (spectra, peaks) = match convention {
+            Convention::Reflectance => (scene.reflectance(), vec![vec![1.0; params.k()]; draws]),
+            Convention::Peak => scene.relative_to_peak(draws),
         };
         let shared = joint.then(|| (0..draws as u32).map(|draw| shared(params, draw)).collect());
         let moments = pixels(guide, &peaks, shared);

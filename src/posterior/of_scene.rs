@@ -3,7 +3,8 @@
 use ndarray::{Array1, Array2};
 
 use super::nested::{self, Nested, Summary};
-use super::scene_guide::{ENDMEMBER_DRAWS, SceneGuide, scale, table_of};
+use super::peaks::scale;
+use super::scene_guide::{ENDMEMBER_DRAWS, SceneGuide, table_of};
 use super::{OfPixels, Posterior, mean_of_rows};
 use crate::convention::Convention;
 
@@ -21,12 +22,17 @@ impl OfScene {
     pub(crate) fn new(nested: &Nested, convention: Convention) -> Self {
         let mut drawn = nested.spectra(ENDMEMBER_DRAWS);
         let plain = drawn[..nested::SCENES].to_vec();
-        let heights: Vec<Vec<f64>> =
-            drawn.iter_mut().map(|spectra| scale(spectra, convention)).collect();
+        let heights = scale(&mut drawn, convention);
+        let p = nested.params();
+        let mut spectra = [(); 4].map(|()| Array2::zeros((p.k(), p.bands as usize)));
+        for k in 0..p.k() {
+            let of_endmember: Vec<&[f64]> = drawn.iter().map(|of| of[k].as_slice()).collect();
+            table_of(k, &of_endmember, &mut spectra);
+        }
         OfScene {
             convention,
             scenes: nested.scenes(&plain, &heights),
-            spectra: table_of(nested.params(), |k, draw| drawn[draw as usize][k].clone()),
+            spectra,
             heights: mean_of_rows(&heights),
         }
     }

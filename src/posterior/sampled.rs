@@ -10,7 +10,8 @@ use crate::engine::guide::Guide;
 use crate::engine::pixels::Pixels;
 use crate::posterior::draws::Draws;
 use crate::posterior::nested::{self, Nested};
-use crate::posterior::scene_guide::scale;
+use crate::posterior::peaks::scale;
+use crate::posterior::scene_guide::ENDMEMBER_DRAWS;
 
 /// The most draws that are given.
 pub const MOST_DRAWS: usize = 1000;
@@ -66,10 +67,10 @@ impl Sampled {
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Option<Self> {
         let (n, k) = (nested.pixels().count(), nested.params().k());
-        let mut spectra = nested.spectra(count);
-        let plain = spectra.clone();
-        let heights: Vec<Vec<f64>> =
-            spectra.iter_mut().map(|of_draw| scale(of_draw, convention)).collect();
+        // Peaks take more draws than somebody may ask for.
+        let mut spectra = nested.spectra(count.max(ENDMEMBER_DRAWS));
+        let plain = spectra[..count].to_vec();
+        let heights = scale(&mut spectra, convention);
         let bands = nested.params().bands as usize;
         let endmembers =
             Array3::from_shape_fn((count, k, bands), |(draw, i, l)| spectra[draw][i][l] as f32);

@@ -3,12 +3,12 @@
 use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 
-use crate::convention::Convention;
 use crate::engine::ground::math::softplus;
 use crate::engine::ground::rng::{self, Stream};
 use crate::engine::guide::Guide;
 use crate::engine::guide::transform::add_loadings;
 use crate::engine::layout::{CONCENTRATION, Params, VARIABILITY};
+use crate::posterior::peaks;
 
 /// Draws of the endmembers behind moments and quantiles that have no closed form.
 pub(super) const ENDMEMBER_DRAWS: usize = 500;
@@ -40,13 +40,28 @@ impl SceneGuide<'_> {
         [mean, sd, quantile(-NORMAL_95), quantile(NORMAL_95)]
     }
 
-    /// Mean, sd, 5 % and 95 % quantiles of spectra divided by their largest value, draw by draw.
-    pub(super) fn relative_to_peak(&self) -> [Array2<f64>; 4] {
-        table_of(&self.guide.params, |k, draw| {
-            let spectrum = self.spectrum(k, draw);
-            let peak = peak(&spectrum);
-            spectrum.iter().map(|c| c / peak).collect()
-        })
+    /// Mean, sd, 5 % and 95 % quantiles of spectra over their peaks, draw by draw, and the peaks
+    /// of the first `count` draws, at most all: draws, then endmembers. One endmember is held at a
+    /// time.
+    pub(super) fn relative_to_peak(&self, count: usize) -> ([Array2<f64>; 4], Vec<Vec<f32>>) {
+        let shape = (self.guide.params.k(), self.guide.params.bands as usize);
+        let mut tables = [(); 4].map(|()| Array2::zeros(shape));
+        let mut peaks = vec![Vec::with_capacity(shape.0); count];
+        for k in 0..shape.0 {
+            let mut drawn: Vec<Vec<f64>> = (0..ENDMEMBER_DRAWS as u32)
+                .into_par_iter()
+                .map(|draw| self.spectrum(k, draw))
+                .collect();
+            let excess = peaks::excess(drawn.iter().map(Vec::as_slice));
+            for (draw, spectrum) in drawn.iter_mut().enumerate() {
+                let height = peaks::divide(spectrum, excess);
+                if let Some(of_draw) = peaks.get_mut(draw) {
+                    of_draw.push(height as f32);
+                }
+            }
+            table_of(k, &drawn, &mut tables);
+        }
+        (tables, peaks)
     }
 
     /// One draw of spectrum k, reflectance.
@@ -73,11 +88,6 @@ impl SceneGuide<'_> {
             .collect()
     }
 
-    /// The largest values of one draw of the spectra, (K).
-    pub(super) fn peaks(&self, draw: u32) -> Vec<f32> {
-        (0..self.guide.params.k()).map(|k| peak(&self.spectrum(k, draw)) as f32).collect()
-    }
-
     /// Mean sd of the endmembers between pixels, in the unit of the spectra.
     pub(super) fn variability(&self, heights: &Array1<f64>) -> Option<Array2<f64>> {
         let p = &self.guide.params;
@@ -98,35 +108,20 @@ impl SceneGuide<'_> {
     }
 }
 
-/// Mean, sd, 5 % and 95 % quantiles of [`ENDMEMBER_DRAWS`] draws of each spectrum.
-pub(super) fn table_of(
-    params: &Params,
-    spectrum: impl Fn(usize, u32) -> Vec<f64> + Sync,
-) -> [Array2<f64>; 4] {
-    let shape = (params.k(), params.bands as usize);
-    let mut tables = [(); 4].map(|()| Array2::zeros(shape));
-    for k in 0..shape.0 {
-        let draws: Vec<Vec<f64>> =
-            (0..ENDMEMBER_DRAWS as u32).into_par_iter().map(|draw| spectrum(k, draw)).collect();
-        for l in 0..shape.1 {
-            let mut values: Vec<f64> = draws.iter().map(|draw| draw[l]).collect();
-            values.sort_unstable_by(f64::total_cmp);
-            let count = values.len() as f64;
-            let mean = values.iter().sum::<f64>() / count;
-            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
-            let at = |share: f64| values[(share * (count - 1.0)).round() as usize];
-            let row = [mean, variance.sqrt(), at(0.05), at(0.95)];
-            for (table, value) in tables.iter_mut().zip(row) {
-                table[[k, l]] = value;
-            }
+/// Writes mean, sd, 5 % and 95 % quantiles of draws of spectrum `k` into its rows of tables.
+pub(super) fn table_of<S: AsRef<[f64]>>(k: usize, draws: &[S], tables: &mut [Array2<f64>; 4]) {
+    let count = draws.len() as f64;
+    for l in 0..tables[0].ncols() {
+        let mut values: Vec<f64> = draws.iter().map(|draw| draw.as_ref()[l]).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let mean = values.iter().sum::<f64>() / count;
+        let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
+        let at = |share: f64| values[(share * (count - 1.0)).round() as usize];
+        let row = [mean, variance.sqrt(), at(0.05), at(0.95)];
+        for (table, value) in tables.iter_mut().zip(row) {
+            table[[k, l]] = value;
         }
     }
-    tables
-}
-
-/// The largest value of a spectrum; softplus keeps it above zero.
-pub(crate) fn peak(spectrum: &[f64]) -> f64 {
-    spectrum.iter().copied().fold(f64::MIN_POSITIVE, f64::max)
 }
 
 /// `E f(loc + scale * x)`, x standard normal: the trapezoidal rule over eight sds either way, which
@@ -147,17 +142,4 @@ pub(crate) fn shared(params: &Params, draw: u32) -> Vec<f32> {
     (0..params.rank)
         .map(|r| rng::normal_at(params.key(), Stream::Posterior, draw, u32::MAX, r / 4, r % 4))
         .collect()
-}
-
-/// Brings the spectra of one draw into a convention: what each was divided by, (K).
-pub(crate) fn scale(spectra: &mut [Vec<f64>], convention: Convention) -> Vec<f64> {
-    let of = |spectrum: &mut Vec<f64>| {
-        let height = match convention {
-            Convention::Reflectance => 1.0,
-            Convention::Peak => peak(spectrum),
-        };
-        spectrum.iter_mut().for_each(|c| *c /= height);
-        height
-    };
-    spectra.iter_mut().map(of).collect()
 }

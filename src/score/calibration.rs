@@ -11,7 +11,7 @@ use crate::engine::layout::Params;
 use crate::engine::pixels::Pixels;
 use crate::posterior::draws::Draws;
 use crate::posterior::nested::{self, Nested};
-use crate::posterior::scene_guide::scale;
+use crate::posterior::peaks::scale;
 
 /// Draws that a truth is placed among. 400 possible places: every level that is a multiple of 1/200
 /// is met exactly, no quantile has to be interpolated.
@@ -121,8 +121,7 @@ pub fn nested_places(nested: &Nested, truth: &Known) -> Result<Places> {
     truth.check(p)?;
     let mut spectra = nested.spectra(DRAWS as usize);
     let plain = spectra[..nested::SCENES].to_vec();
-    let heights: Vec<Vec<f64>> =
-        spectra.iter_mut().map(|of_draw| scale(of_draw, truth.convention)).collect();
+    let heights = scale(&mut spectra, truth.convention);
     let scenes = nested.scenes(&plain, &heights);
     let of_pixels = nested.pixels().arrange(truth.abundances.to_owned());
     let arranged = Known { abundances: of_pixels.view(), ..*truth };

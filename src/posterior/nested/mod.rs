@@ -3,6 +3,7 @@
 //! and a pixel to be normal in its logits; the nested posterior assumes neither.
 
 mod amounts;
+mod cut;
 #[cfg(feature = "gpu")]
 mod device;
 mod evidence;
@@ -15,6 +16,7 @@ mod learn;
 mod newton;
 mod pixels;
 mod power_normal;
+mod scene;
 mod shared;
 mod spread;
 mod vector;
@@ -22,12 +24,10 @@ mod whiten;
 
 use std::sync::Arc;
 
-use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::lanes::LANES;
-use crate::engine::ground::math::{softplus, softplus_inverse};
 use crate::engine::ground::rng::{self, Stream};
 use crate::engine::ground::setting;
 use crate::engine::guide::Guide;
@@ -43,6 +43,8 @@ use newton::{NOISE, Newton};
 pub(crate) use pixels::Summary;
 pub use pixels::{Drawn, PER_SCENE, QUANTILES, SCENES, Scenes, WORTH};
 use pixels::{Draws, MOST_ROUNDS};
+pub use scene::SceneNormal;
+pub(crate) use scene::SpectraNormal;
 pub use shared::Shared;
 
 /// The most spectrum values, K times L, whose covariance is computed: matrices of their squares, up
@@ -51,8 +53,7 @@ pub const MOST_VALUES: usize = 4096;
 /// Pixels in a block, which one thread takes at once and after which an interrupt is heard.
 pub const BLOCK: usize = 16 * LANES;
 
-/// The posterior of a scene's spectra, normal in u = softplus^-1(c), and what pixels need of the
-/// rest.
+/// The posterior of a scene's spectra, and what pixels need of the rest.
 #[derive(Debug)]
 pub struct Nested<'a> {
     guide: &'a Guide,
@@ -62,54 +63,6 @@ pub struct Nested<'a> {
     /// Length of each of Newton's steps, in posterior sds, root mean square over the values. The
     /// last one was not taken.
     pub steps: Vec<f64>,
-}
-
-/// The posterior of a scene's spectra on its own: normal in u = softplus^-1(c).
-#[derive(Debug, Clone, PartialEq)]
-pub struct SceneNormal {
-    /// Mean of u, (K L).
-    pub(crate) centre: Vec<f64>,
-    /// Of the inverse covariance.
-    pub(crate) factor: Factor,
-    /// How spectra vary between pixels, where bands share that; none where each has its own.
-    pub(crate) shared: Option<Shared>,
-}
-
-/// The inverse covariance of the spectra's u.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Factor {
-    /// Its lower Cholesky factor, (K L, K L).
-    Full(DMatrix<f64>),
-    /// Values independent of each other: roots of its diagonal, (K L).
-    Independent(Vec<f64>),
-}
-
-impl SceneNormal {
-    /// The spectra's posterior as a guide has it: values that are independent of each other.
-    pub fn of_guide(guide: &Guide) -> Self {
-        let p = &guide.params;
-        let at = |a: usize| (a / p.bands as usize) * p.stride() + a % p.bands as usize;
-        let (centre, precision): (Vec<f64>, Vec<f64>) = (0..p.k() * p.bands as usize)
-            .map(|a| guide.marginal(at(a)))
-            .map(|(loc, scale)| (loc, 1.0 / scale.max(f64::MIN_POSITIVE)))
-            .unzip();
-        SceneNormal { centre, factor: Factor::Independent(precision), shared: None }
-    }
-
-    /// What `normals` become: a draw less the centre.
-    fn spread(&self, normals: Vec<f64>) -> Vec<f64> {
-        match &self.factor {
-            Factor::Independent(roots) => {
-                normals.iter().zip(roots).map(|(x, root)| x / root).collect()
-            }
-            Factor::Full(lower) => {
-                let mut off = DVector::from_vec(normals);
-                // A factor of a positive matrix has no zero on its diagonal.
-                lower.tr_solve_lower_triangular_mut(&mut off);
-                off.as_slice().to_vec()
-            }
-        }
-    }
 }
 
 /// Refuses fits whose pixels have no posterior of their own.
@@ -147,39 +100,39 @@ impl<'a> Nested<'a> {
         let mut known = Known::of(guide);
         let bands = p.bands as usize;
         let held = p.has(HELD) || p.k() * bands > MOST_VALUES;
-        let mut centre = SceneNormal::of_guide(guide).centre;
+        let of_guide = SceneNormal::of_guide(guide);
+        let mut spectra = of_guide.spectra.centre();
         let shared = match p.has(VARIABILITY) {
             false => None,
             true => {
-                let begin = (centre.iter().map(|&u| softplus(u)).collect(), held);
+                let begin = (spectra.clone(), held);
                 let effort = learn::WHOLE;
                 let learned =
                     learn::learn(&mut known, guide, of.cube(), begin, effort, interrupted);
                 let Some(learned) = learned else { return Ok(None) };
                 if !held {
-                    centre = learned.spectra.into_iter().map(softplus_inverse).collect();
+                    spectra = learned.spectra;
                 }
                 Some(learned.shared)
             }
         };
         if held {
-            let scene = SceneNormal { shared, ..SceneNormal::of_guide(guide) };
+            let scene = SceneNormal { shared, ..of_guide };
             let nested = Nested::of(guide, of, known, scene, vec![0.0]);
             nested.check_finite()?;
             return Ok(Some(nested));
         }
         let newton = Newton { guide, known: &known, of, interrupted };
-        let (scene, steps) = match newton.run(centre) {
-            Ok((scene, steps)) => (SceneNormal { shared, ..scene }, steps),
+        let (scene, steps) = match newton.run(spectra) {
+            Ok((spectra, steps)) => (SceneNormal { spectra, shared }, steps),
             Err(Error::Interrupted) => return Ok(None),
             // No way leads on from a fit that is none: spectra stay where it has them.
-            Err(Error::Fit(_)) => (SceneNormal::of_guide(guide), vec![f64::INFINITY]),
+            Err(Error::Fit(_)) => (of_guide, vec![f64::INFINITY]),
             Err(error) => return Err(error),
         };
         if let Some(shared) = &scene.shared {
             // As whoever is given this posterior has it.
-            let spectra: Vec<f64> = scene.centre.iter().map(|&u| softplus(u)).collect();
-            known.share(shared, &spectra);
+            known.share(shared, &scene.spectra.centre());
         }
         let nested = Nested::of(guide, of, known, scene, steps);
         nested.check_finite()?;
@@ -195,24 +148,18 @@ impl<'a> Nested<'a> {
     pub fn given(guide: &'a Guide, of: &Pixels, scene: &SceneNormal) -> Result<Self> {
         check(&guide.params)?;
         let size = guide.k() * guide.params.bands as usize;
-        let sound = scene.centre.len() == size
-            && of.bands() == guide.params.bands as usize
-            && match &scene.factor {
-                Factor::Full(lower) => lower.shape() == (size, size),
-                Factor::Independent(roots) => roots.len() == size,
-            };
-        if !sound {
+        let found = scene.spectra.size();
+        if found != Some(size) || of.bands() != guide.params.bands as usize {
             return Err(Error::Fit(format!(
                 "the posterior of the spectra has {} values, the guide {size}, and the pixels {} \
                  bands",
-                scene.centre.len(),
+                found.map_or("parts with different numbers of".into(), |n| n.to_string()),
                 of.bands()
             )));
         }
         let mut known = Known::of(guide);
         if let Some(shared) = &scene.shared {
-            let spectra: Vec<f64> = scene.centre.iter().map(|&u| softplus(u)).collect();
-            known.share(shared, &spectra);
+            known.share(shared, &scene.spectra.centre());
         }
         let nested = Nested::of(guide, of, known, scene.clone(), vec![0.0]);
         nested.check_finite()?;
@@ -278,21 +225,17 @@ impl<'a> Nested<'a> {
     pub fn spectra(&self, count: usize) -> Vec<Vec<Vec<f64>>> {
         let p = self.params();
         let (k, bands) = (p.k(), p.bands as usize);
-        let pair = |pair: usize| -> Vec<f64> {
+        let pair = |pair: usize| -> [Vec<Vec<f64>>; 2] {
             let normal = |a: usize| {
                 let (block, at) = ((a / 4) as u32, a % 4);
                 f64::from(rng::normals(p.key(), Stream::Posterior, 0, pair as u32, block, 0)[at])
             };
-            self.scene.spread((0..k * bands).map(normal).collect())
+            let two = self.scene.spectra.pair((0..k * bands).map(normal).collect());
+            two.map(|values| values.chunks_exact(bands).map(<[f64]>::to_vec).collect())
         };
-        let pairs: Vec<Vec<f64>> = (0..count.div_ceil(2)).into_par_iter().map(pair).collect();
-        let one = |draw: usize| -> Vec<Vec<f64>> {
-            let sign = if draw.is_multiple_of(2) { 1.0 } else { -1.0 };
-            let off = self.scene.centre.iter().zip(&pairs[draw / 2]);
-            let c: Vec<f64> = off.map(|(u, off)| softplus(u + sign * off)).collect();
-            c.chunks_exact(bands).map(<[f64]>::to_vec).collect()
-        };
-        (0..count).map(one).collect()
+        let pairs: Vec<[Vec<Vec<f64>>; 2]> =
+            (0..count.div_ceil(2)).into_par_iter().map(pair).collect();
+        pairs.into_iter().flatten().take(count).collect()
     }
 
     /// What the pixels need of draws of the spectra, reflectance, which [`Nested::spectra`] gives,
@@ -304,8 +247,9 @@ impl<'a> Nested<'a> {
             (0..bands * k).map(|at| value(at % k, at / k) as f32).collect()
         };
         let narrow = |heights: &Vec<f64>| heights.iter().map(|&h| h as f32).collect();
+        let centre = self.scene.spectra.centre();
         Scenes {
-            centre: by_bands(&|i, l| softplus(self.scene.centre[i * bands + l])),
+            centre: by_bands(&|i, l| centre[i * bands + l]),
             spectra: spectra.iter().take(SCENES).map(|c| by_bands(&|i, l| c[i][l])).collect(),
             heights: heights.iter().take(SCENES).map(narrow).collect(),
         }

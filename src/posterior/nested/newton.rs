@@ -6,10 +6,10 @@ use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
 use super::factor::cholesky;
 use super::known::Known;
-use super::{Factor, SceneNormal, information, not_finite};
+use super::{SpectraNormal, information, not_finite};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::unless;
-use crate::engine::ground::math::{sigmoid, softplus};
+use crate::engine::ground::math::{sigmoid, softplus, softplus_inverse};
 use crate::engine::guide::Guide;
 use crate::engine::pixels::Pixels;
 
@@ -42,7 +42,8 @@ pub(super) struct Newton<'a> {
     pub(super) interrupted: &'a (dyn Fn() -> bool + Sync),
 }
 
-pub(super) type Found = (SceneNormal, Vec<f64>);
+/// Posterior of the spectra, and the lengths of the steps.
+pub(super) type Found = (SpectraNormal, Vec<f64>);
 
 /// The log posterior of u near a place: slope, and minus the curvature in parts.
 struct Place {
@@ -60,16 +61,19 @@ struct Bend {
     /// What it would be if all amounts were known, but for the prior, (K, K, L).
     complete: Vec<f64>,
     factor: Cholesky<f64, Dyn>,
+    /// By how much c rises with u where it was computed, (K L).
+    rise: Vec<f64>,
 }
 
 impl Newton<'_> {
-    /// Mode and curvature, and the lengths of the steps, from u = `centre` on, (K L). A step that
-    /// leads to a longer one is taken back, and a shorter one taken.
+    /// The posterior around its mode, and the lengths of the steps, from spectra (K, L) on. A step
+    /// that leads to a longer one is taken back, and a shorter one taken.
     ///
     /// # Errors
     ///
     /// [`Error::Interrupted`], and [`Error::Fit`] where no way leads on.
-    pub(super) fn run(&self, mut centre: Vec<f64>) -> Result<Found> {
+    pub(super) fn run(&self, spectra: Vec<f64>) -> Result<Found> {
+        let mut centre: Vec<f64> = spectra.into_iter().map(softplus_inverse).collect();
         let p = &self.guide.params;
         let values = |from: &[f32]| -> Vec<f64> {
             let row = |k: usize| from[k * p.stride()..][..p.bands as usize].iter();
@@ -86,7 +90,7 @@ impl Newton<'_> {
             let bend = match (parts, &best) {
                 (Some((whole, complete)), _) => {
                     since = 0.0;
-                    Rc::new(self.bend(whole, complete)?)
+                    Rc::new(self.bend(whole, complete, rises(&centre))?)
                 }
                 (None, Some(best)) => Rc::clone(&best.bend),
                 (None, None) => return Err(not_finite()),
@@ -108,11 +112,7 @@ impl Newton<'_> {
                 if best.length < length {
                     steps.push(best.length);
                 }
-                let factor = Factor::Full(best.bend.factor.l());
-                return Ok((
-                    SceneNormal { centre: best.centre.clone(), factor, shared: None },
-                    steps,
-                ));
+                return Ok((self.cut(best)?, steps));
             }
             let step = self.step(best, damping)?;
             centre.copy_from_slice(&best.centre);
@@ -131,6 +131,32 @@ impl Newton<'_> {
         Ok(damped.as_ref().unwrap_or(&bend.factor).solve(slope))
     }
 
+    /// The posterior of c around a place: it is quadratic in c, and what makes it another one in u
+    /// is the density of u alone. Its mean may lie below zero, where c cannot be.
+    fn cut(&self, at: &Place) -> Result<SpectraNormal> {
+        let c: Vec<f64> = at.centre.iter().map(|&u| softplus(u)).collect();
+        let rise = rises(&at.centre);
+        let mut slope =
+            DVector::from_fn(c.len(), |a, _| (at.slope[a] - (1.0 - rise[a])) / rise[a]);
+        if self.known.brightness.is_some() {
+            hold_sizes(self.known.bands, &c, &vec![1.0; c.len()], &mut slope, None);
+        }
+        let rise = &at.bend.rise;
+        let mut whole = at.bend.whole.clone();
+        for a in 0..c.len() {
+            whole[(a, a)] -= 1.0 - rise[a];
+            for b in 0..c.len() {
+                whole[(b, a)] /= rise[a] * rise[b];
+            }
+        }
+        let mut complete = at.bend.complete.clone();
+        by_values(&mut complete, self.known.bands, |a, b| 1.0 / (rise[a] * rise[b]));
+        let bend = self.bend(whole, complete, vec![1.0; c.len()])?;
+        let step = bend.factor.solve(&slope);
+        let mean = c.iter().zip(step.iter()).map(|(c, step)| c + step).collect();
+        Ok(SpectraNormal::cut(mean, bend.factor.l()))
+    }
+
     /// A factor; none for a matrix that is not positive.
     fn cholesky(&self, matrix: DMatrix<f64>) -> Result<Option<Cholesky<f64, Dyn>>> {
         unless(self.interrupted, move |_| Ok(cholesky(matrix)))
@@ -140,7 +166,7 @@ impl Newton<'_> {
     /// spectra's prior, and what the curvature would be if all amounts were known.
     fn slope(&self, u: &[f64], prior: &[f64], curved: bool) -> Result<Slope> {
         let c: Vec<f64> = u.iter().map(|&u| softplus(u)).collect();
-        let rise: Vec<f64> = u.iter().map(|&u| sigmoid(u)).collect();
+        let rise = rises(u);
         let (cube, key) = (self.of.cube(), self.guide.params.key());
         let sums = information::sums(self.known, cube, key, &c, curved, self.interrupted);
         let information::Sums { slope, curvature } = sums.ok_or(Error::Interrupted)?;
@@ -158,11 +184,7 @@ impl Newton<'_> {
                 }
                 whole[(a, a)] += rise[a] * rise[a] * precision + 1.0 - rise[a];
             }
-            let k = u.len() / bands;
-            for (at, x) in complete.iter_mut().enumerate() {
-                let (i, j, l) = (at / (k * bands), at / bands % k, at % bands);
-                *x *= rise[i * bands + l] * rise[j * bands + l];
-            }
+            by_values(&mut complete, bands, |a, b| rise[a] * rise[b]);
             (with(&whole, 1.0, &complete), complete)
         });
         if self.known.brightness.is_some() {
@@ -180,7 +202,7 @@ impl Newton<'_> {
     /// the amounts were, and the rest is a difference of sums over draws. So that it is known to
     /// half of itself, a share of the complete term is added where it must be; at least
     /// [`LEAST_KNOWN`] of that term is then left in every direction.
-    fn bend(&self, whole: DMatrix<f64>, complete: Vec<f64>) -> Result<Bend> {
+    fn bend(&self, whole: DMatrix<f64>, complete: Vec<f64>, rise: Vec<f64>) -> Result<Bend> {
         let mut added = 0.0f64;
         // Far from a fit residuals are larger than the noise, and more can seem lost than known.
         while added < MOST_ADDED {
@@ -188,11 +210,25 @@ impl Newton<'_> {
             if self.cholesky(less)?.is_some() {
                 let whole = with(&whole, added, &complete);
                 let factor = self.cholesky(whole.clone())?.ok_or_else(not_finite)?;
-                return Ok(Bend { whole, complete, factor });
+                return Ok(Bend { whole, complete, factor, rise });
             }
             added = if added == 0.0 { LEAST_KNOWN } else { 3.0 * added };
         }
         Err(not_finite())
+    }
+}
+
+/// By how much each c rises with its u.
+fn rises(u: &[f64]) -> Vec<f64> {
+    u.iter().map(|&u| sigmoid(u)).collect()
+}
+
+/// What is known of each band, (K, K, L), times what two values, numbered as in (K, L), ask for.
+fn by_values(complete: &mut [f64], bands: usize, times: impl Fn(usize, usize) -> f64) {
+    let k = (complete.len() / bands.max(1)).isqrt().max(1);
+    for (at, x) in complete.iter_mut().enumerate() {
+        let (i, j, l) = (at / (k * bands), at / bands % k, at % bands);
+        *x *= times(i * bands + l, j * bands + l);
     }
 }
 
