@@ -270,8 +270,10 @@ fn normal(store: &mut Store, k: usize, l: usize) -> Result<Option<SceneNormal>, 
     let independent =
         independent.map(|(centre, roots)| SpectraNormal::Independent { centre, roots });
     let cut = take("scene_mean", size).zip(take("scene_factor", size * size));
-    let cut = cut.zip(take("scene_sds", size)).map(|((mean, factor), sds)| {
-        SpectraNormal::Cut { mean, factor: nalgebra::DMatrix::from_vec(size, size, factor), sds }
+    let cut = cut.zip(take("scene_sds", size)).map(|((mean, factor), sds)| SpectraNormal::Cut {
+        mean,
+        factor: nalgebra::DMatrix::from_vec(size, size, factor),
+        sds,
     });
     let mut shared = ["shared_sds", "shared_noise_sds", "shared_noise", "shared_variability"]
         .into_iter()

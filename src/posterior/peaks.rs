@@ -42,7 +42,11 @@ pub(crate) fn scale(drawn: &mut [Vec<Vec<f64>>], convention: Convention) -> Vec<
     let of = |k: usize| excess(drawn.iter().map(|spectra| spectra[k].as_slice()));
     let excess: Vec<f64> = (0..k).map(of).collect();
     let divided = |spectra: &mut Vec<Vec<f64>>| -> Vec<f64> {
-        spectra.iter_mut().zip(&excess).map(|(spectrum, &excess)| divide(spectrum, excess)).collect()
+        spectra
+            .iter_mut()
+            .zip(&excess)
+            .map(|(spectrum, &excess)| divide(spectrum, excess))
+            .collect()
     };
     drawn.iter_mut().map(divided).collect()
 }
@@ -73,8 +77,7 @@ mod tests {
         let estimates = 40;
         for _ in 0..estimates {
             let estimate = around(&truth);
-            let mut draws: Vec<Vec<Vec<f64>>> =
-                (0..100).map(|_| vec![around(&estimate)]).collect();
+            let mut draws: Vec<Vec<Vec<f64>>> = (0..100).map(|_| vec![around(&estimate)]).collect();
             plain += draws.iter().map(|spectra| largest(&spectra[0])).sum::<f64>();
             corrected += scale(&mut draws, Convention::Peak).concat().iter().sum::<f64>();
             assert!(draws.iter().all(|spectra| largest(&spectra[0]) > 1.0));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ndarray::{Array2, Axis};
 
 use super::bands::Seen;
-use super::{Event, Mode, POLISH_STEPS, PROBE_STEPS, Solution};
+use super::{Event, Mode, POLISH_STEPS, PROBE_STEPS, SETTLE_STEPS, Solution};
 use crate::convention::Convention;
 use crate::engine::backend::{Device, each};
 use crate::engine::ground::clock::Instant;
@@ -206,13 +206,13 @@ impl<'a> Judge<'a> {
         each(self.device, rows.map(|(_, fitted)| fitted).collect(), polish).await.map(|_| ())
     }
 
-    /// The guide after [`POLISH_STEPS`]; none where the fit failed.
+    /// The guide after [`SETTLE_STEPS`]; none where the fit failed.
     ///
     /// # Errors
     ///
     /// As [`Judge::probe`].
     pub async fn settle(&self, guide: Guide) -> Result<Option<Guide>> {
-        match self.fit(guide, POLISH_STEPS).await {
+        match self.fit(guide, SETTLE_STEPS).await {
             Ok(outcome) => Ok(Some(outcome.guide)),
             Err(Error::Fit(_)) => Ok(None),
             Err(error) => Err(error),

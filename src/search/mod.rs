@@ -6,6 +6,7 @@
 mod bands;
 mod contest;
 mod judge;
+pub mod mixture;
 mod moves;
 pub mod spectra_first;
 
@@ -39,11 +40,14 @@ pub struct Settings {
     /// ending with [`ROUNDS`] or a round that gains nothing. What a search finds then depends on
     /// how fast the machine is. All starts are fitted even if that takes longer.
     pub seconds: Option<f64>,
+    /// Whether a common mixture of the model may be left out where the search decides on that:
+    /// where it sees merged bands, which cost a fraction of what a decision on all bands costs.
+    pub common_is_open: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { starts: 8, moves: 4, seconds: None }
+        Settings { starts: 8, moves: 4, seconds: None, common_is_open: false }
     }
 }
 
@@ -55,6 +59,9 @@ pub const MOST_TRIES: usize = 10_000;
 pub const PROBE_STEPS: u32 = 300;
 /// Further steps of those that go on.
 pub const POLISH_STEPS: u32 = 1000;
+/// Steps with all bands after a search of merged ones: spectra are then those that explain the
+/// pixels best, given abundances that were fitted.
+pub const SETTLE_STEPS: u32 = 500;
 /// Moves of a round that go on.
 pub const MOVES_KEPT: usize = 2;
 /// Rounds of moves without a time; a round that gains nothing is the last.
@@ -101,8 +108,12 @@ pub struct Mode {
 /// What a search found.
 #[derive(Debug, Clone)]
 pub struct Found {
-    /// Where the fit goes on.
+    /// Where the fit goes on. Its model is that of the search, but for a common mixture that the
+    /// search left out.
     pub guide: Guide,
+    /// By how much the common mixture that was left out is ahead in evidence, nats a pixel; none
+    /// where the search did not leave one out.
+    pub common_gain: Option<f64>,
     /// Whether that is the guide of a solution as it stands, and not one around its spectra.
     pub fitted: bool,
     /// The chosen solution as a phrase.
@@ -197,7 +208,7 @@ pub async fn search(
     let brightness = model.brightness.is_some();
     svi::params(model, fit, (part.count(), part.bands()))?;
     let proposals = starts_of(part, model, settings.starts, fit.seed, interrupted)?;
-    let settling = if seen.is_merged() { u64::from(POLISH_STEPS) } else { 0 };
+    let settling = if seen.is_merged() { u64::from(SETTLE_STEPS) } else { 0 };
     let total = most_steps(settings, proposals.len()).saturating_add(settling);
     let mut judge = Judge::new(device, model, fit, part, total, observe, interrupted);
     let starts = proposals
@@ -263,15 +274,28 @@ pub async fn search(
     if contest::is_for(of_scene, pixels.bands()) && !interrupted() {
         best = contest::contest(&judge, &mut table, best, part, interrupted).await?;
     }
+    let done = judge.done();
+    let decides = settings.common_is_open && seen.is_merged() && !interrupted();
+    let decided = match table[best].whole_guide().filter(|_| decides) {
+        Some(guide) => mixture::decide(guide, part, device, fit, interrupted).await?,
+        None => None,
+    };
+    let common_gain = decided.and_then(|of| of.without.map(|_| of.gain));
+    let plain = common_gain.map(|_| Model { common: None, ..of_scene.clone() });
+    let of_scene = plain.as_ref().unwrap_or(of_scene);
     let found = finish(of_scene, fit, pixels, &seen, table, best, count)?;
-    let found = Found { interrupted: interrupted(), ..found };
+    let found = Found { interrupted: interrupted(), common_gain, ..found };
     if !seen.is_merged() || !seen.is_all_of(pixels) || found.interrupted {
         return Ok(found);
     }
-    // The rest is done once: the fit goes on from a guide of all bands that has been fitted.
-    let judge =
-        Judge::new(device, of_scene, fit, pixels, total, observe, interrupted).after(judge.done());
-    let low_rank = matches!(of_scene.family, Family::LowRank { .. });
+    let judge = Judge::new(device, of_scene, fit, pixels, total, observe, interrupted);
+    settle(judge.after(done), found).await
+}
+
+/// A search of merged bands: the rest is done once, and the fit goes on from a guide of all bands
+/// that has been fitted.
+async fn settle(judge: Judge<'_>, found: Found) -> Result<Found> {
+    let low_rank = matches!(found.guide.model.family, Family::LowRank { .. });
     match judge.settle(found.guide.clone()).await? {
         Some(guide) if !low_rank => Ok(Found { guide, fitted: true, ..found }),
         _ => Ok(found),
@@ -401,6 +425,7 @@ fn finish(
     };
     Ok(Found {
         guide,
+        common_gain: None,
         fitted,
         description,
         solutions,

@@ -140,6 +140,10 @@ impl Unmixing {
         let whole = learned.same(&pixels) && self.sample_of.is_none();
         plan.weigh(meta.effective_bands, pixels.bands());
         plan.trust(plan.neighbours(scene, whole), whole);
+        if plan.common_is_open() && run.head.model.common.is_none() {
+            // The search has left it out.
+            plan.model.common = None;
+        }
         let expected = if meta.is_first { plan.first.as_ref() } else { Some(&plan.model) };
         // Whether the start had been fitted is no setting.
         let settings = svi::Settings { warm: run.head.settings.warm, ..plan.svi.clone() };

@@ -4,7 +4,6 @@ mod budget;
 mod checkpoint;
 mod fallback;
 mod keep;
-mod mixture;
 mod plan;
 mod run;
 mod windows;

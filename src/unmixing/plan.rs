@@ -61,7 +61,7 @@ pub(super) struct Plan {
     /// Whether bands err together, and neighbouring pixels, too.
     errs: bool,
     /// Whether a common mixture was asked for, or refused.
-    pub common: Option<bool>,
+    common: Option<bool>,
     /// The one start; none: a search finds it.
     pub init: Option<Init>,
     pub search: search::Settings,
@@ -179,6 +179,13 @@ impl Plan {
     /// from the truth; who asks for that posterior wants its intervals.
     pub fn spectra_stay(&self) -> bool {
         !self.posterior_is_asked && self.errs
+    }
+
+    /// Whether evidence is to say if there is a common mixture: where nobody else does, and where it
+    /// matters for intervals.
+    pub fn common_is_open(&self) -> bool {
+        let exact = self.posterior == PosteriorKind::Exact && self.first.is_none();
+        self.common.is_none() && exact && self.model.common.is_some()
     }
 
     /// Sets the weight of the likelihood, by how many of the bands count; and what depends on it.
@@ -324,7 +331,12 @@ impl Unmixing {
             Some(SearchBudget::Seconds(seconds)) => (default.moves, Some(seconds)),
             None => (default.moves, None),
         };
-        search::Settings { starts: self.restarts.unwrap_or(default.starts), moves, seconds }
+        search::Settings {
+            starts: self.restarts.unwrap_or(default.starts),
+            moves,
+            seconds,
+            ..default
+        }
     }
 }
 

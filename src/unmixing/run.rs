@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::fallback::or_on_cpu;
-use super::mixture::{self, Decided};
 use super::plan::{LEARNED_FROM, Plan, bands_unseen, effective_bands};
 use super::{Unmixing, chosen};
 use crate::engine::backend::{self, Device};
@@ -21,6 +20,7 @@ use crate::posterior::Posterior;
 use crate::posterior::nested::{self, Nested, SceneNormal};
 use crate::posterior::sampled::Sampled;
 use crate::scene::Scene;
+use crate::search::mixture::Decided;
 use crate::search::{self, Found, spectra_first};
 use crate::settings::PosteriorKind;
 use crate::starts::{self, Init, Start};
@@ -159,6 +159,10 @@ impl Run {
                 Err(Error::Interrupted) => around(hurried(Init::Vca)?.0)?,
                 found => {
                     let mut found = found?;
+                    if let Some(gain) = found.common_gain {
+                        of.tell(&Event::CommonMixture { gain, kept: false });
+                        plan.model.common = None;
+                    }
                     if learned.count() < of_all {
                         // Their maps would have a pixel here and there.
                         found.modes.iter_mut().for_each(|mode| mode.abundances = None);
@@ -339,16 +343,16 @@ impl Run {
         Ok(fit.with(normal, drawn))
     }
 
-    /// The guide of a fit without a common mixture, where nobody asked for one, each pixel gets its
-    /// exact posterior, and the mixture says too little.
+    /// The guide of a fit without a common mixture, where evidence is to say and the mixture says
+    /// too little.
     async fn without_common_mixture(&self, guide: &Guide) -> Result<Option<Guide>> {
-        if self.plan.common.is_some() || self.plan.posterior == PosteriorKind::Guide {
+        if !self.plan.common_is_open() {
             return Ok(None);
         }
         let stop = || self.of.is_interrupted();
         let tell = |event: &Event| self.of.tell(event);
         let on_device = async |device: Arc<Device>| {
-            mixture::decide(guide, &self.learned, &device, &self.plan.svi, &stop).await
+            search::mixture::decide(guide, &self.learned, &device, &self.plan.svi, &stop).await
         };
         let decided = or_on_cpu(Arc::clone(&self.device), &tell, on_device).await?;
         let Some(Decided { gain, without }) = decided else { return Ok(None) };
@@ -439,9 +443,10 @@ async fn search(of: &Unmixing, plan: &Plan, device: &Device, pixels: &Pixels) ->
     of.tell(&Event::Searching(plan.search.clone()));
     let observe = |event: &search::Event| of.tell(&Event::Search(event.clone()));
     let stop = || of.is_interrupted();
-    let (model, settings) = (plan.searched(), &plan.svi);
-    let found =
-        search::search(device, model, settings, &plan.search, pixels, &observe, &stop).await?;
+    let (model, svi) = (plan.searched(), &plan.svi);
+    let common_is_open = plan.common_is_open();
+    let settings = search::Settings { common_is_open, ..plan.search.clone() };
+    let found = search::search(device, model, svi, &settings, pixels, &observe, &stop).await?;
     let (count, bands) = (pixels.count(), pixels.bands());
     if found.pixels < count || found.bands < bands {
         let (pixels, bands) = ((found.pixels, count), (found.bands, bands));

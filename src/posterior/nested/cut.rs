@@ -45,7 +45,8 @@ mod tests {
     fn values_have_the_quantiles_of_the_density_above_zero() {
         for (centre, sd) in [(0.5, 0.1), (0.1, 0.1), (0.0, 0.2), (-0.3, 0.1), (-2.0, 0.1)] {
             let step = sd / 2000.0;
-            let density = |x: f64| (-0.5 * ((x - centre) / sd).powi(2) - 0.5 * shift(centre, sd)).exp();
+            let density =
+                |x: f64| (-0.5 * ((x - centre) / sd).powi(2) - 0.5 * shift(centre, sd)).exp();
             let grid: Vec<(f64, f64)> =
                 (0..40_000).map(|i| (f64::from(i) + 0.5) * step).map(|x| (x, density(x))).collect();
             let total: f64 = grid.iter().map(|g| g.1).sum();

@@ -136,8 +136,7 @@ impl Newton<'_> {
     fn cut(&self, at: &Place) -> Result<SpectraNormal> {
         let c: Vec<f64> = at.centre.iter().map(|&u| softplus(u)).collect();
         let rise = rises(&at.centre);
-        let mut slope =
-            DVector::from_fn(c.len(), |a, _| (at.slope[a] - (1.0 - rise[a])) / rise[a]);
+        let mut slope = DVector::from_fn(c.len(), |a, _| (at.slope[a] - (1.0 - rise[a])) / rise[a]);
         if self.known.brightness.is_some() {
             hold_sizes(self.known.bands, &c, &vec![1.0; c.len()], &mut slope, None);
         }

@@ -1,4 +1,4 @@
-//! Whether many pixels share one mixture: decided once the fit has ended, by evidence.
+//! Whether many pixels share one mixture: decided by evidence, once a fit has ended.
 //!
 //! Two Dirichlets describe abundances of any kind better than one, if only by a little, and what
 //! they take up is no longer left open by the spectra: where nothing is shared, intervals with a
@@ -20,7 +20,7 @@ const GAIN: f64 = 1.0;
 const STEPS: u32 = 1000;
 
 /// What was decided.
-pub(super) struct Decided {
+pub struct Decided {
     /// By how much the fit with a common mixture is ahead in evidence, nats a pixel.
     pub gain: f64,
     /// The guide of the fit without one, where that is too little.
@@ -33,7 +33,7 @@ pub(super) struct Decided {
 /// # Errors
 ///
 /// What ends all fits, as a device that is lost.
-pub(super) async fn decide(
+pub async fn decide(
     guide: &Guide,
     learned: &Pixels,
     device: &Device,
