@@ -41,7 +41,7 @@ fn the_elbo_does_not_fall_at_the_hand_over() {
         ..Model::new(3)
     };
     let settings = svi::Settings::default();
-    let budget = search::Settings { starts: 3, moves: 0, seconds: None };
+    let budget = search::Settings { starts: 3, moves: 0, seconds: None, ..Default::default() };
     let cpu = device::cpu("a test");
     let found = search::search(&cpu, &model, &settings, &budget, &pixels, &|_| (), &|| false);
     let found = block_on(found).unwrap();

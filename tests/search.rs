@@ -65,13 +65,17 @@ fn many_bands_are_searched_as_fewer_and_what_is_found_has_all() {
     let simulation = simulate(&settings).unwrap();
     let scene = simulation.scene("wide").unwrap();
     let steps = AtomicU64::new(0);
-    let found =
-        run(&scene.pixels(), 3, &Settings { starts: 3, moves: 1, seconds: None }, &|event| {
+    let found = run(
+        &scene.pixels(),
+        3,
+        &Settings { starts: 3, moves: 1, seconds: None, ..Settings::default() },
+        &|event| {
             if let Event::Steps(so_far, total) = event {
                 assert!(so_far <= total, "{so_far} of {total}");
                 steps.fetch_max(*so_far, Ordering::Relaxed);
             }
-        });
+        },
+    );
     // Runs of five bands, and then 1,000 steps with all of them.
     assert_eq!((found.bands, found.pixels), (220, 12 * 13));
     assert!(found.fitted && found.guide.params.bands == 1100, "{:?}", found.guide.params);
@@ -92,7 +96,7 @@ fn many_bands_are_searched_as_fewer_and_what_is_found_has_all() {
 fn it_finds_what_single_starts_miss_and_keeps_its_word_on_cost() {
     let simulation = hard();
     let scene = simulation.scene("hard").unwrap();
-    let settings = Settings { starts: 5, moves: 2, seconds: None };
+    let settings = Settings { starts: 5, moves: 2, seconds: None, ..Settings::default() };
     let (done, judged) = (AtomicU64::new(0), AtomicUsize::new(0));
     let found = run(&scene.pixels(), 4, &settings, &|event| match event {
         Event::Steps(so_far, total) => {
@@ -178,7 +182,7 @@ fn moves_replace_split_and_merge_and_go_on_while_there_is_time() {
     let pixels = hard().scene("hard").unwrap().pixels();
     let fit = svi::Settings { batch_size: 100, ..Default::default() };
     // Time without end: only the interruption ends it, in the fourth round at the earliest.
-    let settings = Settings { starts: 1, moves: 30, seconds: Some(1e9) };
+    let settings = Settings { starts: 1, moves: 30, seconds: Some(1e9), ..Settings::default() };
     let third = AtomicUsize::new(0);
     let observe = |event: &Event| {
         if let Event::Judged(one) = event
@@ -201,7 +205,7 @@ fn moves_replace_split_and_merge_and_go_on_while_there_is_time() {
 #[test]
 fn a_time_that_is_over_leaves_the_starts_and_no_time_is_refused() {
     let pixels = hard().scene("hard").unwrap().pixels();
-    let settings = Settings { starts: 2, moves: 4, seconds: Some(1e-9) };
+    let settings = Settings { starts: 2, moves: 4, seconds: Some(1e-9), ..Settings::default() };
     let found = run(&pixels, 3, &settings, &|_| ());
     assert_eq!(found.solutions.len(), 2);
     assert!(found.solutions.iter().any(|one| one.elbo.is_some()), "they had all their steps");
@@ -217,7 +221,7 @@ fn a_time_that_is_over_leaves_the_starts_and_no_time_is_refused() {
 #[test]
 fn the_same_seed_finds_the_same() {
     let pixels = hard().scene("hard").unwrap().pixels();
-    let settings = Settings { starts: 2, moves: 0, seconds: None };
+    let settings = Settings { starts: 2, moves: 0, seconds: None, ..Settings::default() };
     let (a, b) = (run(&pixels, 3, &settings, &|_| ()), run(&pixels, 3, &settings, &|_| ()));
     assert_eq!((a.solutions, a.guide), (b.solutions, b.guide));
 }
@@ -228,7 +232,7 @@ fn an_interrupted_search_has_a_result() {
     let fit = svi::Settings::default();
     let asked = AtomicUsize::new(0);
     let soon = || asked.fetch_add(1, Ordering::Relaxed) > 700;
-    let settings = Settings { starts: 3, moves: 2, seconds: None };
+    let settings = Settings { starts: 3, moves: 2, seconds: None, ..Settings::default() };
     let found =
         block_on(search::search(&cpu(), &model(3), &fit, &settings, &pixels, &|_| (), &soon))
             .unwrap();
@@ -240,7 +244,7 @@ fn an_interrupted_search_has_a_result() {
 fn an_interrupt_at_any_time_gives_the_best_so_far_or_says_that_there_is_nothing() {
     let pixels = hard().scene("hard").unwrap().pixels();
     let fit = svi::Settings::default();
-    let settings = Settings { starts: 3, moves: 2, seconds: None };
+    let settings = Settings { starts: 3, moves: 2, seconds: None, ..Settings::default() };
     let searched = |questions: usize| {
         let asked = AtomicUsize::new(0);
         let soon = || asked.fetch_add(1, Ordering::Relaxed) >= questions;
@@ -265,21 +269,26 @@ fn an_interrupt_at_any_time_gives_the_best_so_far_or_says_that_there_is_nothing(
         assert_eq!(steps == 0, found.guide.visits == 0.0, "{questions}");
     }
     assert!(unfitted > 0, "every interrupt came after the first steps");
-    let whole = Settings { starts: 1, moves: 0, seconds: None };
+    let whole = Settings { starts: 1, moves: 0, seconds: None, ..Settings::default() };
     assert!(!run(&pixels, 2, &whole, &|_| ()).interrupted);
 }
 
 #[test]
 fn a_fit_that_the_search_hands_over_has_its_momentum() {
     let pixels = hard().scene("hard").unwrap().pixels();
-    let found = run(&pixels, 3, &Settings { starts: 1, moves: 0, seconds: None }, &|_| ());
+    let found = run(
+        &pixels,
+        3,
+        &Settings { starts: 1, moves: 0, seconds: None, ..Settings::default() },
+        &|_| (),
+    );
     // Each part of the search begins anew.
     assert_eq!(found.guide.momentum.unwrap().steps, search::POLISH_STEPS);
 }
 
 #[test]
 fn small_and_odd_scenes_have_an_outcome() {
-    let settings = Settings { starts: 3, moves: 2, seconds: None };
+    let settings = Settings { starts: 3, moves: 2, seconds: None, ..Settings::default() };
     for (pixels, bands, k) in [(1, 1, 1), (5, 3, 1), (9, 4, 2)] {
         let mut cube = Cube::zeros(pixels, bands);
         for n in 0..pixels {
@@ -292,7 +301,7 @@ fn small_and_odd_scenes_have_an_outcome() {
     }
     let pixels = Pixels::of(&Cube::zeros(4, 2));
     let fit = svi::Settings::default();
-    let none = Settings { starts: 0, moves: 0, seconds: None };
+    let none = Settings { starts: 0, moves: 0, seconds: None, ..Settings::default() };
     let refused =
         block_on(search::search(&cpu(), &model(2), &fit, &none, &pixels, &|_| (), &|| false));
     assert!(matches!(refused, Err(Error::Setting { .. })), "{refused:?}");
@@ -302,7 +311,12 @@ fn small_and_odd_scenes_have_an_outcome() {
 fn a_large_scene_is_searched_in_part_and_fitted_whole() {
     let settings = simulate::Settings { rows: 250, cols: 250, bands: 5, ..Default::default() };
     let pixels = simulate(&settings).unwrap().scene("large").unwrap().pixels();
-    let found = run(&pixels, 3, &Settings { starts: 1, moves: 0, seconds: None }, &|_| ());
+    let found = run(
+        &pixels,
+        3,
+        &Settings { starts: 1, moves: 0, seconds: None, ..Settings::default() },
+        &|_| (),
+    );
     assert!(found.pixels <= search::MOST_PIXELS && found.pixels > search::MOST_PIXELS / 2);
     assert!(found.modes[0].abundances.is_none() && !found.fitted);
     let latents = 3 * 2 + 3;

@@ -371,8 +371,8 @@ pub struct CountArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "Compares VCA + FCLS, N-FINDR + FCLS, VCA + NNLS and a fit as of `unmixel \
-        fit`.
+    after_long_help = "Compares VCA and N-FINDR, each with FCLS (amounts of sum one) and with NNLS \
+        (any amounts, so that pixels may be darker or brighter), and a fit as of `unmixel fit`.
 Writes to the folder:
   comparison.md, comparison.json    the table
   comparison.png                    maps: truth on top, a row a method, a column an endmember

@@ -42,6 +42,7 @@ pub struct Settings {
     pub seconds: Option<f64>,
     /// Whether a common mixture of the model may be left out where the search decides on that:
     /// where it sees merged bands, which cost a fraction of what a decision on all bands costs.
+    #[serde(skip)]
     pub common_is_open: bool,
 }
 
