@@ -16,7 +16,7 @@ use crate::starts;
 /// What a common mixture must gain in evidence, nats a pixel: 4 to 9 in simulated scenes that have
 /// one, 0 to 0.8 in others (docs/evidence.md).
 const GAIN: f64 = 1.0;
-/// Steps of the fit without one, from the spectra of the fit with it.
+/// Steps of the fit without one, from the spectra of the fit with it, at most: no more than that had.
 const STEPS: u32 = 1000;
 
 /// What was decided.
@@ -44,8 +44,8 @@ pub async fn decide(
         return Ok(None);
     }
     let model = Model { common: None, ..guide.model.clone() };
-    let settings =
-        svi::Settings { steps: STEPS, early_stop: false, warm: false, ..settings.clone() };
+    let steps = STEPS.min(settings.steps);
+    let settings = svi::Settings { steps, early_stop: false, warm: false, ..settings.clone() };
     let plain = starts::begin(&model, &settings, learned, guide.medians())?;
     let fitted = svi::fit(device, &settings, learned, plain, &mut |_| (), interrupted).await;
     let plain = match fitted {

@@ -112,9 +112,9 @@ pub struct Found {
     /// Where the fit goes on. Its model is that of the search, but for a common mixture that the
     /// search left out.
     pub guide: Guide,
-    /// By how much the common mixture that was left out is ahead in evidence, nats a pixel; none
-    /// where the search did not leave one out.
-    pub common_gain: Option<f64>,
+    /// By how much a common mixture is ahead in evidence, nats a pixel, and whether it stays; none
+    /// where the search did not decide on that.
+    pub common: Option<(f64, bool)>,
     /// Whether that is the guide of a solution as it stands, and not one around its spectra.
     pub fitted: bool,
     /// The chosen solution as a phrase.
@@ -281,11 +281,11 @@ pub async fn search(
         Some(guide) => mixture::decide(guide, part, device, fit, interrupted).await?,
         None => None,
     };
-    let common_gain = decided.and_then(|of| of.without.map(|_| of.gain));
-    let plain = common_gain.map(|_| Model { common: None, ..of_scene.clone() });
-    let of_scene = plain.as_ref().unwrap_or(of_scene);
+    let common = decided.map(|of| (of.gain, of.without.is_none()));
+    let without = Model { common: None, ..of_scene.clone() };
+    let of_scene = if common.is_some_and(|(_, kept)| !kept) { &without } else { of_scene };
     let found = finish(of_scene, fit, pixels, &seen, table, best, count)?;
-    let found = Found { interrupted: interrupted(), common_gain, ..found };
+    let found = Found { interrupted: interrupted(), common, ..found };
     if !seen.is_merged() || !seen.is_all_of(pixels) || found.interrupted {
         return Ok(found);
     }
@@ -426,7 +426,7 @@ fn finish(
     };
     Ok(Found {
         guide,
-        common_gain: None,
+        common: None,
         fitted,
         description,
         solutions,

@@ -37,6 +37,8 @@ pub(super) struct Meta {
     pub description: String,
     pub library: Option<Vec<usize>>,
     pub elbo_with_brightness: Option<f64>,
+    /// Whether there is a common mixture, where that was asked for or decided on.
+    pub common: Option<bool>,
     pub seconds: Vec<(String, f64)>,
 }
 
@@ -109,6 +111,7 @@ impl Run {
             description: self.description.clone(),
             library: self.library.clone(),
             elbo_with_brightness: self.elbo_with_brightness,
+            common: self.plan.common,
             seconds: self.laps.seconds.clone(),
         };
         Ok(Checkpoint { meta, run })
@@ -140,9 +143,8 @@ impl Unmixing {
         let whole = learned.same(&pixels) && self.sample_of.is_none();
         plan.weigh(meta.effective_bands, pixels.bands());
         plan.trust(plan.neighbours(scene, whole), whole);
-        if plan.common_is_open() && run.head.model.common.is_none() {
-            // The search has left it out.
-            plan.model.common = None;
+        if let Some(kept) = meta.common.filter(|_| plan.common_is_open()) {
+            plan.decide_common(kept);
         }
         let expected = if meta.is_first { plan.first.as_ref() } else { Some(&plan.model) };
         // Whether the start had been fitted is no setting.

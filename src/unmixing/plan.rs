@@ -60,8 +60,8 @@ pub(super) struct Plan {
     posterior_is_asked: bool,
     /// Whether bands err together, and neighbouring pixels, too.
     errs: bool,
-    /// Whether a common mixture was asked for, or refused.
-    common: Option<bool>,
+    /// Whether a common mixture was asked for, or refused, or decided on by a search.
+    pub common: Option<bool>,
     /// The one start; none: a search finds it.
     pub init: Option<Init>,
     pub search: search::Settings,
@@ -186,6 +186,12 @@ impl Plan {
     pub fn common_is_open(&self) -> bool {
         let exact = self.posterior == PosteriorKind::Exact && self.first.is_none();
         self.common.is_none() && exact && self.model.common.is_some()
+    }
+
+    /// Keeps the common mixture or leaves it out, for good.
+    pub fn decide_common(&mut self, kept: bool) {
+        self.common = Some(kept);
+        self.model.common = self.model.common.filter(|_| kept);
     }
 
     /// Sets the weight of the likelihood, by how many of the bands count; and what depends on it.

@@ -159,9 +159,9 @@ impl Run {
                 Err(Error::Interrupted) => around(hurried(Init::Vca)?.0)?,
                 found => {
                     let mut found = found?;
-                    if let Some(gain) = found.common_gain {
-                        of.tell(&Event::CommonMixture { gain, kept: false });
-                        plan.model.common = None;
+                    if let Some((gain, kept)) = found.common {
+                        of.tell(&Event::CommonMixture { gain, kept });
+                        plan.decide_common(kept);
                     }
                     if learned.count() < of_all {
                         // Their maps would have a pixel here and there.

@@ -65,6 +65,17 @@ pub struct Nested<'a> {
     pub steps: Vec<f64>,
 }
 
+/// Products that a covariance of spectra may cost in any scene, and for each of its pixels: with
+/// fewer of these a second of work is out of proportion, and what it says is little.
+const PRODUCTS: u64 = 2_000_000_000;
+const PRODUCTS_A_PIXEL: u64 = 10_000_000;
+
+/// Whether the covariance of so many spectrum values is computed from so many pixels.
+fn is_worth_a_covariance(values: usize, pixels: usize) -> bool {
+    let most = PRODUCTS.max((pixels as u64).saturating_mul(PRODUCTS_A_PIXEL));
+    values <= MOST_VALUES && (values as u64).pow(3) <= most
+}
+
 /// Refuses fits whose pixels have no posterior of their own.
 ///
 /// # Errors
@@ -99,7 +110,7 @@ impl<'a> Nested<'a> {
         check(p)?;
         let mut known = Known::of(guide);
         let bands = p.bands as usize;
-        let held = p.has(HELD) || p.k() * bands > MOST_VALUES;
+        let held = p.has(HELD) || !is_worth_a_covariance(p.k() * bands, of.count());
         let of_guide = SceneNormal::of_guide(guide);
         let mut spectra = of_guide.spectra.centre();
         let shared = match p.has(VARIABILITY) {
@@ -327,4 +338,18 @@ fn not_finite() -> Error {
         "the fit is not finite, so pixels have no posterior given it; use the guide's posterior"
             .into(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_covariance_is_in_proportion_to_the_pixels() {
+        // Samson, a small scene with many materials, and the largest that there is.
+        assert!(is_worth_a_covariance(468, 9025) && is_worth_a_covariance(1200, 36));
+        assert!(is_worth_a_covariance(MOST_VALUES, 9000));
+        assert!(!is_worth_a_covariance(MOST_VALUES + 1, usize::MAX));
+        assert!(!is_worth_a_covariance(3600, 12) && !is_worth_a_covariance(usize::MAX, 1));
+    }
 }
