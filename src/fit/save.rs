@@ -265,26 +265,75 @@ impl Fit {
 /// The posterior of K spectra of L bands, where it was kept.
 fn normal(store: &mut Store, k: usize, l: usize) -> Result<Option<SceneNormal>, String> {
     let size = k * l;
-    let mut take = |name: &str, size: usize| store.take_f64(name).filter(|of| of.len() == size);
-    let independent = take("scene_centre", size).zip(take("scene_roots", size));
-    let independent =
-        independent.map(|(centre, roots)| SpectraNormal::Independent { centre, roots });
-    let cut = take("scene_mean", size).zip(take("scene_factor", size * size));
-    let cut = cut.zip(take("scene_sds", size)).map(|((mean, factor), sds)| SpectraNormal::Cut {
-        mean,
-        factor: nalgebra::DMatrix::from_vec(size, size, factor),
-        sds,
-    });
-    let mut shared = ["shared_sds", "shared_noise_sds", "shared_noise", "shared_variability"]
-        .into_iter()
-        .filter_map(|name| store.take_f64(name));
-    let shared = match [shared.next(), shared.next(), shared.next(), shared.next()] {
-        [Some(sds), Some(noise_sds), Some(noise), Some(variability)] => {
-            let shared = Shared { sds, noise_sds, noise, variability };
-            let broken = || "does not tell how its spectra vary in all bands".to_owned();
-            Some(shared.checked(k, l).ok_or_else(broken)?)
-        }
-        _ => None,
+    let broken = |what: &str| {
+        Err(format!("has {what} that is not whole, or of another version of unmixel; fit again"))
     };
-    Ok(cut.or(independent).map(|spectra| SceneNormal { spectra, shared }))
+    let names = ["scene_centre", "scene_roots", "scene_mean", "scene_factor", "scene_sds"];
+    let spectra = match names.map(|name| store.take_f64(name)) {
+        [None, None, None, None, None] => return Ok(None),
+        [Some(centre), Some(roots), None, None, None] => {
+            SpectraNormal::Independent { centre, roots }
+        }
+        [None, None, Some(mean), Some(factor), Some(sds)]
+            if size.checked_mul(size) == Some(factor.len()) =>
+        {
+            // Column by column, as it was written.
+            let factor = nalgebra::DMatrix::from_vec(size, size, factor);
+            SpectraNormal::Cut { mean, factor, sds }
+        }
+        _ => return broken("a posterior of its spectra"),
+    };
+    let names = ["shared_sds", "shared_noise_sds", "shared_noise", "shared_variability"];
+    let shared = match names.map(|name| store.take_f64(name)) {
+        [None, None, None, None] => None,
+        [Some(sds), Some(noise_sds), Some(noise), Some(variability)] => {
+            match (Shared { sds, noise_sds, noise, variability }).checked(k, l) {
+                None => return broken("a variability of its spectra"),
+                shared => shared,
+            }
+        }
+        _ => return broken("a variability of its spectra"),
+    };
+    match spectra.checked(size) {
+        Some(spectra) => Ok(Some(SceneNormal { spectra, shared })),
+        None => broken("a posterior of its spectra"),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// What is read from a file that has these arrays, all of one spectrum of two bands.
+    fn read(arrays: &[(&str, &[f64])]) -> Result<Option<SceneNormal>, String> {
+        let mut store = Store::new(KIND, &()).unwrap();
+        arrays.iter().for_each(|(name, values)| store.put_f64(name, values));
+        normal(&mut store, 1, 2)
+    }
+
+    #[test]
+    fn a_posterior_that_is_not_whole_is_refused_and_not_left_out() {
+        assert_eq!(read(&[]), Ok(None));
+        let centre = ("scene_centre", &[0.1, 0.2][..]);
+        let factor = ("scene_factor", &[1.0, 0.5, 0.0, 1.0][..]);
+        let mean = ("scene_mean", &[0.1, -0.2][..]);
+        let sds = ("scene_sds", &[1.0, 1.0][..]);
+        assert!(read(&[centre, ("scene_roots", &[1.0, 2.0])]).unwrap().is_some());
+        assert!(read(&[mean, factor, sds]).unwrap().is_some());
+        let short = ("scene_factor", &[1.0][..]);
+        let negative = ("scene_sds", &[1.0, -1.0][..]);
+        let shared = ("shared_sds", &[0.1][..]);
+        // The first is how a version before this one wrote it.
+        for broken in [
+            &[centre, factor][..],
+            &[centre],
+            &[mean, short, sds],
+            &[mean, factor, negative],
+            &[mean, factor, sds, shared],
+        ] {
+            let why = read(broken).unwrap_err();
+            assert!(why.contains("not whole") && why.contains("fit again"), "{why}");
+        }
+    }
 }

@@ -58,6 +58,22 @@ impl SpectraNormal {
         SpectraNormal::Cut { mean, factor, sds }
     }
 
+    /// This, if it is of so many values and all of its numbers are what such a posterior has.
+    pub(crate) fn checked(self, size: usize) -> Option<Self> {
+        let finite = |values: &[f64]| values.iter().all(|x| x.is_finite());
+        let positive = |values: &[f64]| values.iter().all(|x| *x > 0.0 && x.is_finite());
+        let sound = match &self {
+            SpectraNormal::Independent { centre, roots } => finite(centre) && positive(roots),
+            SpectraNormal::Cut { mean, factor, sds } => {
+                finite(mean)
+                    && positive(sds)
+                    && finite(factor.as_slice())
+                    && factor.diagonal().iter().all(|x| *x > 0.0)
+            }
+        };
+        (sound && self.size() == Some(size)).then_some(self)
+    }
+
     /// Number of values, K L; none where the parts do not agree.
     pub(crate) fn size(&self) -> Option<usize> {
         match self {
@@ -146,6 +162,8 @@ mod tests {
         let centre = normal.centre();
         assert!((centre[0] - 0.01 * (2.0 / std::f64::consts::PI).sqrt()).abs() < 1e-9);
         assert_eq!(centre[1], 0.5);
-        assert_eq!(normal.size(), Some(2));
+        assert!(normal.clone().checked(2).is_some() && normal.checked(3).is_none());
+        let broken = SpectraNormal::cut(vec![f64::NAN, 0.5], DMatrix::identity(2, 2));
+        assert!(broken.checked(2).is_none());
     }
 }
