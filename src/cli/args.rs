@@ -307,7 +307,7 @@ pub struct DemoArgs {
 and without pure pixels, with errors of the bands independent and correlated; fits each with all
 bands and with the default number of effective bands, with every guide; and counts the true
 abundances and endmember values inside central 50, 80, 90 and 95 % intervals,
-of the guide and of the nested posterior.
+of the guide and of the exact posterior.
 Writes calibration.json and
 calibration.png to the folder.")]
 pub struct CalibrateArgs {

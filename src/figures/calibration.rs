@@ -30,13 +30,13 @@ pub struct CalibrationCurve {
     pub name: String,
     /// Shares of abundances under the guide.
     pub abundances: Vec<(f64, f64)>,
-    /// Shares of abundances under the nested posterior; may be empty.
-    pub nested: Vec<(f64, f64)>,
+    /// Shares of abundances under the exact posterior; may be empty.
+    pub exact: Vec<(f64, f64)>,
     /// Shares of endmember values under the guide.
     pub endmembers: Vec<(f64, f64)>,
 }
 
-/// Draws the panels, four a row, as a PNG: abundances in full lines (faint: nested posterior),
+/// Draws the panels, four a row, as a PNG: abundances in full lines (faint: exact posterior),
 /// endmember values in broken ones, the promise as a diagonal. Below it intervals are too narrow,
 /// above too wide.
 ///
@@ -71,7 +71,7 @@ fn legend(canvas: &mut Canvas, panels: &[CalibrationPanel]) {
     for (i, curve) in names.into_iter().flatten().enumerate() {
         let y = HEAD + LINE * i as f32;
         let x = entry(canvas, (left, y), pen(i, false), &format!("{}, abundances", curve.name));
-        let x = entry(canvas, (x, y), faint(i), "nested");
+        let x = entry(canvas, (x, y), faint(i), "exact");
         entry(canvas, (x, y), pen(i, true), "endmember values");
     }
 }
@@ -86,7 +86,7 @@ fn draw(canvas: &mut Canvas, panel: &CalibrationPanel, (left, top): (f32, f32)) 
     for (i, curve) in panel.curves.iter().enumerate() {
         for (points, pen) in [
             (&curve.endmembers, pen(i, true)),
-            (&curve.nested, faint(i)),
+            (&curve.exact, faint(i)),
             (&curve.abundances, pen(i, false)),
         ] {
             let places: Vec<_> = points.iter().map(|&(x, y)| axes.place(x, y)).collect();

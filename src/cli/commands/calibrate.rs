@@ -132,10 +132,10 @@ struct Fit {
     mean_sad: f64,
     rmse: f64,
     places: Places,
-    /// Under the nested posterior.
-    nested: Places,
+    /// Under the exact posterior.
+    exact: Places,
     /// Its steps, in posterior sds.
-    nested_steps: Vec<f64>,
+    exact_steps: Vec<f64>,
     /// Places of abundances of at least [`LARGE`].
     large: Vec<f64>,
 }
@@ -180,15 +180,15 @@ impl Row {
         let of = |matched| {
             let abundances = self.pooled(|fit| &fit.places.abundances, matched);
             let endmembers = self.pooled(|fit| &fit.places.endmembers, matched);
-            let nested_abundances = self.pooled(|fit| &fit.nested.abundances, matched);
-            let nested_endmembers = self.pooled(|fit| &fit.nested.endmembers, matched);
+            let exact_abundances = self.pooled(|fit| &fit.exact.abundances, matched);
+            let exact_endmembers = self.pooled(|fit| &fit.exact.endmembers, matched);
             let large = self.pooled(|fit| &fit.large, matched);
             serde_json::json!({
                 "abundances": curve(&abundances),
                 "large_abundances": curve(&large),
                 "endmembers": curve(&endmembers),
-                "nested_abundances": curve(&nested_abundances),
-                "nested_endmembers": curve(&nested_endmembers),
+                "exact_abundances": curve(&exact_abundances),
+                "exact_endmembers": curve(&exact_endmembers),
             })
         };
         let fits: Vec<_> = self
@@ -203,9 +203,9 @@ impl Row {
                     "other_mode": fit.is_other_mode(),
                     "abundances_in_90": coverage(&fit.places.abundances, 0.9),
                     "endmembers_in_90": coverage(&fit.places.endmembers, 0.9),
-                    "nested_steps": fit.nested_steps,
-                    "nested_abundances_in_90": coverage(&fit.nested.abundances, 0.9),
-                    "nested_endmembers_in_90": coverage(&fit.nested.endmembers, 0.9),
+                    "exact_steps": fit.exact_steps,
+                    "exact_abundances_in_90": coverage(&fit.exact.abundances, 0.9),
+                    "exact_endmembers_in_90": coverage(&fit.exact.endmembers, 0.9),
                 })
             })
             .collect();
@@ -278,14 +278,14 @@ pub fn run(args: &CalibrateArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> 
             }
             tell!(
                 "{} of {total}: {}, {}: 90 % intervals hold {} % of abundances, {} % of endmember \
-                 values; nested {} and {} %",
+                 values; exact {} and {} %",
                 rows.len() + 1,
                 case.name(),
                 row.guide,
                 row.cells(&row.pooled(|fit| &fit.places.abundances, false))[2],
                 row.cells(&row.pooled(|fit| &fit.places.endmembers, false))[2],
-                row.cells(&row.pooled(|fit| &fit.nested.abundances, false))[2],
-                row.cells(&row.pooled(|fit| &fit.nested.endmembers, false))[2],
+                row.cells(&row.pooled(|fit| &fit.exact.abundances, false))[2],
+                row.cells(&row.pooled(|fit| &fit.exact.endmembers, false))[2],
             );
             rows.push(row);
         }
@@ -347,8 +347,8 @@ fn fit(
             .filter(|(w, _)| **w >= LARGE)
             .map(|(_, place)| *place)
             .collect(),
-        nested: calibration::nested_places(&nested, &known)?,
-        nested_steps: nested.steps,
+        exact: calibration::nested_places(&nested, &known)?,
+        exact_steps: nested.steps,
         places,
     }))
 }
@@ -360,7 +360,7 @@ fn table(rows: &[Row]) -> comfy_table::Table {
         "abundances in 50, 80, 90, 95 %",
         "from 0.1 on",
         "endmember values",
-        "nested: abundances",
+        "exact: abundances",
         "endmember values",
         "RMSE",
         "other mode",
@@ -372,8 +372,8 @@ fn table(rows: &[Row]) -> comfy_table::Table {
             row.cells(&row.pooled(|fit| &fit.places.abundances, false)).join("  "),
             row.cells(&row.pooled(|fit| &fit.large, false)).join("  "),
             row.cells(&row.pooled(|fit| &fit.places.endmembers, false)).join("  "),
-            row.cells(&row.pooled(|fit| &fit.nested.abundances, false)).join("  "),
-            row.cells(&row.pooled(|fit| &fit.nested.endmembers, false)).join("  "),
+            row.cells(&row.pooled(|fit| &fit.exact.abundances, false)).join("  "),
+            row.cells(&row.pooled(|fit| &fit.exact.endmembers, false)).join("  "),
             format!("{:.3}", row.mean(|fit| fit.rmse)),
             format!("{} of {}", row.other_modes(), row.fits.len()),
         ]);
@@ -402,7 +402,7 @@ fn write(args: &CalibrateArgs, folder: &OutputFolder, cases: &[Case], rows: &[Ro
                 .filter(|row| row.case.name() == case.name())
                 .map(|row| CalibrationCurve {
                     name: row.guide.clone(),
-                    nested: curve(&row.pooled(|fit| &fit.nested.abundances, false)),
+                    exact: curve(&row.pooled(|fit| &fit.exact.abundances, false)),
                     abundances: curve(&row.pooled(|fit| &fit.places.abundances, false)),
                     endmembers: curve(&row.pooled(|fit| &fit.places.endmembers, false)),
                 })
