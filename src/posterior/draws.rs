@@ -7,7 +7,7 @@ use crate::engine::guide::transform::add_loadings;
 use crate::engine::guide::transform::latent;
 use crate::engine::layout::FULL_RANK;
 use crate::engine::pixels::Pixels;
-use crate::posterior::peaks::scale;
+use crate::posterior::peaks;
 use crate::posterior::scene_guide::{ENDMEMBER_DRAWS, SceneGuide, shared};
 
 /// Draws of the scene from one fitted guide, in one convention.
@@ -29,12 +29,18 @@ impl<'a> Draws<'a> {
     pub fn new(guide: &'a Guide, of: &Pixels, convention: Convention, count: u32) -> Self {
         let scene = SceneGuide { guide };
         let of_draw = |draw| (0..guide.k()).map(|k| scene.spectrum(k, draw)).collect();
-        // Peaks take more draws than somebody may ask for.
-        let all = count.max(ENDMEMBER_DRAWS as u32);
-        let mut spectra: Vec<Vec<Vec<f64>>> = (0..all).map(of_draw).collect();
-        let mut heights = scale(&mut spectra, convention);
-        spectra.truncate(count as usize);
-        heights.truncate(count as usize);
+        let mut spectra: Vec<Vec<Vec<f64>>> = (0..count).map(of_draw).collect();
+        let mut heights = vec![vec![1.0; guide.k()]; count as usize];
+        if convention == Convention::Peak {
+            for k in 0..guide.k() {
+                // Of as many draws as all peaks are of, however few are asked for.
+                let all = (0..ENDMEMBER_DRAWS as u32).map(|draw| scene.spectrum(k, draw));
+                let excess = peaks::excess(all);
+                for (of_draw, heights) in spectra.iter_mut().zip(&mut heights) {
+                    heights[k] = peaks::divide(&mut of_draw[k], excess);
+                }
+            }
+        }
         Draws { guide, order: of.order(), spectra, heights }
     }
 

@@ -66,8 +66,8 @@ fn a_peak_is_one_in_the_peak_convention() {
     let values: Vec<f64> =
         table.records().map(|line| line.unwrap()[column].parse().unwrap()).collect();
     let peak = values.iter().copied().fold(0.0, f64::max);
-    // The mean over draws of a band that is the peak in most of them.
-    assert!(peak > 0.95 && peak <= 1.0, "{peak}");
+    // Of twelve uncertain values the largest lies a little above the true peak.
+    assert!(peak > 0.95 && peak < 1.05, "{peak}");
 }
 
 #[test]

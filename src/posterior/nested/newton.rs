@@ -31,6 +31,9 @@ pub(super) const NOISE: f64 = 0.5;
 const LONGEST: f64 = 0.5;
 /// What the relative size of a spectrum may vary by, with brightness.
 const SIZE_SD: f64 = 1e-3;
+/// A value whose mean would lie so many sds lower, were it not for zero, lies there: at 2 the mean
+/// of its normal is 1.5 sds below zero.
+const BOUND: f64 = 2.0;
 /// What steps may add up to before the curvature is computed anew, posterior sds.
 const FAR: f64 = 0.5;
 
@@ -150,6 +153,7 @@ impl Newton<'_> {
         }
         let mut complete = at.bend.complete.clone();
         by_values(&mut complete, self.known.bands, |a, b| 1.0 / (rise[a] * rise[b]));
+        part_bound(self.known.bands, &slope, &mut whole, &mut complete);
         let bend = self.bend(whole, complete, vec![1.0; c.len()])?;
         let step = bend.factor.solve(&slope);
         let mean = c.iter().zip(step.iter()).map(|(c, step)| c + step).collect();
@@ -217,6 +221,21 @@ impl Newton<'_> {
     }
 }
 
+/// Takes values that lie at zero, and would lie far below, for themselves. The others see them at
+/// zero, where they are, and not at the mean of a normal that is not cut off.
+fn part_bound(bands: usize, slope: &DVector<f64>, whole: &mut DMatrix<f64>, complete: &mut [f64]) {
+    let bound: Vec<bool> =
+        (0..slope.len()).map(|a| slope[a] < -BOUND * whole[(a, a)].max(0.0).sqrt()).collect();
+    for a in (0..slope.len()).filter(|&a| bound[a]) {
+        let own = whole[(a, a)];
+        whole.row_mut(a).fill(0.0);
+        whole.column_mut(a).fill(0.0);
+        whole[(a, a)] = own;
+    }
+    let alone = |a: usize, b: usize| a != b && (bound[a] || bound[b]);
+    by_values(complete, bands, |a, b| if alone(a, b) { 0.0 } else { 1.0 });
+}
+
 /// By how much each c rises with its u.
 fn rises(u: &[f64]) -> Vec<f64> {
     u.iter().map(|&u| sigmoid(u)).collect()
@@ -274,5 +293,28 @@ fn hold_sizes(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_bound_at_zero_do_not_move_those_they_correlate_with() {
+        // Two endmembers in one band.
+        let precision = || DMatrix::from_row_slice(2, 2, &[1e4, 9e3, 9e3, 1e4]);
+        let slope = |first: f64| DVector::from_vec(vec![first, 0.0]);
+        let parted = |first: f64| {
+            let (mut whole, mut complete) = (precision(), vec![1e4, 9e3, 9e3, 1e4]);
+            part_bound(1, &slope(first), &mut whole, &mut complete);
+            (whole, complete)
+        };
+        // A mean 10 sds below.
+        let (whole, complete) = parted(-1000.0);
+        assert_eq!(whole, DMatrix::from_row_slice(2, 2, &[1e4, 0.0, 0.0, 1e4]));
+        assert_eq!(complete, [1e4, 0.0, 0.0, 1e4]);
+        // One sd.
+        assert_eq!(parted(-100.0), (precision(), vec![1e4, 9e3, 9e3, 1e4]));
     }
 }
