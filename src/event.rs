@@ -196,7 +196,7 @@ impl fmt::Display for Event {
             Event::Nested { steps, moved, settled, draws } => {
                 let rest = match settled {
                     true => "",
-                    false => "; they did not come to rest, so the best of them stands",
+                    false => "; they did not come to rest, so spectra stay where they were",
                 };
                 write!(
                     f,

@@ -181,7 +181,7 @@ impl Plan {
         !self.posterior_is_asked && self.errs
     }
 
-    /// Whether evidence is to say if there is a common mixture: where nobody else does, and where it
+    /// Whether evidence is to say if there is a common mixture: where nobody else does, and it
     /// matters for intervals.
     pub fn common_is_open(&self) -> bool {
         let exact = self.posterior == PosteriorKind::Exact && self.first.is_none();

@@ -225,8 +225,7 @@ impl<'a> Nested<'a> {
         &self.of
     }
 
-    /// False where Newton's method did not come to rest: the centre is then the best of those that
-    /// it saw, and the last of the steps is the one from there.
+    /// False where Newton's method did not come to rest: spectra are then where it began.
     pub fn settled(&self) -> bool {
         self.steps.last().is_some_and(|&step| step < NOISE)
     }

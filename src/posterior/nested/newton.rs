@@ -83,6 +83,7 @@ impl Newton<'_> {
             (0..p.k()).flat_map(row).map(|&x| f64::from(x)).collect()
         };
         let prior = values(&self.guide.prior_centre);
+        let begin = centre.clone();
         let mut steps: Vec<f64> = Vec::new();
         let mut best: Option<Place> = None;
         // How far from the last curvature, in sds; and what steps are shortened by.
@@ -110,12 +111,16 @@ impl Newton<'_> {
                 best = Some(Place { centre: centre.clone(), slope, bend, length });
             }
             let Some(best) = &best else { return Err(not_finite()) };
-            if still || steps.len() > MOST_STEPS {
-                // Where the steps have not come to rest the best place stands.
+            if best.length < NOISE && (still || steps.len() > MOST_STEPS) {
                 if best.length < length {
                     steps.push(best.length);
                 }
                 return Ok((self.cut(best)?, steps));
+            }
+            if still || steps.len() > MOST_STEPS {
+                // Short steps far from a mode are those of a curvature that is none: where they
+                // have not come to rest, spectra stay where they were.
+                return Ok((self.around(&begin, &prior)?, steps));
             }
             let step = self.step(best, damping)?;
             centre.copy_from_slice(&best.centre);
@@ -134,12 +139,22 @@ impl Newton<'_> {
         Ok(damped.as_ref().unwrap_or(&bend.factor).solve(slope))
     }
 
-    /// The posterior of c around a place: it is quadratic in c, and what makes it another one in u
-    /// is the density of u alone. Its mean may lie below zero, where c cannot be.
+    /// The posterior around spectra that are taken for its mode, u = `centre`.
+    fn around(&self, centre: &[f64], prior: &[f64]) -> Result<SpectraNormal> {
+        let (slope, parts) = self.slope(centre, prior, true)?;
+        let (whole, complete) = parts.ok_or_else(not_finite)?;
+        let bend = Rc::new(self.bend(whole, complete, rises(centre))?);
+        self.cut(&Place { centre: centre.to_vec(), slope, bend, length: 0.0 })
+    }
+
+    /// The posterior of c around a place that is its mode in u: it is quadratic in c, and what makes
+    /// it another one in u is the density of u alone. Its mean may lie below zero, where c cannot
+    /// be.
     fn cut(&self, at: &Place) -> Result<SpectraNormal> {
         let c: Vec<f64> = at.centre.iter().map(|&u| softplus(u)).collect();
         let rise = rises(&at.centre);
-        let mut slope = DVector::from_fn(c.len(), |a, _| (at.slope[a] - (1.0 - rise[a])) / rise[a]);
+        // It balances the density of u; what is left of the slope is a step that was not taken.
+        let mut slope = DVector::from_fn(c.len(), |a, _| -(1.0 - rise[a]) / rise[a]);
         if self.known.brightness.is_some() {
             hold_sizes(self.known.bands, &c, &vec![1.0; c.len()], &mut slope, None);
         }
