@@ -147,9 +147,8 @@ impl Newton<'_> {
         self.cut(&Place { centre: centre.to_vec(), slope, bend, length: 0.0 })
     }
 
-    /// The posterior of c around a place that is its mode in u: it is quadratic in c, and what makes
-    /// it another one in u is the density of u alone. Its mean may lie below zero, where c cannot
-    /// be.
+    /// The posterior of c around its mode in u: it is quadratic in c, and what makes it another one
+    /// in u is the density of u alone. Its mean may lie below zero, where c cannot be.
     fn cut(&self, at: &Place) -> Result<SpectraNormal> {
         let c: Vec<f64> = at.centre.iter().map(|&u| softplus(u)).collect();
         let rise = rises(&at.centre);
