@@ -196,7 +196,7 @@ impl fmt::Display for Event {
             Event::Nested { steps, moved, settled, draws } => {
                 let rest = match settled {
                     true => "",
-                    false => "; they did not come to rest, so spectra stay where they were",
+                    false => "; they did not come to rest, so the better of first and best stands",
                 };
                 write!(
                     f,

@@ -225,7 +225,8 @@ impl<'a> Nested<'a> {
         &self.of
     }
 
-    /// False where Newton's method did not come to rest: spectra are then where it began.
+    /// False where Newton's method did not come to rest: spectra are then where it began, or the
+    /// best of those that it saw, by evidence.
     pub fn settled(&self) -> bool {
         self.steps.last().is_some_and(|&step| step < NOISE)
     }

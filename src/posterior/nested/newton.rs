@@ -6,6 +6,7 @@ use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
 use super::factor::cholesky;
 use super::known::Known;
+use super::learn::evidence_at;
 use super::{SpectraNormal, information, not_finite};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::unless;
@@ -118,9 +119,11 @@ impl Newton<'_> {
                 return Ok((self.cut(best)?, steps));
             }
             if still || steps.len() > MOST_STEPS {
-                // Short steps far from a mode are those of a curvature that is none: where they
-                // have not come to rest, spectra stay where they were.
-                return Ok((self.around(&begin, &prior)?, steps));
+                // A short step far from a mode may be that of a curvature that is none: where steps
+                // have not come to rest, the best place stands if it explains the pixels better.
+                let gains = self.evidence(&best.centre)? > self.evidence(&begin)?;
+                let stands = if gains { self.cut(best) } else { self.around(&begin, &prior) };
+                return Ok((stands?, steps));
             }
             let step = self.step(best, damping)?;
             centre.copy_from_slice(&best.centre);
@@ -137,6 +140,13 @@ impl Newton<'_> {
         }
         let damped = self.cholesky(with(&bend.whole, damping, &bend.complete))?;
         Ok(damped.as_ref().unwrap_or(&bend.factor).solve(slope))
+    }
+
+    /// Mean log density of a pixel at u = `centre`, amounts integrated out.
+    fn evidence(&self, centre: &[f64]) -> Result<f64> {
+        let spectra: Vec<f64> = centre.iter().map(|&u| softplus(u)).collect();
+        let (guide, cube) = (self.guide, self.of.cube());
+        evidence_at(self.known, guide, cube, &spectra, self.interrupted).ok_or(Error::Interrupted)
     }
 
     /// The posterior around spectra that are taken for its mode, u = `centre`.
