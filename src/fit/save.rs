@@ -266,7 +266,10 @@ impl Fit {
 fn normal(store: &mut Store, k: usize, l: usize) -> Result<Option<SceneNormal>, String> {
     let size = k * l;
     let broken = |what: &str| {
-        Err(format!("has {what} that is not whole, or of another version of unmixel; fit again"))
+        format!(
+            "has {what} of its spectra that is not whole, or of another version of unmixel; fit \
+             again"
+        )
     };
     let names = ["scene_centre", "scene_roots", "scene_mean", "scene_factor", "scene_sds"];
     let spectra = match names.map(|name| store.take_f64(name)) {
@@ -281,23 +284,19 @@ fn normal(store: &mut Store, k: usize, l: usize) -> Result<Option<SceneNormal>, 
             let factor = nalgebra::DMatrix::from_vec(size, size, factor);
             SpectraNormal::Cut { mean, factor, sds }
         }
-        _ => return broken("a posterior of its spectra"),
+        _ => return Err(broken("a posterior")),
     };
     let names = ["shared_sds", "shared_noise_sds", "shared_noise", "shared_variability"];
     let shared = match names.map(|name| store.take_f64(name)) {
         [None, None, None, None] => None,
         [Some(sds), Some(noise_sds), Some(noise), Some(variability)] => {
-            match (Shared { sds, noise_sds, noise, variability }).checked(k, l) {
-                None => return broken("a variability of its spectra"),
-                shared => shared,
-            }
+            let shared = Shared { sds, noise_sds, noise, variability };
+            Some(shared.checked(k, l).ok_or_else(|| broken("a variability"))?)
         }
-        _ => return broken("a variability of its spectra"),
+        _ => return Err(broken("a variability")),
     };
-    match spectra.checked(size) {
-        Some(spectra) => Ok(Some(SceneNormal { spectra, shared })),
-        None => broken("a posterior of its spectra"),
-    }
+    let spectra = spectra.checked(size).ok_or_else(|| broken("a posterior"))?;
+    Ok(Some(SceneNormal { spectra, shared }))
 }
 
 #[cfg(test)]

@@ -7,8 +7,7 @@ use crate::engine::guide::transform::add_loadings;
 use crate::engine::guide::transform::latent;
 use crate::engine::layout::FULL_RANK;
 use crate::engine::pixels::Pixels;
-use crate::posterior::peaks;
-use crate::posterior::scene_guide::{ENDMEMBER_DRAWS, SceneGuide, shared};
+use crate::posterior::scene_guide::{SceneGuide, shared};
 
 /// Draws of the scene from one fitted guide, in one convention.
 #[derive(Debug, Clone)]
@@ -28,18 +27,18 @@ impl<'a> Draws<'a> {
     /// for.
     pub fn new(guide: &'a Guide, of: &Pixels, convention: Convention, count: u32) -> Self {
         let scene = SceneGuide { guide };
-        let of_draw = |draw| (0..guide.k()).map(|k| scene.spectrum(k, draw)).collect();
-        let mut spectra: Vec<Vec<Vec<f64>>> = (0..count).map(of_draw).collect();
-        let mut heights = vec![vec![1.0; guide.k()]; count as usize];
-        if convention == Convention::Peak {
-            for k in 0..guide.k() {
-                // Of as many draws as all peaks are of, however few are asked for.
-                let all = (0..ENDMEMBER_DRAWS as u32).map(|draw| scene.spectrum(k, draw));
-                let excess = peaks::excess(all);
-                for (of_draw, heights) in spectra.iter_mut().zip(&mut heights) {
-                    heights[k] = peaks::divide(&mut of_draw[k], excess);
+        let mut spectra = vec![Vec::with_capacity(guide.k()); count as usize];
+        let mut heights = vec![Vec::with_capacity(guide.k()); count as usize];
+        for k in 0..guide.k() {
+            let (drawn, of_draws) = match convention {
+                Convention::Peak => scene.over_peaks(k, count as usize),
+                Convention::Reflectance => {
+                    let drawn = (0..count).map(|draw| scene.spectrum(k, draw)).collect();
+                    (drawn, vec![1.0; count as usize])
                 }
-            }
+            };
+            spectra.iter_mut().zip(drawn).for_each(|(to, spectrum)| to.push(spectrum));
+            heights.iter_mut().zip(of_draws).for_each(|(to, height)| to.push(height));
         }
         Draws { guide, order: of.order(), spectra, heights }
     }

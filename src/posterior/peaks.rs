@@ -7,7 +7,7 @@ use crate::convention::Convention;
 /// where x(2) - x(1) is seen. At a curved peak x grows as the variance, and it is 2 of them; where
 /// many bands are equally high it grows as the sd, and it is 2 + sqrt(2): the middle of both.
 const TIMES: f64 = 2.7;
-/// What a peak keeps of the largest value, at least: beyond, a spectrum is hardly known at all.
+/// The most of a largest value that is excess: beyond, a spectrum is hardly known at all.
 const MOST_EXCESS: f64 = 0.5;
 
 /// By how much the largest of a spectrum's uncertain values lies above the value at its true peak,

@@ -40,6 +40,18 @@ impl SceneGuide<'_> {
         [mean, sd, quantile(-NORMAL_95), quantile(NORMAL_95)]
     }
 
+    /// The first `count` draws of spectrum k over their peaks, and the peaks. These are freed of
+    /// what [`ENDMEMBER_DRAWS`] draws say, however many are asked for.
+    pub(super) fn over_peaks(&self, k: usize, count: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
+        let all = 0..count.max(ENDMEMBER_DRAWS) as u32;
+        let mut drawn: Vec<Vec<f64>> =
+            all.into_par_iter().map(|draw| self.spectrum(k, draw)).collect();
+        let excess = peaks::excess(drawn[..ENDMEMBER_DRAWS].iter());
+        drawn.truncate(count);
+        let peaks = drawn.iter_mut().map(|spectrum| peaks::divide(spectrum, excess)).collect();
+        (drawn, peaks)
+    }
+
     /// Mean, sd, 5 % and 95 % quantiles of spectra over their peaks, draw by draw, and the peaks
     /// of the first `count` draws, at most all: draws, then endmembers. One endmember is held at a
     /// time.
@@ -48,16 +60,9 @@ impl SceneGuide<'_> {
         let mut tables = [(); 4].map(|()| Array2::zeros(shape));
         let mut peaks = vec![Vec::with_capacity(shape.0); count];
         for k in 0..shape.0 {
-            let mut drawn: Vec<Vec<f64>> = (0..ENDMEMBER_DRAWS as u32)
-                .into_par_iter()
-                .map(|draw| self.spectrum(k, draw))
-                .collect();
-            let excess = peaks::excess(drawn.iter().map(Vec::as_slice));
-            for (draw, spectrum) in drawn.iter_mut().enumerate() {
-                let height = peaks::divide(spectrum, excess);
-                if let Some(of_draw) = peaks.get_mut(draw) {
-                    of_draw.push(height as f32);
-                }
+            let (drawn, of_draws) = self.over_peaks(k, ENDMEMBER_DRAWS);
+            for (peaks, peak) in peaks.iter_mut().zip(of_draws) {
+                peaks.push(peak as f32);
             }
             table_of(k, &drawn, &mut tables);
         }

@@ -12,14 +12,17 @@ fn above(x: f64) -> f64 {
     0.5 * erfc(x * std::f64::consts::FRAC_1_SQRT_2)
 }
 
+/// How many sds above its mean a normal is cut off; none where that is so far below that it is the
+/// whole normal.
+fn bound(mean: f64, sd: f64) -> Option<f64> {
+    let bound = -mean / sd;
+    (bound.is_finite() && bound >= -FAR).then(|| bound.min(BELOW))
+}
+
 /// The value of a normal with this mean and sd, cut off at zero, that has the rank of `off` in the
 /// normal with mean zero: draws stay draws, and those that belong together still do.
 pub(super) fn cut(mean: f64, sd: f64, off: f64) -> f64 {
-    let bound = -mean / sd;
-    if bound < -FAR || !bound.is_finite() {
-        return (mean + off).max(0.0);
-    }
-    let bound = bound.min(BELOW);
+    let Some(bound) = bound(mean, sd) else { return (mean + off).max(0.0) };
     // No draw lies farther off, and shares above are numbers up to there.
     let upper = above((off / sd).min(FAR)) * above(bound);
     (sd * (std::f64::consts::SQRT_2 * erfc_inv(2.0 * upper) - bound)).max(0.0)
@@ -27,11 +30,7 @@ pub(super) fn cut(mean: f64, sd: f64, off: f64) -> f64 {
 
 /// The mean of that normal.
 pub(super) fn mean(mean: f64, sd: f64) -> f64 {
-    let bound = -mean / sd;
-    if bound < -FAR || !bound.is_finite() {
-        return mean.max(0.0);
-    }
-    let bound = bound.min(BELOW);
+    let Some(bound) = bound(mean, sd) else { return mean.max(0.0) };
     let density = (-0.5 * bound * bound).exp() / std::f64::consts::TAU.sqrt();
     (sd * (density / above(bound) - bound)).max(0.0)
 }

@@ -112,18 +112,19 @@ impl Newton<'_> {
                 best = Some(Place { centre: centre.clone(), slope, bend, length });
             }
             let Some(best) = &best else { return Err(not_finite()) };
-            if best.length < NOISE && (still || steps.len() > MOST_STEPS) {
-                if best.length < length {
-                    steps.push(best.length);
-                }
-                return Ok((self.cut(best)?, steps));
-            }
             if still || steps.len() > MOST_STEPS {
                 // A short step far from a mode may be that of a curvature that is none: where steps
                 // have not come to rest, the best place stands if it explains the pixels better.
-                let gains = self.evidence(&best.centre)? > self.evidence(&begin)?;
-                let stands = if gains { self.cut(best) } else { self.around(&begin, &prior) };
-                return Ok((stands?, steps));
+                let rests = best.length < NOISE;
+                if rests && best.length < length {
+                    steps.push(best.length);
+                }
+                let stands = rests || self.evidence(&best.centre)? > self.evidence(&begin)?;
+                let normal = match stands {
+                    true => self.cut(&best.centre, &best.bend)?,
+                    false => self.around(&begin, &prior)?,
+                };
+                return Ok((normal, steps));
             }
             let step = self.step(best, damping)?;
             centre.copy_from_slice(&best.centre);
@@ -149,33 +150,32 @@ impl Newton<'_> {
         evidence_at(self.known, guide, cube, &spectra, self.interrupted).ok_or(Error::Interrupted)
     }
 
-    /// The posterior around spectra that are taken for its mode, u = `centre`.
+    /// The posterior around spectra that are taken for its mode, u = `centre`. Few fits come here:
+    /// the curvature is computed anew, as a matrix of all values is much to keep all the way.
     fn around(&self, centre: &[f64], prior: &[f64]) -> Result<SpectraNormal> {
-        let (slope, parts) = self.slope(centre, prior, true)?;
-        let (whole, complete) = parts.ok_or_else(not_finite)?;
-        let bend = Rc::new(self.bend(whole, complete, rises(centre))?);
-        self.cut(&Place { centre: centre.to_vec(), slope, bend, length: 0.0 })
+        let (whole, complete) = self.slope(centre, prior, true)?.1.ok_or_else(not_finite)?;
+        self.cut(centre, &self.bend(whole, complete, rises(centre))?)
     }
 
     /// The posterior of c around its mode in u: it is quadratic in c, and what makes it another one
     /// in u is the density of u alone. Its mean may lie below zero, where c cannot be.
-    fn cut(&self, at: &Place) -> Result<SpectraNormal> {
-        let c: Vec<f64> = at.centre.iter().map(|&u| softplus(u)).collect();
-        let rise = rises(&at.centre);
+    fn cut(&self, centre: &[f64], bend: &Bend) -> Result<SpectraNormal> {
+        let c: Vec<f64> = centre.iter().map(|&u| softplus(u)).collect();
+        let rise = rises(centre);
         // It balances the density of u; what is left of the slope is a step that was not taken.
         let mut slope = DVector::from_fn(c.len(), |a, _| -(1.0 - rise[a]) / rise[a]);
         if self.known.brightness.is_some() {
             hold_sizes(self.known.bands, &c, &vec![1.0; c.len()], &mut slope, None);
         }
-        let rise = &at.bend.rise;
-        let mut whole = at.bend.whole.clone();
+        let rise = &bend.rise;
+        let mut whole = bend.whole.clone();
         for a in 0..c.len() {
             whole[(a, a)] -= 1.0 - rise[a];
             for b in 0..c.len() {
                 whole[(b, a)] /= rise[a] * rise[b];
             }
         }
-        let mut complete = at.bend.complete.clone();
+        let mut complete = bend.complete.clone();
         by_values(&mut complete, self.known.bands, |a, b| 1.0 / (rise[a] * rise[b]));
         part_bound(self.known.bands, &slope, &mut whole, &mut complete);
         let bend = self.bend(whole, complete, vec![1.0; c.len()])?;
