@@ -6,8 +6,6 @@
 mod folder;
 #[path = "common/mat5.rs"]
 mod mat5;
-#[path = "common/zarr.rs"]
-mod zarr;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -396,60 +394,6 @@ fn what_is_wrong_with_a_zarr_store_is_said() {
         assert!(why.contains(words), "{words}: {why}");
     }
     assert!(refusal(folder.0.path()).contains("folder"));
-}
-
-/// As many mutants as two seconds hold, or `UNMIXEL_FUZZ_RUNS` of each compressor.
-#[test]
-fn readers_of_zarr_survive_any_bytes() {
-    use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
-    let folder = Folder::new();
-    let rng = &mut ChaCha8Rng::seed_from_u64(1);
-    let runs = std::env::var("UNMIXEL_FUZZ_RUNS").ok().map(|n| n.parse::<u64>().unwrap());
-    let read = |path: &Path| -> unmixel::Result<()> {
-        let mut source = io::open(path, &OpenOptions::default())?;
-        let header = source.header().clone();
-        let row = header.cols.saturating_mul(header.bands);
-        let mut out = vec![0.0; if row < 1 << 16 { row } else { 0 }];
-        // `load` refuses what is larger.
-        let rows = if out.is_empty() { 0 } else { header.rows.min(64) };
-        (0..rows).try_for_each(|first| source.read_rows(first, 1, &mut out))
-    };
-    for (compressor, chunk) in zarr::packed_chunks() {
-        let array = serde_json::json!({
-            "zarr_format": 2, "shape": [3, 4, 5], "chunks": [3, 4, 5], "dtype": "<u2",
-            "order": "C", "fill_value": 0, "compressor": compressor, "filters": null,
-        });
-        folder.put("s.zarr/.zgroup", "{\"zarr_format\": 2}");
-        let texts = [("s.zarr/cube/.zarray", array.to_string().into_bytes())];
-        let files = [texts[0].clone(), ("s.zarr/cube/0.0.0", chunk)];
-        let path = folder.0.path().join("s.zarr");
-        for (name, bytes) in &files {
-            folder.put(name, bytes);
-        }
-        read(&path).unwrap_or_else(|e| panic!("{array}: {e}"));
-        let (begin, mut done, mut failed) = (std::time::Instant::now(), 0, 0);
-        while runs.map_or(begin.elapsed().as_millis() < 400, |runs| done < runs) {
-            let (name, sound) = &files[rng.random_range(0..2)];
-            let mut bytes = sound.clone();
-            for _ in 0..rng.random_range(1..5) {
-                let at = rng.random_range(0..bytes.len().max(1));
-                match rng.random_range(0..4) {
-                    0 => bytes.truncate(at),
-                    1 if at < bytes.len() => bytes[at] = rng.random(),
-                    2 if at < bytes.len() => bytes[at] = [0, b'9', b'-', 255][at % 4],
-                    _ => bytes.insert(at.min(bytes.len()), b'9'),
-                }
-            }
-            folder.put(name, &bytes);
-            let start = std::time::Instant::now();
-            failed += u64::from(read(&path).is_err());
-            // Far more than a few hundred bytes take.
-            assert!(start.elapsed().as_secs() < 5, "{array}: {bytes:?}");
-            folder.put(name, sound);
-            done += 1;
-        }
-        assert!(failed * 4 > done, "{array}: {failed} of {done} mutants were seen");
-    }
 }
 
 /// The abundances of one scene have the same bits from every format that the project itself, or

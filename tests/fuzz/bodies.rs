@@ -75,15 +75,28 @@ fn scene(folder: &Path, name: &str, data: &[u8]) {
     let _ = mask::read(&path, 3, 4);
 }
 
-/// The text that describes an array, a zero byte, and its only chunk.
 fn zarr(folder: &Path, data: &[u8]) {
-    let store = folder.join("s.zarr");
-    let _ = std::fs::create_dir_all(store.join("cube"));
-    put(&store, ".zgroup", b"{\"zarr_format\": 2}");
+    let _ = read_scene(&zarr_store(folder, data));
+}
+
+/// A Zarr store of the text that describes an array, a zero byte, and its only chunk. Text that
+/// speaks of codecs is version 3.
+pub fn zarr_store(folder: &Path, data: &[u8]) -> PathBuf {
     let at = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
-    put(&store, "cube/.zarray", &data[..at]);
-    put(&store, "cube/0.0.0", data.get(at + 1..).unwrap_or_default());
-    let _ = read_scene(&store);
+    let (text, chunk) = (&data[..at], data.get(at + 1..).unwrap_or_default());
+    let third = text.windows(6).any(|word| word == b"codecs");
+    let (store, mark, array, name) = match third {
+        false => ("2.zarr", ".zgroup", "cube/.zarray", "cube/0.0.0"),
+        true => ("3.zarr", "zarr.json", "cube/zarr.json", "cube/c/0/0/0"),
+    };
+    let store = folder.join(store);
+    let _ = std::fs::create_dir_all(store.join("cube/c/0/0"));
+    let group =
+        format!(r#"{{"zarr_format": {}, "node_type": "group"}}"#, if third { 3 } else { 2 });
+    put(&store, mark, group.as_bytes());
+    put(&store, array, text);
+    put(&store, name, chunk);
+    store
 }
 
 /// The metadata beside a product of EnMAP are what is made up.
