@@ -348,6 +348,23 @@ fn zarr_stores_of_both_versions_and_orders() {
 }
 
 #[test]
+fn rows_that_a_store_cannot_hold_ask_for_no_memory() {
+    let folder = Folder::new();
+    let path = store(&folder, "s.zarr", 2, "C");
+    let text = std::fs::read_to_string(path.join("cube/.zarray")).unwrap().replace(' ', "");
+    let wide = |cols: &str| {
+        let changed = text.replacen("[26,31,40]", &format!("[26,{cols},40]"), 1);
+        assert_ne!(changed, text);
+        std::fs::write(path.join("cube/.zarray"), changed).unwrap();
+        io::open(&path, &OpenOptions::default())
+    };
+    // 18 chunks of 19,200 bytes: rows of 64 times that and 67 MB are believed.
+    wide("500000").unwrap();
+    let why = wide("600000").err().unwrap().to_string();
+    assert!(why.contains("96 MB each") && why.contains("0.3 MB in all"), "{why}");
+}
+
+#[test]
 fn what_is_wrong_with_a_zarr_store_is_said() {
     let folder = Folder::new();
     let path = store(&folder, "s.zarr", 2, "C");

@@ -86,34 +86,34 @@ impl OpenOptions {
 /// Opens the scene at `path`: ENVI (the header or the data file), MATLAB v4 to v7.3, GeoTIFF, HDF5,
 /// NetCDF-4, Zarr (a folder or its ZIP archive), NPY or NPZ, told apart by content.
 ///
-/// Values are not read yet where the file can be mapped. Fails when the file is of another format,
-/// damaged, or does not say its size.
+/// Values are not read yet where the file can be read by rows. Fails when the file is of another
+/// format, damaged, does not say its size, or states rows that are far larger than itself.
 pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn CubeSource>> {
     let path = path.as_ref();
     if path.is_dir() && zarr::is_store(path) {
-        return zarr::open(path, options);
+        return whole_rows(path, zarr::open(path, options)?);
     }
     let start = first_bytes(path)?;
     if npy::is_npz(&start) && zarr::is_store(path) {
-        return zarr::open(path, options);
+        return whole_rows(path, zarr::open(path, options)?);
     }
     // The text that says what a store is, or an array in it.
     if let (true, Some(folder)) = (is_mark(path), path.parent())
         && zarr::is_store(folder)
     {
-        return zarr::open(folder, options);
+        return whole_rows(folder, zarr::open(folder, options)?);
     }
     if npy::is_npy(&start) || npy::is_npz(&start) {
         return Ok(Box::new(npy::open(path, options)?));
     }
     if tiff::is_tiff(&start) {
-        return Ok(Box::new(tiff::open(path)?));
+        return whole_rows(path, Box::new(tiff::open(path)?));
     }
     if hdf5::mat73::is_mat73(&start) {
-        return Ok(Box::new(mat::open(path, options)?));
+        return whole_rows(path, Box::new(mat::open(path, options)?));
     }
     if hdf5::is_hdf5(path, &start) {
-        return hdf5::open(path, options);
+        return whole_rows(path, hdf5::open(path, options)?);
     }
     if has_extension(path, "mat") || mat5::is_mat(&start) || mat4::is_mat(&start) {
         return Ok(Box::new(mat::open(path, options)?));
@@ -129,6 +129,58 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Box<dyn Cub
             .to_owned(),
     };
     Err(Error::file(path, advice))
+}
+
+/// Bytes of 32-bit numbers that a row of any file may take, and for each byte of the file: packed
+/// values of one byte that hardly differ take a sixteenth of what they are. A row is the least that
+/// is read at once.
+const ROW: u64 = 64 << 20;
+const ROW_FOR_EACH_BYTE: u64 = 64;
+
+/// The source, unless its rows are more than the file or folder can hold: formats of chunks may
+/// leave out most of what they state, and a row is the least that there must be memory for.
+fn whole_rows(path: &Path, source: Box<dyn CubeSource>) -> Result<Box<dyn CubeSource>> {
+    let header = source.header();
+    let row = (header.cols as u64).saturating_mul(header.bands as u64).saturating_mul(4);
+    if row <= ROW {
+        return Ok(source);
+    }
+    let stored = size_of(path, (row - ROW) / ROW_FOR_EACH_BYTE);
+    if row - ROW <= stored.saturating_mul(ROW_FOR_EACH_BYTE) {
+        return Ok(source);
+    }
+    Err(Error::file(
+        path,
+        format!(
+            "states rows of {} columns x {} bands, which are {:.0} MB each, and has {:.1} MB in \
+             all; it is damaged, or nearly all of it was never written.",
+            header.cols,
+            header.bands,
+            row as f64 / 1e6,
+            stored as f64 / 1e6
+        ),
+    ))
+}
+
+/// Bytes of a file, or of the files in a folder, which are counted until there are more than
+/// `enough`.
+fn size_of(path: &Path, enough: u64) -> u64 {
+    let mut total = match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => found.len(),
+        _ => 0,
+    };
+    let mut left = vec![path.to_owned()];
+    while let (Some(folder), true) = (left.pop(), total <= enough) {
+        // A file has no entries; links are not followed, as they may lead in circles.
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(found) if found.is_dir() => left.push(entry.path()),
+                Ok(found) => total = total.saturating_add(found.len()),
+                Err(_) => {}
+            }
+        }
+    }
+    total
 }
 
 /// True for the names of the texts in a Zarr store.
