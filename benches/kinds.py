@@ -3,11 +3,13 @@
 
     benches/kinds.py run --out FOLDER [--seeds 0-3] [--kinds a,b] [--jobs 2]
     benches/kinds.py table --out FOLDER
+    benches/kinds.py trust --out FOLDER
 
 `run` simulates, fits and has the classics of `unmixel compare` fitted; `table` says what came of it
 and needs NumPy. What follows -- are options of all fits. Each scene is scored in the convention of
 its fit. A loss is an RMSE above 1.1 times that of the better of VCA + FCLS and N-FINDR + FCLS.
-"Held" is the share of the abundances inside of the 90 % intervals.
+"Held" is the share of the abundances inside of the 90 % intervals. `trust` holds what each fit says
+of its own error against that error; sizes and numbers of bands and endmembers vary with `--vary`.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import concurrent.futures
 import json
 import math
 import pathlib
+import random
 import subprocess
 import sys
 import time
@@ -47,10 +50,14 @@ def names(args):
 
 def one(args, kind, seed):
     """Simulates a scene, fits it and has the classics fitted."""
-    k = 3 + (seed + list(KINDS).index(kind)) % 3
+    k, side, bands = 3 + (seed + list(KINDS).index(kind)) % 3, 40, 60
+    if args.vary:
+        chance = random.Random(f"{kind}{seed}")
+        k = chance.choice([3, 3, 4, 4, 5, 6])
+        side, bands = chance.choice([25, 40, 40, 60]), chance.choice([40, 60, 60, 100])
     here = args.out / f"{kind}-{seed}"
     options = [*map(str, KINDS[kind])]
-    size = [] if "--rows" in options else ["--rows", "40", "--cols", "40"]
+    size = [] if "--rows" in options else ["--rows", side, "--cols", side]
 
     def run(*words):
         done = subprocess.run([args.unmixel, *map(str, words)], capture_output=True, text=True)
@@ -58,16 +65,17 @@ def one(args, kind, seed):
             sys.exit(f"{' '.join(map(str, words))}: {done.stderr}")
 
     scene, truth = here / "scene/scene.npz", here / "scene/truth.npz"
-    run("simulate", "--out", here / "scene", "--force", "--bands", 60, "-k", k, "--seed", seed,
+    run("simulate", "--out", here / "scene", "--force", "--bands", bands, "-k", k, "--seed", seed,
         *size, *options)
     common = ["-k", k, "--force", "--seed", seed, "--truth", truth, "--device", "cpu",
               "--drop-wavelengths", "none"]
     begin = time.time()
     run("fit", scene, "--out", here / "fit", "--format", "npy", *common, *args.options)
     seconds = time.time() - begin
-    # A fit of no worth, so that the command is quick: its other rows are asked for.
-    run("compare", scene, "--out", here / "classics", "--steps", 20,
-        "--posterior", "guide", *common)
+    if not args.no_classics:
+        # A fit of no worth, so that the command is quick: its other rows are asked for.
+        run("compare", scene, "--out", here / "classics", "--steps", 20,
+            "--posterior", "guide", *common)
     (here / "seconds").write_text(str(seconds))
     print(kind, seed, f"{seconds:.1f} s", flush=True)
 
@@ -129,6 +137,31 @@ def table(args):
         line("all", rows)
 
 
+def trust(args):
+    """What fits say of their own error, and the error."""
+    groups = {}
+    for kind, seed in names(args):
+        here = args.out / f"{kind}-{seed}"
+        if not (here / "seconds").exists():
+            continue
+        report = json.loads((here / "fit/report.json").read_text())
+        said = report["trust"]
+        rmse = report["scores"][report["settings"]["convention"]]["abundance_rmse"]
+        grade = ", ".join(said["reasons"]) or ("high" if said["high"] else "much left open")
+        groups.setdefault(grade, []).append((rmse, said))
+        share = said["nonlinear_share"]
+        print(f"{kind:14} {seed} RMSE {rmse:.4f} stated {said['stated_rmse']:.4f} "
+              f"below {said['rmse_below']:.4f} nonlinear "
+              f"{'unknown' if share is None else f'{share:.3f}'} {grade}"
+              f"{' ABOVE' if rmse >= said['rmse_below'] else ''}")
+    print("| what is said | scenes | RMSE, median | largest | below what is said |")
+    print("| --- | --- | --- | --- | --- |")
+    for grade, of in sorted(groups.items()):
+        errors = sorted(rmse for rmse, _ in of)
+        held = sum(rmse < said["rmse_below"] for rmse, said in of)
+        print(f"| {grade} | {len(of)} | {errors[len(of) // 2]:.3f} | {errors[-1]:.3f} | {held} |")
+
+
 def seeds(text):
     first, _, last = text.partition("-")
     return range(int(first), int(last or first) + 1)
@@ -138,17 +171,19 @@ def main():
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     root = pathlib.Path(__file__).resolve().parent.parent
-    parser.add_argument("what", choices=["run", "table"])
+    parser.add_argument("what", choices=["run", "table", "trust"])
     parser.add_argument("--unmixel", default=str(root / "target/release/unmixel"))
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--seeds", type=seeds, default=seeds("0-3"))
     parser.add_argument("--kinds", type=lambda text: text.split(","), default=list(KINDS))
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--vary", action="store_true", help="sizes and numbers by chance")
+    parser.add_argument("--no-classics", action="store_true", help="fit alone; not for table")
     words = sys.argv[1:]
     own = words.index("--") if "--" in words else len(words)
     args = parser.parse_args(words[:own])
     args.options = words[own + 1 :]
-    {"run": run, "table": table}[args.what](args)
+    {"run": run, "table": table, "trust": trust}[args.what](args)
 
 
 if __name__ == "__main__":

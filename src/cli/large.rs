@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use unmixel::rooms::figures::Labels;
-use unmixel::rooms::fit::Pass;
+use unmixel::rooms::fit::{Pass, Trust};
 use unmixel::rooms::posterior::Totals;
 use unmixel::rooms::results::{
     Format, OutputFolder, Report, Results, RunReport, Stages, Stream, formats_by_rows, sentences,
@@ -301,6 +301,8 @@ impl<'a> About<'a> {
             warnings.push(format!("the maps end with row {done} of {rows}: interrupted."));
         }
         warnings.iter().for_each(|warning| tell!("note: {warning}"));
+        let trust = Trust::of_totals(fit, &totals);
+        trust.iter().for_each(|trust| tell!("{trust}"));
         let nearest = materials.map(|of| of.label(&posterior, names)).unwrap_or_default();
         let record = fit.record();
         let trace: Vec<(u32, f64)> = (1..).zip(record.trace.iter().copied()).collect();
@@ -317,6 +319,7 @@ impl<'a> About<'a> {
             stopped_at: record.stop.fired_at(),
         })?;
         let mut report = Report::of(fit, &self.path.display().to_string(), warnings);
+        report.trust = trust;
         report.scene.pixels_used = windows.valid();
         report.estimates["mean_abundance"] = serde_json::json!(posterior.mean_abundance);
         let (least, most) = totals.worth();

@@ -100,6 +100,9 @@ pub fn write(
     for warning in warnings(fit, names) {
         tell!("note: {warning}");
     }
+    if let Some(trust) = fit.trust() {
+        tell!("{trust}");
+    }
     let label = |materials: &Materials| materials.label(fit.posterior(), names);
     let nearest = wanted.materials.as_ref().map(label).unwrap_or_default();
     let beside = Beside {

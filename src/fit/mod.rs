@@ -5,12 +5,14 @@ mod apply;
 mod maps;
 mod record;
 mod save;
+mod trust;
 
 use ndarray::{Array2, Axis};
 
 pub use apply::Pass;
 pub use maps::{Abundances, Spectra};
 pub use record::Record;
+pub use trust::{Reason, Trust};
 
 use crate::convention::Convention;
 use crate::engine::ground::error::Result;

@@ -13,6 +13,8 @@ use super::nested::WORTH;
 pub struct Totals {
     pixels: usize,
     sums: Vec<f64>,
+    /// Sum of the variances of all abundances.
+    variance: f64,
     largest: Vec<f32>,
     few: usize,
     /// The lowest effective sample sizes, as bits, the largest of them on top; one in a hundred of
@@ -27,6 +29,7 @@ impl Totals {
         Totals {
             pixels: 0,
             sums: vec![0.0; endmembers],
+            variance: 0.0,
             largest: vec![0.0; endmembers],
             few: 0,
             worth: BinaryHeap::new(),
@@ -43,6 +46,7 @@ impl Totals {
                 *most = most.max(*w);
             }
         }
+        self.variance += found.abundance_sd.iter().map(|&sd| f64::from(sd).powi(2)).sum::<f64>();
         for &worth in found.draws_worth.iter().flatten() {
             self.few += usize::from(worth < WORTH && worth > 0.0);
             // Of numbers that are not negative the bits have the same order.
@@ -65,6 +69,17 @@ impl Totals {
     /// Mean abundances, (K); NaN where there are no pixels.
     pub fn mean_abundance(&self) -> Vec<f64> {
         self.sums.iter().map(|sum| sum / self.pixels as f64).collect()
+    }
+
+    /// Root of the mean variance of all abundances: the error that the posterior states; NaN where
+    /// there are no pixels, or they have no variance.
+    pub fn stated(&self) -> f64 {
+        (self.variance / (self.pixels * self.sums.len()) as f64).sqrt()
+    }
+
+    /// The largest mean abundance of each endmember, (K).
+    pub fn largest(&self) -> &[f32] {
+        &self.largest
     }
 
     /// Pixels whose weighted draws are worth fewer than [`WORTH`] independent ones.

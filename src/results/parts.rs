@@ -204,6 +204,7 @@ impl Parts {
             concentration: f64::NAN,
             mean_abundance: Vec::new(),
             residual: Vec::new(),
+            nonlinear: None,
         };
         if first.maps[..5].iter().any(|map| map.depth() != table.names.len()) {
             return Err(wrong("has another number of endmembers than the maps beside it".into()));
@@ -326,6 +327,8 @@ impl Parts {
         report["scene"]["notes"] = serde_json::json!(notes);
         report["estimates"]["mean_abundance"] = serde_json::json!(totals.mean_abundance());
         report["estimates"]["effective_draws"] = Value::Null;
+        // That of the first part is of its own pixels.
+        report["trust"] = Value::Null;
         report["files"] = serde_json::json!(files);
         report["run"] = serde_json::json!(run);
         report

@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use super::folder::OutputFolder;
 use super::record::RECORD_FILE;
 use crate::engine::ground::error::Result;
+use crate::fit::Trust;
 use crate::scene::{Scaling, Scene};
 
 /// Name of the file.
@@ -43,6 +44,8 @@ pub struct Report {
     pub estimates: serde_json::Value,
     /// The starts that were tried, where there was a search.
     pub search: Option<serde_json::Value>,
+    /// How far abundances may be from the truth; none where they have no uncertainty.
+    pub trust: Option<Trust>,
     /// Comparison with a reference, where one was given.
     pub scores: Option<serde_json::Value>,
     /// Files written, this one included.

@@ -48,6 +48,7 @@ impl Report {
                 "elbo_with_brightness": record.elbo_with_brightness,
             }),
             search: fit.search().map(searched),
+            trust: fit.trust(),
             scores: None,
             files: Vec::new(),
             run: RunReport::current(Vec::new(), None, Stages::default()),

@@ -6,3 +6,4 @@ pub mod effective;
 pub(crate) mod moments;
 pub mod neighbours;
 pub(crate) mod principal;
+pub mod products;
