@@ -13,6 +13,8 @@ use crate::settings::PosteriorKind;
 const TIMES: f64 = 1.5;
 /// What no posterior knows of: a scene is never quite what the model takes it for.
 const MORE: f64 = 0.005;
+/// [`MORE`] where most pixels share a mixture: all of them are wrong by what the mixture is.
+const MORE_SHARED: f64 = 0.025;
 /// Above this share of what is left, products of amounts are there: in linear scenes they reach a
 /// twentieth, in intimate mixtures a fifth and more.
 const NONLINEAR: f64 = 0.08;
@@ -30,7 +32,7 @@ pub struct Trust {
     /// scenes without a reason to doubt.
     pub below: f64,
     /// The share of what the mean fit leaves that products of amounts explain, 0 to 1; none where
-    /// there are too few pixels to tell.
+    /// there are too few pixels, or more than 31 endmembers, to tell.
     pub nonlinear: Option<f64>,
     /// The largest abundance in the scene of the endmember for which it is least.
     pub purest: f64,
@@ -45,9 +47,9 @@ pub struct Trust {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// Spectra do not mix linearly, or a material is missing.
+    /// Spectra do not mix linearly.
     Nonlinear,
-    /// There are too few pixels to tell whether spectra mix linearly.
+    /// There are too few pixels, or more than 31 endmembers, to tell whether spectra mix linearly.
     Unknown,
     /// Most pixels share a mixture, and an endmember is nowhere pure: the data hardly tell which
     /// spectra the mixture is of.
@@ -63,10 +65,12 @@ impl Reason {
     fn words(self) -> &'static str {
         match self {
             Reason::Nonlinear => {
-                "what the fit leaves follows products of abundances: spectra do not mix linearly \
-                 there, or a material is missing"
+                "what the fit leaves follows products of abundances: spectra do not mix linearly"
             }
-            Reason::Unknown => "there are too few pixels to tell whether spectra mix linearly",
+            Reason::Unknown => {
+                "it is not known whether spectra mix linearly, which takes three pixels for each \
+                 two of the endmembers, of which there may be 31"
+            }
             Reason::SharedMixture => {
                 "most pixels share one mixture, and a material of it is nowhere pure"
             }
@@ -89,16 +93,17 @@ impl Trust {
         }
         let purest = largest.iter().copied().fold(f32::INFINITY, f32::min).into();
         let (record, nonlinear) = (fit.record(), of.nonlinear);
+        let shared = record.model.common.is_some();
         let reasons = [
             (Reason::Nonlinear, nonlinear.is_some_and(|share| share > NONLINEAR)),
             (Reason::Unknown, nonlinear.is_none()),
-            (Reason::SharedMixture, record.model.common.is_some() && purest < PURE),
+            (Reason::SharedMixture, shared && purest < PURE),
             (Reason::Guide, record.posterior == PosteriorKind::Guide),
             (Reason::Doubts, !doubts.is_empty()),
         ];
         Some(Trust {
             stated,
-            below: TIMES * stated + MORE,
+            below: TIMES * stated + if shared { MORE_SHARED } else { MORE },
             nonlinear,
             purest,
             agreement: fit.search().map(|found| found.agreement),

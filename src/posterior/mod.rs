@@ -37,6 +37,8 @@ use crate::statistics::products::share_of_products;
 /// Pixels that are looked at to tell whether spectra mix linearly: a share of what is left is then
 /// known to a hundredth, at a cost that nobody notices.
 const LOOKED_AT: usize = 4096;
+/// Values of these pixels at most, 8 bytes each.
+const VALUES_LOOKED_AT: usize = 1 << 21;
 
 /// The posterior of one fit in one convention. N pixels (the scene's valid ones), K endmembers, L
 /// bands in use. Spectra are in reflectance, or relative to their peak ([`Convention::Peak`]).
@@ -80,7 +82,7 @@ pub struct Posterior {
     /// Root mean square over bands of `y - mean fit`, for each pixel, (N), reflectance.
     pub residual: Vec<f32>,
     /// The share of what the mean fit leaves that products of two amounts explain, 0 to 1: 0 where
-    /// spectra mix linearly. None where there are too few pixels to tell.
+    /// spectra mix linearly. None where there are too few pixels, or too many endmembers, to tell.
     pub nonlinear: Option<f64>,
 }
 
@@ -296,7 +298,8 @@ impl Posterior {
     /// [`share_of_products`] of as many pixels as tell it well, in the engine's order.
     fn nonlinear(&self, of: &Pixels) -> Option<f64> {
         let cube = of.cube();
-        let every = cube.pixels().div_ceil(LOOKED_AT).max(1);
+        let most = LOOKED_AT.min(VALUES_LOOKED_AT / cube.bands().max(1)).max(1);
+        let every = cube.pixels().div_ceil(most).max(1);
         let pixels: Vec<usize> = (0..cube.pixels()).step_by(every).collect();
         let bright = |n: usize| self.brightness.as_ref().map_or(1.0, |all| f64::from(all[n]));
         let amounts =
