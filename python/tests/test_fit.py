@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import pickle
 
@@ -102,6 +103,9 @@ def test_a_search_and_every_default_give_those_bytes(program, npz, tmp_path):
         wanted = np.load(tmp_path / "o" / f"abundance_{name}.npy")
         assert fit.numpy(what).tobytes() == wanted.tobytes(), what
     assert fit.report["search"]["starts"] == 8
+    report = json.loads((tmp_path / "o" / "report.json").read_text())
+    assert fit.trust == report["trust"] and fit.trust["sentence"].startswith("trust: ")
+    assert fit.trust["sentence"] in html.unescape(fit._repr_html_())
 
 
 def test_auto_counts_endmembers(simulated):

@@ -115,6 +115,14 @@ class Fit:
         return found
 
     @property
+    def trust(self) -> dict[str, Any] | None:
+        """How far the abundances may be from the truth, calibrated on simulated scenes: ``high``
+        (bool), ``sentence``, ``stated_rmse`` and ``rmse_below`` (abundance, 0 to 1), ``reasons``
+        against the fit, and more; None where abundances have no uncertainty."""
+        found: dict[str, Any] | None = self.report["trust"]
+        return found
+
+    @property
     def warnings(self) -> list[str]:
         """What to know before one trusts the maps, one sentence each."""
         return self._raw.warnings(self._names)
@@ -496,7 +504,8 @@ class Fit:
             f"<tr><td>{html.escape(name)}</td><td>{100 * (mean or 0):.1f} %</td></tr>"
             for name, mean in zip(self._names, means)
         )
-        notes = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in self.warnings)
+        said = self.warnings + ([self.trust["sentence"]] if self.trust else [])
+        notes = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in said)
         return (
             f"<div><p><b>{html.escape(repr(self).strip('<>'))}</b></p>"
             f"{picture(self._raw.composite_png(self._names), 'abundances')}"
