@@ -92,7 +92,6 @@ fn scene(endmembers: usize) -> (Scene, Posterior) {
         convention: Convention::Reflectance,
         brightness: None,
         variability: None,
-        nonlinear: None,
         noise_correlation: None,
         concentration: 0.6,
         abundance_sd: Array2::from_elem((n, endmembers), 0.05),

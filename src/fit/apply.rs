@@ -175,6 +175,7 @@ impl Pass<'_> {
             stop: Stop::Ceiling,
             skipped: 0,
             interrupted: false,
+            nonlinear: None,
             seconds: vec![("apply".into(), seconds)],
             ..fit.record.clone()
         };

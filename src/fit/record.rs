@@ -40,6 +40,10 @@ pub struct Record {
     /// For each endmember, in the order that they have now, its number in the guide, counted from
     /// 0, (K).
     pub order: Vec<usize>,
+    /// The share of what the fit leaves that products of two amounts explain, 0 to 1: 0 where
+    /// spectra mix linearly. None where there are too few pixels, or too many endmembers, to tell.
+    #[serde(default)]
+    pub nonlinear: Option<f64>,
     /// Seconds that the stages took, in order.
     pub seconds: Vec<(String, f64)>,
 }

@@ -36,8 +36,6 @@ struct Meta {
     concentration: f64,
     mean_abundance: Vec<f64>,
     noise_sd: Vec<f64>,
-    #[serde(default)]
-    nonlinear: Option<f64>,
     /// Pixels that the guide has.
     learned_from: usize,
     visits: f64,
@@ -103,7 +101,6 @@ impl Fit {
                 concentration: p.concentration,
                 mean_abundance: p.mean_abundance.clone(),
                 noise_sd: p.noise_sd.clone(),
-                nonlinear: p.nonlinear,
                 learned_from: self.guide.params.pixels as usize,
                 visits: self.guide.visits,
                 record: self.record.clone(),
@@ -239,7 +236,6 @@ impl Fit {
             concentration: meta.concentration,
             mean_abundance: meta.mean_abundance,
             residual,
-            nonlinear: meta.nonlinear.filter(|share| (0.0..=1.0).contains(share)),
         };
         let scene_normal = normal(&mut store, k, l)?;
         let sound = posterior.noise_sd.len() == l

@@ -4,8 +4,8 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::Fit;
+use crate::posterior::Totals;
 use crate::posterior::doubts::Doubt;
-use crate::posterior::{Posterior, Totals};
 use crate::settings::PosteriorKind;
 
 /// In 95 of 100 simulated scenes without a [`Reason`] the error is below so many times the one that
@@ -83,17 +83,13 @@ impl Reason {
 impl Trust {
     /// Of a scene whose posterior states such an error, and whose endmembers reach such abundances,
     /// (K); none where the posterior states none.
-    fn new(
-        (stated, largest): (f64, &[f32]),
-        of: &Posterior,
-        (fit, doubts): (&Fit, &[Doubt]),
-    ) -> Option<Self> {
+    fn new((stated, largest): (f64, &[f32]), fit: &Fit, doubts: &[Doubt]) -> Option<Self> {
         if !stated.is_finite() {
             return None;
         }
         let purest = largest.iter().copied().fold(f32::INFINITY, f32::min).into();
-        let (record, nonlinear) = (fit.record(), of.nonlinear);
-        let shared = record.model.common.is_some();
+        let record = fit.record();
+        let (nonlinear, shared) = (record.nonlinear, record.model.common.is_some());
         let reasons = [
             (Reason::Nonlinear, nonlinear.is_some_and(|share| share > NONLINEAR)),
             (Reason::Unknown, nonlinear.is_none()),
@@ -115,11 +111,11 @@ impl Trust {
     /// of another scene than the one that was fitted.
     pub fn of_totals(fit: &Fit, totals: &Totals) -> Option<Self> {
         let of = fit.posterior();
-        if of.nonlinear.is_none() && of.abundance_mean.is_empty() {
-            // Another scene, whose pixels nobody has seen together.
+        if fit.record().trace.is_empty() {
+            // Of another scene only its abundances are known.
             return None;
         }
-        Trust::new((totals.stated(), totals.largest()), of, (fit, &totals.doubts(of)))
+        Trust::new((totals.stated(), totals.largest()), fit, &totals.doubts(of))
     }
 
     /// True where nothing speaks against the fit, and its error is likely to be small: below

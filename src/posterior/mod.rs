@@ -32,13 +32,6 @@ use crate::engine::layout::{BRIGHTNESS, FULL_RANK};
 use crate::engine::pixels::Pixels;
 use crate::posterior::covariance::noise_of;
 use crate::posterior::scene_guide::{SceneGuide, shared};
-use crate::statistics::products::share_of_products;
-
-/// Pixels that are looked at to tell whether spectra mix linearly: a share of what is left is then
-/// known to a hundredth, at a cost that nobody notices.
-const LOOKED_AT: usize = 4096;
-/// Values of these pixels at most, 8 bytes each.
-const VALUES_LOOKED_AT: usize = 1 << 21;
 
 /// The posterior of one fit in one convention. N pixels (the scene's valid ones), K endmembers, L
 /// bands in use. Spectra are in reflectance, or relative to their peak ([`Convention::Peak`]).
@@ -81,9 +74,6 @@ pub struct Posterior {
     pub mean_abundance: Vec<f64>,
     /// Root mean square over bands of `y - mean fit`, for each pixel, (N), reflectance.
     pub residual: Vec<f32>,
-    /// The share of what the mean fit leaves that products of two amounts explain, 0 to 1: 0 where
-    /// spectra mix linearly. None where there are too few pixels, or too many endmembers, to tell.
-    pub nonlinear: Option<f64>,
 }
 
 /// What the posterior says of the pixels, in the engine's order.
@@ -254,11 +244,9 @@ impl Posterior {
             noise_correlation,
             concentration: scene.concentration(),
             residual: Vec::new(),
-            nonlinear: None,
         };
         let residual = posterior.residual(of);
-        let nonlinear = posterior.nonlinear(of);
-        Posterior { nonlinear, ..posterior }.restored(of, residual)
+        posterior.restored(of, residual)
     }
 
     /// The posterior with its rows in the order of the cube that the pixels of the fit were made
@@ -295,24 +283,6 @@ impl Posterior {
         (0..cube.pixels()).into_par_iter().map(one).collect::<Vec<f32>>().into()
     }
 
-    /// [`share_of_products`] of as many pixels as tell it well, in the engine's order.
-    fn nonlinear(&self, of: &Pixels) -> Option<f64> {
-        let cube = of.cube();
-        let most = LOOKED_AT.min(VALUES_LOOKED_AT / cube.bands().max(1)).max(1);
-        let every = cube.pixels().div_ceil(most).max(1);
-        let pixels: Vec<usize> = (0..cube.pixels()).step_by(every).collect();
-        let bright = |n: usize| self.brightness.as_ref().map_or(1.0, |all| f64::from(all[n]));
-        let amounts =
-            Array2::from_shape_fn((pixels.len(), self.endmember_mean.nrows()), |(n, k)| {
-                bright(pixels[n]) * f64::from(self.abundance_mean[[pixels[n], k]])
-            });
-        let mut rest = -amounts.dot(&self.endmember_mean);
-        for (mut rest, &n) in rest.rows_mut().into_iter().zip(&pixels) {
-            rest.iter_mut().zip(cube.spectrum(n)).for_each(|(rest, &y)| *rest += f64::from(y));
-        }
-        share_of_products(amounts.view(), rest.view())
-    }
-
     /// What it says of the scene, without the pixels.
     pub fn of_no_pixels(&self) -> Self {
         let none = || Array2::zeros((0, self.endmember_mean.nrows()));
@@ -325,7 +295,6 @@ impl Posterior {
             draws_worth: self.draws_worth.as_ref().map(|_| Array1::zeros(0)),
             brightness: self.brightness.as_ref().map(|_| Array1::zeros(0)),
             residual: Vec::new(),
-            nonlinear: None,
             ..self.clone()
         }
     }

@@ -46,7 +46,8 @@ impl Totals {
                 *most = most.max(*w);
             }
         }
-        self.variance += found.abundance_sd.iter().map(|&sd| f64::from(sd).powi(2)).sum::<f64>();
+        // One after the other, so that the sum has the same bits however pixels come in blocks.
+        found.abundance_sd.iter().for_each(|&sd| self.variance += f64::from(sd).powi(2));
         for &worth in found.draws_worth.iter().flatten() {
             self.few += usize::from(worth < WORTH && worth > 0.0);
             // Of numbers that are not negative the bits have the same order.

@@ -204,7 +204,6 @@ impl Parts {
             concentration: f64::NAN,
             mean_abundance: Vec::new(),
             residual: Vec::new(),
-            nonlinear: None,
         };
         if first.maps[..5].iter().any(|map| map.depth() != table.names.len()) {
             return Err(wrong("has another number of endmembers than the maps beside it".into()));

@@ -24,6 +24,7 @@ mod whiten;
 
 use std::sync::Arc;
 
+use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 use crate::engine::ground::error::{Error, Result};
@@ -38,6 +39,7 @@ pub(crate) use device::OnDevice;
 #[cfg(feature = "gpu")]
 pub use device::{KERNELS, Sizes};
 pub use evidence::evidence;
+use group::Group;
 use known::Known;
 use newton::{NOISE, Newton};
 pub(crate) use pixels::Summary;
@@ -311,6 +313,33 @@ impl<'a> Nested<'a> {
             draws.placed(self.of.cube(), &pixels, &mut summary);
         }
         summary
+    }
+
+    /// The amounts of each pixel that fit best with the spectra that stand for all, (N, K), and what
+    /// they leave, (N, L), reflectance; in the engine's order.
+    pub(crate) fn fitted(&self) -> (Array2<f64>, Array2<f64>) {
+        let (k, bands, cube) = (self.known.k, self.known.bands, self.of.cube());
+        let spectra = self.scene.spectra.centre();
+        let by_bands: Vec<f32> =
+            (0..bands * k).map(|at| spectra[at % k * bands + at / k] as f32).collect();
+        let mut amounts = Array2::zeros((self.of.count(), k));
+        let mut group = Group::new(&self.known);
+        for pixels in (0..self.blocks()).flat_map(|block| self.groups(block)) {
+            group.take(cube, &pixels, self.params().key(), &by_bands);
+            for (lane, &n) in pixels.iter().enumerate() {
+                let around = group.around.iter().skip(lane).step_by(LANES);
+                amounts.row_mut(n).iter_mut().zip(around).for_each(|(to, &u)| *to = u.into());
+            }
+        }
+        let spectra = ArrayView2::from_shape((k, bands), &spectra);
+        let mut rest = spectra.map_or_else(
+            |_| Array2::zeros((self.of.count(), bands)),
+            |spectra| -amounts.dot(&spectra),
+        );
+        for (n, mut rest) in rest.rows_mut().into_iter().enumerate() {
+            rest.iter_mut().zip(cube.spectrum(n)).for_each(|(rest, &y)| *rest += f64::from(y));
+        }
+        (amounts, rest)
     }
 
     /// Weighted draws of the pixels of one block, in the engine's order: [`PER_SCENE`] for each
