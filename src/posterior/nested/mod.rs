@@ -315,8 +315,8 @@ impl<'a> Nested<'a> {
         summary
     }
 
-    /// The amounts of each pixel that fit best with the spectra that stand for all, (N, K), and what
-    /// they leave, (N, L), reflectance; in the engine's order.
+    /// The amounts of each pixel that fit best with the spectra that stand for all, (N, K), and
+    /// what they leave, (N, L), reflectance, in the engine's order.
     pub(crate) fn fitted(&self) -> (Array2<f64>, Array2<f64>) {
         let (k, bands, cube) = (self.known.k, self.known.bands, self.of.cube());
         let spectra = self.scene.spectra.centre();
