@@ -142,7 +142,7 @@ impl Unmixing {
         let (pixels, learned) = plan.pixels(scene)?;
         let whole = learned.same(&pixels) && self.sample_of.is_none();
         plan.weigh(meta.effective_bands, pixels.bands());
-        plan.trust(plan.neighbours(scene, whole), whole);
+        plan.decide_posterior(plan.neighbours(scene, whole), whole);
         if let Some(kept) = meta.common.filter(|_| plan.common_is_open()) {
             plan.decide_common(kept);
         }

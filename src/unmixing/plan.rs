@@ -220,7 +220,7 @@ impl Plan {
     /// for what the model does not know: its evidence is counted too often, and an exact answer to
     /// it is farther from the truth than the guide's (docs/evidence.md). So it is where nobody
     /// knows of the pixels.
-    pub fn trust(&mut self, neighbours: Option<f64>, whole: bool) {
+    pub fn decide_posterior(&mut self, neighbours: Option<f64>, whole: bool) {
         self.errs &= neighbours.is_none_or(|alike| alike > ALIKE);
         if !self.posterior_is_asked && whole && self.errs {
             self.posterior = PosteriorKind::Guide;
@@ -242,8 +242,8 @@ fn convention(of: &Unmixing) -> Result<Convention> {
     }
 }
 
-/// The posterior that was asked for, or the exact one where pixels have it, until [`Plan::trust`].
-/// Who takes a low-rank guide wants what only that one says.
+/// The posterior that was asked for, or the exact one where pixels have it, until
+/// [`Plan::decide_posterior`]. Who takes a low-rank guide wants what only that one says.
 fn posterior(of: &Unmixing) -> PosteriorKind {
     let guide = of.noise == Noise::Covariance || matches!(of.family, Family::LowRank { .. });
     of.posterior.unwrap_or(if guide { PosteriorKind::Guide } else { PosteriorKind::Exact })

@@ -144,7 +144,7 @@ impl Run {
         // Interrupted: nobody knows, and nobody waits for an exact posterior.
         let alike = unless(&stop, move |_| Ok(shared.1.neighbours(&shared.0, whole)));
         let alike = alike.unwrap_or_default();
-        plan.trust(alike, whole);
+        plan.decide_posterior(alike, whole);
         if let Some(correlation) = alike {
             let exact = plan.posterior == PosteriorKind::Exact;
             of.tell(&Event::Neighbours { correlation, exact });
