@@ -16,8 +16,8 @@ const MORE: f64 = 0.005;
 /// [`MORE`] where most pixels share a mixture: all of them are wrong by what the mixture is.
 const MORE_SHARED: f64 = 0.025;
 /// Above this share of what is left, products of amounts are there: in linear scenes they reach a
-/// twentieth, in intimate mixtures a fifth and more.
-const NONLINEAR: f64 = 0.08;
+/// tenth, in intimate mixtures a fifth and more.
+const NONLINEAR: f64 = 0.14;
 /// Where pixels share a mixture, each endmember should have a pixel with this much of it.
 const PURE: f64 = 0.85;
 /// An error below this is a good one.
