@@ -342,6 +342,26 @@ fn seeds_are_what_the_readers_take() {
 }
 
 #[test]
+fn what_is_wrong_with_mutated_zarr_stores_is_seen() {
+    // Else the mutants would say nothing of the readers.
+    let folder = tempfile::tempdir().unwrap();
+    let (words, rng) = (dictionary("zarr"), &mut ChaCha8Rng::seed_from_u64(1));
+    for seed in seeds("zarr") {
+        let fails = |_: &u32| {
+            let mut bytes = seed.clone();
+            mutate(&mut bytes, &words, rng);
+            let store = bodies::zarr_store(folder.path(), &bytes);
+            let read = |mut source: Box<dyn unmixel::scene::CubeSource>| {
+                source.read_rows(0, 2, &mut [0.0; 40])
+            };
+            unmixel::rooms::io::open(&store, &Default::default()).and_then(read).is_err()
+        };
+        let failed = (0..100).filter(fails).count();
+        assert!(failed > 25, "{}: {failed} of 100", String::from_utf8_lossy(&seed));
+    }
+}
+
+#[test]
 fn a_panic_and_a_hang_are_seen() {
     let panics = std::panic::catch_unwind(|| fuzz("csv", |_, data| assert!(data.len() < 40)));
     assert!(panics.is_err());

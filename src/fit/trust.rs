@@ -5,7 +5,6 @@ use serde::{Serialize, Serializer};
 
 use super::Fit;
 use crate::posterior::Totals;
-use crate::posterior::doubts::Doubt;
 use crate::settings::PosteriorKind;
 
 /// In 95 of 100 simulated scenes without a [`Reason`] the error is below so many times the one that
@@ -31,7 +30,7 @@ pub struct Trust {
     /// What the root of the mean square error of the abundances is below in 95 of 100 simulated
     /// scenes without a reason to doubt.
     pub below: f64,
-    /// The share of what the mean fit leaves that products of amounts explain, 0 to 1; none where
+    /// The share of what the best fit leaves that products of amounts explain, 0 to 1; none where
     /// there are too few pixels, or more than 31 endmembers, to tell.
     pub nonlinear: Option<f64>,
     /// The largest abundance in the scene of the endmember for which it is least.
@@ -81,21 +80,22 @@ impl Reason {
 }
 
 impl Trust {
-    /// Of a scene whose posterior states such an error, and whose endmembers reach such abundances,
-    /// (K); none where the posterior states none.
-    fn new((stated, largest): (f64, &[f32]), fit: &Fit, doubts: &[Doubt]) -> Option<Self> {
-        if !stated.is_finite() {
+    /// Of a fit whose pixels were gathered block by block; none where they have no uncertainty, and
+    /// of another scene than the one that was fitted.
+    pub fn of_totals(fit: &Fit, totals: &Totals) -> Option<Self> {
+        let (record, stated) = (fit.record(), totals.stated());
+        // Of another scene only its abundances are known.
+        if record.trace.is_empty() || !stated.is_finite() {
             return None;
         }
-        let purest = largest.iter().copied().fold(f32::INFINITY, f32::min).into();
-        let record = fit.record();
+        let purest = totals.largest().iter().copied().fold(f32::INFINITY, f32::min).into();
         let (nonlinear, shared) = (record.nonlinear, record.model.common.is_some());
         let reasons = [
             (Reason::Nonlinear, nonlinear.is_some_and(|share| share > NONLINEAR)),
             (Reason::Unknown, nonlinear.is_none()),
             (Reason::SharedMixture, shared && purest < PURE),
             (Reason::Guide, record.posterior == PosteriorKind::Guide),
-            (Reason::Doubts, !doubts.is_empty()),
+            (Reason::Doubts, !totals.doubts(fit.posterior()).is_empty()),
         ];
         Some(Trust {
             stated,
@@ -105,17 +105,6 @@ impl Trust {
             agreement: fit.search().map(|found| found.agreement),
             reasons: reasons.into_iter().filter(|(_, holds)| *holds).map(|(why, _)| why).collect(),
         })
-    }
-
-    /// Of a fit whose pixels were gathered block by block; none where they have no uncertainty, and
-    /// of another scene than the one that was fitted.
-    pub fn of_totals(fit: &Fit, totals: &Totals) -> Option<Self> {
-        let of = fit.posterior();
-        if fit.record().trace.is_empty() {
-            // Of another scene only its abundances are known.
-            return None;
-        }
-        Trust::new((totals.stated(), totals.largest()), fit, &totals.doubts(of))
     }
 
     /// True where nothing speaks against the fit, and its error is likely to be small: below

@@ -145,7 +145,10 @@ fn whole_rows(path: &Path, source: Box<dyn CubeSource>) -> Result<Box<dyn CubeSo
     if row <= ROW {
         return Ok(source);
     }
-    let stored = size_of(path, (row - ROW) / ROW_FOR_EACH_BYTE);
+    let stored = match path.is_dir() {
+        true => zarr::folder_size(path),
+        false => std::fs::metadata(path).map_or(0, |found| found.len()),
+    };
     if row - ROW <= stored.saturating_mul(ROW_FOR_EACH_BYTE) {
         return Ok(source);
     }
@@ -160,27 +163,6 @@ fn whole_rows(path: &Path, source: Box<dyn CubeSource>) -> Result<Box<dyn CubeSo
             stored as f64 / 1e6
         ),
     ))
-}
-
-/// Bytes of a file, or of the files in a folder, which are counted until there are more than
-/// `enough`.
-fn size_of(path: &Path, enough: u64) -> u64 {
-    let mut total = match std::fs::metadata(path) {
-        Ok(found) if found.is_file() => found.len(),
-        _ => 0,
-    };
-    let mut left = vec![path.to_owned()];
-    while let (Some(folder), true) = (left.pop(), total <= enough) {
-        // A file has no entries; links are not followed, as they may lead in circles.
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            match entry.metadata() {
-                Ok(found) if found.is_dir() => left.push(entry.path()),
-                Ok(found) => total = total.saturating_add(found.len()),
-                Err(_) => {}
-            }
-        }
-    }
-    total
 }
 
 /// True for the names of the texts in a Zarr store.

@@ -16,8 +16,8 @@ const MOST: usize = 31;
 /// The share of what is left that products of two amounts explain beyond the amounts themselves,
 /// and beyond what as many columns explain of noise: 0 where spectra mix linearly, up to 1.
 /// Nonlinear mixtures of two materials add a spectrum times `u_i u_j` (the bilinear models of
-/// Fan et al. 2009 and Halimi et al. 2011). `amounts` are (N, K), `rest` is what the mean fit
-/// leaves, (N, L); each band counts by its own variance. None for fewer than three pixels to each
+/// Fan et al. 2009 and Halimi et al. 2011). `amounts` are (N, K), `rest` is what the fit leaves,
+/// (N, L); each band counts by its own variance. None for fewer than three pixels to each
 /// amount and product, for more than 31 endmembers, and where nothing is left or something is not
 /// finite.
 pub fn share_of_products(amounts: ArrayView2<f64>, rest: ArrayView2<f64>) -> Option<f64> {

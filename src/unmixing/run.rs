@@ -412,7 +412,7 @@ const VALUES_LOOKED_AT: usize = 1 << 21;
 fn nonlinear(guide: &Guide, learned: &Pixels, normal: Option<&SceneNormal>) -> Option<f64> {
     let few = learned.part(LOOKED_AT.min(VALUES_LOOKED_AT / learned.bands().max(1)));
     let scene = normal.cloned().unwrap_or_else(|| SceneNormal::of_guide(guide));
-    let (amounts, rest) = Nested::given(guide, &few, &scene).ok()?.fitted();
+    let (amounts, rest) = Nested::given(guide, &few, &scene).ok()?.best_fit();
     share_of_products(amounts.view(), rest.view())
 }
 

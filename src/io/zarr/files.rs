@@ -65,11 +65,7 @@ impl Files {
     pub(super) fn size(&self, path: &Path) -> u64 {
         match self {
             Files::Archive { .. } => std::fs::metadata(path).map_or(0, |m| m.len()),
-            Files::Folder(folder) => {
-                let (mut size, mut left) = (0u64, MOST_COUNTED);
-                count(folder, DEEPEST, &mut size, &mut left);
-                size
-            }
+            Files::Folder(folder) => folder_size(folder),
         }
     }
 
@@ -147,6 +143,13 @@ impl Files {
             }
         }
     }
+}
+
+/// Bytes of the files in a folder and those below it, counted up to many files.
+pub(crate) fn folder_size(folder: &Path) -> u64 {
+    let (mut size, mut left) = (0u64, MOST_COUNTED);
+    count(folder, DEEPEST, &mut size, &mut left);
+    size
 }
 
 fn count(folder: &Path, depth: usize, size: &mut u64, left: &mut usize) {

@@ -21,7 +21,7 @@ use super::open::OpenOptions;
 use crate::engine::ground::error::Result;
 use crate::scene::CubeSource;
 
-pub(crate) use files::is_store;
+pub(crate) use files::{folder_size, is_store};
 
 /// Opens the scene in a store, or the array that `path` leads to inside one.
 pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn CubeSource>> {

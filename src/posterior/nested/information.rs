@@ -80,8 +80,7 @@ pub(super) fn sums(
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Option<Sums> {
     let (k, bands, count) = (known.k, known.bands, cube.pixels());
-    let spectra: Vec<f32> =
-        (0..bands).flat_map(|l| (0..k).map(move |i| c[i * bands + l] as f32)).collect();
+    let spectra = known.by_bands(c);
     let groups = count.div_ceil(LANES);
     let chunk = groups.div_ceil(PARTS).max(1);
     let count_shared = known.shapes.count();

@@ -105,6 +105,12 @@ impl Known {
         self.shapes = Shapes::of(shared, spectra, k, bands);
     }
 
+    /// Spectra (K, L) as pixels take them, (L, K).
+    pub(super) fn by_bands(&self, spectra: &[f64]) -> Vec<f32> {
+        let (k, bands) = (self.k, self.bands);
+        (0..bands * k).map(|at| spectra[at % k * bands + at / k] as f32).collect()
+    }
+
     /// Amounts of a pixel that are drawn: the last one is what the others leave, where all pixels
     /// have the same brightness.
     pub(super) fn free(&self) -> usize {

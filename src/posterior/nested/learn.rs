@@ -290,8 +290,7 @@ fn sums(
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Option<Sums> {
     let (k, bands, key) = (known.k, known.bands, guide.params.key());
-    let by_bands: Vec<f32> =
-        (0..bands * k).map(|at| spectra[at % k * bands + at / k] as f32).collect();
+    let by_bands = known.by_bands(spectra);
     let groups = cube.pixels().div_ceil(LANES);
     let every = groups.div_ceil(most / LANES).max(1);
     let taken: Vec<usize> = (0..groups).step_by(every).collect();

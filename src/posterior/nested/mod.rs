@@ -24,7 +24,7 @@ mod whiten;
 
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::Array2;
 use rayon::prelude::*;
 
 use crate::engine::ground::error::{Error, Result};
@@ -255,15 +255,11 @@ impl<'a> Nested<'a> {
     /// of which the first [`SCENES`] are taken; `heights` are what the spectra of each draw are
     /// divided by, (K).
     pub fn scenes(&self, spectra: &[Vec<Vec<f64>>], heights: &[Vec<f64>]) -> Scenes {
-        let (k, bands) = (self.known.k, self.known.bands);
-        let by_bands = |value: &dyn Fn(usize, usize) -> f64| -> Vec<f32> {
-            (0..bands * k).map(|at| value(at % k, at / k) as f32).collect()
-        };
         let narrow = |heights: &Vec<f64>| heights.iter().map(|&h| h as f32).collect();
-        let centre = self.scene.spectra.centre();
+        let drawn = spectra.iter().take(SCENES);
         Scenes {
-            centre: by_bands(&|i, l| centre[i * bands + l]),
-            spectra: spectra.iter().take(SCENES).map(|c| by_bands(&|i, l| c[i][l])).collect(),
+            centre: self.known.by_bands(&self.scene.spectra.centre()),
+            spectra: drawn.map(|c| self.known.by_bands(&c.concat())).collect(),
             heights: heights.iter().take(SCENES).map(narrow).collect(),
         }
     }
@@ -317,11 +313,10 @@ impl<'a> Nested<'a> {
 
     /// The amounts of each pixel that fit best with the spectra that stand for all, (N, K), and
     /// what they leave, (N, L), reflectance, in the engine's order.
-    pub(crate) fn fitted(&self) -> (Array2<f64>, Array2<f64>) {
+    pub(crate) fn best_fit(&self) -> (Array2<f64>, Array2<f64>) {
         let (k, bands, cube) = (self.known.k, self.known.bands, self.of.cube());
         let spectra = self.scene.spectra.centre();
-        let by_bands: Vec<f32> =
-            (0..bands * k).map(|at| spectra[at % k * bands + at / k] as f32).collect();
+        let by_bands = self.known.by_bands(&spectra);
         let mut amounts = Array2::zeros((self.of.count(), k));
         let mut group = Group::new(&self.known);
         for pixels in (0..self.blocks()).flat_map(|block| self.groups(block)) {
@@ -331,11 +326,8 @@ impl<'a> Nested<'a> {
                 amounts.row_mut(n).iter_mut().zip(around).for_each(|(to, &u)| *to = u.into());
             }
         }
-        let spectra = ArrayView2::from_shape((k, bands), &spectra);
-        let mut rest = spectra.map_or_else(
-            |_| Array2::zeros((self.of.count(), bands)),
-            |spectra| -amounts.dot(&spectra),
-        );
+        let spectra = Array2::from_shape_fn((k, bands), |(i, l)| spectra[i * bands + l]);
+        let mut rest = -amounts.dot(&spectra);
         for (n, mut rest) in rest.rows_mut().into_iter().enumerate() {
             rest.iter_mut().zip(cube.spectrum(n)).for_each(|(rest, &y)| *rest += f64::from(y));
         }
