@@ -20,6 +20,9 @@ const RIDGE: f32 = 1.0;
 /// The least logarithm of an amount that the common mixture looks at: that of the least f32.
 const LEAST_LOG: f32 = -87.0;
 
+/// Draws that are made side by side: each amount waits for those before it.
+const TOGETHER: usize = 2;
+
 /// What draws are made of, and where they go. All in the pixel's own order of the amounts.
 pub(super) struct Amounts<'a> {
     pub(super) known: &'a Known,
@@ -51,9 +54,9 @@ pub(super) struct Amounts<'a> {
 
 impl Amounts<'_> {
     /// Values a lane that draws of so many free amounts need room for: factor, centre, inverse of
-    /// the factor's diagonal and its logarithm, and what a draw is off the centre.
+    /// the factor's diagonal and its logarithm.
     pub(super) fn room(free: usize) -> usize {
-        free * free + 4 * free
+        free * free + 3 * free
     }
 }
 
@@ -75,37 +78,65 @@ impl Amounts<'_> {
         let (k, free) = (self.known.k, self.known.free());
         let (factor, rest) = self.room.split_at_mut(free * free * LANES);
         let (centre, rest) = rest.split_at_mut(free * LANES);
-        let (sds, rest) = rest.split_at_mut(free * LANES);
-        let (log_sds, off) = rest.split_at_mut(free * LANES);
-        let load = |from: &[f32], column: usize| V::load(simd, from, column * LANES + part);
-        let c = |x: f32| V::splat(simd, x);
+        let (sds, log_sds) = rest.split_at_mut(free * LANES);
         propose(simd, part, (k, free), (self.linear, self.square), (factor, centre, sds));
         for a in 0..free {
-            load(sds, a).ln().store(log_sds, a * LANES + part);
+            let at = a * LANES + part;
+            V::load(simd, sds, at).ln().store(log_sds, at);
         }
+        let count = self.logs.len() / LANES;
+        let mut at = 0;
+        while at + TOGETHER <= count {
+            self.points::<S, TOGETHER>(simd, part, at);
+            at += TOGETHER;
+        }
+        for at in at..count {
+            self.points::<S, 1>(simd, part, at);
+        }
+    }
+
+    /// Draws number `at` to `at + N` of these pixels.
+    #[inline(always)]
+    fn points<S: Simd, const N: usize>(&mut self, simd: S, part: usize, at: usize) {
+        let (k, free) = (self.known.k, self.known.free());
+        let (factor, rest) = self.room.split_at(free * free * LANES);
+        let (centre, rest) = rest.split_at(free * LANES);
+        let (sds, log_sds) = rest.split_at(free * LANES);
+        let u = &mut self.amounts[at * k * LANES..(at + N) * k * LANES];
+        let load = |from: &[f32], column: usize| V::load(simd, from, column * LANES + part);
         let words = |lanes: &Lanes<u32>| S::as_simd_u32s(&lanes[part..part + S::F32_LANES]).0[0];
-        let draws = self.amounts.chunks_exact_mut(k * LANES).zip(self.logs.chunks_exact_mut(LANES));
-        for (point, (u, logs)) in (self.first..).zip(draws) {
-            let (mut log, mut total, mut common) = (c(0.0), c(0.0), c(0.0));
-            for a in 0..free {
-                let (around, centre) = (load(self.around, a), load(centre, a));
-                let (exponent, sd) = (load(self.powers, a), load(sds, a));
-                let mut pull = c(0.0);
-                for b in 0..a {
-                    pull = load(factor, b * free + a).mul_add(load(off, b), pull);
+        let c = |x: f32| V::splat(simd, x);
+        let zero = [c(0.0); N];
+        let (mut log, mut total, mut common) = (zero, zero, zero);
+        for a in 0..free {
+            let (around, exponent, sd) = (load(self.around, a), load(self.powers, a), load(sds, a));
+            let mut pull = zero;
+            for b in 0..a {
+                let (factor, middle) =
+                    (load(factor, b * free + a), load(self.around, b) + load(centre, b));
+                for (n, pull) in pull.iter_mut().enumerate() {
+                    *pull = factor.mul_add(load(u, n * k + b) - middle, *pull);
                 }
-                let mean = sd.neg_mul_add(pull, around + centre);
+            }
+            let middle = around + load(centre, a);
+            let (base, log_sd) = (words(&self.bases[a]), load(log_sds, a));
+            let more = load(self.common, a);
+            for n in 0..N {
+                let mean = sd.neg_mul_add(pull[n], middle);
+                let point = self.first.wrapping_add((at + n) as u32);
                 let shift = simd.splat_u32s(point.wrapping_mul(self.steps[a]));
                 let word = simd.add_u32s(words(&self.shifts[a]), shift);
-                let (base, log_sd) = (words(&self.bases[a]), load(log_sds, a));
                 let x = self.known.tables.draw(Of { base, exponent, mean, sd, log_sd }, word);
-                (x.value - around - centre).store(off, a * LANES + part);
-                x.value.store(u, a * LANES + part);
-                total = total + x.value;
-                log = exponent.mul_add(x.log, log) - x.density;
+                x.value.store(u, (n * k + a) * LANES + part);
+                total[n] = total[n] + x.value;
+                log[n] = exponent.mul_add(x.log, log[n]) - x.density;
                 // Logarithms of nothing would make nothing of what has no power.
-                common = load(self.common, a).mul_add(x.log.max(c(LEAST_LOG)), common);
+                common[n] = more.mul_add(x.log.max(c(LEAST_LOG)), common[n]);
             }
+        }
+        for n in 0..N {
+            let u = &mut u[n * k * LANES..(n + 1) * k * LANES];
+            let (mut log, total, mut common) = (log[n], total[n], common[n]);
             if let Some(precision) = self.known.brightness {
                 let g = total.ln();
                 log = log - g.mul_add(g * c(0.5 * precision), g * c(self.known.alpha));
@@ -129,18 +160,19 @@ impl Amounts<'_> {
                 log = log + above + (c(1.0) + (c(0.0) - size).exp()).ln();
             }
             for i in 0..k {
-                let mut product = c(0.0);
-                for j in 0..k {
+                // Those before it twice, as the form is symmetric.
+                let own = load(u, i) - load(self.around, i);
+                let mut product = load(self.square, i * k + i) * own * c(0.5);
+                for j in 0..i {
                     let off = load(u, j) - load(self.around, j);
                     product = load(self.square, i * k + j).mul_add(off, product);
                 }
-                let slope = product.neg_mul_add(c(0.5), load(self.linear, i));
-                log = (load(u, i) - load(self.around, i)).mul_add(slope, log);
+                log = own.mul_add(load(self.linear, i) - product, log);
             }
             // Where no draw is possible, the amounts that fit best stand.
             let none = c(f32::NEG_INFINITY);
             let sound = log.less(c(f32::INFINITY)).select(log, none);
-            sound.store(logs, part);
+            sound.store(self.logs, (at + n) * LANES + part);
             let stands = none.less(sound);
             for a in 0..k {
                 stands.select(load(u, a), load(self.around, a)).store(u, a * LANES + part);

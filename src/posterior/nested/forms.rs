@@ -3,7 +3,8 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::shared::{Projection, project};
+use super::products::{Table, products, sums};
+use super::shared::{Projection, take};
 use super::vector::V;
 use crate::engine::ground::lanes::LANES;
 
@@ -33,74 +34,56 @@ pub(super) struct Forms<'a> {
     pub(super) square: &'a mut [f32],
 }
 
-/// Endmembers that are taken at once: 16 products are half of the vector registers.
-const MOST: usize = 4;
-
 impl WithSimd for Forms<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
+        let spectra = Table { values: self.spectra, columns: self.k };
         for part in (0..LANES).step_by(S::F32_LANES) {
             self.residual(simd, part);
-            // Blocks of endmembers, none of them much smaller than the others.
-            let (k, blocks) = (self.k, self.k.div_ceil(MOST));
-            let ends = move |b: usize| (b * k / blocks, (b + 1) * k / blocks);
-            for i in (0..blocks).map(ends) {
-                match i.1 - i.0 {
-                    1 => self.slopes::<S, 1>(simd, part, i.0),
-                    2 => self.slopes::<S, 2>(simd, part, i.0),
-                    3 => self.slopes::<S, 3>(simd, part, i.0),
-                    _ => self.slopes::<S, 4>(simd, part, i.0),
-                }
-                for j in (0..blocks).map(ends).filter(|j| j.0 <= i.0) {
-                    macro_rules! products {
-                        ($($i:literal, $j:literal);*) => {
-                            match (i.1 - i.0, j.1 - j.0) {
-                                $(($i, $j) => self.products::<S, $i, $j>(simd, part, i.0, j.0),)*
-                                _ => {}
-                            }
-                        };
-                    }
-                    products!(1, 1; 1, 2; 2, 1; 2, 2; 2, 3; 3, 2; 3, 3; 3, 4; 4, 3; 4, 4);
-                }
-            }
+            sums(simd, part, self.weighted, spectra, self.linear);
+            products(simd, part, self.precision, (spectra, spectra), true, self.square);
             if self.shared.count > 0 {
                 self.take_shared(simd, part);
+            }
+            for i in 0..self.k {
+                for j in 0..i {
+                    let half = V::load(simd, self.square, (i * self.k + j) * LANES + part);
+                    half.store(self.square, (j * self.k + i) * LANES + part);
+                }
             }
         }
     }
 }
 
-/// The vector of lanes that begins at `at`.
-#[inline(always)]
-fn load<S: Simd>(from: &[f32], at: usize) -> S::f32s {
-    S::as_simd_f32s(&from[at..at + S::F32_LANES]).0[0]
-}
-
-#[inline(always)]
-fn store<S: Simd>(to: &mut [f32], at: usize, value: S::f32s) {
-    S::as_mut_simd_f32s(&mut to[at..at + S::F32_LANES]).0[0] = value;
-}
-
 impl Forms<'_> {
-    /// Takes from slope and curvature what the variability that bands share may explain: with
-    /// equation 38 the inverse covariance is P - F F', and F'x is T D'P x.
+    /// Precision times what the amounts leave.
+    #[inline(always)]
+    fn residual<S: Simd>(&mut self, simd: S, part: usize) {
+        for (l, c) in self.spectra.chunks_exact(self.k).enumerate() {
+            let at = l * LANES + part;
+            let mut rest = V::load(simd, self.y, at);
+            for (i, &c) in c.iter().enumerate() {
+                let u = V::load(simd, self.around, i * LANES + part);
+                rest = u.neg_mul_add(V::splat(simd, c), rest);
+            }
+            (rest * V::load(simd, self.precision, at)).store(self.weighted, at);
+        }
+    }
+
+    /// Takes from slope and the lower half of the curvature what the variability that bands share
+    /// may explain: with equation 38 the inverse covariance is P - F F', and F'x is T D'P x.
     #[inline(always)]
     fn take_shared<S: Simd>(&mut self, simd: S, part: usize) {
         let (k, count) = (self.k, self.shared.count);
-        let (projected, sums) = self.room.split_at_mut((k + 1) * count * LANES);
-        for i in 0..k {
-            let of = |l: usize| {
-                let c = V::splat(simd, self.spectra[l * k + i]);
-                V::load(simd, self.precision, l * LANES + part) * c
-            };
-            let to = &mut projected[i * count * LANES..(i + 1) * count * LANES];
-            project(simd, part, &self.shared, of, sums, to);
-        }
-        let of = |l: usize| V::load(simd, self.weighted, l * LANES + part);
-        project(simd, part, &self.shared, of, sums, &mut projected[k * count * LANES..]);
-        let load = |i: usize, a: usize| V::load(simd, projected, (i * count + a) * LANES + part);
+        let spectra = Table { values: self.spectra, columns: k };
+        let shapes = Table { values: self.shared.columns, columns: count };
+        let (of_spectra, of_rest) = self.room.split_at_mut(k * count * LANES);
+        products(simd, part, self.precision, (spectra, shapes), false, of_spectra);
+        sums(simd, part, self.weighted, shapes, of_rest);
+        take(simd, part, (&self.shared, k + 1), self.room);
+        let load = |i: usize, a: usize| V::load(simd, self.room, (i * count + a) * LANES + part);
         for i in 0..k {
             let at = i * LANES + part;
             let mut sum = V::load(simd, self.linear, at);
@@ -109,70 +92,12 @@ impl Forms<'_> {
             }
             sum.store(self.linear, at);
             for j in 0..=i {
-                let mut sum = V::load(simd, self.square, (i * k + j) * LANES + part);
+                let at = (i * k + j) * LANES + part;
+                let mut sum = V::load(simd, self.square, at);
                 for a in 0..count {
                     sum = load(i, a).neg_mul_add(load(j, a), sum);
                 }
-                sum.store(self.square, (i * k + j) * LANES + part);
-                sum.store(self.square, (j * k + i) * LANES + part);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn residual<S: Simd>(&mut self, simd: S, part: usize) {
-        for (l, c) in self.spectra.chunks_exact(self.k).enumerate() {
-            let at = l * LANES + part;
-            let mut rest = load::<S>(self.y, at);
-            for (i, &c) in c.iter().enumerate() {
-                let u = load::<S>(self.around, i * LANES + part);
-                rest = simd.negate_mul_add_e_f32s(simd.splat_f32s(c), u, rest);
-            }
-            let rest = simd.mul_f32s(rest, load::<S>(self.precision, at));
-            store::<S>(self.weighted, at, rest);
-        }
-    }
-
-    #[inline(always)]
-    fn slopes<S: Simd, const I: usize>(&mut self, simd: S, part: usize, i: usize) {
-        let mut sums = [simd.splat_f32s(0.0); I];
-        for (l, c) in self.spectra.chunks_exact(self.k).enumerate() {
-            let rest = load::<S>(self.weighted, l * LANES + part);
-            for (sum, &c) in sums.iter_mut().zip(&c[i..i + I]) {
-                *sum = simd.mul_add_e_f32s(simd.splat_f32s(c), rest, *sum);
-            }
-        }
-        for (a, sum) in sums.into_iter().enumerate() {
-            store::<S>(self.linear, (i + a) * LANES + part, sum);
-        }
-    }
-
-    #[inline(always)]
-    fn products<S: Simd, const I: usize, const J: usize>(
-        &mut self,
-        simd: S,
-        part: usize,
-        i: usize,
-        j: usize,
-    ) {
-        let mut sums = [[simd.splat_f32s(0.0); J]; I];
-        for (l, c) in self.spectra.chunks_exact(self.k).enumerate() {
-            let precision = load::<S>(self.precision, l * LANES + part);
-            for (sums, &c_i) in sums.iter_mut().zip(&c[i..i + I]) {
-                let weighted = simd.mul_f32s(precision, simd.splat_f32s(c_i));
-                for (sum, &c_j) in sums.iter_mut().zip(&c[j..j + J]) {
-                    *sum = simd.mul_add_e_f32s(weighted, simd.splat_f32s(c_j), *sum);
-                }
-            }
-        }
-        for (a, sums) in sums.into_iter().enumerate() {
-            for (b, sum) in sums.into_iter().enumerate() {
-                // Diagonal blocks are computed whole: of both halves the lower one stands.
-                if i == j && b > a {
-                    continue;
-                }
-                store::<S>(self.square, ((i + a) * self.k + j + b) * LANES + part, sum);
-                store::<S>(self.square, ((j + b) * self.k + i + a) * LANES + part, sum);
+                sum.store(self.square, at);
             }
         }
     }

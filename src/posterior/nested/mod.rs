@@ -16,6 +16,7 @@ mod learn;
 mod newton;
 mod pixels;
 mod power_normal;
+mod products;
 mod scene;
 mod shared;
 mod spread;

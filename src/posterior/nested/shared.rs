@@ -3,6 +3,7 @@
 
 use pulp::{Simd, WithSimd};
 
+use super::products::{Table, products};
 use super::vector::V;
 use crate::engine::ground::lanes::LANES;
 
@@ -104,46 +105,54 @@ pub(super) struct Projection<'a> {
 impl Projection<'_> {
     /// Values a lane that the forms of K endmembers need room for.
     pub(super) fn room(k: usize, count: usize) -> usize {
-        (k + 2) * count
+        (k + 1) * count
     }
 }
 
-/// Columns of D that are taken at once.
-const MOST: usize = 8;
-
-/// F'x, (count, LANES), of the vectors whose values times P are `of` each band; `sums` is room for
-/// as many.
+/// Multiplies `rows` vectors of D'x, (rows, count, LANES), by T, in place: then they are F'x.
 #[inline(always)]
-pub(super) fn project<S: Simd>(
+pub(super) fn take<S: Simd>(
+    simd: S,
+    part: usize,
+    (by, rows): (&Projection, usize),
+    projected: &mut [f32],
+) {
+    let mut first = 0;
+    while first < rows {
+        first += match rows - first {
+            1 => take_some::<S, 1>(simd, part, by, first, projected),
+            2 => take_some::<S, 2>(simd, part, by, first, projected),
+            3 => take_some::<S, 3>(simd, part, by, first, projected),
+            _ => take_some::<S, 4>(simd, part, by, first, projected),
+        };
+    }
+}
+
+/// Does so to ROWS of them from `first` on, and gives ROWS.
+#[inline(always)]
+fn take_some<S: Simd, const ROWS: usize>(
     simd: S,
     part: usize,
     by: &Projection,
-    of: impl Fn(usize) -> V<S>,
-    sums: &mut [f32],
-    to: &mut [f32],
-) {
+    first: usize,
+    projected: &mut [f32],
+) -> usize {
     let count = by.count;
-    for first in (0..count).step_by(MOST) {
-        let own = MOST.min(count - first);
-        let mut block = [V::splat(simd, 0.0); MOST];
-        for (l, row) in by.columns.chunks_exact(count).enumerate() {
-            let x = of(l);
-            for (sum, &d) in block.iter_mut().zip(&row[first..first + own]) {
-                *sum = x.mul_add(V::splat(simd, d), *sum);
-            }
-        }
-        for (a, sum) in block.into_iter().take(own).enumerate() {
-            sum.store(sums, (first + a) * LANES + part);
-        }
-    }
-    for a in 0..count {
-        let mut sum = V::splat(simd, 0.0);
+    // From the last: T is lower triangular, so those before are still what they were.
+    for a in (0..count).rev() {
+        let mut sums = [V::splat(simd, 0.0); ROWS];
         for b in 0..=a {
             let taken = V::load(simd, by.taken, (a * count + b) * LANES + part);
-            sum = taken.mul_add(V::load(simd, sums, b * LANES + part), sum);
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let at = ((first + i) * count + b) * LANES + part;
+                *sum = taken.mul_add(V::load(simd, projected, at), *sum);
+            }
         }
-        sum.store(to, a * LANES + part);
+        for (i, sum) in sums.into_iter().enumerate() {
+            sum.store(projected, ((first + i) * count + a) * LANES + part);
+        }
     }
+    ROWS
 }
 
 /// Computes T at the amounts of sixteen pixels.
@@ -171,21 +180,13 @@ impl WithSimd for Share<'_> {
                 false => V::splat(simd, 1.0),
             };
             // 1 + u D'P D u, its lower half.
+            let columns = Table { values: &shapes.columns, columns: count };
+            products(simd, part, precision, (columns, columns), true, taken);
             for a in 0..count {
-                for first in (0..=a).step_by(MOST) {
-                    let own = MOST.min(a + 1 - first);
-                    let mut block = [V::splat(simd, 0.0); MOST];
-                    for (l, row) in shapes.columns.chunks_exact(count).enumerate() {
-                        let x = V::load(simd, precision, l * LANES + part);
-                        let x = x * V::splat(simd, row[a]);
-                        for (sum, &d) in block.iter_mut().zip(&row[first..first + own]) {
-                            *sum = x.mul_add(V::splat(simd, d), *sum);
-                        }
-                    }
-                    for (b, sum) in (first..).zip(block.into_iter().take(own)) {
-                        let one = V::splat(simd, if a == b { 1.0 } else { 0.0 });
-                        (sum * amount(a)).mul_add(amount(b), one).store(taken, at(a, b));
-                    }
+                for b in 0..=a {
+                    let one = V::splat(simd, if a == b { 1.0 } else { 0.0 });
+                    let sum = V::load(simd, taken, at(a, b));
+                    (sum * amount(a)).mul_add(amount(b), one).store(taken, at(a, b));
                 }
             }
             invert(simd, count, at, taken);

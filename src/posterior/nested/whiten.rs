@@ -3,7 +3,8 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::group::Group;
-use super::shared::{Projection, project};
+use super::products::{Table, products, sums};
+use super::shared::{Projection, take};
 use super::vector::V;
 use crate::engine::ground::lanes::LANES;
 
@@ -18,7 +19,6 @@ pub(super) struct Whitened {
     pub(super) factor: Vec<f32>,
     /// F' times spectra and residual, (K + 1, count, LANES).
     pub(super) projected: Vec<f32>,
-    sums: Vec<f32>,
 }
 
 impl Whitened {
@@ -29,7 +29,6 @@ impl Whitened {
         self.spectra.resize(bands * k * LANES, 0.0);
         self.factor.resize(bands * by.count * LANES, 0.0);
         self.projected.resize((k + 1) * by.count * LANES, 0.0);
-        self.sums.resize(by.count * LANES, 0.0);
         let (y, precision) = (&group.y, &group.precision);
         Arch::new().dispatch(Whiten { k, bands, by, y, precision, mean, spectra, to: self });
     }
@@ -73,15 +72,22 @@ impl WithSimd for Whiten<'_> {
                     (p * sum).store(&mut to.factor, at(l * count + a));
                 }
             }
-            for i in 0..if count > 0 { k + 1 } else { 0 } {
-                // The residual after the spectra.
+            if count == 0 {
+                continue;
+            }
+            let columns = Table { values: spectra, columns: k };
+            let shapes = Table { values: by.columns, columns: count };
+            // The residual after the spectra.
+            let (of_spectra, of_rest) = to.projected.split_at_mut(k * count * LANES);
+            products(simd, part, precision, (columns, shapes), false, of_spectra);
+            sums(simd, part, &to.rest, shapes, of_rest);
+            take(simd, part, (&by, k + 1), &mut to.projected);
+            for i in 0..=k {
                 let (rows, first, from) = match i < k {
                     true => (k, i, &mut to.spectra),
                     false => (1, 0, &mut to.rest),
                 };
-                let z = &mut to.projected[i * count * LANES..(i + 1) * count * LANES];
-                let of = |l: usize| load(from, at(l * rows + first));
-                project(simd, part, &by, of, &mut to.sums, z);
+                let z = &to.projected[i * count * LANES..(i + 1) * count * LANES];
                 for l in 0..bands {
                     let mut value = load(from, at(l * rows + first));
                     for a in 0..count {
