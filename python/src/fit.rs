@@ -1,14 +1,17 @@
 //! `Fit`: a result as arrays.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use ndarray::{Array3, Array4, Axis, stack};
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, PyArray4, PyReadonlyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use unmixel::Error;
+use unmixel::engine::backend::device::choose;
 use unmixel::rooms::figures::{Labels, SpectraFigure, composite_png, spectra_png};
 use unmixel::rooms::results::{Report, warnings};
 use unmixel::scene::to_image;
+use unmixel::{Device, Error};
 
 use crate::errors::OrRaise;
 use crate::scene::{Scene, Use};
@@ -27,6 +30,19 @@ impl Fit {
     pub fn new(inner: unmixel::Fit, path: String) -> Self {
         Fit { inner, path }
     }
+}
+
+/// The device of a name, chosen once a process: blocks of a large scene come one by one.
+fn opened(name: &str) -> unmixel::Result<Arc<Device>> {
+    static OPENED: Mutex<Vec<(String, Arc<Device>)>> = Mutex::new(Vec::new());
+    let choice = name.parse()?;
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, device)) = opened.iter().find(|(of, _)| of == name) {
+        return Ok(Arc::clone(device));
+    }
+    let device = Arc::new(choose(&choice)?);
+    opened.push((name.to_owned(), Arc::clone(&device)));
+    Ok(device)
 }
 
 #[pymethods]
@@ -204,9 +220,9 @@ impl Fit {
     }
 
     /// Abundances of another scene under this fit.
-    fn apply(&self, py: Python<'_>, scene: &Scene) -> PyResult<Fit> {
+    fn apply(&self, py: Python<'_>, scene: &Scene, device: &str) -> PyResult<Fit> {
         let inner = work::finish(py, None, |line| {
-            self.inner.apply_until(&scene.inner, &|| line.stopped())
+            self.inner.apply_on(&scene.inner, &opened(device)?, &|| line.stopped())
         })?;
         Ok(Fit { inner, path: scene.path.clone() })
     }

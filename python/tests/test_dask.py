@@ -88,6 +88,9 @@ def test_axes_and_sources(simulated, whole, tmp_path):
     assert np.array_equal(later.abundances.values, whole.abundances.values, True)
     with pytest.raises(ValueError, match="39 bands"):
         uxd.apply(whole.learned, turned[:39])
+    # Workers take the device that is named, and say where there is none of the kind.
+    with pytest.raises(ValueError, match="vax"):
+        uxd.apply(whole.learned, turned, device="vax").abundances.compute()
 
 
 def test_samples_do_not_depend_on_blocks():

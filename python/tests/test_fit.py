@@ -81,6 +81,9 @@ def test_the_bytes_are_those_of_the_command_line(program, npz, tmp_path):
     program("apply", tmp_path / "python", npz, "--out", tmp_path / "applied", "--format", "npy")
     applied = back.apply(scene).numpy()
     assert applied.tobytes() == np.load(tmp_path / "applied" / "abundance_mean.npy").tobytes()
+    assert back.apply(scene, device="cpu").numpy().tobytes() == applied.tobytes()
+    with pytest.raises(ValueError, match="vax"):
+        back.apply(scene, device="vax")
 
 
 def test_a_search_and_every_default_give_those_bytes(program, npz, tmp_path):

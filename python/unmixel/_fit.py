@@ -325,11 +325,18 @@ class Fit:
 
     # Other scenes.
 
-    def apply(self, scene: SceneLike) -> Fit:
+    def apply(self, scene: SceneLike, *, device: str = "auto") -> Fit:
         """Abundances of another scene, date or tile, given what this fit says of spectra, noise,
         variability and mean abundance: each pixel gets its own posterior. Bands are matched by
         wavelength, and interpolated where the other scene's lie beside them; without wavelengths by
         their place in the file.
+
+        Parameters
+        ----------
+        scene : scene, path or DataArray
+            As :func:`unmixel.fit` takes it.
+        device : str
+            As :class:`unmixel.Unmixing` has it; the same device gives the same bytes.
 
         Raises
         ------
@@ -337,7 +344,7 @@ class Fit:
             When the other scene lacks a band of this fit's, and for a fit with a noise covariance.
         """
         taken = as_scene(scene)
-        return Fit(self._raw.apply(taken._raw), self._names, taken._grid)
+        return Fit(self._raw.apply(taken._raw, device), self._names, taken._grid)
 
     def read(
         self,

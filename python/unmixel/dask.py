@@ -90,7 +90,9 @@ def fit(
     scene : dict, optional
         What else :class:`unmixel.Scene` takes: ``scale``, ``drop_bands``, ``good_bands``, ...
     seed, **settings
-        As :class:`unmixel.Unmixing` has them.
+        As :class:`unmixel.Unmixing` has them. ``device`` is where this process fits, and what each
+        worker looks for: with ``"auto"`` its hardware GPU if it has one, else its CPU. Workers with
+        the same devices give the same bytes.
 
     Returns
     -------
@@ -110,7 +112,7 @@ def fit(
         options["wavelengths"] = wavelengths
     sample = _learn(cube, endmembers, _unmixel.Survey.most_pixels(), seed, options)
     learned = unmixing.fit(sample, names=names, progress=progress)
-    return Fit(learned, cube)
+    return Fit(learned, cube, settings.get("device", "auto"))
 
 
 def apply(
@@ -120,9 +122,11 @@ def apply(
     variable: str | None = None,
     axes: str | Sequence[str] | None = None,
     no_data: NoData = None,
+    device: str = "auto",
 ) -> Fit:
     """Lazy maps of an array under a fit: of another date or scene of the same product. The array's
-    bands and scale are taken to be those of the fit's scene.
+    bands and scale are taken to be those of the fit's scene. Each worker computes its blocks on the
+    ``device`` that it has, as :class:`unmixel.Unmixing` names them.
 
     Raises
     ------
@@ -133,7 +137,7 @@ def apply(
     bands, known = cube.data.shape[2], learned._raw.scene.file_bands
     if bands != known:
         raise ValueError(f"the array has {bands} bands, and the scene of the fit {known}")
-    return Fit(learned, cube)
+    return Fit(learned, cube, device)
 
 
 class _Cube:
@@ -347,7 +351,11 @@ def _tree(parts: list[Any], join: Callable[[list[Any]], Any]) -> Any:
 
 
 def _maps(
-    block: npt.NDArray[Any], learned: LearnedFit, key: str, no_data: list[float] | None
+    block: npt.NDArray[Any],
+    learned: LearnedFit,
+    key: str,
+    no_data: list[float] | None,
+    device: str,
 ) -> npt.NDArray[np.float32]:
     """All maps of a block, (maps, rows, columns)."""
     rows, cols, _ = block.shape
@@ -357,7 +365,7 @@ def _maps(
     described = {"labels": _labels.plain("block"), "beside": [], "told": _sampling.NOTHING}
     used = _used("rows,columns,bands", None, no_data, (), (), False)
     scene = learned._raw.read(_labels.usable(block), described, used, None)
-    found = LearnedFit(learned._raw.apply(scene), learned.names, Grid())
+    found = LearnedFit(learned._raw.apply(scene, device), learned.names, Grid())
     maps = [np.moveaxis(found.numpy(what), 2, 0) for what in _STATISTICS]
     residual, brightness = found._raw.map("residual"), found._raw.map("brightness")
     assert residual is not None
@@ -369,10 +377,11 @@ class Fit:
     """Lazy maps of a scene, and the fit that they follow from. Axes are (endmember, rows, columns),
     with the names and coordinates of the array; values are those of :class:`unmixel.Fit`."""
 
-    def __init__(self, learned: LearnedFit, cube: _Cube) -> None:
+    def __init__(self, learned: LearnedFit, cube: _Cube, device: str) -> None:
         #: The fit of the sample: ``endmembers``, ``report``, ``save``, and all else.
         self.learned = learned
         self._cube = cube
+        self._device = device
 
     @property
     def names(self) -> list[str]:
@@ -391,6 +400,7 @@ class Fit:
             dask.delayed(self.learned, name=f"unmixel-fit-{key}", traverse=False),
             key,
             self._cube.no_data,
+            self._device,
             dtype=np.float32,
             chunks=((planes,), data.chunks[0], data.chunks[1]),
             drop_axis=2,

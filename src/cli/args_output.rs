@@ -20,6 +20,9 @@ pub struct ApplyArgs {
     pub scene: PathBuf,
     #[command(flatten)]
     pub output: OutputArgs,
+    /// auto (a hardware GPU if there is one, else the CPU), cpu, gpu, or part of a device's name
+    #[arg(long, default_value = "auto")]
+    pub device: String,
     /// Names of the endmembers, for files and titles, in the order of the earlier fit's
     #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
     pub names: Vec<String>,

@@ -13,7 +13,7 @@ use unmixel::rooms::results::{
 };
 use unmixel::rooms::unmixing::{Block, Budget, Held, each_block, own_blocks};
 use unmixel::scene::{Header, Windows};
-use unmixel::{Error, Fit, Posterior, Result, Scene, Unmixing};
+use unmixel::{Device, Error, Fit, Posterior, Result, Scene, Unmixing};
 
 use super::args::{
     ApplyArgs, Endmembers, FitArgs, GuideArg, NoiseArg, OutputArgs, PosteriorArg, Switch,
@@ -176,8 +176,7 @@ pub fn fit(
 /// `unmixel apply` by rows.
 pub fn apply(
     args: &ApplyArgs,
-    fit: &Fit,
-    file: &Path,
+    (fit, file, device): (&Fit, &Path, &Arc<Device>),
     opened: Opened,
     rows: Rows,
     begin: Instant,
@@ -195,7 +194,7 @@ pub fn apply(
     let (formats, materials) = (of.formats(&scene, fit.k())?, of.materials(&scene)?);
     let shown = Labels::new(&args.names, fit.k()).shown;
     let bright = fit.record().model.brightness.is_some();
-    let pass = fit.pass(&scene)?;
+    let pass = fit.pass(&scene)?.on(Arc::clone(device));
     let applied = pass.fit(scene.clone(), fit.posterior().of_no_pixels(), 0.0)?;
     let maps = Stream::begin(&folder, &scene, &shown, bright, &formats)?;
     let wanted = Shown { formats: &formats, names: &shown, materials: materials.as_ref() };

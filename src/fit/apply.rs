@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::{Fit, Record};
-use crate::engine::backend::Device;
+use crate::engine::backend::{Device, DeviceInfo, device::cpu};
 use crate::engine::ground::clock::Instant;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::model::{Held, Model};
@@ -26,7 +26,7 @@ impl Fit {
     /// variability and mean abundance: each pixel gets its own posterior by weighted draws
     /// ([`crate::posterior::nested`]). Bands are matched by wavelength, and interpolated where the
     /// other scene's lie beside them; without wavelengths by their place in the file. Endmembers
-    /// are in the order of this fit's.
+    /// are in the order of this fit's. The CPU computes it; [`Fit::apply_on`] has other devices.
     ///
     /// # Errors
     ///
@@ -34,21 +34,24 @@ impl Fit {
     /// not finite; [`Error::Setting`] for a fit with a noise covariance, whose pixels have no such
     /// draws.
     pub fn apply(&self, scene: &Scene) -> Result<Fit> {
-        self.apply_until(scene, &|| false)
+        self.apply_on(scene, &Arc::new(Device::cpu()), &|| false)
     }
 
-    /// [`Fit::apply`], ended when `interrupted` says so.
+    /// [`Fit::apply`] on a device, ended when `interrupted` says so. What has no kernels there
+    /// (software adapters, spectra that vary along shapes that bands share) the CPU computes; the
+    /// record has the device that did.
     ///
     /// # Errors
     ///
     /// The errors of [`Fit::apply`], and [`Error::Interrupted`] where it was ended.
-    pub fn apply_until(
+    pub fn apply_on(
         &self,
         scene: &Scene,
+        device: &Arc<Device>,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Result<Fit> {
         let begin = Instant::now();
-        let pass = self.pass(scene)?;
+        let pass = self.pass(scene)?.on(Arc::clone(device));
         let posterior = pass.of(scene.shared_cube(), interrupted)?;
         pass.fit(scene.clone(), posterior, begin.elapsed().as_secs_f64())
     }
@@ -104,6 +107,19 @@ impl Pass<'_> {
     /// Why the device was given up; none where it was not.
     pub fn given_up(&self) -> Option<String> {
         self.given_up.lock().ok().and_then(|reason| reason.clone())
+    }
+
+    /// The device that computes pixels, as far as is known by now, and why.
+    pub fn computed_on(&self) -> DeviceInfo {
+        let Some(device) = &self.device else {
+            let of_fit = &self.fit.record.device;
+            return if of_fit.backend == "cpu" { of_fit.clone() } else { Device::cpu().info };
+        };
+        let leaves = || Posterior::leaves_to_cpu(device, &self.nested).map(str::to_owned);
+        match self.given_up().or_else(leaves) {
+            Some(reason) => cpu(&format!("{}: {reason}", device.info.name)).info,
+            None => device.info.clone(),
+        }
     }
 
     /// Bands of the scene whose pixels it takes.
@@ -169,6 +185,7 @@ impl Pass<'_> {
         let model = Model { held: Held::SpectraAndVariability, ..fit.record.model.clone() };
         let record = Record {
             model,
+            device: self.computed_on(),
             posterior: PosteriorKind::Exact,
             start: format!("the scene posterior of a fit of {}", fit.scene.name()),
             trace: Vec::new(),

@@ -165,8 +165,7 @@ impl Posterior {
     ) -> Result<Option<Self>> {
         #[cfg(feature = "gpu")]
         if let Place::Gpu(adapter) = &device.place
-            && !adapter.is_software()
-            && !nested.shares_bands()
+            && Posterior::leaves_to_cpu(device, nested).is_none()
         {
             let on_device = nested::OnDevice::new(nested, &scene.scenes, adapter).await?;
             let found = on_device.summaries(interrupted).await?;
@@ -174,6 +173,22 @@ impl Posterior {
         }
         let _ = device;
         Ok(Posterior::nested_in(scene, nested, interrupted))
+    }
+
+    /// Why a device that is not the CPU leaves the pixels to it; none where it computes them, and
+    /// of the CPU itself.
+    pub(crate) fn leaves_to_cpu(device: &Device, nested: &Nested<'_>) -> Option<&'static str> {
+        #[cfg(feature = "gpu")]
+        if let Place::Gpu(adapter) = &device.place {
+            if adapter.is_software() {
+                return Some("the CPU computes pixels faster than a software adapter");
+            }
+            if nested.shares_bands() {
+                return Some("there are no kernels for variability that bands share");
+            }
+        }
+        let _ = (device, nested);
+        None
     }
 
     /// [`Posterior::nested`] with the pixels' posterior computed by the kernels of an adapter, be

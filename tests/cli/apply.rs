@@ -40,6 +40,18 @@ fn a_saved_fit_is_applied_to_the_scene_and_to_parts_of_it() {
         let inside = of("whole").slice(s![2..6, 1..12, ..]).to_owned();
         assert_eq!(bits(&of("part")), bits(&inside), "{name}");
     }
+    // A device that is there and leaves pixels to the CPU says so; one that is not is an error.
+    bench.refuses("apply fit s/scene.npz --device vax --out none".split(' '), &["vax"]);
+    if std::env::var("UNMIXEL_GPU").is_ok_and(|mode| mode == "require") {
+        bench.ok("apply fit s/scene.npz --device gpu --out on");
+        assert_eq!(
+            bits(&maps(&bench, "on/abundance_mean.npy")),
+            bits(&maps(&bench, "whole/abundance_mean.npy"))
+        );
+        let device = &bench.report("on")["device"];
+        assert_eq!(device["backend"], "cpu", "{device}");
+        assert!(device["reason"].as_str().unwrap().contains("software adapter"), "{device}");
+    }
     // Draws in the thousands are no result that anyone can keep.
     let many = "fit s/scene.npz -k 2 --draws 5000 --out many".split(' ');
     bench.refuses(many, &["--draws 5000"]);

@@ -165,7 +165,8 @@ fn flags(help: &str) -> Vec<(&str, bool)> {
 #[test]
 fn help_has_a_text_for_every_flag() {
     const KEPT: [&str; 4] = ["--checkpoint", "--checkpoint-every", "--memory", "--device-memory"];
-    const APPLY: [&str; 6] = ["--out", "--force", "--library", "--format", "--names", "--memory"];
+    const APPLY: [&str; 7] =
+        ["--out", "--force", "--library", "--format", "--device", "--names", "--memory"];
     let bench = Bench::new();
     let own = ["--help"];
     for (command, lists) in [

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use unmixel::engine::backend::device;
 use unmixel::rooms::figures::Labels;
 use unmixel::rooms::results::OutputFolder;
 use unmixel::rooms::unmixing::Budget;
@@ -23,6 +24,7 @@ pub fn run(args: &ApplyArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     }
     let fit = Fit::load(&file)?;
     check_names(&args.names, fit.k())?;
+    let device = Arc::new(device::choose(&args.device.parse()?)?);
     let mut opened = scene::open_aside(&args.scene, &args.layout)?;
     // The fit says which bands count; a part of a scene may see less of them than the whole.
     opened.options.keep_water_bands = true;
@@ -32,7 +34,7 @@ pub fn run(args: &ApplyArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
         prefers_rows: false,
     };
     if let Some(rows) = large::by_rows(&budget, &opened, fit.k())? {
-        return large::apply(args, &fit, &file, opened, rows, begin, interrupted);
+        return large::apply(args, (&fit, &file, &device), opened, rows, begin, interrupted);
     }
     let window = opened.window.clone();
     let scene = scene::read_whole(opened)?;
@@ -41,7 +43,7 @@ pub fn run(args: &ApplyArgs, interrupted: &Arc<AtomicBool>) -> Result<Done> {
     folder.protect(&file);
     let wanted = Wanted::new(&args.output, &scene)?;
     let seconds = vec![("read".to_owned(), begin.elapsed().as_secs_f64())];
-    let applied = fit.apply_until(&scene, &|| interrupted.load(Ordering::Relaxed))?;
+    let applied = fit.apply_on(&scene, &device, &|| interrupted.load(Ordering::Relaxed))?;
     let (path, notes) = (args.scene.display().to_string(), Vec::new());
     let names = args.names.clone();
     let job = Job { scene, path, window, names, truth: None, seconds, notes };
