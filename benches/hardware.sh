@@ -78,7 +78,8 @@ peers() {
     local batch
     for batch in 500 9025; do
         step "peer-numpyro-$batch" 40 python3 "$here/numpyro_pmm.py" --batch "$batch"
-        step "peer-numpyro-scan-$batch" 40 python3 "$here/numpyro_pmm.py" --batch "$batch" --scan 100
+        step "peer-numpyro-scan-$batch" 40 \
+            python3 "$here/numpyro_pmm.py" --batch "$batch" --scan 100
         step "peer-ours-$batch" 20 "$here/unmixel" fit "$work/s/scene.npz" -k 3 --init vca \
             --brightness off --variability off --guide mean-field --effective-bands all \
             --particles 1 --noise band --no-early-stop --steps 2000 --batch-size "$batch" \

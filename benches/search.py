@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Does the search choose well? Simulated scenes, a planted hard case, and a real scene.
 
-    benches/search.py choice [--seeds 0-19]     the chosen start against full fits from every single start
+    benches/search.py choice [--seeds 0-19]     the chosen start against full fits from each start
     benches/search.py hard [--seeds 0-9]        a rare material close to another: found or not
     benches/search.py rank [--seeds 0-19]       the number of endmembers
     benches/search.py scene SCENE --truth T [-k 3] [--seeds 0-4]
 
 What follows -- are options of all fits.
 
-Needs a release build (or --unmixel PROGRAM), and NumPy. Everything is written below --out, a temporary
-folder if none is given. No figure of a truth reaches the program: it scores when all is done.
+Needs a release build (or --unmixel PROGRAM), and NumPy. Everything is written below --out, a
+temporary folder if none is given. No figure of a truth reaches the program: it scores when all is
+done.
 """
 
 import argparse
@@ -21,8 +22,16 @@ import tempfile
 
 import numpy as np
 
-STARTS = ["vca", "vca-normalised", "nfindr", "clusters", "simplex", "simplex-normalised",
-          "nfindr-normalised", "random"]
+STARTS = [
+    "vca",
+    "vca-normalised",
+    "nfindr",
+    "clusters",
+    "simplex",
+    "simplex-normalised",
+    "nfindr-normalised",
+    "random",
+]
 # Of two solutions, one as good as the other: the measure of the project.
 NEAR = 1.10
 # The rare material is 0.12 rad from its neighbour: nearer to the truth than half of that is found.
@@ -50,8 +59,22 @@ def simulate(args, name, seed, *options):
 def fit(args, scene, truth, k, seed, *options):
     """The report of a fit, and its spectra in the order of the truth."""
     out = args.out / "fit"
-    run(args, "fit", scene, "-k", k, "--out", out, "--force", "--seed", seed, "--truth", truth, *options,
-        *args.options)
+    run(
+        args,
+        "fit",
+        scene,
+        "-k",
+        k,
+        "--out",
+        out,
+        "--force",
+        "--seed",
+        seed,
+        "--truth",
+        truth,
+        *options,
+        *args.options,
+    )
     return json.loads((out / "report.json").read_text())
 
 
@@ -65,14 +88,19 @@ def choice(args):
     for seed in args.seeds:
         k, pure = 3 + seed % 4, seed // 4 % 2 == 0
         options = ["-k", k, "--brightness", 0.3, "--variability", 0.03]
-        scene, truth = simulate(args, "choice", seed, *small(seed), *options, *([] if pure else ["--no-pure-pixels"]))
+        scene, truth = simulate(
+            args, "choice", seed, *small(seed), *options, *([] if pure else ["--no-pure-pixels"])
+        )
         chosen, sad, _ = scores(fit(args, scene, truth, k, seed))
         single = [scores(fit(args, scene, truth, k, seed, "--init", start))[0] for start in STARTS]
         good.append(chosen <= NEAR * min(single))
         each = " ".join(f"{one:.4f}" for one in single)
         pixels = "pure" if pure else "mixed"
-        print(f"seed {seed} K {k} {pixels:5} chosen {chosen:.4f} (SAD {sad:.4f}) single {each} "
-              f"{'' if good[-1] else 'WORSE'}", flush=True)
+        print(
+            f"seed {seed} K {k} {pixels:5} chosen {chosen:.4f} (SAD {sad:.4f}) single {each} "
+            f"{'' if good[-1] else 'WORSE'}",
+            flush=True,
+        )
     print(f"chosen within 10 % of the best single start: {sum(good)} of {len(good)}")
 
 
@@ -86,7 +114,10 @@ def hard(args):
             init = [] if start == "search" else ["--init", start]
             angles[start] = scores(fit(args, scene, truth, 4, seed, *init))[2][-1]
             counts[start] += angles[start] < FOUND
-        print(f"seed {seed} " + " ".join(f"{start} {angle:.3f}" for start, angle in angles.items()), flush=True)
+        print(
+            f"seed {seed} " + " ".join(f"{start} {angle:.3f}" for start, angle in angles.items()),
+            flush=True,
+        )
     for start, count in counts.items():
         print(f"{start} finds the rare material in {count} of {len(args.seeds)}")
 
@@ -95,8 +126,16 @@ def rank(args):
     right = 0
     for seed in args.seeds:
         k = 2 + seed % 5
-        options = ["-k", k, "--brightness", 0.3, "--variability", 0.03,
-                   "--band-correlation", [0, 0.7][seed // 5 % 2]]
+        options = [
+            "-k",
+            k,
+            "--brightness",
+            0.3,
+            "--variability",
+            0.03,
+            "--band-correlation",
+            [0, 0.7][seed // 5 % 2],
+        ]
         scene, _ = simulate(args, "rank", seed, *small(seed), *options)
         found = json.loads(run(args, "rank", scene, "--json")[0])
         right += found["recommended"] == k
@@ -123,7 +162,9 @@ def seeds(text):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     root = pathlib.Path(__file__).resolve().parent.parent
     parser.add_argument("--unmixel", default=str(root / "target/release/unmixel"))
     parser.add_argument("--out", type=pathlib.Path)

@@ -1,5 +1,5 @@
-//! On macOS an extension module must be told that Python's symbols come with the interpreter; maturin
-//! says so by itself, plain `cargo build` does not.
+//! On macOS an extension module must be told that Python's symbols come with the interpreter;
+//! maturin says so by itself, plain `cargo build` does not.
 
 #![allow(clippy::print_stdout, reason = "lines on standard output are how cargo is told")]
 

@@ -3,7 +3,7 @@
 #
 #   scripts/fuzz.sh                     every reader, 1,000,000 inputs each
 #   scripts/fuzz.sh npz 50000           one reader, so many
-#   scripts/fuzz.sh libfuzzer npz 600   libFuzzer, with coverage and AddressSanitizer, so many seconds
+#   scripts/fuzz.sh libfuzzer npz 600   libFuzzer, with coverage and AddressSanitizer: seconds
 #
 # The last needs a nightly toolchain and `cargo install cargo-fuzz`; dependencies are instrumented.
 set -euo pipefail
@@ -20,7 +20,8 @@ if [ "${1:-}" = libfuzzer ]; then
     esac
     cargo test --quiet --test fuzz -- --ignored corpus
     exec cargo +nightly fuzz run "${reader//-/_}" -- \
-        -dict="fuzz/dictionaries/$words.dict" -max_total_time="${3:-600}" -max_len=65536 -rss_limit_mb=2048
+        -dict="fuzz/dictionaries/$words.dict" -max_total_time="${3:-600}" -max_len=65536 \
+        -rss_limit_mb=2048
 fi
 
 [ -z "${1:-}" ] || export UNMIXEL_FUZZ_READER="$1"

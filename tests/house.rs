@@ -333,8 +333,10 @@ fn wide(name: &str, text: &str) -> Vec<String> {
 
 #[test]
 fn lines_are_at_most_100_columns() {
-    let mut names =
-        files(&["src", "shaders", "tests", "examples", "docs"], &[".rs", ".wgsl", ".md"]);
+    let mut names = files(
+        &["src", "shaders", "tests", "examples", "docs", "python", "benches", "scripts"],
+        &[".rs", ".wgsl", ".md", ".py", ".pyi", ".sh"],
+    );
     names
         .extend(["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].map(str::to_owned));
     let found: Vec<String> = names.iter().flat_map(|name| wide(name, &read(name))).collect();

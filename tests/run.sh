@@ -5,8 +5,8 @@
 #   UNMIXEL_GPU=auto      run shader tests if there is an adapter, else skip them loudly (default)
 #   UNMIXEL_GPU=require   no adapter is a failure
 #   UNMIXEL_GPU=skip      run none, install nothing
-#   UNMIXEL_PYTHON=auto|require|skip   the same for the Python package (python/), and the formats that
-#                          Python's libraries write and read (tests/formats/requirements.txt);
+#   UNMIXEL_PYTHON=auto|require|skip   the same for the Python package (python/), and the formats
+#                          that Python's libraries write and read (tests/formats/requirements.txt);
 #                          PYTHON=python3 names the interpreter
 #   UNMIXEL_PACKAGE=auto|skip   the Python package alone: it takes ten minutes on two cores
 #   UNMIXEL_TINT=auto|require|skip   the same for Tint, which takes node and a download of 132 MB
@@ -22,7 +22,11 @@ package_mode="${UNMIXEL_PACKAGE:-$UNMIXEL_PYTHON}"
 for mode in "$UNMIXEL_GPU" "$UNMIXEL_PYTHON" "$tint_mode" "$package_mode"; do
     case "$mode" in
         auto | require | skip) ;;
-        *) echo "run.sh: UNMIXEL_GPU, UNMIXEL_PYTHON, UNMIXEL_PACKAGE and UNMIXEL_TINT take auto, require or skip, not '$mode'" >&2; exit 2 ;;
+        *)
+            echo "run.sh: UNMIXEL_GPU, UNMIXEL_PYTHON, UNMIXEL_PACKAGE and UNMIXEL_TINT take auto," \
+                "require or skip, not '$mode'" >&2
+            exit 2
+            ;;
     esac
 done
 skipped=()
@@ -31,7 +35,8 @@ skipped=()
 # graphics interface.
 driver_found() {
     [ "$(uname -s)" = Linux ] || return 0
-    { ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep 'libvulkan\.so\.1' > /dev/null || return 1
+    { ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep 'libvulkan\.so\.1' > /dev/null ||
+        return 1
     # Loaders read a list of files from here and then look no further.
     [ -z "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ] || return 0
     local data="${XDG_DATA_HOME:-$HOME/.local/share}"
@@ -66,7 +71,8 @@ install_driver() {
 }
 
 if [ "$UNMIXEL_GPU" != skip ] && ! driver_found && ! { install_driver && driver_found; }; then
-    echo "run.sh: NO VULKAN DRIVER. On Debian or Ubuntu: apt-get install libvulkan1 mesa-vulkan-drivers" >&2
+    echo "run.sh: NO VULKAN DRIVER. On Debian or Ubuntu:" \
+        "apt-get install libvulkan1 mesa-vulkan-drivers" >&2
     [ "$UNMIXEL_GPU" = auto ] || exit 1
     skipped+=("shaders on a device: no Vulkan driver")
 fi
@@ -80,7 +86,8 @@ python_found() {
 export PYTHON="${PYTHON:-python3}"
 if [ "$UNMIXEL_PYTHON" != skip ] && ! python_found; then
     venv="${CARGO_TARGET_DIR:-target}/tmp/python"
-    if "$PYTHON" -m venv "$venv" && retry "$venv/bin/pip" install -q -r tests/formats/requirements.txt; then
+    if "$PYTHON" -m venv "$venv" &&
+        retry "$venv/bin/pip" install -q -r tests/formats/requirements.txt; then
         PYTHON="$PWD/$venv/bin/python"
         case "$venv" in /*) PYTHON="$venv/bin/python" ;; esac
     fi
@@ -110,8 +117,9 @@ python_package() {
     local target="${CARGO_TARGET_DIR:-target}" root="$PWD" venv files built
     case "$target" in /*) ;; *) target="$root/$target" ;; esac
     venv="$target/tmp/package-venv" files="$target/tmp/package"
-    if ! { [ -x "$venv/bin/pip" ] || "$PYTHON" -m venv "$venv"; } || ! retry "$venv/bin/pip" install \
-        -q -r python/tests/requirements.txt -r tests/formats/requirements.txt; then
+    if ! { [ -x "$venv/bin/pip" ] || "$PYTHON" -m venv "$venv"; } ||
+        ! retry "$venv/bin/pip" install \
+            -q -r python/tests/requirements.txt -r tests/formats/requirements.txt; then
         echo "run.sh: PYTHON PACKAGE SKIPPED: no environment with python/tests/requirements.txt" >&2
         [ "$UNMIXEL_PYTHON" = auto ] || return 1
         skipped+=("the Python package: its libraries cannot be installed")
@@ -124,7 +132,8 @@ python_package() {
     rm -rf "$files" && mkdir -p "$files" && cp -R python/unmixel "$files" || return 1
     cp "$built" "$files/unmixel/_unmixel.abi3.so" || return 1
     (cd "$target/tmp" && PYTHONPATH="$files" UNMIXEL_PYTHON=require \
-        UNMIXEL_PROGRAM="$target/debug/unmixel" "$venv/bin/python" -m pytest -q "$root/python/tests")
+        UNMIXEL_PROGRAM="$target/debug/unmixel" \
+        "$venv/bin/python" -m pytest -q "$root/python/tests")
 }
 
 if [ "$package_mode" = skip ]; then
@@ -137,7 +146,8 @@ fi
 tint_missing() {
     if ! command -v node > /dev/null || ! command -v npm > /dev/null; then
         echo "node and npm are not installed"
-    elif ! (cd tests/tint && [ -d node_modules/webgpu ] || npm ci --ignore-scripts --no-audit --no-fund > /dev/null 2>&1); then
+    elif ! (cd tests/tint && [ -d node_modules/webgpu ] ||
+        npm ci --ignore-scripts --no-audit --no-fund > /dev/null 2>&1); then
         echo "npm could not install webgpu 0.6.2"
     elif ! (cd tests/tint && node -e 'import("webgpu")' > /dev/null 2>&1); then
         echo "the webgpu package does not load on this machine"

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # The library for a browser: compiles for wasm32-unknown-unknown, with the GPU and without.
 #
-#   UNMIXEL_WASM=auto      compile where the target is there or can be had, else say loudly that it was not (default)
+#   UNMIXEL_WASM=auto      compile where the target is there or can be had, else say loudly that it
+#                          was not (default)
 #   UNMIXEL_WASM=require   no target is a failure
 #   UNMIXEL_WASM=skip      do nothing
 #
-# The target comes from rustup. Where that fails, on Debian, from its packages of the compiler that browsers are built
-# with, unpacked into a folder of their own: `build-std` then builds the standard library from source.
+# The target comes from rustup. Where that fails, on Debian, from its packages of the compiler that
+# browsers are built with, unpacked into a folder of their own: `build-std` then builds the standard
+# library from source.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -35,20 +37,24 @@ from_packages() {
         mkdir -p "$root"
         (
             cd "$root"
-            apt-get download rustc-web "libstd-rust-web-$release" libstd-rust-web-dev rust-web-src "$llvm" > /dev/null
+            apt-get download rustc-web "libstd-rust-web-$release" libstd-rust-web-dev \
+                rust-web-src "$llvm" > /dev/null
             for package in ./*.deb; do dpkg -x "$package" .; done
             rm -f ./*.deb
         ) || return 1
     fi
-    export LD_LIBRARY_PATH="$root/usr/lib/x86_64-linux-gnu" RUSTC="$root/usr/bin/rustc" RUSTC_BOOTSTRAP=1
+    export LD_LIBRARY_PATH="$root/usr/lib/x86_64-linux-gnu"
+    export RUSTC="$root/usr/bin/rustc" RUSTC_BOOTSTRAP=1
     local lld
-    lld="$(LD_LIBRARY_PATH='' rustc --print sysroot)/lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld"
+    lld="$(LD_LIBRARY_PATH='' rustc --print sysroot)/lib/rustlib"
+    lld="$lld/x86_64-unknown-linux-gnu/bin/rust-lld"
     export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER="$lld"
     options=(-Zbuild-std=std,panic_abort)
 }
 
 options=()
-if ! has_target && ! { command -v rustup > /dev/null && rustup target add "$target" && has_target; }; then
+if ! has_target &&
+    ! { command -v rustup > /dev/null && rustup target add "$target" && has_target; }; then
     if ! from_packages; then
         echo "wasm.sh: SKIPPED, NO TARGET $target: nothing was compiled for browsers" >&2
         [ "$mode" != require ]
@@ -57,6 +63,7 @@ if ! has_target && ! { command -v rustup > /dev/null && rustup target add "$targ
 fi
 for features in "" gpu; do
     echo "wasm.sh: the library for $target, features: ${features:-none}"
-    cargo check --lib --no-default-features --features "$features" --target "$target" "${options[@]}"
+    cargo check --lib --no-default-features --features "$features" --target "$target" \
+        "${options[@]}"
 done
 echo "wasm.sh: the library compiles for browsers"

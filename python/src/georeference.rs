@@ -26,8 +26,8 @@ pub fn place(crs: Option<&str>, transform: Option<[f64; 6]>) -> PyResult<Option<
     };
     let found = Georeference::new(known, transform).ok_or_else(|| {
         PyValueError::new_err(format!(
-            "transform {transform:?}: takes all pixels to a line, or is not finite; give GDAL's six \
-             numbers (x, width, 0, y, 0, -height), or an Affine"
+            "transform {transform:?}: takes all pixels to a line, or is not finite; give GDAL's \
+             six numbers (x, width, 0, y, 0, -height), or an Affine"
         ))
     })?;
     Ok(Some(found))

@@ -319,8 +319,8 @@ fn range(
     Ok(number(first, 0)?..number(end, size)?)
 }
 
-/// An array of any number of axes, where these are its numbers and they lie where a machine can read
-/// them: those that came through a network need not.
+/// An array of any number of axes, where these are its numbers and they lie where a machine can
+/// read them: those that came through a network need not.
 pub fn any_array<'a, 'py, T: numpy::Element>(
     values: &'a Bound<'py, PyAny>,
 ) -> Option<&'a Bound<'py, PyArrayDyn<T>>> {

@@ -114,7 +114,8 @@ impl<'py> Cube<'py> {
                 })*
             };
         }
-        first!(F32 f32, F64 f64, U16 u16, I16 i16, U8 u8, I8 i8, U32 u32, I32 i32, U64 u64, I64 i64);
+        first!(F32 f32, F64 f64, U16 u16, I16 i16, U8 u8, I8 i8);
+        first!(U32 u32, I32 i32, U64 u64, I64 i64);
         Err(no_numbers(values))
     }
 
@@ -126,7 +127,8 @@ impl<'py> Cube<'py> {
         how: &OpenOptions,
         options: &LoadOptions,
     ) -> PyResult<(unmixel::Scene, [usize; 3])> {
-        with_view!(self, view => read(py, view, parts, how, |source, name| load(source, name, options)))
+        let take = |source: &mut dyn CubeSource, name: &str| load(source, name, options);
+        with_view!(self, view => read(py, view, parts, how, take))
     }
 
     /// Reads it as another scene was read.
