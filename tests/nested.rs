@@ -2,6 +2,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod common;
+#[path = "common/gibbs.rs"]
+mod gibbs;
 
 use common::Problem;
 use ndarray::{Array2, Axis};
@@ -107,6 +109,112 @@ fn intervals_of_abundances_hold_what_they_promise_where_those_of_the_guide_do_no
     // together.
     assert!((0.85..=0.95).contains(&nested), "{nested}");
     assert!(guide < 0.8, "{guide}");
+}
+
+/// A scene of 36 pixels and 12 bands drawn from the model without brightness, fitted from the
+/// truth, so that there is one mode to compare; and what Gibbs' sampler needs of it.
+fn tiny(seed: u64) -> (Guide, Pixels, gibbs::Given) {
+    let (k, bands) = (3, 12);
+    let simulated = simulate(&Scene {
+        rows: 6,
+        cols: 6,
+        bands,
+        endmembers: k,
+        maps: Maps::Dirichlet,
+        noise_sd: 0.02,
+        brightness_sd: 0.0,
+        seed,
+        ..Scene::default()
+    })
+    .unwrap();
+    let scene = simulated.scene("simulated").unwrap();
+    let pixels = scene.pixels();
+    let model = Model { noise: Noise::Isotropic, family: Family::FullRank, ..Model::new(k) };
+    let settings = Settings { steps: 3000, seed, ..Settings::default() };
+    let guide = starts::begin(&model, &settings, &pixels, simulated.endmembers).unwrap();
+    let device = device::choose(&Choice::Cpu).unwrap();
+    let guide = block_on(svi::fit(&device, &settings, &pixels, guide, &mut |_| (), &|| false))
+        .unwrap()
+        .guide;
+    let (p, of_scene) = (guide.params, guide.globals.clone());
+    let at = |j: usize| f64::from(of_scene[j]);
+    let mut mean: Vec<f64> = (0..k - 1).map(|i| at(p.mean_at() + i).exp()).collect();
+    mean.push(1.0);
+    let total: f64 = mean.iter().sum();
+    let cube = scene.cube();
+    let given = gibbs::Given {
+        y: Array2::from_shape_fn((36, bands), |(n, l)| f64::from(cube.spectrum(n)[l])),
+        noise: vec![f64::from(p.noise_floor) + (2.0 * at(p.noise_at())).exp(); bands],
+        dirichlet: mean.iter().map(|m| f64::from(p.concentration) * m / total).collect(),
+        centre: Array2::from_shape_fn((k, bands), |(i, l)| {
+            f64::from(guide.prior_centre[i * p.stride() + l])
+        }),
+        precision: f64::from(p.endmember_precision),
+    };
+    (guide, pixels, given)
+}
+
+/// Sds over exact ones, root mean square over all values, and means less exact ones in exact sds.
+fn against(exact: &[Array2<f64>; 2], mean: &Array2<f64>, sd: &Array2<f64>) -> (f64, f64) {
+    let square = |x: f64| x * x;
+    let ratio = sd.mapv(square).sum() / exact[1].mapv(square).sum();
+    let off = ((mean - &exact[0]) / &exact[1]).mapv(square).mean().unwrap();
+    (ratio.sqrt(), off.sqrt())
+}
+
+#[test]
+fn the_posterior_of_a_tiny_scene_with_pure_pixels_is_that_of_an_exact_sampler() {
+    for seed in [1, 2] {
+        let (guide, pixels, given) = tiny(seed);
+        let nested = Nested::new(&guide, &pixels, &|| false).unwrap().unwrap();
+        assert!(nested.settled(), "{:?}", nested.steps);
+        let convention = Convention::Reflectance;
+        let found = Posterior::nested(&nested, convention, &|| false).unwrap();
+        let wide = |of: &Array2<f32>| of.mapv(f64::from);
+        let abundances = wide(&found.abundance_mean).mapv(|w| w.max(1e-6));
+        let begin = (found.endmember_mean.clone(), abundances);
+        let exact = gibbs::sample(&given, begin, 10_000, seed);
+        // Means of the sampler are good to 0.02 of an sd, and sds to 2 %: twice the difference of
+        // two chains of 40,000 sweeps.
+        let (mean, sd) = (wide(&found.abundance_mean), wide(&found.abundance_sd));
+        let (ratio, off) = against(&exact.abundances, &mean, &sd);
+        assert!((ratio - 1.0).abs() < 0.1 && off < 0.3, "abundances: {ratio} {off}");
+        let (mean, sd) = (&found.endmember_mean, &found.endmember_sd);
+        let (ratio, off) = against(&exact.spectra, mean, sd);
+        assert!((ratio - 1.0).abs() < 0.15 && off < 0.4, "spectra: {ratio} {off}");
+        // The guide's abundances are too sure of themselves: seen.
+        let found = Posterior::new(&guide, &pixels, convention);
+        let (mean, sd) = (wide(&found.abundance_mean), wide(&found.abundance_sd));
+        let (ratio, _) = against(&exact.abundances, &mean, &sd);
+        assert!(ratio < 0.9, "guide: {ratio}");
+    }
+}
+
+/// Without data the exact sampler gives the prior, whose moments are known.
+#[test]
+fn the_exact_sampler_gives_the_prior_where_there_are_no_data() {
+    let given = gibbs::Given {
+        y: Array2::zeros((4, 2)),
+        noise: vec![1e12; 2],
+        dirichlet: vec![0.2, 0.5, 1.3],
+        centre: Array2::from_elem((3, 2), 0.4),
+        precision: 25.0,
+    };
+    let begin = (Array2::from_elem((3, 2), 0.3), Array2::from_elem((4, 3), 1.0 / 3.0));
+    let found = gibbs::sample(&given, begin, 20_000, 1);
+    let [mean, sd] = &found.abundances;
+    for (i, a) in given.dirichlet.iter().enumerate() {
+        let (share, all) = (a / 2.0, 2.0);
+        let true_sd = (share * (1.0 - share) / (all + 1.0f64)).sqrt();
+        for n in 0..4 {
+            // 18,000 draws that hang together over some ten sweeps: 0.025 sds, four times that.
+            assert!((mean[[n, i]] - share).abs() < 0.1 * true_sd, "{i} {n}: {}", mean[[n, i]]);
+            assert!((sd[[n, i]] / true_sd - 1.0).abs() < 0.1, "{i} {n}: {}", sd[[n, i]]);
+        }
+    }
+    // A normal cut off at two sds below its mean: by phi(2) / Phi(2) sds.
+    let [mean, _] = &found.spectra;
+    assert!(mean.iter().all(|c| (c - 0.4 - 0.2 * 0.0552).abs() < 0.01), "{mean}");
 }
 
 #[test]

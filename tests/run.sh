@@ -23,8 +23,8 @@ for mode in "$UNMIXEL_GPU" "$UNMIXEL_PYTHON" "$tint_mode" "$package_mode"; do
     case "$mode" in
         auto | require | skip) ;;
         *)
-            echo "run.sh: UNMIXEL_GPU, UNMIXEL_PYTHON, UNMIXEL_PACKAGE and UNMIXEL_TINT take auto," \
-                "require or skip, not '$mode'" >&2
+            echo "run.sh: UNMIXEL_GPU, UNMIXEL_PYTHON, UNMIXEL_PACKAGE and UNMIXEL_TINT take" \
+                "auto, require or skip, not '$mode'" >&2
             exit 2
             ;;
     esac
@@ -97,7 +97,8 @@ if [ "$UNMIXEL_PYTHON" != skip ] && ! python_found; then
         skipped+=("formats against Python's libraries: they are not installed")
     fi
 fi
-[ "$UNMIXEL_PYTHON" != skip ] || skipped+=("formats against Python's libraries: UNMIXEL_PYTHON=skip")
+[ "$UNMIXEL_PYTHON" != skip ] ||
+    skipped+=("formats against Python's libraries: UNMIXEL_PYTHON=skip")
 
 # Mesa complains on every start without it.
 if [ -z "${XDG_RUNTIME_DIR:-}" ]; then
