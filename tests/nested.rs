@@ -52,6 +52,16 @@ fn one_endmember_has_the_mean_and_sd_of_a_normal() {
     }
 }
 
+/// The guide after so many steps from spectra (K, L).
+fn run(model: &Model, (steps, seed): (u32, u64), pixels: &Pixels, spectra: Array2<f64>) -> Guide {
+    let settings = Settings { steps, seed, ..Settings::default() };
+    let guide = starts::begin(model, &settings, pixels, spectra).unwrap();
+    let device = device::choose(&Choice::Cpu).unwrap();
+    let mut observe = |_: &_| ();
+    let fit = svi::fit(&device, &settings, pixels, guide, &mut observe, &|| false);
+    block_on(fit).unwrap().guide
+}
+
 /// A scene drawn from the model, fitted with all bands, and the pixels' truth.
 fn fitted(k: usize, seed: u64) -> (Guide, Pixels, Array2<f64>, Array2<f32>) {
     let scene = Scene {
@@ -73,15 +83,11 @@ fn fitted(k: usize, seed: u64) -> (Guide, Pixels, Array2<f64>, Array2<f32>) {
         family: Family::FullRank,
         ..Model::new(k)
     };
-    let settings = Settings { steps: 2500, seed, ..Settings::default() };
     let start = starts::start(scene.cube(), k, &Init::Vca, true, seed).unwrap();
-    let guide = starts::begin(&model, &settings, &pixels, start.endmembers).unwrap();
-    let device = device::choose(&Choice::Cpu).unwrap();
-    let outcome =
-        block_on(svi::fit(&device, &settings, &pixels, guide, &mut |_| (), &|| false)).unwrap();
+    let guide = run(&model, (2500, seed), &pixels, start.endmembers);
     let shares = simulated.abundances.into_shape_with_order((300, k)).unwrap();
     let (c, w) = convert(simulated.endmembers.view(), shares.view(), Convention::Peak).unwrap();
-    (outcome.guide, pixels, c, w)
+    (guide, pixels, c, w)
 }
 
 #[test]
@@ -130,14 +136,9 @@ fn tiny(seed: u64) -> (Guide, Pixels, gibbs::Given) {
     let scene = simulated.scene("simulated").unwrap();
     let pixels = scene.pixels();
     let model = Model { noise: Noise::Isotropic, family: Family::FullRank, ..Model::new(k) };
-    let settings = Settings { steps: 3000, seed, ..Settings::default() };
-    let guide = starts::begin(&model, &settings, &pixels, simulated.endmembers).unwrap();
-    let device = device::choose(&Choice::Cpu).unwrap();
-    let guide = block_on(svi::fit(&device, &settings, &pixels, guide, &mut |_| (), &|| false))
-        .unwrap()
-        .guide;
-    let (p, of_scene) = (guide.params, guide.globals.clone());
-    let at = |j: usize| f64::from(of_scene[j]);
+    let guide = run(&model, (3000, seed), &pixels, simulated.endmembers);
+    let p = guide.params;
+    let at = |j: usize| f64::from(guide.globals[j]);
     let mut mean: Vec<f64> = (0..k - 1).map(|i| at(p.mean_at() + i).exp()).collect();
     mean.push(1.0);
     let total: f64 = mean.iter().sum();

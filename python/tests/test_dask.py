@@ -58,7 +58,7 @@ def test_chunks_change_nothing(simulated, whole, chunks):
 
 def test_maps_are_those_of_one_process(simulated, whole):
     scene = whole.learned.read(simulated.cube, axes="rows,columns,bands")
-    wanted = whole.learned.apply(scene)
+    wanted = whole.learned.apply(scene, device="cpu")
     assert whole.abundances.dims == ("endmember", "y", "x")
     assert isinstance(whole.abundances.data, da.Array)
     assert np.array_equal(whole.abundances.values, np.moveaxis(wanted.numpy(), 2, 0), True)
@@ -84,7 +84,7 @@ def test_axes_and_sources(simulated, whole, tmp_path):
     assert np.array_equal(stored.abundances.values, whole.abundances.values, True)
     with pytest.raises(ValueError, match="nothing"):
         uxd.fit(tmp_path / "s.zarr", 3, variable="nothing", **QUICK)
-    later = uxd.apply(whole.learned, turned)
+    later = uxd.apply(whole.learned, turned, device="cpu")
     assert np.array_equal(later.abundances.values, whole.abundances.values, True)
     with pytest.raises(ValueError, match="39 bands"):
         uxd.apply(whole.learned, turned[:39])
@@ -154,7 +154,7 @@ def test_arrays_that_came_through_a_network_are_read():
 
 def test_stores_are_written_block_by_block(simulated, whole, tmp_path):
     pytest.importorskip("zarr")
-    found = uxd.apply(whole.learned, cube_of(simulated, (7, 11, 40)))
+    found = uxd.apply(whole.learned, cube_of(simulated, (7, 11, 40)), device="cpu")
     found.to_zarr(tmp_path / "m.zarr")
     with xr.open_zarr(tmp_path / "m.zarr") as read:
         assert read["abundances"].values.tobytes() == whole.abundances.values.tobytes()
@@ -167,7 +167,7 @@ def test_stores_are_written_block_by_block(simulated, whole, tmp_path):
 def test_geotiffs_are_written_block_by_block(simulated, whole, tmp_path):
     rioxarray = pytest.importorskip("rioxarray")
     cube = cube_of(simulated, (7, 11, 40)).rio.write_crs("EPSG:32633")
-    found = uxd.apply(whole.learned, cube)
+    found = uxd.apply(whole.learned, cube, device="cpu")
     found.to_geotiff(tmp_path / "m.tif")
     with rioxarray.open_rasterio(tmp_path / "m.tif") as read:
         assert read.values.tobytes() == whole.abundances.values.tobytes()
@@ -194,7 +194,7 @@ def test_a_worker_that_dies_changes_nothing(cluster, simulated, whole):
 
     lazy = cube_of(simulated, (2, 15, 40))
     lazy = lazy.copy(data=lazy.data.map_blocks(late, dtype=lazy.dtype))
-    found = uxd.apply(whole.learned, lazy)
+    found = uxd.apply(whole.learned, lazy, device="cpu")
     future = cluster.compute(found.abundances.data)
     pids = list(cluster.run(os.getpid).values())
     assert len(pids) == 2

@@ -78,10 +78,10 @@ def test_the_bytes_are_those_of_the_command_line(program, npz, tmp_path):
     # A saved fit is one for both.
     back = ux.load(tmp_path / "program")
     assert back.numpy().tobytes() == mean.tobytes()
-    program("apply", tmp_path / "python", npz, "--out", tmp_path / "applied", "--format", "npy")
-    applied = back.apply(scene).numpy()
+    on = ("--device", "cpu", "--out", tmp_path / "applied", "--format", "npy")
+    program("apply", tmp_path / "python", npz, *on)
+    applied = back.apply(scene, device="cpu").numpy()
     assert applied.tobytes() == np.load(tmp_path / "applied" / "abundance_mean.npy").tobytes()
-    assert back.apply(scene, device="cpu").numpy().tobytes() == applied.tobytes()
     with pytest.raises(ValueError, match="vax"):
         back.apply(scene, device="vax")
 

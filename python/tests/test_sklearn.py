@@ -54,3 +54,10 @@ def test_a_pipeline(simulated):
     assert clone(unmixer).get_params()["settings"] == QUICK
     with pytest.raises(TypeError, match="typo"):
         Unmixer(3, settings={"typo": 1}).fit(pixels)
+
+
+def test_other_spectra_are_unmixed_on_the_device_that_is_named(simulated):
+    pixels = simulated.cube[~np.isnan(simulated.cube).any(axis=2)].astype(np.float64)
+    unmixer = Unmixer(n_components=3, device="cpu", settings=QUICK).fit(pixels)
+    with pytest.raises(ValueError, match="vax"):
+        unmixer.set_params(device="vax").transform(pixels)

@@ -116,7 +116,7 @@ class Unmixer(
         check_is_fitted(self)
         values = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         scene = self.fit_.read(_column(values), axes="rows,columns,bands", name="X", no_data=[])
-        return self.fit_.apply(scene).numpy("abundances")[:, 0, :]
+        return self.fit_.apply(scene, device=self.device).numpy("abundances")[:, 0, :]
 
     @property
     def _n_features_out(self) -> int:

@@ -65,8 +65,8 @@ fn a_fit_by_rows_writes_what_a_fit_in_memory_writes() {
     unmixel::rooms::results::check(&bench.at("rows"), &["abundance_mean.npy"]).unwrap();
 
     // What is kept of it applies to the scene as what is kept of the whole.
-    bench.ok("apply whole s/scene.img --out a --format npy,envi,geotiff");
-    let apply = "apply rows s/scene.img --format npy,envi,geotiff --out";
+    bench.ok("apply whole s/scene.img --device cpu --out a --format npy,envi,geotiff");
+    let apply = "apply rows s/scene.img --device cpu --format npy,envi,geotiff --out";
     let budget = least(&bench, &format!("{apply} b"));
     let told = bench.ok(&format!("{apply} b --memory {budget}")).stderr;
     assert!(told.contains("The file is read three times"), "{told}");
@@ -112,9 +112,10 @@ fn parts_that_are_put_together_are_the_whole_to_the_bit() {
     bench.ok("simulate --out s --rows 20 --cols 13 --bands 12 --brightness 0.2 --no-data 0.05");
     let fit = "fit s/scene.img -k 2 --init vca --device cpu --steps 60 --scale 1 --save --out";
     bench.ok(&format!("{fit} fit"));
-    bench.ok("apply fit s/scene.img --scale 1 --out whole");
+    bench.ok("apply fit s/scene.img --device cpu --scale 1 --out whole");
     let part = |name: &str, window: &str| {
-        bench.ok(&format!("apply fit s/scene.img --scale 1 --window {window} --out {name}"));
+        let apply = "apply fit s/scene.img --device cpu --scale 1";
+        bench.ok(&format!("{apply} --window {window} --out {name}"));
     };
     part("north", "0:7,:");
     part("west", "7:20,0:5");
