@@ -198,7 +198,7 @@ fn the_exact_sampler_gives_the_prior_where_there_are_no_data() {
         y: Array2::zeros((4, 2)),
         noise: vec![1e12; 2],
         dirichlet: vec![0.2, 0.5, 1.3],
-        centre: Array2::from_elem((3, 2), 0.4),
+        centre: Array2::from_shape_fn((3, 2), |(_, l)| if l == 0 { 0.4 } else { -0.4 }),
         precision: 25.0,
     };
     let begin = (Array2::from_elem((3, 2), 0.3), Array2::from_elem((4, 3), 1.0 / 3.0));
@@ -213,9 +213,11 @@ fn the_exact_sampler_gives_the_prior_where_there_are_no_data() {
             assert!((sd[[n, i]] / true_sd - 1.0).abs() < 0.1, "{i} {n}: {}", sd[[n, i]]);
         }
     }
-    // A normal cut off at two sds below its mean: by phi(2) / Phi(2) sds.
+    // Normals cut off at two sds below and above their mean, by phi(2) / Phi(2) sds.
     let [mean, _] = &found.spectra;
-    assert!(mean.iter().all(|c| (c - 0.4 - 0.2 * 0.0552).abs() < 0.01), "{mean}");
+    let truth = [0.4 + 0.2 * 0.0552, -0.4 + 0.2 * 2.3732];
+    let near = |((_, l), c): ((usize, usize), &f64)| (c - truth[l]).abs() < 0.01;
+    assert!(mean.indexed_iter().all(near), "{mean}");
 }
 
 #[test]

@@ -43,6 +43,22 @@ impl Random {
         let (radius, turn) = (self.uniform(), self.uniform());
         (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * turn).cos()
     }
+
+    /// A standard normal above `least`, however far that is: beyond zero by an exponential that
+    /// begins there (Robert 1995).
+    fn normal_above(&mut self, least: f64) -> f64 {
+        let rate = 0.5 * (least + (least * least + 4.0).sqrt());
+        loop {
+            let x = match least > 0.0 {
+                true => least - self.uniform().ln() / rate,
+                false => self.normal(),
+            };
+            let kept = least <= 0.0 || self.uniform() < (-0.5 * (x - rate).powi(2)).exp();
+            if x >= least && kept {
+                return x;
+            }
+        }
+    }
 }
 
 /// `sweeps` sweeps over all unknowns from spectra (K, L) and abundances (N, K).
@@ -87,12 +103,8 @@ fn spectra(given: &Given, c: &mut Array2<f64>, w: &Array2<f64>, random: &mut Ran
                 precision += w[[n, i]].powi(2) / given.noise[l];
                 pull += w[[n, i]] * (given.y[[n, l]] - others) / given.noise[l];
             }
-            c[[i, l]] = loop {
-                let value = pull / precision + random.normal() / precision.sqrt();
-                if value >= 0.0 {
-                    break value;
-                }
-            };
+            let sd = precision.sqrt().recip();
+            c[[i, l]] = pull / precision + sd * random.normal_above(-pull / precision / sd);
         }
     }
 }
