@@ -1,4 +1,4 @@
-// Weighted draws of a pixel's amounts given draws of the scene (equations 30 to 34): each amount
+// Weighted draws of a pixel's amounts given draws of the scene (equations 30 to 38): each amount
 // from its normal given those before it, times its power, from tables of quantiles; weights are
 // density over proposal. The reasons are told in `posterior/nested/amounts.rs` and
 // `power_normal.rs`.
@@ -11,7 +11,8 @@
 @group(0) @binding(4) var<storage, read> placed: array<f32>;
 @group(0) @binding(5) var<storage, read> list: array<u32>;
 @group(0) @binding(6) var<storage, read> shifts: array<u32>;
-@group(0) @binding(7) var<storage, read> cells: array<f32>;
+// What bands share, (N, blocks, L, 2).
+@group(0) @binding(7) var<storage, read> factors: array<vec4f>;
 // A row a draw of columns, column by column, (entries, K + 2, draws).
 @group(0) @binding(8) var<storage, read_write> draws: array<f32>;
 
@@ -62,6 +63,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         around[a] = placed[2u * pixel * ENDMEMBERS + order[a]];
     }
     read_spectrum(pixel, of_scene);
+    if (SHAPED) {
+        for (var block = 0u; block < shape_blocks(); block++) {
+            share(pixel, of_scene, block);
+        }
+    }
+    mirror();
     propose();
     for (var i = 0u; i < p.rounds * PER_SCENE; i++) {
         let number = i / PER_SCENE * ROUND + of_scene * PER_SCENE + i % PER_SCENE;
@@ -95,6 +102,43 @@ fn read_spectrum(pixel: u32, of_scene: u32) {
             }
         }
     }
+}
+
+// Takes out of the form what a block of shapes may explain: with the inverse covariance P - F F'
+// that is what F' makes of the spectra, and of the rest, times itself.
+fn share(pixel: u32, of_scene: u32, block: u32) {
+    var low: array<vec4f, MOST_ENDMEMBERS>;
+    var high: array<vec4f, MOST_ENDMEMBERS>;
+    var low_rest = vec4f(0.0);
+    var high_rest = vec4f(0.0);
+    for (var a = 0u; a < ENDMEMBERS; a++) {
+        low[a] = vec4f(0.0);
+        high[a] = vec4f(0.0);
+    }
+    for (var l = 0u; l < p.bands; l++) {
+        let at = factor_at(pixel, block, l);
+        let first = factors[at];
+        let second = factors[at + 1u];
+        var rest = spectra[pixel * p.stride + l];
+        for (var a = 0u; a < ENDMEMBERS; a++) {
+            let c = scene[spectra_at() + (l * ENDMEMBERS + order[a]) * SCENES + of_scene];
+            rest -= c * around[a];
+            low[a] += first * c;
+            high[a] += second * c;
+        }
+        low_rest += first * rest;
+        high_rest += second * rest;
+    }
+    for (var a = 0u; a < ENDMEMBERS; a++) {
+        linear[a] -= dot(low[a], low_rest) + dot(high[a], high_rest);
+        for (var b = 0u; b <= a; b++) {
+            square[a * ENDMEMBERS + b] -= dot(low[a], low[b]) + dot(high[a], high[b]);
+        }
+    }
+}
+
+// The upper half of the square.
+fn mirror() {
     for (var a = 0u; a < ENDMEMBERS; a++) {
         for (var b = 0u; b < a; b++) {
             square[b * ENDMEMBERS + a] = square[a * ENDMEMBERS + b];
@@ -248,10 +292,10 @@ fn power_normal(endmember: u32, power: f32, mean: f32, sd: f32, word: u32) -> Dr
     } else {
         cell = select(cell - 1u, 0u, is_first);
     }
-    let at = 2u * ((endmember * TABLES + table) * TABLE + cell);
-    let begin = cells[at];
-    var density = cells[at + 1u];
-    var place = begin + (cells[at + 2u] - begin) * part;
+    let at = cells_at() + 2u * ((endmember * TABLES + table) * TABLE + cell);
+    let begin = scene[at];
+    var density = scene[at + 1u];
+    var place = begin + (scene[at + 2u] - begin) * part;
     if (is_first) {
         // Left of the first cell the density is that of the power alone.
         let below = log(inside);

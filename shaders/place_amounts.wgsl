@@ -1,5 +1,7 @@
 // Where the amounts of a pixel lie: those that fit best, none of them negative, with the variance
-// at them (equations 7 and 30); and their order from the smallest to the largest.
+// at them (equations 7 and 30); and their order from the smallest to the largest. Where spectra
+// vary along shapes that bands share, `share_bands` follows each round, and the next one goes on
+// from it (equation 38).
 // Grid: one workgroup a pixel. Lanes share the bands; sums over bands meet in workgroup memory, and
 // one lane descends, for its problem has K numbers.
 @group(0) @binding(1) var<storage, read> spectra: array<f32>;
@@ -8,10 +10,11 @@
 @group(0) @binding(3) var<storage, read_write> bands: array<f32>;
 // Amounts, then endmembers in their order, (N, 2, K).
 @group(0) @binding(4) var<storage, read_write> placed: array<f32>;
+// What `share_bands` found, for rounds after the first, (N, blocks, L, 2).
+@group(0) @binding(5) var<storage, read> factors: array<vec4f>;
 
-// How often the variance is computed anew, sweeps over the amounts for one variance, and the weight
-// of a breach of the sum, in units of the mean curvature: see `posterior/nested/group.rs`.
-const ROUNDS = 3u;
+// Sweeps over the amounts for one variance, and the weight of a breach of the sum, in units of the
+// mean curvature: see `posterior/nested/group.rs`.
 const SWEEPS = 24u;
 const SUM_WEIGHT = 30.0;
 const LEAST = 1.1754944e-38;
@@ -32,11 +35,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
     for (var k = lane; k < ENDMEMBERS; k += WORKGROUP) {
         around[k] = scene[mean_at() + k];
+        if (p.begun > 0u) {
+            around[k] = placed[2u * ENDMEMBERS * pixel + k];
+        }
     }
     workgroupBarrier();
-    weigh(pixel, lane);
-    for (var round = 0u; round < ROUNDS; round++) {
+    if (p.begun == 0u) {
+        weigh(pixel, lane);
+    }
+    for (var round = 0u; round < p.rounds; round++) {
         forms(pixel, lane);
+        // The first amounts are found as if bands shared nothing: no shape varies without them.
+        if (SHAPED && p.begun > 0u) {
+            share(pixel, lane);
+        }
         if (lane == 0u) {
             descend();
         }
@@ -117,6 +129,50 @@ fn sum_of_lane(own: u32, lane: u32, i: u32, j: u32) -> f32 {
         }
     }
     return sum;
+}
+
+// Takes out of slope and square what the shapes may explain: with the inverse covariance P - F F'
+// that is what F' makes of the spectra, and of the rest, times itself.
+fn share(pixel: u32, lane: u32) {
+    let own = 2u * p.bands * pixel;
+    let columns = shape_blocks() * SHAPE_BLOCK;
+    for (var at = lane; at < (ENDMEMBERS + 1u) * shape_blocks(); at += WORKGROUP) {
+        let i = at / shape_blocks();
+        let block = at % shape_blocks();
+        var low = vec4f(0.0);
+        var high = vec4f(0.0);
+        for (var l = 0u; l < p.bands; l++) {
+            var value = 0.0;
+            if (i < ENDMEMBERS) {
+                value = scene[centre_at() + l * ENDMEMBERS + i];
+            } else {
+                value = bands[own + p.bands + l] / bands[own + l];
+            }
+            let factor = factor_at(pixel, block, l);
+            low += factors[factor] * value;
+            high += factors[factor + 1u] * value;
+        }
+        let to = i * columns + block * SHAPE_BLOCK;
+        for (var c = 0u; c < 4u; c++) {
+            terms[to + c] = low[c];
+            terms[to + 4u + c] = high[c];
+        }
+    }
+    workgroupBarrier();
+    for (var at = lane; at < ENDMEMBERS * (ENDMEMBERS + 1u); at += WORKGROUP) {
+        let i = at / (ENDMEMBERS + 1u);
+        let j = at % (ENDMEMBERS + 1u);
+        var sum = 0.0;
+        for (var c = 0u; c < columns; c++) {
+            sum += terms[i * columns + c] * terms[j * columns + c];
+        }
+        if (j < ENDMEMBERS) {
+            square[i * ENDMEMBERS + j] -= sum;
+        } else {
+            slope[i] -= sum;
+        }
+    }
+    workgroupBarrier();
 }
 
 // Takes the amounts to the highest likelihood, one after the other in turn.

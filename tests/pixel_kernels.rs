@@ -10,7 +10,7 @@ use unmixel::engine::svi::Settings;
 use unmixel::engine::wait::block_on;
 use unmixel::rooms::convention::Convention;
 use unmixel::rooms::posterior::Posterior;
-use unmixel::rooms::posterior::nested::{Nested, SceneNormal};
+use unmixel::rooms::posterior::nested::{NOISE_SHAPES, Nested, SHAPES, SceneNormal, Shared};
 
 /// Models with each kind of latent, and without.
 fn models() -> Vec<(&'static str, Model)> {
@@ -30,6 +30,21 @@ fn models() -> Vec<(&'static str, Model)> {
 
 fn nested<'a>(problem: &'a Problem, pixels: &'a Pixels) -> Nested<'a> {
     Nested::given(&problem.guide, pixels, &SceneNormal::of_guide(&problem.guide)).unwrap()
+}
+
+/// The same, with spectra that vary along shapes that bands share: some of them, so that there are
+/// endmembers with all of their shapes, with some and with none.
+fn varying<'a>(problem: &'a Problem, pixels: &'a Pixels, size: f64) -> Nested<'a> {
+    let (k, bands) = (problem.model.endmembers, pixels.bands());
+    let some = |at: usize| if at % 5 == 3 { 0.0 } else { 1.0 + at as f64 / 10.0 };
+    let shared = Shared {
+        sds: (0..k * SHAPES).map(|at| size * some(at)).collect(),
+        noise_sds: (0..NOISE_SHAPES).map(|at| 0.1 * size * some(at + 3)).collect(),
+        noise: (0..bands).map(|l| 4e-4 * (1.0 + l as f64 / 9.0)).collect(),
+        variability: (0..k * bands).map(|at| 1e-4 * (1.0 + (at % 7) as f64)).collect(),
+    };
+    let scene = SceneNormal::of_guide(&problem.guide).varying(shared);
+    Nested::given(&problem.guide, pixels, &scene).unwrap()
 }
 
 /// The largest difference of the two, in units that each answer is good to: means and quantiles
@@ -84,6 +99,27 @@ fn kernels_agree_with_their_twin_and_others_do_not() {
         let off = difference(&cpu, &other);
         // A single endmember has all of every pixel.
         assert!(off > 1.0 || problem.model.endmembers == 1, "{name}: {off} with another seed");
+    }
+}
+
+/// Sums over bands are made in another order than on the CPU, and what shapes explain is taken out
+/// of them again: a few digits of seven.
+#[test]
+fn kernels_take_out_what_bands_share_as_their_twin_does() {
+    let Some(adapter) = common::adapter() else { return };
+    for (name, model) in models() {
+        let problem = Problem::new(model, Settings::default(), 37, 21);
+        let pixels = problem.pixels();
+        let here = varying(&problem, &pixels, 0.1);
+        let cpu = Posterior::nested(&here, Convention::Peak, &|| false).unwrap();
+        let found = block_on(Posterior::nested_by(&here, Convention::Peak, &adapter, &|| false));
+        let off = difference(&cpu, &found.unwrap().unwrap());
+        println!("{name}: {off:.3}");
+        assert!(off < 1.0, "{name}: {off}");
+        let other = varying(&problem, &pixels, 0.15);
+        let other = Posterior::nested(&other, Convention::Peak, &|| false).unwrap();
+        let off = difference(&cpu, &other);
+        assert!(off > 1.0 || problem.model.endmembers == 1, "{name}: {off} with other shapes");
     }
 }
 

@@ -7,7 +7,7 @@ mod checks;
 
 use checks::Shader;
 use unmixel::engine::ground::rng::{self, Stream};
-use unmixel::engine::layout::limits::{GROUPS_X, MOST_FUSED, WORKGROUP};
+use unmixel::engine::layout::limits::{GROUPS_X, MOST_FUSED, MOST_SHAPES, WORKGROUP};
 use unmixel::engine::layout::{
     BRIGHTNESS, COMMON, CONCENTRATION, COVARIANCE, FULL_RANK, HELD, HELD_VARIABILITY,
     MOST_CONSTANTS, Params, SEPARATE, SPREAD, VARIABILITY,
@@ -109,6 +109,7 @@ fn kernels_are_those_of_rust() {
             ("WORKGROUP", WORKGROUP),
             ("GROUPS_X", GROUPS_X),
             ("MOST_ENDMEMBERS", MOST_FUSED as u32),
+            ("MOST_SHAPES", MOST_SHAPES as u32),
             ("SCENES", nested::SCENES as u32),
             ("PER_SCENE", nested::PER_SCENE as u32),
         ] {

@@ -6,7 +6,12 @@ struct Sizes {
     bands: u32,
     // Floats from one spectrum to the next.
     stride: u32,
+    // Rounds of what is done here: of places, or of draws.
     rounds: u32,
+    // Rounds of places that were done before.
+    begun: u32,
+    // Shapes that bands share.
+    shapes: u32,
     // Weight of the likelihood.
     weight: f32,
     // 1 / tau^2 of the log brightness.
@@ -23,7 +28,11 @@ override ENDMEMBERS: u32 = 3u;
 override BRIGHT: bool = true;
 override VARIES: bool = true;
 override MIXED: bool = true;
+override SHAPED: bool = true;
 const MOST_ENDMEMBERS = 31u;
+const MOST_SHAPES = 88u;
+// Shapes that are taken at a time, two vectors of four.
+const SHAPE_BLOCK = 8u;
 
 // Draws of the scene, and of a pixel given each in one round.
 const SCENES = 32u;
@@ -34,7 +43,8 @@ const NONE = -3e38;
 
 // The scene: noise variances (L), variability (L, K), spectra that pixels are placed by (L, K);
 // mean abundances, powers, what the common mixture adds to them, steps of the points, (K) each;
-// heights (K, SCENES); spectra (L, K, SCENES).
+// heights (K, SCENES); spectra (L, K, SCENES); shapes (L, J) and the endmember of each, K for noise;
+// tables of power normals.
 fn variability_at() -> u32 { return p.bands; }
 fn centre_at() -> u32 { return variability_at() + p.bands * ENDMEMBERS; }
 fn mean_at() -> u32 { return centre_at() + p.bands * ENDMEMBERS; }
@@ -43,6 +53,15 @@ fn common_at() -> u32 { return power_at() + ENDMEMBERS; }
 fn step_at() -> u32 { return common_at() + ENDMEMBERS; }
 fn height_at() -> u32 { return step_at() + ENDMEMBERS; }
 fn spectra_at() -> u32 { return height_at() + ENDMEMBERS * SCENES; }
+fn shapes_at() -> u32 { return spectra_at() + p.bands * ENDMEMBERS * SCENES; }
+fn shape_of_at() -> u32 { return shapes_at() + p.bands * p.shapes; }
+fn cells_at() -> u32 { return shape_of_at() + p.shapes; }
+// Blocks of shapes: the last one is filled up with shapes that are nothing.
+fn shape_blocks() -> u32 { return (p.shapes + SHAPE_BLOCK - 1u) / SHAPE_BLOCK; }
+// Where the factors of a band and block of shapes lie, in vectors of four, (N, blocks, L, 2).
+fn factor_at(pixel: u32, block: u32, band: u32) -> u32 {
+    return 2u * ((pixel * shape_blocks() + block) * p.bands + band);
+}
 // Columns of a draw: shares, brightness, log weight.
 fn draw_columns() -> u32 { return ENDMEMBERS + 2u; }
 // Columns of an answer: mean, sd and three quantiles of each share, brightness, worth.

@@ -183,8 +183,8 @@ impl Posterior {
             if adapter.is_software() {
                 return Some("the CPU computes pixels faster than a software adapter");
             }
-            if nested.shares_bands() {
-                return Some("there are no kernels for variability that bands share");
+            if !nested::is_taken(nested) {
+                return Some("there are no kernels for so many endmembers");
             }
         }
         let _ = (device, nested);

@@ -9,6 +9,10 @@ pub const BAND_GROUP: usize = 16;
 /// The most endmembers of `spectra`: more would not fit its workgroup memory.
 pub const MOST_FUSED: usize = 31;
 
+/// The most shapes that bands share which the kernels of the pixels' posterior take: half of a
+/// matrix of them fits workgroup memory.
+pub const MOST_SHAPES: usize = 88;
+
 /// Workgroup size of every pass: a multiple of all vendors' subgroup sizes, within every limit.
 pub const WORKGROUP: u32 = 64;
 

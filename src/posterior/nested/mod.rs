@@ -36,7 +36,7 @@ use crate::engine::guide::Guide;
 use crate::engine::layout::{COVARIANCE, HELD, Params, VARIABILITY};
 use crate::engine::pixels::Pixels;
 #[cfg(feature = "gpu")]
-pub(crate) use device::OnDevice;
+pub(crate) use device::{OnDevice, is_taken};
 #[cfg(feature = "gpu")]
 pub use device::{KERNELS, Sizes};
 pub use evidence::evidence;
@@ -48,7 +48,7 @@ pub use pixels::{Drawn, PER_SCENE, QUANTILES, SCENES, Scenes, WORTH};
 use pixels::{Draws, MOST_ROUNDS};
 pub use scene::SceneNormal;
 pub(crate) use scene::SpectraNormal;
-pub use shared::Shared;
+pub use shared::{NOISE_SHAPES, SHAPES, Shared};
 
 /// The most spectrum values, K times L, whose covariance is computed: matrices of their squares, up
 /// to four of them, are held and inverted. Beyond, spectra have the guide's own sds.
@@ -203,12 +203,6 @@ impl<'a> Nested<'a> {
     pub(crate) fn on(&self, of: &Pixels) -> Self {
         let (known, scene) = (Arc::clone(&self.known), Arc::clone(&self.scene));
         Nested { guide: self.guide, of: of.clone(), known, scene, steps: self.steps.clone() }
-    }
-
-    /// Whether spectra vary between pixels along shapes that bands share.
-    #[cfg(feature = "gpu")]
-    pub(crate) fn shares_bands(&self) -> bool {
-        self.known.shapes.count() > 0
     }
 
     /// The posterior of the spectra.

@@ -48,6 +48,11 @@ impl SceneNormal {
             .unzip();
         SceneNormal { spectra: SpectraNormal::Independent { centre, roots }, shared: None }
     }
+
+    /// This, with spectra that vary between pixels as `shared` says.
+    pub fn varying(self, shared: Shared) -> Self {
+        SceneNormal { shared: Some(shared), ..self }
+    }
 }
 
 impl SpectraNormal {

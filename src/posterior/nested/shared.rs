@@ -8,11 +8,11 @@ use super::vector::V;
 use crate::engine::ground::lanes::LANES;
 
 /// Shapes of each endmember: a level, a tilt and two waves along the bands.
-pub(super) const SHAPES: usize = 4;
+pub const SHAPES: usize = 4;
 /// A shape of less than this is none: relative sd between pixels.
 const LEAST_SD: f64 = 1e-3;
 /// Shapes of noise that bands share, whatever a pixel holds: half waves along the bands, from none.
-pub(super) const NOISE_SHAPES: usize = 6;
+pub const NOISE_SHAPES: usize = 6;
 /// Noise of less than this along a shape is none: sd, reflectance.
 const LEAST_NOISE: f64 = 1e-4;
 
@@ -20,13 +20,13 @@ const LEAST_NOISE: f64 = 1e-4;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shared {
     /// Sd of each shape, as a share of the spectrum, (K, [`SHAPES`]).
-    pub(crate) sds: Vec<f64>,
+    pub sds: Vec<f64>,
     /// Sd of noise along each of [`NOISE_SHAPES`] shapes, reflectance.
-    pub(crate) noise_sds: Vec<f64>,
+    pub noise_sds: Vec<f64>,
     /// Noise variance of each band, (L).
-    pub(crate) noise: Vec<f64>,
+    pub noise: Vec<f64>,
     /// Variance of each endmember between pixels that each band has for itself, (K, L).
-    pub(crate) variability: Vec<f64>,
+    pub variability: Vec<f64>,
 }
 
 impl Shared {

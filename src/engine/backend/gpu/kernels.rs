@@ -16,11 +16,25 @@ use crate::engine::passes::{Access, Grid};
 pub struct Kernel {
     /// Name of the shader, and of its files.
     pub name: &'static str,
-    /// The whole WGSL text. A constant `MOST_ENDMEMBERS` gets the value that is needed.
+    /// The whole WGSL text.
     pub shader: &'static str,
     /// Buffers at bindings 1, 2, ... by their number, and whether the shader writes them. Binding 0
     /// is the uniform.
     pub bindings: &'static [(usize, Access)],
+}
+
+/// Uniforms of the dispatches of one submission, and bytes from one to the next: a multiple of what
+/// every device aligns them to.
+const MOST_DISPATCHES: usize = 16;
+const UNIFORM_STRIDE: usize = 256;
+
+/// What the pipelines of some kernels are made for.
+#[derive(Debug, Clone, Copy)]
+pub struct Constants<'a> {
+    /// Values of what the texts override.
+    pub overrides: &'a [(&'a str, f64)],
+    /// Values of constants that are lengths of arrays.
+    pub lengths: &'a [(&'static str, u32)],
 }
 
 /// Kernels on a device, bound to buffers that they share.
@@ -33,8 +47,7 @@ pub struct Kernels {
 }
 
 impl Kernels {
-    /// Compiles some kernels and makes buffers of so many words each, all zero. `constants` are
-    /// values of what the texts override, `endmembers` the length of arrays over them.
+    /// Compiles some kernels and makes buffers of so many words each, all zero.
     ///
     /// # Errors
     ///
@@ -45,7 +58,7 @@ impl Kernels {
         kernels: &[&'static Kernel],
         words: &[usize],
         uniform_bytes: usize,
-        (constants, endmembers): (&[(&str, f64)], u32),
+        constants: Constants<'_>,
     ) -> Result<Self> {
         let largest = words.iter().map(|&words| 4 * words as u64).max().unwrap_or(4);
         let opened = adapter.open_with(largest).await?;
@@ -61,26 +74,28 @@ impl Kernels {
         let storage = wgpu::BufferUsages::STORAGE;
         let buffers: Vec<wgpu::Buffer> =
             words.iter().map(|&words| buffer("kernel", 4 * words, storage)).collect();
-        let uniform = buffer("sizes", uniform_bytes, wgpu::BufferUsages::UNIFORM);
+        let uniforms = MOST_DISPATCHES * UNIFORM_STRIDE;
+        let uniform = buffer("sizes", uniforms, wgpu::BufferUsages::UNIFORM);
         let pipeline = |kernel: &&'static Kernel| {
             let bindings: Vec<Access> = kernel.bindings.iter().map(|&(_, access)| access).collect();
             let source = Source {
                 name: kernel.name,
                 text: kernel.shader,
                 bindings: &bindings,
-                uniform: (uniform_bytes, false),
-                constants,
-                endmembers: Some(endmembers),
+                uniform: (uniform_bytes, true),
+                constants: constants.overrides,
+                lengths: constants.lengths,
             };
             let key = (kernel.shader, format!("{constants:?}"));
             let compiled = opened.once(key, || Compiled::of(device, &source));
             let bound = kernel.bindings.iter().map(|&(number, _)| &buffers[number]);
+            let size = wgpu::BufferSize::new(uniform_bytes as u64);
+            let first = wgpu::BufferBinding { buffer: &uniform, offset: 0, size };
+            let first = wgpu::BindingResource::Buffer(first);
+            let bound = bound.map(wgpu::Buffer::as_entire_binding);
             let entries: Vec<wgpu::BindGroupEntry> = (0..)
-                .zip(std::iter::once(&uniform).chain(bound))
-                .map(|(binding, buffer)| wgpu::BindGroupEntry {
-                    binding,
-                    resource: buffer.as_entire_binding(),
-                })
+                .zip(std::iter::once(first).chain(bound))
+                .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
                 .collect();
             let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some(kernel.name),
@@ -115,23 +130,36 @@ impl Kernels {
         self.sound(read)
     }
 
-    /// Runs kernels by their number, one after the other, and ends when they have ended. A uniform
-    /// holds what all of them know.
+    /// Runs kernels by their number, one after the other, each with what it is told, and ends when
+    /// they have ended.
     ///
     /// # Errors
     ///
     /// [`Error::DeviceLost`](crate::Error::DeviceLost) where the device fails.
-    pub async fn run(&self, uniform: &[u8], work: &[(usize, Grid)]) -> Result<()> {
+    pub async fn run<U: bytemuck::Pod>(&self, work: &[(usize, Grid, U)]) -> Result<()> {
+        for work in work.chunks(MOST_DISPATCHES) {
+            self.submit(work).await?;
+        }
+        Ok(())
+    }
+
+    /// Does so with as many as one submission takes.
+    async fn submit<U: bytemuck::Pod>(&self, work: &[(usize, Grid, U)]) -> Result<()> {
         let Opened { device, queue, waiter, .. } = &*self.opened;
-        queue.write_buffer(&self.uniform, 0, uniform);
+        let mut uniforms = vec![0; work.len() * UNIFORM_STRIDE];
+        for (to, (_, _, told)) in uniforms.chunks_exact_mut(UNIFORM_STRIDE).zip(work) {
+            let bytes = bytemuck::bytes_of(told);
+            to[..bytes.len()].copy_from_slice(bytes);
+        }
+        queue.write_buffer(&self.uniform, 0, &uniforms);
         let mut encoder = device.create_command_encoder(&Default::default());
         {
             let mut compute = encoder.begin_compute_pass(&Default::default());
-            for &(number, grid) in work {
-                let Some((x, y)) = groups(grid) else { continue };
-                let (pipeline, bind_group) = &self.pipelines[number];
+            for (i, (number, grid, _)) in work.iter().enumerate() {
+                let Some((x, y)) = groups(*grid) else { continue };
+                let (pipeline, bind_group) = &self.pipelines[*number];
                 compute.set_pipeline(pipeline);
-                compute.set_bind_group(0, bind_group, &[]);
+                compute.set_bind_group(0, bind_group, &[(i * UNIFORM_STRIDE) as u32]);
                 compute.dispatch_workgroups(x, y, 1);
             }
         }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub use adapter::{Adapter, Limit, adapters};
 use buffers::DeviceBuffers;
 pub(super) use ceiling::measure as ceilings;
-pub use kernels::{Kernel, Kernels};
+pub use kernels::{Constants, Kernel, Kernels};
 #[cfg(test)]
 pub(crate) use opened::Fault;
 use opened::Opened;

@@ -1,7 +1,6 @@
 //! A pass as a compute pipeline with its bind group.
 
 use super::buffers::DeviceBuffers;
-use crate::engine::layout::limits::MOST_FUSED;
 use crate::engine::layout::{MOST_CONSTANTS, Params, VARIABILITY};
 use crate::engine::passes::{Access, Grid, Pass};
 
@@ -51,8 +50,8 @@ pub struct Source<'a> {
     pub uniform: (usize, bool),
     /// Values of the constants that the text overrides.
     pub constants: &'a [(&'a str, f64)],
-    /// Length of arrays over endmembers, where the text has some.
-    pub endmembers: Option<u32>,
+    /// Values of constants of the text, each at most that of the text: lengths of arrays.
+    pub lengths: &'a [(&'static str, u32)],
 }
 
 impl Compiled {
@@ -63,6 +62,7 @@ impl Compiled {
             ("ENDMEMBERS", f64::from(constants.endmembers)),
             ("VARIES", f64::from(u8::from(constants.varies))),
         ];
+        let lengths = [("MOST_ENDMEMBERS", constants.endmembers)];
         Compiled::of(
             device,
             &Source {
@@ -71,7 +71,7 @@ impl Compiled {
                 bindings: &bindings,
                 uniform: (size_of::<Params>(), true),
                 constants: if asks(pass) { &all[..] } else { &[] },
-                endmembers: asks(pass).then_some(constants.endmembers),
+                lengths: if asks(pass) { &lengths[..] } else { &[] },
             },
         )
     }
@@ -126,17 +126,19 @@ impl Compiled {
     }
 }
 
-/// A text as a module. Arrays over endmembers get the length that they need: a driver keeps short
-/// ones in registers. Loops have no counter beside their own, which keeps drivers from unrolling
+/// A text as a module. Arrays get the length that they need: a driver keeps short ones in
+/// registers. Loops have no counter beside their own, which keeps drivers from unrolling
 /// short ones (`spectra` takes twice as long on an H100); reads and writes are checked.
 fn module(device: &wgpu::Device, source: &Source) -> wgpu::ShaderModule {
-    let text = match source.endmembers {
-        Some(k) => source.text.replace(
-            &format!("const MOST_ENDMEMBERS = {MOST_FUSED}u;"),
-            &format!("const MOST_ENDMEMBERS = {}u;", k.max(1)),
-        ),
-        None => source.text.to_owned(),
-    };
+    let mut text = source.text.to_owned();
+    for &(name, length) in source.lengths {
+        let begin = format!("const {name} = ");
+        if let Some(at) = text.find(&begin).map(|at| at + begin.len())
+            && let Some(end) = text[at..].find(';')
+        {
+            text.replace_range(at..at + end, &format!("{}u", length.max(1)));
+        }
+    }
     let descriptor = wgpu::ShaderModuleDescriptor {
         label: Some(source.name),
         source: wgpu::ShaderSource::Wgsl(text.into()),

@@ -1,7 +1,9 @@
-//! Weighted draws of a pixel's amounts given draws of the scene. Equations 30 to 34.
+//! Weighted draws of a pixel's amounts given draws of the scene. Equations 30 to 38.
 
 use super::shader;
-use super::sizes::{BANDS, CELLS, DRAWS, LIST, PLACED, SCENE, SHIFTS, SPECTRA, Sizes};
+use super::sizes::{
+    BANDS, DRAWS, FACTORS, LIST, PLACED, SCENE, SHAPE_BLOCK, SHIFTS, SPECTRA, Sizes,
+};
 use crate::engine::backend::gpu::Kernel;
 use crate::engine::passes::{Access, Grid};
 use crate::posterior::nested::pixels::{PER_SCENE, SCENES};
@@ -17,7 +19,7 @@ pub static KERNEL: Kernel = Kernel {
         (PLACED, Access::Read),
         (LIST, Access::Read),
         (SHIFTS, Access::Read),
-        (CELLS, Access::Read),
+        (FACTORS, Access::Read),
         (DRAWS, Access::Write),
     ],
 };
@@ -31,6 +33,8 @@ pub fn trips(sizes: &Sizes, k: u64) -> u64 {
     let triangle = k * (k + 1);
     let spectrum = u64::from(sizes.bands) * (1 + 2 * k + triangle);
     let propose = triangle * (1 + k) + 2 * triangle;
+    let blocks = u64::from(sizes.shapes).div_ceil(SHAPE_BLOCK as u64);
+    let share = blocks * (1 + 2 * k + triangle + u64::from(sizes.bands) * (1 + k));
     let draw = k + triangle + k + k * (1 + k) + 2 * k;
-    2 * triangle + k + spectrum + propose + u64::from(sizes.rounds) * PER_SCENE as u64 * (1 + draw)
+    2 * triangle + k + spectrum + share + propose + u64::from(sizes.rounds) * PER_SCENE as u64 * (1 + draw)
 }

@@ -3,6 +3,7 @@
 
 mod draw_amounts;
 mod place_amounts;
+mod share_bands;
 mod sizes;
 mod summarise_amounts;
 
@@ -11,11 +12,12 @@ use rayon::prelude::*;
 pub use self::sizes::Sizes;
 use self::sizes::{answers, draws};
 use super::Nested;
-use super::group::{shifts, step};
+use super::group::{ROUNDS, shifts, step};
 use super::pixels::{MOST_ROUNDS, SCENES, Scenes, Summary, WORTH};
-use crate::engine::backend::gpu::{Adapter, Kernel, Kernels};
+use crate::engine::backend::gpu::{Adapter, Constants, Kernel, Kernels};
 use crate::engine::ground::error::{Error, Result};
-use crate::engine::layout::limits::{MOST_FUSED, MOST_TRIPS};
+use crate::engine::layout::limits::MOST_TRIPS;
+use crate::engine::passes::Grid;
 
 /// The text of a kernel followed by the shared texts it needs.
 macro_rules! shader {
@@ -31,9 +33,22 @@ macro_rules! shader {
 }
 use shader;
 
-/// The kernels in their order.
-pub static KERNELS: [&Kernel; 3] =
-    [&place_amounts::KERNEL, &draw_amounts::KERNEL, &summarise_amounts::KERNEL];
+/// The kernels, by the numbers below.
+pub static KERNELS: [&Kernel; 4] = [
+    &place_amounts::KERNEL,
+    &share_bands::KERNEL,
+    &draw_amounts::KERNEL,
+    &summarise_amounts::KERNEL,
+];
+const PLACE: usize = 0;
+const SHARE: usize = 1;
+const DRAW: usize = 2;
+const SUMMARISE: usize = 3;
+
+/// Whether there are kernels for pixels of the scene, whatever the device.
+pub(crate) fn is_taken(nested: &Nested) -> bool {
+    sizes::fit(nested.known.k, nested.known.shapes.count())
+}
 
 /// The kernels of one scene on a device.
 pub(crate) struct OnDevice<'a> {
@@ -65,24 +80,31 @@ impl<'a> OnDevice<'a> {
             bands: bands as u32,
             stride: stride as u32,
             rounds: MOST_ROUNDS as u32,
+            begun: 0,
+            shapes: known.shapes.count() as u32,
             weight: known.weight,
             over_variance: known.brightness.unwrap_or(0.0),
             alpha: known.alpha,
             odds: known.common.as_ref().map_or(0.0, |(_, odds)| *odds),
         };
-        let chunk = sizes::chunk(count, k, bands, stride, 1);
-        let trips = [place_amounts::trips, draw_amounts::trips, summarise_amounts::trips];
+        let chunk = sizes::chunk(count, known, stride, 1);
+        let trips = [
+            place_amounts::trips,
+            share_bands::trips,
+            draw_amounts::trips,
+            summarise_amounts::trips,
+        ];
         let longest = trips.map(|trips| trips(&sizes, k as u64)).into_iter().max();
-        if k > MOST_FUSED
+        if !is_taken(nested)
             || scenes.spectra.len() != SCENES
-            || nested.shares_bands()
-            || sizes::chunk(count, k, bands, stride, MOST_ROUNDS) == 0
+            || sizes::chunk(count, known, stride, MOST_ROUNDS) == 0
             || (adapter.is_software() && longest > Some(MOST_TRIPS))
         {
             return Err(Error::Device(format!(
-                "{}: its kernels for pixels do not take {k} endmembers and {bands} bands{}",
+                "{}: its kernels for pixels do not take {k} endmembers, {bands} bands and {} shapes \
+                 of their variability",
                 adapter.info().name,
-                if nested.shares_bands() { " with variability that bands share" } else { "" }
+                sizes.shapes
             )));
         }
         let room = draws(k, 1).saturating_mul(chunk).max(draws(k, MOST_ROUNDS));
@@ -92,13 +114,14 @@ impl<'a> OnDevice<'a> {
             ("BRIGHT", on(known.brightness.is_some())),
             ("VARIES", on(!known.variability.is_empty())),
             ("MIXED", on(known.common.is_some())),
+            ("SHAPED", on(sizes.shapes > 0)),
         ];
+        let lengths = [("MOST_ENDMEMBERS", k as u32), ("MOST_SHAPES", sizes.shapes)];
         let words = sizes::words(chunk, known, stride, room);
         let uniform = size_of::<Sizes>();
-        let constants = (&constants[..], k as u32);
+        let constants = Constants { overrides: &constants, lengths: &lengths };
         let kernels = Kernels::new(adapter, &KERNELS, &words, uniform, constants).await?;
         kernels.write(sizes::SCENE, &scene_words(nested, scenes)).await?;
-        kernels.write(sizes::CELLS, bytemuck::cast_slice(&known.tables.cells)).await?;
         Ok(OnDevice { nested, kernels, sizes, chunk, room })
     }
 
@@ -135,9 +158,7 @@ impl<'a> OnDevice<'a> {
             to[..free].iter_mut().zip(drawn).for_each(|(to, word)| *to = word);
         });
         self.kernels.write(sizes::SHIFTS, &words).await?;
-        let sizes = Sizes { count: count as u32, ..self.sizes };
-        let work = [(0, place_amounts::grid(&sizes))];
-        self.kernels.run(bytemuck::bytes_of(&sizes), &work).await?;
+        self.kernels.run(&self.places(count)).await?;
 
         let mut summary = Summary::zeros(count, k);
         let mut left: Vec<u32> = (0..count as u32).collect();
@@ -157,12 +178,28 @@ impl<'a> OnDevice<'a> {
         Ok(summary)
     }
 
+    /// What places so many pixels: one dispatch, or more where the bands share something at the
+    /// amounts, and the amounts follow it.
+    fn places(&self, count: usize) -> Vec<(usize, Grid, Sizes)> {
+        let all = Sizes { count: count as u32, rounds: ROUNDS as u32, ..self.sizes };
+        if all.shapes == 0 {
+            return vec![(PLACE, place_amounts::grid(&all), all)];
+        }
+        let round = |begun: u32| {
+            let sizes = Sizes { rounds: 1, begun, ..all };
+            let place = (PLACE, place_amounts::grid(&sizes), sizes);
+            [place, (SHARE, share_bands::grid(&sizes), sizes)]
+        };
+        (0..ROUNDS as u32).flat_map(round).collect()
+    }
+
     /// Answers for some pixels of the chunk, one after the other, from so many rounds of draws.
     async fn drawn(&self, list: &[u32], rounds: usize) -> Result<Vec<f32>> {
         self.kernels.write(sizes::LIST, list).await?;
         let sizes = Sizes { count: list.len() as u32, rounds: rounds as u32, ..self.sizes };
-        let work = [(1, draw_amounts::grid(&sizes)), (2, summarise_amounts::grid(&sizes))];
-        self.kernels.run(bytemuck::bytes_of(&sizes), &work).await?;
+        let draw = (DRAW, draw_amounts::grid(&sizes), sizes);
+        let summarise = (SUMMARISE, summarise_amounts::grid(&sizes), sizes);
+        self.kernels.run(&[draw, summarise]).await?;
         let words = list.len() * answers(self.nested.known.k);
         Ok(bytemuck::cast_vec(self.kernels.read(sizes::ANSWERS, words).await?))
     }
@@ -188,5 +225,8 @@ fn scene_words(nested: &Nested, scenes: &Scenes) -> Vec<u32> {
     };
     words.extend(of_draws(&scenes.heights, k));
     words.extend(of_draws(&scenes.spectra, known.bands * k));
+    words.extend(known.shapes.columns.iter().map(|x| x.to_bits()));
+    words.extend(known.shapes.of.iter().map(|&i| i as u32));
+    words.extend(known.tables.cells.iter().map(|x| x.to_bits()));
     words
 }

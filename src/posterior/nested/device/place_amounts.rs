@@ -1,11 +1,11 @@
-//! Where the amounts of a pixel lie, and their order. Equations 7 and 30.
+//! Where the amounts of a pixel lie, and their order. Equations 7, 30 and 38.
 
 use super::shader;
-use super::sizes::{BANDS, PLACED, SCENE, SPECTRA, Sizes};
+use super::sizes::{BANDS, FACTORS, PLACED, SCENE, SHAPE_BLOCK, SPECTRA, Sizes};
 use crate::engine::backend::gpu::Kernel;
 use crate::engine::layout::limits::WORKGROUP;
 use crate::engine::passes::{Access, Grid};
-use crate::posterior::nested::group::{ROUNDS, SWEEPS};
+use crate::posterior::nested::group::SWEEPS;
 
 /// One workgroup a pixel.
 pub static KERNEL: Kernel = Kernel {
@@ -16,6 +16,7 @@ pub static KERNEL: Kernel = Kernel {
         (SCENE, Access::Read),
         (BANDS, Access::Write),
         (PLACED, Access::Write),
+        (FACTORS, Access::Read),
     ],
 };
 
@@ -32,7 +33,12 @@ pub fn trips(sizes: &Sizes, k: u64) -> u64 {
     let row = blocks * (1 + u64::from(WORKGROUP)) + columns * (1 + own);
     let forms = own * (1 + k) + k * (1 + row);
     let descend = 3 * k + k * k + SWEEPS as u64 * (1 + k + k * k);
-    2 * k + weigh + ROUNDS as u64 * (1 + forms + descend + weigh) + k * (1 + k)
+    let blocks = u64::from(sizes.shapes).div_ceil(SHAPE_BLOCK as u64);
+    let group = u64::from(WORKGROUP);
+    let project = ((k + 1) * blocks).div_ceil(group) * (5 + u64::from(sizes.bands));
+    let take = (k * (k + 1)).div_ceil(group) * (1 + blocks * SHAPE_BLOCK as u64);
+    let round = 1 + forms + project + take + descend + weigh;
+    2 * k + weigh + u64::from(sizes.rounds) * round + k * (1 + k)
 }
 
 /// Sums over bands that meet at a time; `shaders/place_amounts.wgsl` has the number, too.

@@ -3,6 +3,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::engine::layout::limits::{MOST_FUSED, MOST_SHAPES};
 use crate::posterior::nested::known::Known;
 use crate::posterior::nested::pixels::{ROUND, SCENES};
 
@@ -16,8 +17,12 @@ pub struct Sizes {
     pub bands: u32,
     /// Floats from one spectrum to the next.
     pub stride: u32,
-    /// Rounds of draws.
+    /// Rounds of what is done: of places, or of draws.
     pub rounds: u32,
+    /// Rounds of places that were done before.
+    pub begun: u32,
+    /// J, shapes that bands share.
+    pub shapes: u32,
     /// Weight of the likelihood.
     pub weight: f32,
     /// 1 / tau^2 of the log brightness; 0 where all pixels have the same.
@@ -40,12 +45,15 @@ pub const PLACED: usize = 3;
 pub const LIST: usize = 4;
 /// Shifts of the points, (N, K).
 pub const SHIFTS: usize = 5;
-/// Tables of power normals.
-pub const CELLS: usize = 6;
+/// What bands share in each pixel, eight shapes side by side, (N, blocks, L, 8).
+pub const FACTORS: usize = 6;
 /// Shares, brightness and log weights, (entries, K + 2, draws).
 pub const DRAWS: usize = 7;
 /// What the kernels find: mean, sd and three quantiles of each share, (5, K), brightness and worth.
 pub const ANSWERS: usize = 8;
+
+/// Words of workgroup memory of `place_amounts` that sums over bands share.
+const MOST_SUMS: usize = 2080;
 
 /// Bytes that a buffer may take: what every WebGPU device binds.
 const MOST_BYTES: usize = 128 << 20;
@@ -60,10 +68,24 @@ pub fn draws(k: usize, rounds: usize) -> usize {
     rounds * ROUND * (k + 2)
 }
 
+/// Shapes that are taken at a time.
+pub const SHAPE_BLOCK: usize = 8;
+
+/// Words of what bands share in a pixel.
+pub fn factors(known: &Known) -> usize {
+    known.shapes.count().div_ceil(SHAPE_BLOCK) * SHAPE_BLOCK * known.bands
+}
+
+/// Whether the kernels have room for so many endmembers and shapes, whatever the device.
+pub fn fit(k: usize, shapes: usize) -> bool {
+    let sums = (k + 1) * shapes.div_ceil(SHAPE_BLOCK) * SHAPE_BLOCK;
+    k <= MOST_FUSED && shapes <= MOST_SHAPES && sums <= MOST_SUMS
+}
+
 /// Pixels whose buffers fit a device, at most `count`, but one where there is none; 0 where not
 /// even one does.
-pub fn chunk(count: usize, k: usize, bands: usize, stride: usize, rounds: usize) -> usize {
-    let widest = draws(k, rounds).max(stride).max(2 * bands);
+pub fn chunk(count: usize, known: &Known, stride: usize, rounds: usize) -> usize {
+    let widest = draws(known.k, rounds).max(stride).max(2 * known.bands).max(factors(known));
     // One pixel in all rounds must fit, too.
     (MOST_BYTES / (4 * widest)).min(count.max(1))
 }
@@ -73,12 +95,13 @@ pub fn words(pixels: usize, known: &Known, stride: usize, drawn: usize) -> [usiz
     let (k, bands) = (known.k, known.bands);
     [
         pixels * stride,
-        bands * (1 + 2 * k) + 4 * k + SCENES * k * (bands + 1),
+        bands * (1 + 2 * k) + 4 * k + SCENES * k * (bands + 1) + (bands + 1) * known.shapes.count()
+            + known.tables.cells.len(),
         pixels * 2 * bands,
         pixels * 2 * k,
         pixels,
         pixels * k,
-        known.tables.cells.len(),
+        pixels * factors(known),
         drawn,
         pixels * answers(k),
     ]
