@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
-use super::load::for_each_row;
+use super::blocks::for_each_block;
 use super::no_data::{SENTINELS, Voids};
-use super::values::{Filling, Rule, Values};
+use super::taking::{Counts, Rule};
+use super::values::{Filling, Values};
 use super::{Band, CubeSource, Header, Mask, NoData, Scaling, Scene, SceneParts, limits};
 use crate::engine::ground::error::{Error, Result};
 
@@ -84,20 +85,18 @@ pub fn load_again(
         let sentinel = |v: f32| rule.voids.open() && SENTINELS.contains(&v);
         rule.used.iter().all(|&b| void(spectrum[b]) || sentinel(spectrum[b]))
     };
-    let size = header.cols * header.bands;
-    for_each_row(source, name, size, 0..header.rows, |row, spectra| {
-        for (col, spectrum) in spectra.chunks_exact(header.bands).enumerate() {
-            let place = row * header.cols + col;
-            if mask.is_none_or(|mask| mask.has(place)) && !empty(spectrum) {
-                // Fits: `limits::check` counted the pixels.
-                values.push(place as u32, spectrum, &rule);
-            }
-        }
+    let wanted = |place: usize, spectrum: &[f32]| {
+        mask.is_none_or(|mask| mask.has(place)) && !empty(spectrum)
+    };
+    let (size, mut counts) = (header.cols * header.bands, Counts::default());
+    for_each_block(source, name, size, 0..header.rows, |row, block| {
+        let at = (row * header.cols, size, header.bands);
+        values.add(name, &rule.keep(block, at, wanted, &mut counts))
     })?;
     let mut notes = header.notes.clone();
     let filling = Filling::given(&reading.mean, &reading.bands, &rule);
-    values.counts.tell_filled(&filling.stay, &mut notes);
-    values.fill(&filling);
+    counts.tell_filled(&filling.stay, &mut notes);
+    values.fill(&filling, &counts);
     let (cube, places) = values.into_cube();
     Scene::new(SceneParts {
         name: name.to_owned(),

@@ -4,15 +4,16 @@
 //! and the scale are decided; the second keeps the pixels that are valid in most of those bands.
 
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use super::bands;
+use super::blocks::for_each_block;
 use super::no_data::NoData;
 use super::scaling::{self, Peak, Stated};
 use super::statistics::Statistics;
-use super::values::{Counts, Filling, Rule, Values};
-use super::{Band, CubeSource, Header, Mask, Scaling, Scene, SceneParts, grow, limits};
+use super::taking::{Counts, Kept, Rule};
+use super::values::{Filling, Values};
+use super::{Band, CubeSource, Header, Mask, Scaling, Scene, SceneParts, limits};
 use crate::engine::ground::error::{Error, Result};
 
 /// What the caller asks of [`load`].
@@ -49,10 +50,6 @@ impl Request<'_> {
     }
 }
 
-/// Bytes of values that are read at once: small enough for the caches, since turning bsq into
-/// pixels writes all over the block, and large enough that column-major files give many rows in one
-/// go.
-const BLOCK: usize = 8 << 20;
 /// More bands than this are a wrong header.
 pub(super) const MOST_BANDS: usize = 1 << 16;
 
@@ -82,9 +79,10 @@ pub fn load(source: &mut dyn CubeSource, name: &str, options: &LoadOptions) -> R
     let mut decided = Decided::new(source, name, options)?;
     let bands = decided.bands.len();
     let mut values = Values::with_capacity(name, decided.filled, bands)?;
-    decided.each_pixel(source, |place, spectrum, rule| values.push(place, spectrum, rule))?;
-    let filling = decided.conclude(&values.counts, values.stride)?;
-    values.fill(&filling);
+    let rows = 0..decided.header.rows;
+    let counts = decided.each_kept(source, rows, |kept| values.add(name, &kept))?;
+    let filling = decided.conclude(&counts, values.stride)?;
+    values.fill(&filling, &counts);
     let (cube, places) = values.into_cube();
     Scene::new(SceneParts { cube: Arc::new(cube), places, ..decided.parts() })
 }
@@ -150,43 +148,35 @@ impl Decided {
         })
     }
 
-    /// Hands every pixel that is wanted and holds data to `each`: its place in the image, its
-    /// stored spectrum, and what is taken of that.
-    pub(super) fn each_pixel(
+    /// Hands the pixels of some rows that are wanted, hold data and have values in enough bands to
+    /// `each`, in order and in parts; counts what was done to them.
+    pub(super) fn each_kept(
         &self,
         source: &mut dyn CubeSource,
-        mut each: impl FnMut(u32, &[f32], &Rule),
-    ) -> Result<()> {
-        let size = self.header.cols * self.header.bands;
-        for_each_row(source, &self.name, size, 0..self.header.rows, |row, spectra| {
-            self.each_of_row(row, spectra, &mut each);
-        })
+        rows: Range<usize>,
+        mut each: impl FnMut(Vec<Kept<'_>>) -> Result<()> + Send,
+    ) -> Result<Counts> {
+        let (cols, bands) = (self.header.cols, self.header.bands);
+        let mut counts = Counts::default();
+        for_each_block(source, &self.name, cols * bands, rows, |row, block| {
+            let at = (row * cols, cols * bands, bands);
+            each(self.rule.keep(block, at, |place, v| self.wants(place, v), &mut counts))
+        })?;
+        Ok(counts)
+    }
+
+    /// Whether a pixel is wanted, and holds data.
+    fn wants(&self, place: usize, spectrum: &[f32]) -> bool {
+        let empty = || {
+            let mut values = spectrum.iter().zip(&self.good);
+            values.all(|(v, good)| !good || *v == 0.0 || self.rule.voids.contain(*v))
+        };
+        self.mask.as_ref().is_none_or(|mask| mask.has(place)) && !empty()
     }
 
     /// Bands that are taken of a stored spectrum, before those go that most pixels lack.
     pub(super) fn taken(&self) -> usize {
         self.rule.used.len()
-    }
-
-    /// Hands the pixels of one row, `cols * bands` values, to `each` as [`Decided::each_pixel`].
-    pub(super) fn each_of_row(
-        &self,
-        row: usize,
-        spectra: &[f32],
-        each: &mut impl FnMut(u32, &[f32], &Rule),
-    ) {
-        for (col, spectrum) in spectra.chunks_exact(self.header.bands).enumerate() {
-            let place = row * self.header.cols + col;
-            let wanted = self.mask.as_ref().is_none_or(|mask| mask.has(place));
-            let empty = || {
-                let mut values = spectrum.iter().zip(&self.good);
-                values.all(|(v, good)| !good || *v == 0.0 || self.rule.voids.contain(*v))
-            };
-            if wanted && !empty() {
-                // Fits: `limits` counted the pixels.
-                each(place as u32, spectrum, &self.rule);
-            }
-        }
     }
 
     /// What all pixels together say, once all were taken: an error when none is left. `stride` is
@@ -329,28 +319,6 @@ fn drop_dark(
             "{} bands were left out because they are nowhere above zero.",
             before - used.len()
         ));
-    }
-    Ok(())
-}
-
-/// Hands some rows to `each` as (row, its `size` values), reading blocks of them.
-pub(super) fn for_each_row(
-    source: &mut dyn CubeSource,
-    name: &str,
-    size: usize,
-    rows: Range<usize>,
-    mut each: impl FnMut(usize, &[f32]),
-) -> Result<()> {
-    let at_once = (BLOCK / 4 / size.max(1)).clamp(1, rows.len().max(1));
-    let mut block = grow(Path::new(name), at_once * size)?;
-    block.resize(at_once * size, 0.0f32);
-    for first in rows.clone().step_by(at_once) {
-        let count = at_once.min(rows.end - first);
-        let block = &mut block[..count * size];
-        source.read_rows(first, count, block)?;
-        for (i, values) in block.chunks_exact(size).enumerate() {
-            each(first + i, values);
-        }
     }
     Ok(())
 }

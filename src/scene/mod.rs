@@ -11,6 +11,7 @@ use crate::engine::pixels::Pixels;
 
 mod again;
 mod bands;
+mod blocks;
 mod georeference;
 mod grow;
 mod image;
@@ -23,6 +24,7 @@ mod no_data;
 mod scaling;
 mod source;
 mod statistics;
+mod taking;
 mod truth;
 mod values;
 mod view;

@@ -56,6 +56,22 @@ impl Voids {
         !self.only
     }
 
+    /// How many of some values stand for no data: whole vectors of values at a time.
+    #[inline(always)]
+    pub(super) fn count(&self, values: &[f32]) -> u32 {
+        let mut count = 0;
+        for v in values {
+            // NaN is not below anything.
+            count += u32::from(!(v.abs() < NO_MEASUREMENT));
+        }
+        for &(code, by) in &self.codes {
+            for &v in values {
+                count += u32::from(((v - code).abs() <= by) | (v == code));
+            }
+        }
+        count
+    }
+
     pub(super) fn contain(&self, value: f32) -> bool {
         !value.is_finite()
             || value.abs() >= NO_MEASUREMENT

@@ -1,6 +1,9 @@
 //! The first pass over a scene: what each band holds, how bright its pixels are, which are empty.
 
-use super::load::{Request, for_each_row};
+use pulp::{Arch, Simd, WithSimd};
+
+use super::blocks::{for_each_block, parts};
+use super::load::Request;
 use super::no_data::{Constants, SENTINELS, Voids};
 use super::water::Roughness;
 use super::{CubeSource, Header};
@@ -44,6 +47,12 @@ impl Extreme {
         }
     }
 
+    /// Takes in what other values have.
+    fn merge(&mut self, other: Self, beyond: impl Fn(f32, f32) -> bool) {
+        self.add(other.value, other.count, &beyond);
+        self.add(other.next, 0, &beyond);
+    }
+
     /// Takes the value out if it is the extreme one, and gives how often it was there.
     fn remove(&mut self, value: f32) -> usize {
         if self.value != value {
@@ -72,6 +81,19 @@ impl BandStatistics {
         self.high.add(value, count, |a, b| a > b);
     }
 
+    /// The extremes with nothing counted.
+    fn emptied(&self) -> Self {
+        let at = |of: Extreme| Extreme { count: 0, ..of };
+        BandStatistics { count: 0, low: at(self.low), high: at(self.high), sentinels: [0; 2] }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.low.merge(other.low, |a, b| a < b);
+        self.high.merge(other.high, |a, b| a > b);
+        self.sentinels.iter_mut().zip(other.sentinels).for_each(|(to, n)| *to += n);
+    }
+
     fn remove(&mut self, value: f32) {
         // A band of one value has it at both ends.
         let count = self.low.remove(value).max(self.high.remove(value));
@@ -98,12 +120,26 @@ pub(super) struct Statistics {
     pub(super) notes: Vec<String>,
 }
 
-/// What is gathered pixel by pixel.
-struct Gathering<'a> {
+/// What is to be gathered.
+struct Plan<'a> {
+    header: &'a Header,
+    request: &'a Request<'a>,
+    /// Bands that count.
     bands: &'a [usize],
     voids: Voids,
-    all: Vec<BandStatistics>,
-    constants: Constants,
+    /// One pixel in so many is sampled.
+    every: usize,
+}
+
+/// What is gathered pixel by pixel, of a part of them or of all.
+struct Gathered {
+    bands: Vec<BandStatistics>,
+    /// Above the lows, and below the highs, a value is neither the extreme of its band nor the next.
+    /// Of the bands that count, one after the other.
+    lows: Vec<f32>,
+    highs: Vec<f32>,
+    /// Pixels that lie between them in all bands, and are not counted band by band.
+    plain: usize,
     fills_a_pixel: [bool; 2],
     empty: usize,
     filled: usize,
@@ -112,6 +148,13 @@ struct Gathering<'a> {
     dark: Vec<f32>,
     roughness: Roughness,
     scratch: Vec<f32>,
+}
+
+/// All that was gathered, with the numbers that fill pixels.
+struct Gathering<'a> {
+    plan: Plan<'a>,
+    all: Gathered,
+    constants: Constants,
 }
 
 impl Statistics {
@@ -125,154 +168,272 @@ impl Statistics {
         let bands: Vec<usize> =
             request.good.iter().enumerate().filter(|(_, g)| **g).map(|(b, _)| b).collect();
         let mut gathering = Gathering {
-            bands: &bands,
-            voids: Voids::stated(&request.options.no_data, header.ignore_value),
-            all: vec![BandStatistics::new(); header.bands],
+            all: Gathered::beside(&vec![BandStatistics::new(); header.bands], &bands),
             constants: Constants::default(),
+            plan: Plan {
+                header,
+                request,
+                bands: &bands,
+                voids: Voids::stated(&request.options.no_data, header.ignore_value),
+                every: (header.rows * header.cols).div_ceil(SAMPLED).max(1),
+            },
+        };
+        let size = header.cols * header.bands;
+        for_each_block(source, name, size, 0..header.rows, |row, block| {
+            gathering.block(row * header.cols, block);
+            Ok(())
+        })?;
+        gathering.finish(name)
+    }
+}
+
+impl Gathering<'_> {
+    /// Takes in a block of spectra, by the place of the first one in the image. Parts begin with
+    /// the extremes of all blocks before, so that hardly a value is beyond them.
+    fn block(&mut self, first: usize, block: &mut [f32]) {
+        let Gathering { plan, all, constants } = self;
+        let (cols, bands) = (plan.header.cols, plan.header.bands);
+        let found = parts(block, cols * bands, |row, values| {
+            let mut part = Gathered::beside(&all.bands, plan.bands);
+            let mut same = Vec::new();
+            for (pixel, spectrum) in values.chunks_exact(bands).enumerate() {
+                let place = first + row * cols + pixel;
+                if plan.request.wants(place)
+                    && let Some(value) = part.pixel(plan, place, spectrum)
+                {
+                    same.push((place, value));
+                }
+            }
+            (part, same)
+        });
+        for (part, same) in found {
+            all.merge(part, plan.bands);
+            for (place, value) in same {
+                if !constants.add(value) {
+                    let at = (place - first) * bands;
+                    all.take(plan, place, &block[at..at + bands]);
+                }
+            }
+        }
+    }
+}
+
+impl Gathered {
+    /// Nothing yet, beside extremes that were seen before.
+    fn beside(seen: &[BandStatistics], bands: &[usize]) -> Self {
+        let mut gathered = Gathered {
+            bands: seen.iter().map(BandStatistics::emptied).collect(),
+            lows: vec![0.0; bands.len()],
+            highs: vec![0.0; bands.len()],
+            plain: 0,
             fills_a_pixel: [false; 2],
             empty: 0,
             filled: 0,
             bright: Vec::new(),
             bright_scaled: Vec::new(),
             dark: Vec::new(),
-            roughness: Roughness::new(header.bands),
+            roughness: Roughness::new(seen.len()),
             scratch: Vec::new(),
         };
-        let every = (header.rows * header.cols).div_ceil(SAMPLED).max(1);
-        let size = header.cols * header.bands;
-        for_each_row(source, name, size, 0..header.rows, |row, values| {
-            for (col, spectrum) in values.chunks_exact(header.bands).enumerate() {
-                let place = row * header.cols + col;
-                if !request.wants(place) {
-                    continue;
-                }
-                if gathering.pixel(spectrum) && place.is_multiple_of(every) {
-                    gathering.sample(spectrum, &request.stated);
-                }
-            }
-        })?;
-        gathering.finish(name, header, request)
+        gathered.mark(bands);
+        gathered
     }
-}
 
-impl Gathering<'_> {
-    /// Takes a pixel in; true when it holds data that are not the same in all bands.
-    fn pixel(&mut self, spectrum: &[f32]) -> bool {
-        let open = self.voids.open();
-        let sentinel = |v: f32| if open { SENTINELS.iter().position(|s| *s == v) } else { None };
+    /// Notes between what values of the bands that count are plain.
+    fn mark(&mut self, bands: &[usize]) {
+        for ((low, high), &b) in self.lows.iter_mut().zip(&mut self.highs).zip(bands) {
+            (*low, *high) = (self.bands[b].low.next, self.bands[b].high.next);
+        }
+    }
+
+    /// Adds what other pixels have; `bands` are those that count.
+    fn merge(&mut self, other: Gathered, bands: &[usize]) {
+        for &b in bands {
+            self.bands[b].merge(&other.bands[b]);
+            self.bands[b].count += other.plain;
+        }
+        self.mark(bands);
+        for (fills, more) in self.fills_a_pixel.iter_mut().zip(other.fills_a_pixel) {
+            *fills |= more;
+        }
+        self.empty += other.empty;
+        self.filled += other.filled;
+        self.bright.extend(other.bright);
+        self.bright_scaled.extend(other.bright_scaled);
+        self.dark.extend(other.dark);
+        self.roughness.merge(&other.roughness);
+    }
+
+    /// Takes a pixel in, but for one that holds the same number in all bands: that number is given.
+    fn pixel(&mut self, plan: &Plan<'_>, place: usize, spectrum: &[f32]) -> Option<f32> {
+        let open = plan.voids.open();
         let mut seen = [false; 2];
-        let is_empty = self.bands.iter().all(|&b| {
+        let is_empty = plan.bands.iter().all(|&b| {
             let v = spectrum[b];
-            if let Some(s) = sentinel(v) {
+            if open && let Some(s) = SENTINELS.iter().position(|s| *s == v) {
                 seen[s] = true;
                 return true;
             }
-            v == 0.0 || self.voids.contain(v)
+            v == 0.0 || plan.voids.contain(v)
         });
         if is_empty {
             self.empty += 1;
             for (fills, seen) in self.fills_a_pixel.iter_mut().zip(seen) {
                 *fills |= seen;
             }
-            return false;
+            return None;
         }
-        if open
-            && let Some(one) = Constants::of(self.bands.iter().map(|&b| spectrum[b]), &self.voids)
-            && self.constants.add(one)
-        {
-            return false;
+        let same = || Constants::of(plan.bands.iter().map(|&b| spectrum[b]), &plan.voids);
+        if open && let Some(one) = same() {
+            return Some(one);
         }
-        self.filled += 1;
-        for &b in self.bands {
-            let (v, band) = (spectrum[b], &mut self.all[b]);
-            if self.voids.contain(v) {
-            } else if let Some(s) = sentinel(v) {
-                band.sentinels[s] += 1;
-            } else {
-                band.add(v, 1);
-            }
-        }
-        true
+        self.take(plan, place, spectrum);
+        None
     }
 
-    fn sample(&mut self, spectrum: &[f32], stated: &[(f64, f64)]) {
+    /// Takes in a pixel that holds data.
+    fn take(&mut self, plan: &Plan<'_>, place: usize, spectrum: &[f32]) {
+        self.filled += 1;
+        let Gathered { lows, highs, scratch, .. } = self;
+        let mut values = spectrum;
+        if plan.bands.len() < spectrum.len() {
+            scratch.clear();
+            scratch.extend(plan.bands.iter().map(|&b| spectrum[b]));
+            values = scratch;
+        }
+        if Arch::new().dispatch(IsPlain { voids: &plan.voids, values, lows, highs }) {
+            self.plain += 1;
+        } else {
+            self.take_each(plan, spectrum);
+        }
+        if place.is_multiple_of(plan.every) {
+            self.sample(plan, spectrum);
+        }
+    }
+
+    /// Takes in its values band by band.
+    fn take_each(&mut self, plan: &Plan<'_>, spectrum: &[f32]) {
+        for &b in plan.bands {
+            let (v, band) = (spectrum[b], &mut self.bands[b]);
+            if plan.voids.contain(v) {
+                continue;
+            }
+            match SENTINELS.iter().position(|s| *s == v) {
+                Some(s) if plan.voids.open() => band.sentinels[s] += 1,
+                _ => band.add(v, 1),
+            }
+        }
+        self.mark(plan.bands);
+    }
+
+    fn sample(&mut self, plan: &Plan<'_>, spectrum: &[f32]) {
         let decile = |values: &mut Vec<f32>, share: f64| {
             let last = values.len().checked_sub(1)?;
             let place = (share * last as f64).floor() as usize;
             Some(*values.select_nth_unstable_by(place, f32::total_cmp).1)
         };
-        let valid =
-            |b: &usize| !self.voids.contain(spectrum[*b]) && !SENTINELS.contains(&spectrum[*b]);
+        let is_value = |v: f32| !plan.voids.contain(v) && !SENTINELS.contains(&v);
+        let valid = |b: &&usize| is_value(spectrum[**b]);
         let scratch = &mut self.scratch;
         scratch.clear();
-        scratch.extend(self.bands.iter().filter(|b| valid(b)).map(|&b| spectrum[b]));
+        scratch.extend(plan.bands.iter().filter(valid).map(|&b| spectrum[b]));
         if let (Some(bright), Some(dark)) = (decile(scratch, BRIGHT), decile(scratch, DARK)) {
             self.bright.push(bright);
             self.dark.push(dark);
         }
+        let stated = &plan.request.stated;
         if stated.len() == spectrum.len() {
             scratch.clear();
-            scratch.extend(
-                self.bands
-                    .iter()
-                    .filter(|b| valid(b))
-                    .map(|&b| (f64::from(spectrum[b]) * stated[b].0 + stated[b].1) as f32),
-            );
+            let scaled = |&b: &usize| (f64::from(spectrum[b]) * stated[b].0 + stated[b].1) as f32;
+            scratch.extend(plan.bands.iter().filter(valid).map(scaled));
             self.bright_scaled.extend(decile(scratch, BRIGHT));
         }
-        self.roughness.add(spectrum, |v| !self.voids.contain(v) && !SENTINELS.contains(&v));
+        self.roughness.add(spectrum, is_value);
     }
+}
 
-    fn finish(mut self, name: &str, header: &Header, request: &Request<'_>) -> Result<Statistics> {
-        let others = super::scaling::peak(&mut self.bright).map(|high| {
-            self.dark.sort_unstable_by(f32::total_cmp);
-            let low = self.dark.get(self.dark.len() / 1000).copied().unwrap_or_default();
+/// Whether values lie between lows and highs in all bands that count, and none stands for no data:
+/// those change no extreme.
+struct IsPlain<'a> {
+    voids: &'a Voids,
+    values: &'a [f32],
+    lows: &'a [f32],
+    highs: &'a [f32],
+}
+
+impl WithSimd for IsPlain<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> bool {
+        let IsPlain { voids, values, lows, highs } = self;
+        let mut odd = voids.count(values);
+        for ((&v, &low), &high) in values.iter().zip(lows).zip(highs) {
+            odd += u32::from(!((v > low) & (v < high)));
+        }
+        if voids.open() {
+            for &v in values {
+                odd += u32::from((v == SENTINELS[0]) | (v == SENTINELS[1]));
+            }
+        }
+        odd == 0
+    }
+}
+
+impl Gathering<'_> {
+    fn finish(self, name: &str) -> Result<Statistics> {
+        let Gathering { plan, mut all, constants } = self;
+        let Plan { header, request, bands, mut voids, .. } = plan;
+        bands.iter().for_each(|&b| all.bands[b].count += all.plain);
+        let others = super::scaling::peak(&mut all.bright).map(|high| {
+            all.dark.sort_unstable_by(f32::total_cmp);
+            let low = all.dark.get(all.dark.len() / 1000).copied().unwrap_or_default();
             (f64::from(low), high)
         });
-        let sorted = self.constants.sort(others, header.largest);
+        let sorted = constants.sort(others, header.largest);
         for &(code, count) in &sorted.codes {
-            self.voids.add(code);
-            self.empty += count;
-            for &b in self.bands {
-                self.all[b].remove(code);
+            voids.add(code);
+            all.empty += count;
+            for &b in bands {
+                all.bands[b].remove(code);
             }
         }
         for &(value, count) in &sorted.values {
-            self.filled += count;
-            for &b in self.bands {
-                self.all[b].add(value, count);
+            all.filled += count;
+            for &b in bands {
+                all.bands[b].add(value, count);
             }
             if others.is_none() {
                 let (gain, offset) = request.stated.first().copied().unwrap_or((1.0, 0.0));
-                self.bright.push(value);
-                self.bright_scaled.push((f64::from(value) * gain + offset) as f32);
+                all.bright.push(value);
+                all.bright_scaled.push((f64::from(value) * gain + offset) as f32);
             }
         }
-        for (s, fills) in self.fills_a_pixel.into_iter().enumerate() {
+        for (s, fills) in all.fills_a_pixel.into_iter().enumerate() {
             if fills {
-                self.voids.add(SENTINELS[s]);
+                voids.add(SENTINELS[s]);
                 continue;
             }
             // It fills no pixel, so it is a value like any other.
-            for band in self.all.iter_mut().filter(|b| b.sentinels[s] > 0) {
+            for band in all.bands.iter_mut().filter(|b| b.sentinels[s] > 0) {
                 band.add(SENTINELS[s], band.sentinels[s]);
             }
         }
-        if self.filled == 0 {
+        if all.filled == 0 {
             return Err(Error::Scene(format!(
                 "{name}: all {} pixels are no data: every band holds 0, NaN or a value that \
                  stands for no data.",
-                self.empty
+                all.empty
             )));
         }
         let scaled = !request.stated.is_empty();
         Ok(Statistics {
-            bands: self.all,
-            voids: self.voids,
-            brightness: if scaled { self.bright_scaled } else { self.bright },
-            roughness: self.roughness,
-            empty: self.empty,
-            filled: self.filled,
+            bands: all.bands,
+            voids,
+            brightness: if scaled { all.bright_scaled } else { all.bright },
+            roughness: all.roughness,
+            empty: all.empty,
+            filled: all.filled,
             notes: sorted.notes,
         })
     }

@@ -1,149 +1,13 @@
-//! The second pass over a scene: the pixels that are kept, in reflectance, and their gaps filled.
+//! The second pass over a scene: room for the pixels that are kept, and their gaps filled.
 
 use std::path::Path;
 
-use super::no_data::Voids;
+use rayon::prelude::*;
+
+use super::taking::{Counts, Kept, Rule};
 use super::{Band, Cube, grow, grow_pages, scaling};
-use crate::engine::ground::error::Result;
+use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::pages::Pages;
-
-/// A pixel is kept when at most one in this many of its bands lacks a value.
-const GAPS: usize = 4;
-/// Values this many times as large as the brightest pixels are strays.
-const STRAY: f64 = 5.0;
-
-/// What is taken of a stored spectrum, and which ones are kept.
-#[derive(Debug, Clone)]
-pub(super) struct Rule {
-    /// Bands in use, by their places in the file.
-    pub(super) used: Vec<usize>,
-    /// Gain and offset of each of them.
-    pub(super) gains: Vec<(f64, f64)>,
-    /// Values that stand for no data.
-    pub(super) voids: Voids,
-    /// Reflectance above is a stray value.
-    pub(super) highest: f64,
-}
-
-/// Counts of what was done to pixels.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Counts {
-    /// Pixels that were kept.
-    pub(super) kept: usize,
-    /// Pixels left out because too many bands lack a value.
-    pub(super) partial: usize,
-    /// Pixels left out because no value is above zero.
-    pub(super) dark: usize,
-    /// Values below zero, and those too bright for reflectance.
-    negative: usize,
-    high: usize,
-    /// For each band how many of the kept pixels lack it.
-    gaps: Vec<usize>,
-    /// For each band the sum over the kept pixels that have it.
-    sums: Vec<f64>,
-    /// Kept pixels that lack a band.
-    hollow: usize,
-}
-
-impl Rule {
-    /// A rule for a scene whose brightest pixels reach the reflectance `peak`.
-    pub(super) fn new(used: Vec<usize>, gains: Vec<(f64, f64)>, voids: Voids, peak: f64) -> Self {
-        Rule { used, gains, voids, highest: scaling::HIGHEST.max(STRAY * peak) }
-    }
-
-    /// Takes a stored spectrum to reflectance, a value a band in use, NaN where it has none, where
-    /// it has values in enough of them; false, and zeros, for a pixel to leave out.
-    pub(super) fn take(&self, spectrum: &[f32], row: &mut [f32], counts: &mut Counts) -> bool {
-        let (mut negative, mut high, mut lit, mut gaps) = (0, 0, false, 0);
-        for ((&b, (gain, offset)), kept) in self.used.iter().zip(&self.gains).zip(&mut *row) {
-            let wide = f64::from(spectrum[b]) * gain + offset;
-            let v = wide as f32;
-            if self.voids.contain(spectrum[b]) || !(scaling::LOWEST..=self.highest).contains(&wide)
-            {
-                gaps += 1;
-                *kept = f32::NAN;
-                continue;
-            }
-            negative += usize::from(v < 0.0);
-            high += usize::from(f64::from(v) > scaling::HIGHEST);
-            lit |= v > 0.0;
-            *kept = v;
-        }
-        if gaps > self.used.len() / GAPS || !lit {
-            row.fill(0.0);
-            if gaps > self.used.len() / GAPS {
-                counts.partial += 1
-            } else {
-                counts.dark += 1
-            }
-            return false;
-        }
-        counts.gaps.resize(self.used.len(), 0);
-        counts.sums.resize(self.used.len(), 0.0);
-        for ((v, missing), sum) in row.iter().zip(&mut counts.gaps).zip(&mut counts.sums) {
-            if v.is_nan() {
-                *missing += 1;
-            } else {
-                *sum += f64::from(*v);
-            }
-        }
-        counts.kept += 1;
-        counts.hollow += usize::from(gaps > 0);
-        counts.negative += negative;
-        counts.high += high;
-        true
-    }
-}
-
-impl Counts {
-    /// Bands that enough of the kept pixels have, by their places among those in use.
-    fn full(&self, bands: usize) -> Vec<usize> {
-        (0..bands).filter(|&b| self.gaps.get(b).is_none_or(|n| 2 * n <= self.kept)).collect()
-    }
-
-    /// Says how many values of the bands that stay were filled.
-    pub(super) fn tell_filled(&self, stay: &[usize], to: &mut Vec<String>) {
-        let total: usize = stay.iter().filter_map(|&b| self.gaps.get(b)).sum();
-        if total == 0 {
-            return;
-        }
-        // Of bands that are left out nobody counted how many pixels lack others, too.
-        let of = match stay.len() < self.gaps.len() {
-            true => String::new(),
-            false => format!(" of {} pixels", self.hollow),
-        };
-        to.push(format!(
-            "{total} single values{of} are missing or out of range; they were filled with the \
-             scene's mean spectrum, brought to the level of the pixel's nearest bands. Pixels that \
-             lack at most a quarter of the bands stay."
-        ));
-    }
-
-    /// Says what was left out and what was kept; `all` and `empty` count pixels, `stride` is the
-    /// length of a row of values.
-    pub(super) fn note(&self, (empty, all): (usize, usize), stride: usize, to: &mut Vec<String>) {
-        for (count, why) in [
-            (empty, "hold no data in any band"),
-            (self.partial, "lack a valid value in more than a quarter of the bands in use"),
-            (self.dark, "have no value above zero"),
-        ] {
-            if count > 0 {
-                to.push(format!("{count} of {all} pixels {why} and were left out."));
-            }
-        }
-        if self.negative > 0 {
-            to.push(format!("{} values are negative and stay so, as noise.", self.negative));
-        }
-        // One in a thousand is a stray value; more says that the scale is wrong.
-        if self.high > self.kept * stride / 1000 {
-            to.push(format!(
-                "{} values lie above a reflectance of {}; if the scale is wrong, state it.",
-                self.high,
-                scaling::HIGHEST
-            ));
-        }
-    }
-}
 
 /// How gaps are filled, and which bands are left out because most pixels lack them: what all pixels
 /// together say.
@@ -221,7 +85,6 @@ pub(super) struct Values {
     /// Numbers from one pixel to the next.
     pub(super) stride: usize,
     bands: usize,
-    pub(super) counts: Counts,
 }
 
 impl Values {
@@ -233,26 +96,39 @@ impl Values {
             places: grow(Path::new(name), pixels)?,
             stride,
             bands,
-            counts: Counts::default(),
         })
     }
 
-    /// Keeps the pixel at `place` where it has values in enough of the bands in use; bands that
-    /// lack one are NaN until [`Values::fill`].
-    pub(super) fn push(&mut self, place: u32, spectrum: &[f32], rule: &Rule) {
-        let start = self.places.len() * self.stride;
-        let Some(row) = self.data.get_mut(start..start + self.bands) else {
-            // Not counted the first time: the file has changed since.
-            self.counts.partial += 1;
-            return;
+    /// Adds spectra that are kept, of all bands in use, in their order.
+    pub(super) fn add(&mut self, name: &str, kept: &[Kept]) -> Result<()> {
+        let Values { data, places, stride, bands, .. } = self;
+        let (stride, bands) = (*stride, *bands);
+        let count: usize = kept.iter().map(|kept| kept.places.len()).sum();
+        let begin = places.len() * stride;
+        let Some(mut room) = data.get_mut(begin..begin + count * stride) else {
+            return Err(Error::Scene(format!(
+                "{name}: more pixels hold data than a moment before; wait until it is no longer \
+                 written to."
+            )));
         };
-        if rule.take(spectrum, row, &mut self.counts) {
-            self.places.push(place);
+        let mut each = Vec::with_capacity(kept.len());
+        for kept in kept {
+            places.extend(&kept.places);
+            let (own, rest) = std::mem::take(&mut room).split_at_mut(kept.places.len() * stride);
+            room = rest;
+            each.push((own, kept.spectra));
         }
+        each.into_par_iter().for_each(|(own, spectra)| {
+            let rows = own.chunks_exact_mut(stride.max(1));
+            for (row, spectrum) in rows.zip(spectra.chunks_exact(bands.max(1))) {
+                row[..bands].copy_from_slice(spectrum);
+            }
+        });
+        Ok(())
     }
 
-    /// Leaves out bands, and fills gaps.
-    pub(super) fn fill(&mut self, filling: &Filling) {
+    /// Leaves out bands, and fills the gaps that were counted.
+    pub(super) fn fill(&mut self, filling: &Filling, counts: &Counts) {
         let pixels = self.places.len();
         let stay = &filling.stay;
         if stay.len() < self.bands {
@@ -266,10 +142,9 @@ impl Values {
             (self.stride, self.bands) = (stride, stay.len());
         }
         let (stride, bands) = (self.stride, self.bands);
-        if self.counts.hollow > 0 && stride > 0 {
-            for row in self.data.chunks_exact_mut(stride).take(pixels) {
-                filling.fill(&mut row[..bands]);
-            }
+        if counts.hollow > 0 && stride > 0 {
+            let rows = self.data.par_chunks_exact_mut(stride).take(pixels);
+            rows.for_each(|row| filling.fill(&mut row[..bands]));
         }
     }
 

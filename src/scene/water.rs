@@ -33,6 +33,13 @@ impl Roughness {
         }
     }
 
+    /// Adds what other spectra have.
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (to, more) in self.sums.iter_mut().zip(&other.sums) {
+            *to = (to.0 + more.0, to.1 + more.1);
+        }
+    }
+
     /// The bands to leave out, true where so: in each of the two windows all from the first to the
     /// last that is noise or dark. `good` are the bands that count, `nm` their wavelengths.
     pub(super) fn blind(&self, nm: &[f64], good: &[bool]) -> Vec<bool> {

@@ -1,11 +1,10 @@
 //! A scene whose spectra stay in their file, and are read by rows as often as they are needed.
 
 use std::ops::Range;
-use std::path::Path;
 
-use super::load::{Decided, LoadOptions, for_each_row};
-use super::values::{Counts, Filling};
-use super::{Cube, CubeSource, Lottery, Scene, SceneParts, grow, grow_pages};
+use super::load::{Decided, LoadOptions};
+use super::values::{Filling, Values};
+use super::{Cube, CubeSource, Lottery, Scene, SceneParts};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::layout::BAND_GROUP;
 
@@ -48,20 +47,23 @@ impl Windows {
     ) -> Result<Self> {
         let mut decided = Decided::new(source.as_mut(), name, options)?;
         let taken = decided.bands.len();
-        let (mut counts, mut row) = (Counts::default(), vec![0.0; taken]);
         let mut lottery = Lottery::new(most, seed);
         let mut held: Vec<(u32, Vec<f32>)> = Vec::new();
-        decided.each_pixel(source.as_mut(), |place, spectrum, rule| {
-            let number = counts.kept;
-            if rule.take(spectrum, &mut row, &mut counts)
-                && let Some(slot) = lottery.draw(number)
-            {
-                let pixel = (place, row.clone());
-                match held.get_mut(slot) {
-                    Some(other) => *other = pixel,
-                    None => held.push(pixel),
+        let (rows, mut numbers) = (0..source.header().rows, 0..);
+        let counts = decided.each_kept(source.as_mut(), rows, |parts| {
+            for kept in parts {
+                let spectra = kept.spectra.chunks_exact(taken.max(1));
+                for ((&place, spectrum), number) in kept.places.iter().zip(spectra).zip(&mut numbers)
+                {
+                    let Some(slot) = lottery.draw(number) else { continue };
+                    let pixel = (place, spectrum.to_vec());
+                    match held.get_mut(slot) {
+                        Some(other) => *other = pixel,
+                        None => held.push(pixel),
+                    }
                 }
             }
+            Ok(())
         })?;
         let filling = decided.conclude(&counts, taken.next_multiple_of(BAND_GROUP))?;
         let geometry = Scene::new(decided.parts())?;
@@ -102,7 +104,7 @@ impl Windows {
     /// [`Error::Scene`] for rows outside of the image, and what reading refuses.
     pub fn rows(&mut self, rows: Range<usize>) -> Result<(Cube, Vec<u32>)> {
         let header = self.source.header();
-        let (all, cols, bands) = (header.rows, header.cols, header.bands);
+        let (all, cols) = (header.rows, header.cols);
         if rows.start > rows.end || rows.end > all {
             return Err(Error::Scene(format!(
                 "{}: rows {}:{} were asked for of {all}",
@@ -112,24 +114,11 @@ impl Windows {
             )));
         }
         let name = self.geometry.name();
-        let path = Path::new(name);
-        let stride = self.filling.stay.len().next_multiple_of(BAND_GROUP);
-        let mut data = grow_pages(path, rows.len() * cols * stride)?;
-        let mut places: Vec<u32> = grow(path, rows.len() * cols)?;
-        let (mut counts, mut taken) = (Counts::default(), vec![0.0; self.decided.taken()]);
-        let (decided, filling) = (&self.decided, &self.filling);
-        let size = cols * bands;
-        for_each_row(self.source.as_mut(), name, size, rows, |row, spectra| {
-            decided.each_of_row(row, spectra, &mut |place, spectrum, rule| {
-                if rule.take(spectrum, &mut taken, &mut counts) {
-                    let at = places.len() * stride;
-                    finished(&taken, filling, &mut data[at..at + filling.stay.len()]);
-                    places.push(place);
-                }
-            });
-        })?;
-        data.truncate(places.len() * stride);
-        Ok((Cube::from_padded(data, places.len(), filling.stay.len()), places))
+        let mut values = Values::with_capacity(name, rows.len() * cols, self.decided.taken())?;
+        let (decided, source) = (&self.decided, self.source.as_mut());
+        let counts = decided.each_kept(source, rows, |kept| values.add(name, &kept))?;
+        values.fill(&self.filling, &counts);
+        Ok(values.into_cube())
     }
 
     /// A scene of some of the pixels: places in the image, ascending, and spectra (n, L).

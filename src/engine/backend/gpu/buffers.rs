@@ -58,12 +58,15 @@ impl DeviceBuffers {
     }
 }
 
-/// Writes the first words of a buffer, piece by piece.
+/// Writes the first words of a buffer, piece by piece, each when the one before has arrived. The
+/// last one arrives before what is submitted next.
 pub async fn write(opened: &Opened, buffer: &wgpu::Buffer, words: &[u32]) -> Result<(), String> {
     let Opened { queue, waiter, .. } = opened;
     for (i, piece) in words.chunks(TRANSFER_WORDS).enumerate() {
+        if i > 0 {
+            waiter.done(queue, queue.submit([])).await?;
+        }
         queue.write_buffer(buffer, (4 * i * TRANSFER_WORDS) as u64, bytemuck::cast_slice(piece));
-        waiter.done(queue, queue.submit([])).await?;
     }
     Ok(())
 }

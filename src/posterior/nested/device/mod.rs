@@ -7,6 +7,7 @@ mod share_bands;
 mod sizes;
 mod summarise_amounts;
 
+use futures_util::future::try_join_all;
 use rayon::prelude::*;
 
 pub use self::sizes::Sizes;
@@ -50,10 +51,14 @@ pub(crate) fn is_taken(nested: &Nested) -> bool {
     sizes::fit(nested.known.k, nested.known.shapes.count())
 }
 
+/// Pixels that are on their way at once, each lot with buffers of its own: while the device computes
+/// one, another is written or read.
+const LANES: usize = 2;
+
 /// The kernels of one scene on a device.
 pub(crate) struct OnDevice<'a> {
     nested: &'a Nested<'a>,
-    kernels: Kernels,
+    lanes: Vec<Kernels>,
     sizes: Sizes,
     /// Pixels that go to the device at a time.
     chunk: usize,
@@ -120,9 +125,14 @@ impl<'a> OnDevice<'a> {
         let words = sizes::words(chunk, known, stride, room);
         let uniform = size_of::<Sizes>();
         let constants = Constants { overrides: &constants, lengths: &lengths };
-        let kernels = Kernels::new(adapter, &KERNELS, &words, uniform, constants).await?;
-        kernels.write(sizes::SCENE, &scene_words(nested, scenes)).await?;
-        Ok(OnDevice { nested, kernels, sizes, chunk, room })
+        let scene = scene_words(nested, scenes);
+        let mut lanes = Vec::new();
+        for _ in 0..LANES.min(count.div_ceil(chunk)).max(1) {
+            let kernels = Kernels::new(adapter, &KERNELS, &words, uniform, constants).await?;
+            kernels.write(sizes::SCENE, &scene).await?;
+            lanes.push(kernels);
+        }
+        Ok(OnDevice { nested, lanes, sizes, chunk, room })
     }
 
     /// Moments and quantiles of all pixels, in the engine's order, in pieces. None when
@@ -136,29 +146,40 @@ impl<'a> OnDevice<'a> {
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Vec<Summary>>> {
         let count = self.nested.of.count();
-        let mut found = Vec::with_capacity(count.div_ceil(self.chunk));
-        for first in (0..count).step_by(self.chunk) {
-            if interrupted() {
-                return Ok(None);
+        let of_lane = async |lane: usize| -> Result<Vec<(usize, Summary)>> {
+            let mut found = Vec::new();
+            let firsts = (0..count).step_by(self.chunk);
+            for first in firsts.skip(lane).step_by(self.lanes.len()) {
+                if interrupted() {
+                    break;
+                }
+                let size = self.chunk.min(count - first);
+                found.push((first, self.summary(&self.lanes[lane], first, size).await?));
             }
-            found.push(self.summary(first, self.chunk.min(count - first)).await?);
+            Ok(found)
+        };
+        let lanes = (0..self.lanes.len()).map(of_lane);
+        let mut found: Vec<_> = try_join_all(lanes).await?.into_iter().flatten().collect();
+        if interrupted() {
+            return Ok(None);
         }
-        Ok(Some(found))
+        found.sort_by_key(|&(first, _)| first);
+        Ok(Some(found.into_iter().map(|(_, summary)| summary).collect()))
     }
 
-    async fn summary(&self, first: usize, count: usize) -> Result<Summary> {
+    async fn summary(&self, kernels: &Kernels, first: usize, count: usize) -> Result<Summary> {
         let (nested, k) = (self.nested, self.nested.known.k);
         let cube = nested.of.cube();
         let spectra = &cube.padded()[first * cube.stride()..][..count * cube.stride()];
-        self.kernels.write(sizes::SPECTRA, bytemuck::cast_slice(spectra)).await?;
+        kernels.write(sizes::SPECTRA, bytemuck::cast_slice(spectra)).await?;
         let mut words = vec![0; count * k];
         let (key, free) = (nested.params().key(), nested.known.free());
         words.par_chunks_mut(k).enumerate().for_each(|(n, to)| {
             let drawn = shifts(cube.spectrum(first + n), key);
             to[..free].iter_mut().zip(drawn).for_each(|(to, word)| *to = word);
         });
-        self.kernels.write(sizes::SHIFTS, &words).await?;
-        self.kernels.run(&self.places(count)).await?;
+        kernels.write(sizes::SHIFTS, &words).await?;
+        kernels.run(&self.places(count)).await?;
 
         let mut summary = Summary::zeros(count, k);
         let mut left: Vec<u32> = (0..count as u32).collect();
@@ -166,7 +187,7 @@ impl<'a> OnDevice<'a> {
             let together = (self.room / draws(k, rounds)).clamp(1, self.chunk);
             let mut again = Vec::new();
             for list in left.chunks(together) {
-                let found = self.drawn(list, rounds).await?;
+                let found = self.drawn(kernels, list, rounds).await?;
                 for (&n, answer) in list.iter().zip(found.chunks_exact(answers(k))) {
                     if summary.take(n as usize, answer) < WORTH {
                         again.push(n);
@@ -194,14 +215,14 @@ impl<'a> OnDevice<'a> {
     }
 
     /// Answers for some pixels of the chunk, one after the other, from so many rounds of draws.
-    async fn drawn(&self, list: &[u32], rounds: usize) -> Result<Vec<f32>> {
-        self.kernels.write(sizes::LIST, list).await?;
+    async fn drawn(&self, kernels: &Kernels, list: &[u32], rounds: usize) -> Result<Vec<f32>> {
+        kernels.write(sizes::LIST, list).await?;
         let sizes = Sizes { count: list.len() as u32, rounds: rounds as u32, ..self.sizes };
         let draw = (DRAW, draw_amounts::grid(&sizes), sizes);
         let summarise = (SUMMARISE, summarise_amounts::grid(&sizes), sizes);
-        self.kernels.run(&[draw, summarise]).await?;
+        kernels.run(&[draw, summarise]).await?;
         let words = list.len() * answers(self.nested.known.k);
-        Ok(bytemuck::cast_vec(self.kernels.read(sizes::ANSWERS, words).await?))
+        Ok(bytemuck::cast_vec(kernels.read(sizes::ANSWERS, words).await?))
     }
 }
 
