@@ -10,6 +10,8 @@
 #
 #   UNMIXEL_GPU=require   a machine without an adapter fails (default); auto: a software one will do
 #   HARDWARE_PIXELS=N     rows and columns of the large scene (1000)
+#   HARDWARE_COPIES=N     copies of it, one below the other, that make the scene which is streamed
+#                         (20, 16 GB; 0: none)
 set -euo pipefail
 
 # Tests of shaders against their twins on the CPU, and of fits on a device.
@@ -66,10 +68,25 @@ run() {
     step scene-large 60 "$here/unmixel" simulate --rows "$side" --cols "$side" --bands 200 -k 6 \
         --out "$work/l"
     for device in gpu cpu; do
-        step "fit-large-$device" 90 "$here/unmixel" fit "$work/l/scene.img" -k 6 \
+        step "fit-large-$device" 90 "$here/unmixel" fit "$work/l/scene.img" -k 6 --save \
             --truth "$work/l/truth.npz" --device "$device" --out "$out/fit-large-$device"
     done
+    step apply-large-gpu 60 "$here/unmixel" apply "$out/fit-large-gpu" "$work/l/scene.img" \
+        --device gpu --out "$out/apply-large-gpu"
+    streamed "$side" "${HARDWARE_COPIES:-20}"
     step bench 120 "$here/unmixel" bench --out "$out/bench"
+}
+
+# A scene that is larger than the memory that it is given: read by rows, its pixels on the GPU.
+streamed() {
+    local side="$1" copies="$2" from="$work/l/scene"
+    [ "$copies" -gt 0 ] && [ -f "$from.hdr" ] || return 0
+    sed "s/^lines *=.*/lines = $((side * copies))/" "$from.hdr" > "$work/streamed.hdr"
+    step streamed-written 60 bash -c "for i in \$(seq $copies); do cat '$from.img'; done > \
+        '$work/streamed.img'"
+    step streamed 240 "$here/unmixel" fit "$work/streamed.img" -k 6 --memory 2GiB --device gpu \
+        --format png --out "$out/streamed"
+    rm -f "$work/streamed.img"
 }
 
 # The model of the peer and ours on one card: one draw, mean-field, noise a band, 2,000 steps.
@@ -127,5 +144,5 @@ finish() {
 case "${1:-}" in
     prepare) prepare "${2:?name a folder}" "${3:-}" ;;
     run) run "${2:?name a folder for the results}" "${3:-340}" ;;
-    *) sed -n '2,13s/^# \{0,1\}//p' "$0" && exit 2 ;;
+    *) sed -n '2,14s/^# \{0,1\}//p' "$0" && exit 2 ;;
 esac

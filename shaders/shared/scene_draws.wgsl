@@ -62,6 +62,19 @@ fn shape_blocks() -> u32 { return (p.shapes + SHAPE_BLOCK - 1u) / SHAPE_BLOCK; }
 fn factor_at(pixel: u32, block: u32, band: u32) -> u32 {
     return 2u * ((pixel * shape_blocks() + block) * p.bands + band);
 }
+// Amounts that are drawn: without brightness the last one is what the others leave.
+fn free() -> u32 { return select(ENDMEMBERS - 1u, ENDMEMBERS, BRIGHT); }
+// Columns of the form of a pixel given a draw of the scene, and of its proposal: slope (K), square
+// (K, K), factor (K, K) above its diagonal, centre (K), inverse of the factor's diagonal (K).
+fn slope_column() -> u32 { return 0u; }
+fn square_column() -> u32 { return ENDMEMBERS; }
+fn factor_column() -> u32 { return square_column() + ENDMEMBERS * ENDMEMBERS; }
+fn centre_column() -> u32 { return factor_column() + ENDMEMBERS * ENDMEMBERS; }
+fn sd_column() -> u32 { return centre_column() + ENDMEMBERS; }
+fn proposal_columns() -> u32 { return sd_column() + ENDMEMBERS; }
+fn proposal_at(entry: u32, column: u32, of_scene: u32) -> u32 {
+    return (entry * proposal_columns() + column) * SCENES + of_scene;
+}
 // Columns of a draw: shares, brightness, log weight.
 fn draw_columns() -> u32 { return ENDMEMBERS + 2u; }
 // Columns of an answer: mean, sd and three quantiles of each share, brightness, worth.

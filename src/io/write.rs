@@ -25,7 +25,8 @@ pub fn write_npz(
     if let Some(wavelengths) = &wavelengths {
         arrays.push(("wavelength", wavelengths));
     }
-    write_arrays(path, &arrays)
+    // Noise has hardly a byte to save, and a large scene would take minutes.
+    write_arrays(path, |file| NpzWriter::new(file), &arrays)
 }
 
 /// Writes a truth as an NPZ with `endmembers` (K, bands) and `abundances` (rows, columns, K). Fails
@@ -46,7 +47,9 @@ pub fn write_truth(
             ),
         ));
     }
-    write_arrays(path, &[("endmembers", &endmembers), ("abundances", &abundances)])
+    let arrays: [(&str, &dyn Npy); 2] =
+        [("endmembers", &endmembers), ("abundances", &abundances)];
+    write_arrays(path, |file| NpzWriter::new_compressed(file), &arrays)
 }
 
 /// Writes `cube` (rows, columns, bands) as ENVI float32, interleave bip, and gives the paths of the
@@ -143,9 +146,13 @@ fn io_error(error: ndarray_npy::WriteNpzError) -> std::io::Error {
     }
 }
 
-fn write_arrays(path: &Path, arrays: &[(&str, &dyn Npy)]) -> Result<()> {
+fn write_arrays(
+    path: &Path,
+    begin: for<'a> fn(UntilFault<'a>) -> NpzWriter<UntilFault<'a>>,
+    arrays: &[(&str, &dyn Npy)],
+) -> Result<()> {
     replace_file(path, |file| {
-        let mut npz = NpzWriter::new_compressed(UntilFault { file, failed: false });
+        let mut npz = begin(UntilFault { file, failed: false });
         for (name, array) in arrays {
             array.add(&mut npz, name)?;
         }

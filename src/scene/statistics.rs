@@ -438,3 +438,85 @@ impl Gathering<'_> {
         })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use ndarray::Array3;
+
+    use super::super::{LoadOptions, View};
+    use super::*;
+
+    /// Values without order, so that extremes come anywhere, some of them more than once.
+    fn value(row: usize, col: usize, band: usize) -> f32 {
+        let x = (row * 7919 + col * 104_729 + band * 15_485_863) % 9973;
+        0.01 + x as f32 / 20_000.0
+    }
+
+    /// A scene of several parts with pixels of no data, gaps, a sentinel that fills no pixel, and
+    /// `same` different numbers that each fill one.
+    fn stored(same: usize) -> Array3<f32> {
+        let mut cube = Array3::from_shape_fn((2500, 7, 6), |(r, c, b)| value(r, c, b));
+        for row in 0..2500 {
+            if row % 11 == 0 {
+                cube.slice_mut(ndarray::s![row, 3, ..]).fill(0.0);
+            }
+            if row % 13 == 0 {
+                cube[[row, 4, 1]] = f32::NAN;
+                cube[[row, 5, 2]] = -9999.0;
+            }
+        }
+        for i in 0..same {
+            cube.slice_mut(ndarray::s![20 * i + 7, 6, ..]).fill(0.1 + i as f32 / 1000.0);
+        }
+        cube
+    }
+
+    fn gathered(cube: &Array3<f32>, good: &[bool]) -> Statistics {
+        let mut view = View::new(cube.view(), Header::default());
+        let header = view.header().clone();
+        let options = LoadOptions::default();
+        let request = Request { options: &options, good, stated: Vec::new() };
+        Statistics::gather(&mut view, "values", &header, &request).unwrap()
+    }
+
+    /// Count, lowest and highest value of a band, counted one by one.
+    fn counted(cube: &Array3<f32>, band: usize) -> (usize, f32, f32) {
+        let spectra = cube.rows().into_iter();
+        let held = spectra.filter(|s| s.iter().any(|v| *v != 0.0 && v.is_finite()));
+        let values: Vec<f32> = held.map(|s| s[band]).filter(|v| v.is_finite()).collect();
+        let low = values.iter().copied().fold(f32::INFINITY, f32::min);
+        (values.len(), low, values.iter().copied().fold(f32::NEG_INFINITY, f32::max))
+    }
+
+    #[test]
+    fn parts_add_up_to_what_is_counted_one_by_one() {
+        // Fewer different numbers that fill a pixel than are kept apart, and more.
+        for same in [3, 100] {
+            let cube = stored(same);
+            for good in [[true; 6], [true, false, true, true, true, true]] {
+                let found = gathered(&cube, &good);
+                assert_eq!((found.empty, found.filled), (228, 2500 * 7 - 228), "{same}");
+                for band in (0..6).filter(|&b| good[b]) {
+                    let of = &found.bands[band];
+                    let seen = (of.count, of.low.value, of.high.value);
+                    assert_eq!(seen, counted(&cube, band), "band {band}, {same}");
+                }
+                // All pixels are sampled, but for those whose bands hold one number.
+                let constant = same.min(64);
+                assert_eq!(found.brightness.len(), found.filled - constant);
+            }
+        }
+    }
+
+    #[test]
+    fn a_pixel_more_is_seen() {
+        let mut cube = stored(3);
+        let before = gathered(&cube, &[true; 6]);
+        cube[[2400, 2, 0]] = 7.0;
+        let after = gathered(&cube, &[true; 6]);
+        assert!(before.bands[0].high.value < 1.0 && after.bands[0].high.value == 7.0);
+        assert_eq!(after.bands[0].high.count, 1);
+        assert_eq!(after.bands[0].high.next, before.bands[0].high.value);
+    }
+}

@@ -67,6 +67,8 @@ struct Bend {
     factor: Cholesky<f64, Dyn>,
     /// By how much c rises with u where it was computed, (K L).
     rise: Vec<f64>,
+    /// How often less of the complete term was added, and did not suffice.
+    tries: i32,
 }
 
 impl Newton<'_> {
@@ -93,9 +95,10 @@ impl Newton<'_> {
             // Close by, an old curvature does.
             let (slope, parts) = self.slope(&centre, &prior, since > FAR)?;
             let bend = match (parts, &best) {
-                (Some((whole, complete)), _) => {
+                (Some(parts), best) => {
                     since = 0.0;
-                    Rc::new(self.bend(whole, complete, rises(&centre))?)
+                    let tried = best.as_ref().map_or(0, |best| best.bend.tries);
+                    Rc::new(self.bend(parts, rises(&centre), tried)?)
                 }
                 (None, Some(best)) => Rc::clone(&best.bend),
                 (None, None) => return Err(not_finite()),
@@ -103,6 +106,7 @@ impl Newton<'_> {
             let step = bend.factor.solve(&slope);
             let length = (step.dot(&slope).max(0.0) / centre.len() as f64).sqrt();
             steps.push(length);
+            if std::env::var("UNMIXEL_TRACE").is_ok() { eprintln!("NEWTON {} length {length:.3} since {since:.2} damping {damping:.3} worse? evidence {:.4}", steps.len(), self.evidence(&centre)?); }
             let last = best.as_ref().map_or(f64::INFINITY, |best| best.length);
             let worse = length > WORSE * last;
             // What the noise of the draws leaves does not become less.
@@ -153,8 +157,8 @@ impl Newton<'_> {
     /// The posterior around spectra that are taken for its mode, u = `centre`. Few fits come here:
     /// the curvature is computed anew, as a matrix of all values is much to keep all the way.
     fn around(&self, centre: &[f64], prior: &[f64]) -> Result<SpectraNormal> {
-        let (whole, complete) = self.slope(centre, prior, true)?.1.ok_or_else(not_finite)?;
-        self.cut(centre, &self.bend(whole, complete, rises(centre))?)
+        let parts = self.slope(centre, prior, true)?.1.ok_or_else(not_finite)?;
+        self.cut(centre, &self.bend(parts, rises(centre), 0)?)
     }
 
     /// The posterior of c around its mode in u: it is quadratic in c, and what makes it another one
@@ -178,7 +182,7 @@ impl Newton<'_> {
         let mut complete = bend.complete.clone();
         by_values(&mut complete, self.known.bands, |a, b| 1.0 / (rise[a] * rise[b]));
         part_bound(self.known.bands, &slope, &mut whole, &mut complete);
-        let bend = self.bend(whole, complete, vec![1.0; c.len()])?;
+        let bend = self.bend((whole, complete), vec![1.0; c.len()], bend.tries)?;
         let step = bend.factor.solve(&slope);
         let mean = c.iter().zip(step.iter()).map(|(c, step)| c + step).collect();
         Ok(SpectraNormal::cut(mean, bend.factor.l()))
@@ -229,20 +233,46 @@ impl Newton<'_> {
     /// the amounts were, and the rest is a difference of sums over draws. So that it is known to
     /// half of itself, a share of the complete term is added where it must be; at least
     /// [`LEAST_KNOWN`] of that term is then left in every direction.
-    fn bend(&self, whole: DMatrix<f64>, complete: Vec<f64>, rise: Vec<f64>) -> Result<Bend> {
-        let mut added = 0.0f64;
-        // Far from a fit residuals are larger than the noise, and more can seem lost than known.
-        while added < MOST_ADDED {
+    ///
+    /// Whether a share is enough costs a factor to tell. More is enough where less is, so that the
+    /// search for the least may begin anywhere: at what was `tried` before, which is what it was or
+    /// near it.
+    fn bend(
+        &self,
+        (whole, complete): (DMatrix<f64>, Vec<f64>),
+        rise: Vec<f64>,
+        tried: i32,
+    ) -> Result<Bend> {
+        let suffices = |tries: i32| -> Result<bool> {
+            let added = share_added(tries);
             let less = with(&whole, added - (0.5 * added).max(LEAST_KNOWN), &complete);
-            if self.cholesky(less)?.is_some() {
-                let whole = with(&whole, added, &complete);
-                let factor = self.cholesky(whole.clone())?.ok_or_else(not_finite)?;
-                return Ok(Bend { whole, complete, factor, rise });
+            Ok(self.cholesky(less)?.is_some())
+        };
+        let mut tries = tried;
+        if suffices(tries)? {
+            while tries > 0 && suffices(tries - 1)? {
+                tries -= 1;
             }
-            added = if added == 0.0 { LEAST_KNOWN } else { 3.0 * added };
+        } else {
+            tries += 1;
+            while !suffices(tries)? {
+                tries += 1;
+                // Far from a fit residuals are larger than the noise, and more can seem lost than
+                // known.
+                if share_added(tries) > MOST_ADDED {
+                    return Err(not_finite());
+                }
+            }
         }
-        Err(not_finite())
+        let whole = with(&whole, share_added(tries), &complete);
+        let factor = self.cholesky(whole.clone())?.ok_or_else(not_finite)?;
+        Ok(Bend { whole, complete, factor, rise, tries })
     }
+}
+
+/// What is added of the complete term when less did not suffice so many times.
+fn share_added(tries: i32) -> f64 {
+    if tries == 0 { 0.0 } else { LEAST_KNOWN * 3f64.powi(tries - 1) }
 }
 
 /// Takes values that lie at zero, and would lie far below, for themselves. The others see them at

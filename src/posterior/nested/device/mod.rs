@@ -3,9 +3,13 @@
 
 mod draw_amounts;
 mod place_amounts;
+mod propose_amounts;
 mod share_bands;
 mod sizes;
 mod summarise_amounts;
+
+use std::ops::RangeInclusive;
+use std::sync::Mutex;
 
 use futures_util::future::try_join_all;
 use rayon::prelude::*;
@@ -35,16 +39,18 @@ macro_rules! shader {
 use shader;
 
 /// The kernels, by the numbers below.
-pub static KERNELS: [&Kernel; 4] = [
+pub static KERNELS: [&Kernel; 5] = [
     &place_amounts::KERNEL,
     &share_bands::KERNEL,
+    &propose_amounts::KERNEL,
     &draw_amounts::KERNEL,
     &summarise_amounts::KERNEL,
 ];
 const PLACE: usize = 0;
 const SHARE: usize = 1;
-const DRAW: usize = 2;
-const SUMMARISE: usize = 3;
+const PROPOSE: usize = 2;
+const DRAW: usize = 3;
+const SUMMARISE: usize = 4;
 
 /// Whether there are kernels for pixels of the scene, whatever the device.
 pub(crate) fn is_taken(nested: &Nested) -> bool {
@@ -96,6 +102,7 @@ impl<'a> OnDevice<'a> {
         let trips = [
             place_amounts::trips,
             share_bands::trips,
+            propose_amounts::trips,
             draw_amounts::trips,
             summarise_amounts::trips,
         ];
@@ -145,58 +152,92 @@ impl<'a> OnDevice<'a> {
         &self,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Vec<Summary>>> {
-        let count = self.nested.of.count();
-        let of_lane = async |lane: usize| -> Result<Vec<(usize, Summary)>> {
-            let mut found = Vec::new();
-            let firsts = (0..count).step_by(self.chunk);
-            for first in firsts.skip(lane).step_by(self.lanes.len()) {
+        let (count, k) = (self.nested.of.count(), self.nested.known.k);
+        let all: Vec<usize> = (0..count).collect();
+        let mut pieces: Vec<Summary> =
+            all.chunks(self.chunk).map(|lot| Summary::zeros(lot.len(), k)).collect();
+        let mut left = self.lots(&all, 1..=1, &mut pieces, interrupted).await?;
+        // They meet again in few lots: a device takes as long for some pixels as for thousands.
+        left.sort_unstable();
+        self.lots(&left, 2..=MOST_ROUNDS, &mut pieces, interrupted).await?;
+        Ok((!interrupted()).then_some(pieces))
+    }
+
+    /// Answers for some pixels, from so many rounds of draws and more where they are worth too
+    /// little; those that need more than there may be are given. Ends early when `interrupted`.
+    async fn lots(
+        &self,
+        pixels: &[usize],
+        rounds: RangeInclusive<usize>,
+        to: &mut [Summary],
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<usize>> {
+        let to = Mutex::new(to);
+        let take = |list: &[usize], found: &[f32]| -> Vec<usize> {
+            let Ok(mut to) = to.lock() else { return Vec::new() };
+            let answers = found.chunks_exact(answers(self.nested.known.k));
+            let worths = list.iter().zip(answers).map(|(&n, answer)| {
+                (n, to[n / self.chunk].take(n % self.chunk, answer))
+            });
+            worths.filter(|(_, worth)| worth.is_nan() || *worth < WORTH).map(|(n, _)| n).collect()
+        };
+        let of_lane = async |lane: usize| -> Result<Vec<usize>> {
+            let mut left = Vec::new();
+            let lots = pixels.chunks(self.chunk).skip(lane).step_by(self.lanes.len());
+            for lot in lots {
                 if interrupted() {
                     break;
                 }
-                let size = self.chunk.min(count - first);
-                found.push((first, self.summary(&self.lanes[lane], first, size).await?));
+                left.extend(self.lot(&self.lanes[lane], lot, rounds.clone(), &take).await?);
             }
-            Ok(found)
+            Ok(left)
         };
         let lanes = (0..self.lanes.len()).map(of_lane);
-        let mut found: Vec<_> = try_join_all(lanes).await?.into_iter().flatten().collect();
-        if interrupted() {
-            return Ok(None);
-        }
-        found.sort_by_key(|&(first, _)| first);
-        Ok(Some(found.into_iter().map(|(_, summary)| summary).collect()))
+        Ok(try_join_all(lanes).await?.into_iter().flatten().collect())
     }
 
-    async fn summary(&self, kernels: &Kernels, first: usize, count: usize) -> Result<Summary> {
+    /// Does so for pixels that fit the device, in ascending order.
+    async fn lot(
+        &self,
+        kernels: &Kernels,
+        pixels: &[usize],
+        rounds: RangeInclusive<usize>,
+        take: &impl Fn(&[usize], &[f32]) -> Vec<usize>,
+    ) -> Result<Vec<usize>> {
         let (nested, k) = (self.nested, self.nested.known.k);
         let cube = nested.of.cube();
-        let spectra = &cube.padded()[first * cube.stride()..][..count * cube.stride()];
+        let follow = pixels.last().zip(pixels.first());
+        let (_gathered, spectra);
+        if follow.is_some_and(|(last, first)| last - first + 1 == pixels.len()) {
+            spectra = cube.spectra_padded(pixels[0], pixels.len());
+        } else {
+            _gathered = cube.select(pixels);
+            spectra = _gathered.padded();
+        }
         kernels.write(sizes::SPECTRA, bytemuck::cast_slice(spectra)).await?;
-        let mut words = vec![0; count * k];
+        let mut words = vec![0; pixels.len() * k];
         let (key, free) = (nested.params().key(), nested.known.free());
-        words.par_chunks_mut(k).enumerate().for_each(|(n, to)| {
-            let drawn = shifts(cube.spectrum(first + n), key);
+        words.par_chunks_mut(k).zip(pixels).for_each(|(to, &n)| {
+            let drawn = shifts(cube.spectrum(n), key);
             to[..free].iter_mut().zip(drawn).for_each(|(to, word)| *to = word);
         });
         kernels.write(sizes::SHIFTS, &words).await?;
-        kernels.run(&self.places(count)).await?;
 
-        let mut summary = Summary::zeros(count, k);
-        let mut left: Vec<u32> = (0..count as u32).collect();
-        for rounds in 1..=MOST_ROUNDS {
+        let mut left: Vec<usize> = (0..pixels.len()).collect();
+        let mut before = self.places(pixels.len());
+        for rounds in rounds {
             let together = (self.room / draws(k, rounds)).clamp(1, self.chunk);
             let mut again = Vec::new();
             for list in left.chunks(together) {
-                let found = self.drawn(kernels, list, rounds).await?;
-                for (&n, answer) in list.iter().zip(found.chunks_exact(answers(k))) {
-                    if summary.take(n as usize, answer) < WORTH {
-                        again.push(n);
-                    }
-                }
+                let list: Vec<u32> = list.iter().map(|&at| at as u32).collect();
+                let found = self.drawn(kernels, std::mem::take(&mut before), &list, rounds).await?;
+                let numbers: Vec<usize> = list.iter().map(|&at| pixels[at as usize]).collect();
+                again.extend(take(&numbers, &found));
             }
-            left = again;
+            // Back to their places among the pixels, which ascend.
+            left = again.iter().filter_map(|n| pixels.binary_search(n).ok()).collect();
         }
-        Ok(summary)
+        Ok(left.into_iter().map(|at| pixels[at]).collect())
     }
 
     /// What places so many pixels: one dispatch, or more where the bands share something at the
@@ -214,13 +255,24 @@ impl<'a> OnDevice<'a> {
         (0..ROUNDS as u32).flat_map(round).collect()
     }
 
-    /// Answers for some pixels of the chunk, one after the other, from so many rounds of draws.
-    async fn drawn(&self, kernels: &Kernels, list: &[u32], rounds: usize) -> Result<Vec<f32>> {
+    /// Answers for some pixels of a lot, one after the other, from so many rounds of draws, after
+    /// what comes `before`.
+    async fn drawn(
+        &self,
+        kernels: &Kernels,
+        before: Vec<(usize, Grid, Sizes)>,
+        list: &[u32],
+        rounds: usize,
+    ) -> Result<Vec<f32>> {
         kernels.write(sizes::LIST, list).await?;
         let sizes = Sizes { count: list.len() as u32, rounds: rounds as u32, ..self.sizes };
-        let draw = (DRAW, draw_amounts::grid(&sizes), sizes);
-        let summarise = (SUMMARISE, summarise_amounts::grid(&sizes), sizes);
-        kernels.run(&[draw, summarise]).await?;
+        let mut work = before;
+        work.extend([
+            (PROPOSE, propose_amounts::grid(&sizes), sizes),
+            (DRAW, draw_amounts::grid(&sizes), sizes),
+            (SUMMARISE, summarise_amounts::grid(&sizes), sizes),
+        ]);
+        kernels.run(&work).await?;
         let words = list.len() * answers(self.nested.known.k);
         Ok(bytemuck::cast_vec(kernels.read(sizes::ANSWERS, words).await?))
     }

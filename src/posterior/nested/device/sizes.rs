@@ -47,10 +47,12 @@ pub const LIST: usize = 4;
 pub const SHIFTS: usize = 5;
 /// What bands share in each pixel, eight shapes side by side, (N, blocks, L, 8).
 pub const FACTORS: usize = 6;
+/// Forms of the likelihood, and what amounts are proposed from, (entries, 2 K^2 + 3 K, SCENES).
+pub const PROPOSALS: usize = 7;
 /// Shares, brightness and log weights, (entries, K + 2, draws).
-pub const DRAWS: usize = 7;
+pub const DRAWS: usize = 8;
 /// What the kernels find: mean, sd and three quantiles of each share, (5, K), brightness and worth.
-pub const ANSWERS: usize = 8;
+pub const ANSWERS: usize = 9;
 
 /// Words of workgroup memory of `place_amounts` that sums over bands share.
 const MOST_SUMS: usize = 2080;
@@ -66,6 +68,11 @@ pub fn answers(k: usize) -> usize {
 /// Words of the draws of a pixel in so many rounds.
 pub fn draws(k: usize, rounds: usize) -> usize {
     rounds * ROUND * (k + 2)
+}
+
+/// Words of form and proposals of a pixel.
+fn proposals(k: usize) -> usize {
+    (2 * k * k + 3 * k) * SCENES
 }
 
 /// Shapes that are taken at a time.
@@ -85,13 +92,14 @@ pub fn fit(k: usize, shapes: usize) -> bool {
 /// Pixels whose buffers fit a device, at most `count`, but one where there is none; 0 where not
 /// even one does.
 pub fn chunk(count: usize, known: &Known, stride: usize, rounds: usize) -> usize {
-    let widest = draws(known.k, rounds).max(stride).max(2 * known.bands).max(factors(known));
+    let drawn = draws(known.k, rounds).max(proposals(known.k));
+    let widest = drawn.max(stride).max(2 * known.bands).max(factors(known));
     // One pixel in all rounds must fit, too.
     (MOST_BYTES / (4 * widest)).min(count.max(1))
 }
 
 /// Words of each buffer for so many pixels.
-pub fn words(pixels: usize, known: &Known, stride: usize, drawn: usize) -> [usize; 9] {
+pub fn words(pixels: usize, known: &Known, stride: usize, drawn: usize) -> [usize; 10] {
     let (k, bands) = (known.k, known.bands);
     [
         pixels * stride,
@@ -102,6 +110,7 @@ pub fn words(pixels: usize, known: &Known, stride: usize, drawn: usize) -> [usiz
         pixels,
         pixels * k,
         pixels * factors(known),
+        pixels * proposals(k),
         drawn,
         pixels * answers(k),
     ]
