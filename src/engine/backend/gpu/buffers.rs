@@ -14,9 +14,12 @@ pub struct DeviceBuffers {
 const TRANSFER_WORDS: usize = 1 << 22;
 
 impl DeviceBuffers {
-    /// Buffers of a run, all zero.
-    pub fn new(device: &wgpu::Device, params: &Params) -> Self {
+    /// Buffers of a run, all zero but for the spectra where a buffer holds them already.
+    pub fn new(device: &wgpu::Device, params: &Params, spectra: Option<wgpu::Buffer>) -> Self {
         let create = |buf: Buf| {
+            if let (Buf::Cube, Some(held)) = (buf, &spectra) {
+                return (buf, (held.clone(), params.len(buf)));
+            }
             let mut len = params.len(buf).next_multiple_of(4);
             let mut usage = wgpu::BufferUsages::STORAGE
                 | wgpu::BufferUsages::COPY_DST

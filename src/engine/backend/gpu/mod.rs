@@ -88,7 +88,9 @@ impl Gpu {
         }
         let opened = adapter.open(params).await?;
         let device = &opened.device;
-        let buffers = DeviceBuffers::new(device, params);
+        let held = opened.spectra(&cube);
+        let is_held = held.is_some();
+        let buffers = DeviceBuffers::new(device, params, held);
         #[cfg(test)]
         opened.suffer(Fault::NoMemory);
         let uniform = device.create_buffer(&wgpu::BufferDescriptor {
@@ -116,8 +118,11 @@ impl Gpu {
         let columns = params.local_stride as usize;
         let mut locals = vec![0.0; params.len(Buf::Locals)];
         side_by_side(&guide.locals, columns, &mut locals);
+        if !is_held {
+            gpu.upload(Buf::Cube, bytemuck::cast_slice(cube.padded())).await?;
+            opened.hold_spectra(&cube, gpu.buffers.get(Buf::Cube));
+        }
         for (buf, values) in [
-            (Buf::Cube, cube.padded()),
             (Buf::Globals, &guide.globals),
             (Buf::Locals, &locals),
             (Buf::PriorCentre, &guide.prior_centre),

@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::pipelines::{Compiled, Constants};
 use super::waiter::Waiter;
 use crate::engine::ground::error::Error;
 use crate::engine::layout::Params;
 use crate::engine::passes::Pass;
+use crate::engine::pixels::Cube;
 
 /// A device, its queue, and what was compiled for it.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct Opened {
     pub fault: Option<Fault>,
     /// By the text of the shader and its constants.
     compiled: Mutex<HashMap<(&'static str, String), Compiled>>,
+    /// The spectra that were uploaded last, which no pass writes: the fits of a search share them.
+    spectra: Mutex<Option<(Weak<Cube>, wgpu::Buffer)>>,
 }
 
 /// What the device said outside of a call: wgpu reports it on its own.
@@ -68,7 +71,25 @@ impl Opened {
             #[cfg(test)]
             fault: None,
             compiled: Mutex::default(),
+            spectra: Mutex::default(),
         })
+    }
+
+    /// The buffer that holds the spectra of this cube; none where others do, which are let go.
+    pub fn spectra(&self, cube: &Arc<Cube>) -> Option<wgpu::Buffer> {
+        let mut held = self.spectra.lock().ok()?;
+        let is_held = |(of, _): &(Weak<Cube>, _)| std::ptr::eq(of.as_ptr(), Arc::as_ptr(cube));
+        if !held.as_ref().is_some_and(is_held) {
+            *held = None;
+        }
+        held.as_ref().map(|(_, buffer)| buffer.clone())
+    }
+
+    /// Remembers that a buffer holds the spectra of this cube.
+    pub fn hold_spectra(&self, cube: &Arc<Cube>, buffer: &wgpu::Buffer) {
+        if let Ok(mut held) = self.spectra.lock() {
+            *held = Some((Arc::downgrade(cube), buffer.clone()));
+        }
     }
 
     /// The device, on which something is to go wrong.
