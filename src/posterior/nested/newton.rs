@@ -106,7 +106,6 @@ impl Newton<'_> {
             let step = bend.factor.solve(&slope);
             let length = (step.dot(&slope).max(0.0) / centre.len() as f64).sqrt();
             steps.push(length);
-            if std::env::var("UNMIXEL_TRACE").is_ok() { eprintln!("NEWTON {} length {length:.3} since {since:.2} damping {damping:.3} worse? evidence {:.4}", steps.len(), self.evidence(&centre)?); }
             let last = best.as_ref().map_or(f64::INFINITY, |best| best.length);
             let worse = length > WORSE * last;
             // What the noise of the draws leaves does not become less.
