@@ -34,6 +34,9 @@ const PARTS: usize = 16;
 
 /// Sums over all pixels: derivatives of the log likelihood by the spectra c, (K, L), row by row.
 pub(super) struct Sums {
+    /// Log density of all pixels, amounts integrated out, but for what does not depend on the
+    /// spectra.
+    pub(super) density: f64,
     /// The first derivative, (K L).
     pub(super) slope: Vec<f64>,
     /// What minus the second derivative is made of; none where it was not asked for.
@@ -64,6 +67,7 @@ struct Moments {
 
 /// Sums over one part of the pixels.
 struct Part {
+    density: f64,
     slope: Vec<f64>,
     /// `E[u_i u_j] / V` of each band, (K, K, L).
     own: Vec<f64>,
@@ -92,6 +96,7 @@ pub(super) fn sums(
     let part = |first: usize| {
         let mut group = Group::new(known);
         let mut part = Part {
+            density: 0.0,
             slope: vec![0.0; k * bands],
             own: vec![0.0; k * k * bands],
             moments: Vec::new(),
@@ -103,6 +108,7 @@ pub(super) fn sums(
             }
             group.take(cube, &group_at(g * LANES, cube.pixels()), key, &spectra);
             room.draw(&mut group, &spectra);
+            part.density += (0..group.rows).map(|lane| room.evidence(&group, lane)).sum::<f64>();
             let curved = with_curvature && g % every == 0;
             room.add(&group, curved, &mut part);
             if curved {
@@ -116,22 +122,24 @@ pub(super) fn sums(
     if interrupted() {
         return None;
     }
+    let mut density = 0.0;
     let mut slope = vec![0.0; k * bands];
     let mut own = vec![0.0; k * k * bands];
     let mut moments = Vec::new();
     for part in parts {
+        density += part.density;
         slope.iter_mut().zip(part.slope).for_each(|(to, x)| *to += x);
         own.iter_mut().zip(part.own).for_each(|(to, x)| *to += x);
         moments.extend(part.moments);
     }
     if !with_curvature {
-        return Some(Sums { slope, curvature: None });
+        return Some(Sums { density, slope, curvature: None });
     }
     // Pixels that were looked at stand for the others.
     let scale = count as f64 / moments.len() as f64;
     let lost = lost(&moments, bands, k) * scale;
     let complete = own.into_iter().map(|x| scale * x).collect();
-    Some(Sums { slope, curvature: Some(Parts { complete, lost }) })
+    Some(Sums { density, slope, curvature: Some(Parts { complete, lost }) })
 }
 
 /// Draws of a group and what is summed of them.

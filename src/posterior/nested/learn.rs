@@ -259,19 +259,6 @@ fn look(
     Some((sums, evidence))
 }
 
-/// Mean log density of a pixel at spectra (K, L), amounts integrated out, nats; minus infinity
-/// where it is none. None when interrupted.
-pub(super) fn evidence_at(
-    known: &Known,
-    guide: &Guide,
-    cube: &Cube,
-    spectra: &[f64],
-    interrupted: &(dyn Fn() -> bool + Sync),
-) -> Option<f64> {
-    let sums = sums(known, guide, cube, (spectra, WHOLE.pixels), interrupted)?;
-    Some(mean_evidence(known, cube, &sums))
-}
-
 fn mean_evidence(known: &Known, cube: &Cube, sums: &Sums) -> f64 {
     let evidence = known.normaliser + sums.evidence[0] / cube.pixels().max(1) as f64;
     if evidence.is_nan() { f64::NEG_INFINITY } else { evidence }

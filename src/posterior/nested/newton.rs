@@ -6,7 +6,6 @@ use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
 use super::factor::cholesky;
 use super::known::Known;
-use super::learn::evidence_at;
 use super::{SpectraNormal, information, not_finite};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::unless;
@@ -15,9 +14,12 @@ use crate::engine::guide::Guide;
 use crate::engine::pixels::Pixels;
 
 /// Newton's steps at most.
-const MOST_STEPS: usize = 10;
-/// A step that is longer than the one before by this factor leads away.
-const WORSE: f64 = 1.3;
+const MOST_STEPS: usize = 20;
+/// A step leads away where the log density of a pixel falls by more than this, nats: the draws of
+/// the pixels leave about so much open.
+const DROP: f64 = 1e-4;
+/// What steps are multiplied by at most, where they are short for what was added to a curvature.
+const MOST_STRETCH: f64 = 4.0;
 /// What is left at least of the information on the spectra, as a share of what it would be if all
 /// amounts were known: sums over 64 draws of some thousand pixels have errors of a few thousandths.
 const LEAST_KNOWN: f64 = 0.003;
@@ -52,10 +54,20 @@ pub(super) type Found = (SpectraNormal, Vec<f64>);
 /// The log posterior of u near a place: slope, and minus the curvature in parts.
 struct Place {
     centre: Vec<f64>,
+    density: f64,
     slope: DVector<f64>,
     bend: Rc<Bend>,
     /// Length of the step from here, posterior sds.
     length: f64,
+}
+
+/// The log posterior of u at a place.
+struct Looked {
+    density: f64,
+    slope: DVector<f64>,
+    /// Where it was asked for minus its curvature, and what that would be if all amounts were
+    /// known, but for the prior.
+    parts: Option<(DMatrix<f64>, Vec<f64>)>,
 }
 
 /// Minus the curvature of the log posterior of u, and its factor.
@@ -67,13 +79,13 @@ struct Bend {
     factor: Cholesky<f64, Dyn>,
     /// By how much c rises with u where it was computed, (K L).
     rise: Vec<f64>,
-    /// How often less of the complete term was added, and did not suffice.
-    tries: i32,
+    /// How much of the complete term was added for the factor: [`share_added`].
+    level: i32,
 }
 
 impl Newton<'_> {
     /// The posterior around its mode, and the lengths of the steps, from spectra (K, L) on. A step
-    /// that leads to a longer one is taken back, and a shorter one taken.
+    /// that leads down is taken back, and a shorter one taken.
     ///
     /// # Errors
     ///
@@ -86,78 +98,77 @@ impl Newton<'_> {
             (0..p.k()).flat_map(row).map(|&x| f64::from(x)).collect()
         };
         let prior = values(&self.guide.prior_centre);
-        let begin = centre.clone();
+        let least_gain = -DROP * self.of.count() as f64;
         let mut steps: Vec<f64> = Vec::new();
         let mut best: Option<Place> = None;
-        // How far from the last curvature, in sds; and what steps are shortened by.
-        let (mut since, mut damping) = (f64::INFINITY, 0.0f64);
+        // How far from the last curvature, in sds; what is added to it, and what steps are
+        // multiplied by.
+        let (mut since, mut level, mut stretch) = (f64::INFINITY, 0, 1.0f64);
         loop {
             // Close by, an old curvature does.
-            let (slope, parts) = self.slope(&centre, &prior, since > FAR)?;
-            let bend = match (parts, &best) {
-                (Some(parts), best) => {
-                    since = 0.0;
-                    let tried = best.as_ref().map_or(0, |best| best.bend.tries);
-                    Rc::new(self.bend(parts, rises(&centre), tried)?)
-                }
-                (None, Some(best)) => Rc::clone(&best.bend),
-                (None, None) => return Err(not_finite()),
-            };
-            let step = bend.factor.solve(&slope);
-            let length = (step.dot(&slope).max(0.0) / centre.len() as f64).sqrt();
-            steps.push(length);
+            let looked = self.look(&centre, &prior, since > FAR)?;
+            let gain = best.as_ref().map_or(0.0, |best| looked.density - best.density);
+            let worse = gain.is_nan() || gain < least_gain;
             let last = best.as_ref().map_or(f64::INFINITY, |best| best.length);
-            let worse = length > WORSE * last;
-            // What the noise of the draws leaves does not become less.
-            let still = length < SMALL || (last < NOISE && length > 0.7 * last);
-            damping = if worse { (4.0 * damping).max(0.3) } else { 0.25 * damping };
-            if !worse {
-                best = Some(Place { centre: centre.clone(), slope, bend, length });
+            if worse {
+                since = f64::INFINITY;
+                level += if stretch > 1.0 { 0 } else { 2 };
+                stretch = 1.0;
+            } else {
+                since = if since > FAR { 0.0 } else { since };
+                let before = best.take();
+                stretch = match &before {
+                    Some(before) if before.bend.level == level => before.stretch(gain, stretch),
+                    _ => 1.0,
+                };
+                let place = self.place(&centre, looked, before, level - 1)?;
+                // With less added, steps are longer by themselves.
+                stretch = if place.bend.level < level { 1.0 } else { stretch };
+                level = place.bend.level;
+                since += place.length * stretch;
+                best = Some(place);
             }
             let Some(best) = &best else { return Err(not_finite()) };
-            if still || steps.len() > MOST_STEPS {
-                // A short step far from a mode may be that of a curvature that is none: where steps
-                // have not come to rest, the best place stands if it explains the pixels better.
-                let rests = best.length < NOISE;
-                if rests && best.length < length {
-                    steps.push(best.length);
-                }
-                let stands = rests || self.evidence(&best.centre)? > self.evidence(&begin)?;
-                let normal = match stands {
-                    true => self.cut(&best.centre, &best.bend)?,
-                    false => self.around(&begin, &prior)?,
-                };
-                return Ok((normal, steps));
+            steps.push(best.length);
+            // What the noise of the draws leaves does not become less.
+            let rests = best.length < SMALL || (last < NOISE && best.length > 0.7 * last);
+            if rests || steps.len() > MOST_STEPS {
+                return Ok((self.cut(&best.centre, &best.bend)?, steps));
             }
-            let step = self.step(best, damping)?;
+            let step = self.step(best, level)? * stretch;
             centre.copy_from_slice(&best.centre);
             centre.iter_mut().zip(step.iter()).for_each(|(u, s)| *u += s.clamp(-LONGEST, LONGEST));
-            since = if worse { f64::INFINITY } else { since + best.length };
         }
     }
 
-    /// The step from a place.
-    fn step(&self, from: &Place, damping: f64) -> Result<DVector<f64>> {
+    /// What was looked at, with its curvature or that of the place before, and the step from it. At
+    /// least `level` is added to a new curvature.
+    fn place(
+        &self,
+        centre: &[f64],
+        looked: Looked,
+        before: Option<Place>,
+        level: i32,
+    ) -> Result<Place> {
+        let Looked { density, slope, parts } = looked;
+        let bend = match (parts, before) {
+            (Some(parts), _) => Rc::new(self.bend(parts, rises(centre), level)?),
+            (None, Some(before)) => before.bend,
+            (None, None) => return Err(not_finite()),
+        };
+        let step = bend.factor.solve(&slope);
+        let length = (step.dot(&slope).max(0.0) / centre.len() as f64).sqrt();
+        Ok(Place { centre: centre.to_vec(), density, slope, bend, length })
+    }
+
+    /// The step from a place, with so much added to its curvature.
+    fn step(&self, from: &Place, level: i32) -> Result<DVector<f64>> {
         let Place { slope, bend, .. } = from;
-        if damping < 0.01 {
+        if level <= bend.level {
             return Ok(bend.factor.solve(slope));
         }
-        let damped = self.cholesky(with(&bend.whole, damping, &bend.complete))?;
+        let damped = self.cholesky(with(&bend.whole, share_added(level), &bend.complete))?;
         Ok(damped.as_ref().unwrap_or(&bend.factor).solve(slope))
-    }
-
-    /// Mean log density of a pixel at u = `centre`, amounts integrated out.
-    fn evidence(&self, centre: &[f64]) -> Result<f64> {
-        let spectra: Vec<f64> = centre.iter().map(|&u| softplus(u)).collect();
-        let (guide, cube) = (self.guide, self.of.cube());
-        evidence_at(self.known, guide, cube, &spectra, self.interrupted).ok_or(Error::Interrupted)
-    }
-
-    /// The posterior around spectra that are taken for its mode, u = `centre`. Few fits come here:
-    /// the curvature is computed anew, as a matrix of all values is much to keep all the way.
-    fn around(&self, centre: &[f64], prior: &[f64]) -> Result<SpectraNormal> {
-        let parts = self.slope(centre, prior, true)?.1.ok_or_else(not_finite)?;
-        self.cut(centre, &self.bend(parts, rises(centre), 0)?)
     }
 
     /// The posterior of c around its mode in u: it is quadratic in c, and what makes it another one
@@ -181,7 +192,7 @@ impl Newton<'_> {
         let mut complete = bend.complete.clone();
         by_values(&mut complete, self.known.bands, |a, b| 1.0 / (rise[a] * rise[b]));
         part_bound(self.known.bands, &slope, &mut whole, &mut complete);
-        let bend = self.bend((whole, complete), vec![1.0; c.len()], bend.tries)?;
+        let bend = self.bend((whole, complete), vec![1.0; c.len()], 0)?;
         let step = bend.factor.solve(&slope);
         let mean = c.iter().zip(step.iter()).map(|(c, step)| c + step).collect();
         Ok(SpectraNormal::cut(mean, bend.factor.l()))
@@ -192,15 +203,18 @@ impl Newton<'_> {
         unless(self.interrupted, move |_| Ok(cholesky(matrix)))
     }
 
-    /// Slope and, if asked for, minus curvature of the log posterior at u, with the centre of the
-    /// spectra's prior, and what the curvature would be if all amounts were known.
-    fn slope(&self, u: &[f64], prior: &[f64], curved: bool) -> Result<Slope> {
+    /// The log posterior at u, with the centre of the spectra's prior: its slope and, if asked for,
+    /// minus its curvature, and what that would be if all amounts were known.
+    fn look(&self, u: &[f64], prior: &[f64], curved: bool) -> Result<Looked> {
         let c: Vec<f64> = u.iter().map(|&u| softplus(u)).collect();
         let rise = rises(u);
         let (cube, key) = (self.of.cube(), self.guide.params.key());
         let sums = information::sums(self.known, cube, key, &c, curved, self.interrupted);
-        let information::Sums { slope, curvature } = sums.ok_or(Error::Interrupted)?;
+        let information::Sums { mut density, slope, curvature } = sums.ok_or(Error::Interrupted)?;
         let precision = f64::from(self.guide.params.endmember_precision);
+        for ((c, prior), rise) in c.iter().zip(prior).zip(&rise) {
+            density += rise.ln() - 0.5 * precision * (c - prior).powi(2);
+        }
         // Equation 15, and its derivative at a mode, where the two terms in c'' cancel to 1 - rise.
         let mut slope = DVector::from_fn(u.len(), |a, _| {
             rise[a] * (slope[a] - precision * (c[a] - prior[a])) + 1.0 - rise[a]
@@ -225,7 +239,7 @@ impl Newton<'_> {
         if slope.iter().chain(of_matrix).any(|x| !x.is_finite()) {
             return Err(not_finite());
         }
-        Ok((slope, parts))
+        Ok(Looked { density, slope, parts })
     }
 
     /// The factor of a curvature. In some directions nearly all is lost of what would be known if
@@ -233,45 +247,48 @@ impl Newton<'_> {
     /// half of itself, a share of the complete term is added where it must be; at least
     /// [`LEAST_KNOWN`] of that term is then left in every direction.
     ///
-    /// Whether a share is enough costs a factor to tell. More is enough where less is, so that the
-    /// search for the least may begin anywhere: at what was `tried` before, which is what it was or
-    /// near it.
+    /// It is the least that suffices, from that of `level` on.
     fn bend(
         &self,
         (whole, complete): (DMatrix<f64>, Vec<f64>),
         rise: Vec<f64>,
-        tried: i32,
+        level: i32,
     ) -> Result<Bend> {
-        let suffices = |tries: i32| -> Result<bool> {
-            let added = share_added(tries);
+        let mut level = level.max(0);
+        loop {
+            let added = share_added(level);
+            // Far from a fit residuals are larger than the noise, and more can seem lost than
+            // known.
+            if added > MOST_ADDED {
+                return Err(not_finite());
+            }
             let less = with(&whole, added - (0.5 * added).max(LEAST_KNOWN), &complete);
-            Ok(self.cholesky(less)?.is_some())
-        };
-        let mut tries = tried;
-        if suffices(tries)? {
-            while tries > 0 && suffices(tries - 1)? {
-                tries -= 1;
+            if self.cholesky(less)?.is_some() {
+                break;
             }
-        } else {
-            tries += 1;
-            while !suffices(tries)? {
-                tries += 1;
-                // Far from a fit residuals are larger than the noise, and more can seem lost than
-                // known.
-                if share_added(tries) > MOST_ADDED {
-                    return Err(not_finite());
-                }
-            }
+            level += 1;
         }
-        let whole = with(&whole, share_added(tries), &complete);
-        let factor = self.cholesky(whole.clone())?.ok_or_else(not_finite)?;
-        Ok(Bend { whole, complete, factor, rise, tries })
+        let added = with(&whole, share_added(level), &complete);
+        let factor = self.cholesky(added)?.ok_or_else(not_finite)?;
+        Ok(Bend { whole, complete, factor, rise, level })
     }
 }
 
-/// What is added of the complete term when less did not suffice so many times.
-fn share_added(tries: i32) -> f64 {
-    if tries == 0 { 0.0 } else { LEAST_KNOWN * 3f64.powi(tries - 1) }
+impl Place {
+    /// What the next step is to be multiplied by, when one from here, multiplied by `stretch`, had
+    /// this gain: a parabola along it would have had its top there. What is added to a curvature
+    /// makes steps short.
+    fn stretch(&self, gain: f64, stretch: f64) -> f64 {
+        let rise = self.length.powi(2) * self.centre.len() as f64;
+        let bend = 2.0 * (stretch - gain / rise) / stretch.powi(2);
+        let top = if bend > 0.0 { 1.0 / bend } else { f64::INFINITY };
+        if self.bend.level > 0 { top.clamp(1.0, MOST_STRETCH.min(2.0 * stretch)) } else { 1.0 }
+    }
+}
+
+/// What is added of the complete term, as a share of it.
+fn share_added(level: i32) -> f64 {
+    if level <= 0 { 0.0 } else { LEAST_KNOWN * 3f64.powi(level - 1) }
 }
 
 /// Takes values that lie at zero, and would lie far below, for themselves. The others see them at
@@ -316,10 +333,6 @@ fn with(matrix: &DMatrix<f64>, share: f64, complete: &[f64]) -> DMatrix<f64> {
     }
     sum
 }
-
-/// Slope of the log posterior of u; and where it was asked for minus its curvature, and what that
-/// would be if all amounts were known, but for the prior.
-type Slope = (DVector<f64>, Option<(DMatrix<f64>, Vec<f64>)>);
 
 /// Keeps the size of each spectrum where the guide has it. With brightness the data do not tell it,
 /// as twice c_k with half of u_k is the same mixture: the two terms of equation 32 cancel along it
