@@ -196,7 +196,9 @@ impl fmt::Display for Event {
             Event::Nested { steps, moved, settled, draws } => {
                 let rest = match settled {
                     true => "",
-                    false => "; they did not come to rest, so the better of first and best stands",
+                    false => {
+                        "; they did not come to rest, and stand where the pixels were most probable"
+                    }
                 };
                 write!(
                     f,

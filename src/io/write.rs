@@ -47,8 +47,7 @@ pub fn write_truth(
             ),
         ));
     }
-    let arrays: [(&str, &dyn Npy); 2] =
-        [("endmembers", &endmembers), ("abundances", &abundances)];
+    let arrays: [(&str, &dyn Npy); 2] = [("endmembers", &endmembers), ("abundances", &abundances)];
     write_arrays(path, |file| NpzWriter::new_compressed(file), &arrays)
 }
 

@@ -59,11 +59,12 @@ impl Voids {
     /// How many of some values stand for no data: whole vectors of values at a time.
     #[inline(always)]
     pub(super) fn count(&self, values: &[f32]) -> u32 {
-        let mut count = 0;
+        // NaN is not below anything. A spectrum has at most 2^16 bands.
+        let mut measured = 0;
         for v in values {
-            // NaN is not below anything.
-            count += u32::from(!(v.abs() < NO_MEASUREMENT));
+            measured += u32::from(v.abs() < NO_MEASUREMENT);
         }
+        let mut count = values.len() as u32 - measured;
         for &(code, by) in &self.codes {
             for &v in values {
                 count += u32::from(((v - code).abs() <= by) | (v == code));

@@ -175,17 +175,17 @@ impl WithSimd for Scale<'_> {
         let Scale { rule, row } = self;
         // Sums instead of conditions: a vector of bands at a time.
         let void = rule.voids.count(row);
-        let (mut outside, mut negative, mut high, mut lit) = (0u32, 0u32, 0u32, 0u32);
+        let (mut inside, mut negative, mut high, mut lit) = (0, 0u32, 0u32, 0u32);
         for ((v, gain), offset) in row.iter_mut().zip(&rule.gains).zip(&rule.offsets) {
             let wide = f64::from(*v) * gain + offset;
-            outside += u32::from(!(wide >= scaling::LOWEST && wide <= rule.highest));
+            inside += usize::from(wide >= scaling::LOWEST && wide <= rule.highest);
             *v = wide as f32;
             negative += u32::from(*v < 0.0);
             lit += u32::from(*v > 0.0);
             high += u32::from(f64::from(*v) > scaling::HIGHEST);
         }
         Scaled {
-            all: void + outside == 0,
+            all: void == 0 && inside == row.len(),
             negative: negative as usize,
             high: high as usize,
             lit: lit > 0,

@@ -53,7 +53,8 @@ impl Windows {
         let counts = decided.each_kept(source.as_mut(), rows, |parts| {
             for kept in parts {
                 let spectra = kept.spectra.chunks_exact(taken.max(1));
-                for ((&place, spectrum), number) in kept.places.iter().zip(spectra).zip(&mut numbers)
+                for ((&place, spectrum), number) in
+                    kept.places.iter().zip(spectra).zip(&mut numbers)
                 {
                     let Some(slot) = lottery.draw(number) else { continue };
                     let pixel = (place, spectrum.to_vec());

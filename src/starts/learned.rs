@@ -42,7 +42,7 @@ fn survey_of(survey: &Survey, so_far: Extremes, cube: &Cube, first: usize) -> Ex
     let blocks = (0..cube.pixels()).step_by(TOGETHER);
     let rows = |begin: usize| -> Range<usize> { begin..cube.pixels().min(begin + TOGETHER) };
     blocks.map(rows).fold(so_far, |so_far, rows| {
-        let found = survey.of_rows(cube, rows, |row| (first + row) as u64);
+        let found = survey.of_rows(cube, rows, |row| (first + row) as u64, &so_far);
         survey.merge(so_far, found)
     })
 }

@@ -72,21 +72,27 @@ impl Survey {
 
     /// The extremes of a block, whose pixels have these numbers in the scene.
     pub fn of(&self, block: &Cube, numbers: &[u64]) -> Extremes {
-        self.of_rows(block, 0..block.pixels().min(numbers.len()), |row| numbers[row])
+        let rows = 0..block.pixels().min(numbers.len());
+        self.of_rows(block, rows, |row| numbers[row], &Extremes::default())
     }
 
-    /// The extremes of some pixels of a block, `number` of which they have in the scene.
+    /// The extremes of some pixels of a block, `number` of which they have in the scene, but for
+    /// those that go out when they are merged with what was found before.
     pub fn of_rows(
         &self,
         block: &Cube,
         rows: Range<usize>,
         number: impl Fn(usize) -> u64 + Sync,
+        before: &Extremes,
     ) -> Extremes {
         let scores: Vec<Vec<f64>> =
             rows.clone().into_par_iter().map(|n| self.scores(block.spectrum(n))).collect();
         let list = |i: usize| {
-            let of = scores.iter().zip(rows.clone()).map(|(scores, row)| (scores[i], number(row)));
-            highest(of.collect(), self.most_of(i))
+            let full = before.lists.get(i).filter(|list| list.len() == self.most_of(i));
+            let least = full.and_then(|list| list.last()).map(|&(score, _)| score);
+            let stays = |score: f64| least.is_none_or(|least| score.total_cmp(&least).is_ge());
+            let of = scores.iter().zip(rows.clone()).filter(|(scores, _)| stays(scores[i]));
+            highest(of.map(|(scores, row)| (scores[i], number(row))).collect(), self.most_of(i))
         };
         let lists = (0..=2 * self.directions.len()).into_par_iter().map(list).collect();
         Extremes { lists }

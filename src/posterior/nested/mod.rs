@@ -36,9 +36,9 @@ use crate::engine::guide::Guide;
 use crate::engine::layout::{COVARIANCE, HELD, Params, VARIABILITY};
 use crate::engine::pixels::Pixels;
 #[cfg(feature = "gpu")]
-pub(crate) use device::{OnDevice, is_taken};
-#[cfg(feature = "gpu")]
 pub use device::{KERNELS, Sizes};
+#[cfg(feature = "gpu")]
+pub(crate) use device::{OnDevice, is_taken};
 pub use evidence::evidence;
 use group::Group;
 use known::Known;

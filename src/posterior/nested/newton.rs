@@ -366,6 +366,34 @@ fn hold_sizes(
 mod tests {
     use super::*;
 
+    /// Along a line whose log density is a parabola, steps that what was added keeps short are
+    /// lengthened to its top, at most to twice what they were.
+    #[test]
+    fn short_steps_are_lengthened_to_the_top_of_a_parabola() {
+        let place = |level: i32| {
+            let whole = DMatrix::identity(1, 1);
+            let factor = Cholesky::new(whole.clone()).unwrap();
+            let bend = Rc::new(Bend { whole, complete: vec![1.0], factor, rise: vec![1.0], level });
+            let slope = DVector::from_vec(vec![3.0]);
+            Place { centre: vec![0.0], density: 0.0, slope, bend, length: 3.0 }
+        };
+        // Its slope is 3, and the step 3: its bend along the step is `true_bend` times what the
+        // step was made with.
+        let gain =
+            |stretch: f64, true_bend: f64| 9.0 * stretch - 4.5 * true_bend * stretch * stretch;
+        for (stretch, true_bend, wanted) in [
+            (1.0, 1.0, 1.0),
+            (1.0, 2.0, 1.0),
+            (1.0, 0.6, 1.0 / 0.6),
+            (1.0, 0.1, 2.0),
+            (2.0, 0.1, 4.0),
+        ] {
+            let found = place(3).stretch(gain(stretch, true_bend), stretch);
+            assert!((found - wanted).abs() < 1e-12, "{stretch} {true_bend}: {found}");
+        }
+        assert_eq!(place(0).stretch(gain(1.0, 0.1), 1.0), 1.0);
+    }
+
     #[test]
     fn values_bound_at_zero_do_not_move_those_they_correlate_with() {
         // Two endmembers in one band.

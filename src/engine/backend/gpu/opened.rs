@@ -188,6 +188,25 @@ mod tests {
     }
 
     #[test]
+    fn spectra_are_those_of_one_cube() {
+        let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+        let opened = Opened::new(device, queue, 100).unwrap();
+        let (one, other) = (Arc::new(Cube::zeros(2, 3)), Arc::new(Cube::zeros(2, 3)));
+        assert!(opened.spectra(&one).is_none());
+        let buffer = opened.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: 256,
+            usage: wgpu::BufferUsages::STORAGE,
+            mapped_at_creation: false,
+        });
+        opened.hold_spectra(&one, &buffer);
+        assert_eq!(opened.spectra(&one), Some(buffer.clone()));
+        // Of the same size, with the same values.
+        assert!(opened.spectra(&other).is_none());
+        assert!(opened.spectra(&one).is_none(), "let go for the other");
+    }
+
+    #[test]
     fn a_device_that_failed_or_is_too_small_is_not_shared() {
         let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
         let opened = Opened::new(device, queue, 100).unwrap();

@@ -84,6 +84,16 @@ impl<'a> OnDevice<'a> {
         scenes: &Scenes,
         adapter: &Adapter,
     ) -> Result<Self> {
+        OnDevice::in_lots(nested, scenes, adapter, usize::MAX).await
+    }
+
+    /// As [`OnDevice::new`], with at most so many pixels at a time.
+    async fn in_lots(
+        nested: &'a Nested<'a>,
+        scenes: &Scenes,
+        adapter: &Adapter,
+        most: usize,
+    ) -> Result<Self> {
         let (known, count) = (&nested.known, nested.of.count());
         let (k, bands, stride) = (known.k, known.bands, nested.of.cube().stride());
         let sizes = Sizes {
@@ -98,7 +108,7 @@ impl<'a> OnDevice<'a> {
             alpha: known.alpha,
             odds: known.common.as_ref().map_or(0.0, |(_, odds)| *odds),
         };
-        let chunk = sizes::chunk(count, known, stride, 1);
+        let chunk = sizes::chunk(count, known, stride, 1).min(most);
         let trips = [
             place_amounts::trips,
             share_bands::trips,
@@ -176,9 +186,10 @@ impl<'a> OnDevice<'a> {
         let take = |list: &[usize], found: &[f32]| -> Vec<usize> {
             let Ok(mut to) = to.lock() else { return Vec::new() };
             let answers = found.chunks_exact(answers(self.nested.known.k));
-            let worths = list.iter().zip(answers).map(|(&n, answer)| {
-                (n, to[n / self.chunk].take(n % self.chunk, answer))
-            });
+            let worths = list
+                .iter()
+                .zip(answers)
+                .map(|(&n, answer)| (n, to[n / self.chunk].take(n % self.chunk, answer)));
             worths.filter(|(_, worth)| worth.is_nan() || *worth < WORTH).map(|(n, _)| n).collect()
         };
         let of_lane = async |lane: usize| -> Result<Vec<usize>> {
@@ -302,4 +313,73 @@ fn scene_words(nested: &Nested, scenes: &Scenes) -> Vec<u32> {
     words.extend(known.shapes.of.iter().map(|&i| i as u32));
     words.extend(known.tables.cells.iter().map(|x| x.to_bits()));
     words
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::convention::Convention;
+    use crate::engine::backend::device::{self, Place};
+    use crate::engine::pixels::{Cube, Pixels};
+    use crate::engine::wait::block_on;
+    use crate::posterior::nested::SceneNormal;
+    use crate::posterior::of_scene::OfScene;
+    use crate::{Unmixing, simulate};
+
+    /// An adapter of this machine; none where there is none, or the tests on shaders are not
+    /// wanted.
+    fn adapter() -> Option<Adapter> {
+        let wanted = std::env::var("UNMIXEL_GPU").unwrap_or_default();
+        let places = device::all().into_iter().map(|device| device.place);
+        let found = match &*wanted {
+            "skip" => None,
+            _ => places.into_iter().find_map(|place| match place {
+                Place::Gpu(adapter) => Some(*adapter),
+                _ => None,
+            }),
+        };
+        assert!(found.is_some() || wanted != "require", "no adapter");
+        found
+    }
+
+    /// Pixels have the same bits in whatever lots they go, in one lane or two. Few bands tell
+    /// little, so that some pixels need more rounds of draws.
+    #[test]
+    fn lots_do_not_matter() {
+        let Some(adapter) = adapter() else { return };
+        let settings = simulate::Settings { rows: 6, cols: 7, bands: 12, ..Default::default() };
+        let scene = simulate::simulate(&settings).unwrap().scene("small").unwrap();
+        let unmixing = Unmixing::new(4).steps(60).init(crate::Init::Vca);
+        let fit = unmixing.device(crate::Device::cpu()).fit(&scene).unwrap();
+        // Some are nothing that the scene holds.
+        let mut cube = Cube::clone(scene.cube());
+        for n in [3, 11, 12, 30] {
+            cube.spectrum_mut(n).reverse();
+        }
+        let pixels = Pixels::as_given(cube);
+        let normal = SceneNormal::of_guide(fit.guide());
+        let nested = Nested::given(fit.guide(), &pixels, &normal).unwrap();
+        let of = OfScene::new(&nested, Convention::Peak);
+        let found = |most: usize| {
+            let on = OnDevice::in_lots(&nested, &of.scenes, &adapter, most);
+            let on = block_on(on).unwrap();
+            let pieces = block_on(on.summaries(&|| false)).unwrap().unwrap();
+            let of = |part: fn(&Summary) -> &Vec<f32>| -> Vec<u32> {
+                pieces.iter().flat_map(part).map(|x| x.to_bits()).collect()
+            };
+            (on.lanes.len(), of(|s| &s.mean), of(|s| &s.quantiles[0]), of(|s| &s.worth))
+        };
+        let whole = found(usize::MAX);
+        assert_eq!(whole.0, 1);
+        let worth = |bits: &u32| f32::from_bits(*bits);
+        assert!(whole.3.iter().map(worth).all(|worth| worth > 1.0));
+        for most in [1, 5, 21] {
+            let lots = found(most);
+            assert_eq!(lots.0, 2);
+            assert!(
+                (lots.1, lots.2, lots.3) == (whole.1.clone(), whole.2.clone(), whole.3.clone())
+            );
+        }
+    }
 }

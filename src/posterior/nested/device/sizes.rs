@@ -103,7 +103,10 @@ pub fn words(pixels: usize, known: &Known, stride: usize, drawn: usize) -> [usiz
     let (k, bands) = (known.k, known.bands);
     [
         pixels * stride,
-        bands * (1 + 2 * k) + 4 * k + SCENES * k * (bands + 1) + (bands + 1) * known.shapes.count()
+        bands * (1 + 2 * k)
+            + 4 * k
+            + SCENES * k * (bands + 1)
+            + (bands + 1) * known.shapes.count()
             + known.tables.cells.len(),
         pixels * 2 * bands,
         pixels * 2 * k,
