@@ -133,6 +133,9 @@ impl Newton<'_> {
             // What the noise of the draws leaves does not become less.
             let rests = best.length < SMALL || (last < NOISE && best.length > 0.7 * last);
             if rests || steps.len() > MOST_STEPS {
+                if rests && last < best.length {
+                    steps.push(last);
+                }
                 return Ok((self.cut(&best.centre, &best.bend)?, steps));
             }
             let step = self.step(best, level)? * stretch;
