@@ -108,7 +108,9 @@ pub(super) fn sums(
             }
             group.take(cube, &group_at(g * LANES, cube.pixels()), key, &spectra);
             room.draw(&mut group, &spectra);
-            part.density += (0..group.rows).map(|lane| room.evidence(&group, lane)).sum::<f64>();
+            let densities = (0..group.rows).map(|lane| room.evidence(&group, lane));
+            // A pixel that no draw explains, or that is no number, says nothing of the spectra.
+            part.density += densities.filter(|density| density.is_finite()).sum::<f64>();
             let curved = with_curvature && g % every == 0;
             room.add(&group, curved, &mut part);
             if curved {
