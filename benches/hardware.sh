@@ -2,7 +2,7 @@
 # The first minutes on a machine with a GPU, where nothing can be built or fetched: everything is
 # prepared elsewhere, and one script measures what tells most, in the order of what tells most.
 #
-#   benches/hardware.sh prepare FOLDER [SCENE]   builds for release; fills FOLDER (40 MB)
+#   benches/hardware.sh prepare FOLDER [SCENE]   builds for release; fills FOLDER (75 MB, 30 as tgz)
 #   FOLDER/hardware.sh run OUT [SECONDS]         there: at most SECONDS (340), logs and JSON in OUT
 #
 # SCENE is a real scene that travels along, fitted at defaults with three endmembers. A step that

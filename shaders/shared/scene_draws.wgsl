@@ -43,8 +43,8 @@ const NONE = -3e38;
 
 // The scene: noise variances (L), variability (L, K), spectra that pixels are placed by (L, K);
 // mean abundances, powers, what the common mixture adds to them, steps of the points, (K) each;
-// heights (K, SCENES); spectra (L, K, SCENES); shapes (L, J) and the endmember of each, K for noise;
-// tables of power normals.
+// heights (K, SCENES); spectra (L, K, SCENES); shapes (L, J) and the endmember of each, K for
+// noise; tables of power normals.
 fn variability_at() -> u32 { return p.bands; }
 fn centre_at() -> u32 { return variability_at() + p.bands * ENDMEMBERS; }
 fn mean_at() -> u32 { return centre_at() + p.bands * ENDMEMBERS; }

@@ -12,6 +12,7 @@ use crate::engine::pixels::Pixels;
 mod again;
 mod bands;
 mod blocks;
+mod extremes;
 mod georeference;
 mod grow;
 mod image;

@@ -57,8 +57,8 @@ pub(crate) fn is_taken(nested: &Nested) -> bool {
     sizes::fit(nested.known.k, nested.known.shapes.count())
 }
 
-/// Pixels that are on their way at once, each lot with buffers of its own: while the device computes
-/// one, another is written or read.
+/// Lots of pixels that are on their way at once, each with buffers of its own: while the device
+/// computes one, another is written or read.
 const LANES: usize = 2;
 
 /// The kernels of one scene on a device.
@@ -123,8 +123,8 @@ impl<'a> OnDevice<'a> {
             || (adapter.is_software() && longest > Some(MOST_TRIPS))
         {
             return Err(Error::Device(format!(
-                "{}: its kernels for pixels do not take {k} endmembers, {bands} bands and {} shapes \
-                 of their variability",
+                "{}: its kernels for pixels do not take {k} endmembers, {bands} bands and {} \
+                 shapes of their variability",
                 adapter.info().name,
                 sizes.shapes
             )));
@@ -321,11 +321,12 @@ mod tests {
     use super::*;
     use crate::convention::Convention;
     use crate::engine::backend::device::{self, Place};
+    use crate::engine::model::Model;
     use crate::engine::pixels::{Cube, Pixels};
     use crate::engine::wait::block_on;
     use crate::posterior::nested::SceneNormal;
+    use crate::posterior::nested::known::tests::flat;
     use crate::posterior::of_scene::OfScene;
-    use crate::{Unmixing, simulate};
 
     /// An adapter of this machine; none where there is none, or the tests on shaders are not
     /// wanted.
@@ -343,23 +344,29 @@ mod tests {
         found
     }
 
-    /// Pixels have the same bits in whatever lots they go, in one lane or two. Few bands tell
-    /// little, so that some pixels need more rounds of draws.
+    /// Pixels have the same bits in whatever lots they go, in one lane or two; and whatever rounds
+    /// of draws they need.
     #[test]
     fn lots_do_not_matter() {
         let Some(adapter) = adapter() else { return };
-        let settings = simulate::Settings { rows: 6, cols: 7, bands: 12, ..Default::default() };
-        let scene = simulate::simulate(&settings).unwrap().scene("small").unwrap();
-        let unmixing = Unmixing::new(4).steps(60).init(crate::Init::Vca);
-        let fit = unmixing.device(crate::Device::cpu()).fit(&scene).unwrap();
-        // Some are nothing that the scene holds.
-        let mut cube = Cube::clone(scene.cube());
-        for n in [3, 11, 12, 30] {
-            cube.spectrum_mut(n).reverse();
+        let model = Model { brightness: Some(0.3), ..Model::new(4) };
+        let (pixels, bands) = (42, 12);
+        let mut guide = flat(&model, pixels, bands);
+        let (stride, noise) = (guide.params.stride(), guide.params.noise_at());
+        for l in 0..bands {
+            guide.globals[noise + l] = -4.0;
+            for k in 0..4 {
+                guide.globals[k * stride + l] = -1.0 + ((7 * k + 3 * l) % 5) as f32 / 3.0;
+            }
+        }
+        let mut cube = Cube::zeros(pixels, bands);
+        for n in 0..pixels {
+            for (l, y) in cube.spectrum_mut(n).iter_mut().enumerate() {
+                *y = 0.2 + ((n * 37 + l * (n % 7)) % 19) as f32 / 50.0;
+            }
         }
         let pixels = Pixels::as_given(cube);
-        let normal = SceneNormal::of_guide(fit.guide());
-        let nested = Nested::given(fit.guide(), &pixels, &normal).unwrap();
+        let nested = Nested::given(&guide, &pixels, &SceneNormal::of_guide(&guide)).unwrap();
         let of = OfScene::new(&nested, Convention::Peak);
         let found = |most: usize| {
             let on = OnDevice::in_lots(&nested, &of.scenes, &adapter, most);
@@ -368,18 +375,13 @@ mod tests {
             let of = |part: fn(&Summary) -> &Vec<f32>| -> Vec<u32> {
                 pieces.iter().flat_map(part).map(|x| x.to_bits()).collect()
             };
-            (on.lanes.len(), of(|s| &s.mean), of(|s| &s.quantiles[0]), of(|s| &s.worth))
+            (on.lanes.len(), [of(|s| &s.mean), of(|s| &s.quantiles[0]), of(|s| &s.worth)])
         };
-        let whole = found(usize::MAX);
-        assert_eq!(whole.0, 1);
-        let worth = |bits: &u32| f32::from_bits(*bits);
-        assert!(whole.3.iter().map(worth).all(|worth| worth > 1.0));
+        let (lanes, whole) = found(usize::MAX);
+        assert_eq!(lanes, 1);
         for most in [1, 5, 21] {
-            let lots = found(most);
-            assert_eq!(lots.0, 2);
-            assert!(
-                (lots.1, lots.2, lots.3) == (whole.1.clone(), whole.2.clone(), whole.3.clone())
-            );
+            let (lanes, lots) = found(most);
+            assert!(lanes == 2 && lots == whole, "{most}");
         }
     }
 }
