@@ -32,8 +32,8 @@ fn nested<'a>(problem: &'a Problem, pixels: &'a Pixels) -> Nested<'a> {
     Nested::given(&problem.guide, pixels, &SceneNormal::of_guide(&problem.guide)).unwrap()
 }
 
-/// The same, with spectra that vary along shapes that bands share: some of them, so that there are
-/// endmembers with all of their shapes, with some and with none.
+/// As [`nested`], with spectra that vary along shapes that bands share: some of them, so that there
+/// are endmembers with all of their shapes, with some and with none.
 fn varying<'a>(problem: &'a Problem, pixels: &'a Pixels, size: f64) -> Nested<'a> {
     let (k, bands) = (problem.model.endmembers, pixels.bands());
     let some = |at: usize| if at % 5 == 3 { 0.0 } else { 1.0 + at as f64 / 10.0 };

@@ -350,7 +350,6 @@ impl Gathering<'_> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use ndarray::Array3;
 

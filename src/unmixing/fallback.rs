@@ -67,22 +67,6 @@ mod tests {
         }
     }
 
-    /// A GPU of this machine, whichever; none where there is none, or the tests on shaders are not
-    /// wanted.
-    #[cfg(feature = "gpu")]
-    fn gpu() -> Option<Device> {
-        let wanted = std::env::var("UNMIXEL_GPU").unwrap_or_default();
-        let found = match &*wanted {
-            "skip" => None,
-            _ => device::all().into_iter().find(|device| !device.is_cpu()),
-        };
-        assert!(found.is_some() || wanted != "require", "no adapter");
-        if found.is_none() {
-            eprintln!("skipped: no adapter");
-        }
-        found
-    }
-
     #[cfg(feature = "gpu")]
     #[test]
     fn a_gpu_that_has_no_memory_or_goes_away_leaves_the_work_to_the_cpu() {
@@ -96,7 +80,10 @@ mod tests {
         for (fault, says) in
             [(Some(Fault::NoMemory), "memory"), (Some(Fault::Lost), "device"), (None, "")]
         {
-            let Some(mut device) = gpu() else { return };
+            let Some(mut device) = device::tests::gpu() else {
+                eprintln!("skipped: no adapter");
+                return;
+            };
             if let Place::Gpu(adapter) = &mut device.place {
                 adapter.fault = fault;
             }

@@ -198,3 +198,19 @@ async fn choose_gpu(choice: &Choice) -> Result<Device> {
         None => cpu("no GPU was found"),
     })
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    /// A GPU of this machine, whichever; none where there is none, or the tests on shaders are not
+    /// wanted.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn gpu() -> Option<super::Device> {
+        let wanted = std::env::var("UNMIXEL_GPU").unwrap_or_default();
+        let found = match &*wanted {
+            "skip" => None,
+            _ => super::all().into_iter().find(|device| !device.is_cpu()),
+        };
+        assert!(found.is_some() || wanted != "require", "no adapter");
+        found
+    }
+}

@@ -61,6 +61,19 @@ impl DeviceBuffers {
     }
 }
 
+/// Bytes from the uniform of one dispatch to that of the next: WebGPU's alignment of dynamic
+/// offsets.
+pub const UNIFORM_STRIDE: usize = 256;
+
+/// The uniforms of dispatches, one after the other.
+pub fn uniforms<'a, U: bytemuck::Pod>(of: impl ExactSizeIterator<Item = &'a U>) -> Vec<u8> {
+    let mut all = vec![0; of.len() * UNIFORM_STRIDE];
+    for (to, told) in all.chunks_exact_mut(UNIFORM_STRIDE).zip(of) {
+        to[..size_of::<U>()].copy_from_slice(bytemuck::bytes_of(told));
+    }
+    all
+}
+
 /// Writes the first words of a buffer, piece by piece, each when the one before has arrived. The
 /// last one arrives before what is submitted next.
 pub async fn write(opened: &Opened, buffer: &wgpu::Buffer, words: &[u32]) -> Result<(), String> {

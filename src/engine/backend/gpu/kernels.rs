@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::adapter::Adapter;
-use super::buffers;
+use super::buffers::{self, UNIFORM_STRIDE};
 use super::groups;
 use super::opened::Opened;
 use super::pipelines::{Compiled, Source};
@@ -23,10 +23,8 @@ pub struct Kernel {
     pub bindings: &'static [(usize, Access)],
 }
 
-/// Uniforms of the dispatches of one submission, and bytes from one to the next: a multiple of what
-/// every device aligns them to.
+/// The most dispatches of one submission.
 const MOST_DISPATCHES: usize = 16;
-const UNIFORM_STRIDE: usize = 256;
 
 /// What the pipelines of some kernels are made for.
 #[derive(Debug, Clone, Copy)]
@@ -146,11 +144,7 @@ impl Kernels {
     /// Does so with as many as one submission takes.
     async fn submit<U: bytemuck::Pod>(&self, work: &[(usize, Grid, U)]) -> Result<()> {
         let Opened { device, queue, waiter, .. } = &*self.opened;
-        let mut uniforms = vec![0; work.len() * UNIFORM_STRIDE];
-        for (to, (_, _, told)) in uniforms.chunks_exact_mut(UNIFORM_STRIDE).zip(work) {
-            let bytes = bytemuck::bytes_of(told);
-            to[..bytes.len()].copy_from_slice(bytes);
-        }
+        let uniforms = buffers::uniforms(work.iter().map(|(_, _, told)| told));
         queue.write_buffer(&self.uniform, 0, &uniforms);
         let mut encoder = device.create_command_encoder(&Default::default());
         {

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use adapter::{Adapter, Limit, adapters};
-use buffers::DeviceBuffers;
+use buffers::{DeviceBuffers, UNIFORM_STRIDE};
 pub(super) use ceiling::measure as ceilings;
 pub use kernels::{Constants, Kernel, Kernels};
 #[cfg(test)]
@@ -49,8 +49,6 @@ const SUBMIT_SECONDS: f64 = 0.1;
 const FIRST_STEPS: usize = 4;
 /// The most steps a submit: their parameters are one small upload.
 const MOST_STEPS: usize = 128;
-/// Bytes from one step's parameters to the next: WebGPU's alignment of dynamic offsets.
-const PARAMS_STRIDE: usize = 256;
 
 impl Gpu {
     /// Compiles the passes and uploads the run.
@@ -95,7 +93,7 @@ impl Gpu {
         opened.suffer(Fault::NoMemory);
         let uniform = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("params"),
-            size: (PARAMS_STRIDE * MOST_STEPS) as u64,
+            size: (UNIFORM_STRIDE * MOST_STEPS) as u64,
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
@@ -154,10 +152,7 @@ impl Gpu {
 
     /// Uploads the parameters of at most [`MOST_STEPS`] steps.
     fn set_params(&self, steps: &[Params]) {
-        let mut uniform = vec![0u8; PARAMS_STRIDE * steps.len()];
-        for (bytes, params) in uniform.chunks_exact_mut(PARAMS_STRIDE).zip(steps) {
-            bytes[..size_of::<Params>()].copy_from_slice(bytemuck::bytes_of(params));
-        }
+        let uniform = buffers::uniforms(steps.iter());
         self.opened.queue.write_buffer(&self.params, 0, &uniform);
     }
 
@@ -174,7 +169,7 @@ impl Gpu {
                 for pipeline in &self.pipelines {
                     let Some((x, y)) = groups((pipeline.grid)(params)) else { continue };
                     compute.set_pipeline(&pipeline.pipeline);
-                    compute.set_bind_group(0, &pipeline.bind_group, &[(i * PARAMS_STRIDE) as u32]);
+                    compute.set_bind_group(0, &pipeline.bind_group, &[(i * UNIFORM_STRIDE) as u32]);
                     compute.dispatch_workgroups(x, y, 1);
                 }
             }

@@ -1,7 +1,7 @@
 //! The time of each pass, by the device's own clock. Every pass is a compute pass of its own here,
 //! with a time stamp before and after it; in a fit all passes of many steps are one.
 
-use super::{Gpu, MOST_STEPS, PARAMS_STRIDE, groups};
+use super::{Gpu, MOST_STEPS, UNIFORM_STRIDE, groups};
 use crate::engine::backend::Laps;
 use crate::engine::ground::error::Result;
 use crate::engine::layout::Params;
@@ -69,7 +69,7 @@ async fn block(gpu: &Gpu, steps: &[Params]) -> Result<Laps> {
             }),
         });
         compute.set_pipeline(&pipeline.pipeline);
-        compute.set_bind_group(0, &pipeline.bind_group, &[(i * PARAMS_STRIDE) as u32]);
+        compute.set_bind_group(0, &pipeline.bind_group, &[(i * UNIFORM_STRIDE) as u32]);
         compute.dispatch_workgroups(*x, *y, 1);
     }
     encoder.resolve_query_set(&stamps, 0..count, &resolved, 0);

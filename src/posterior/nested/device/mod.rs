@@ -316,7 +316,6 @@ fn scene_words(nested: &Nested, scenes: &Scenes) -> Vec<u32> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::convention::Convention;
@@ -328,27 +327,15 @@ mod tests {
     use crate::posterior::nested::known::tests::flat;
     use crate::posterior::of_scene::OfScene;
 
-    /// An adapter of this machine; none where there is none, or the tests on shaders are not
-    /// wanted.
-    fn adapter() -> Option<Adapter> {
-        let wanted = std::env::var("UNMIXEL_GPU").unwrap_or_default();
-        let places = device::all().into_iter().map(|device| device.place);
-        let found = match &*wanted {
-            "skip" => None,
-            _ => places.into_iter().find_map(|place| match place {
-                Place::Gpu(adapter) => Some(*adapter),
-                _ => None,
-            }),
-        };
-        assert!(found.is_some() || wanted != "require", "no adapter");
-        found
-    }
-
     /// Pixels have the same bits in whatever lots they go, in one lane or two; and whatever rounds
     /// of draws they need.
     #[test]
     fn lots_do_not_matter() {
-        let Some(adapter) = adapter() else { return };
+        let Some(device) = device::tests::gpu() else {
+            eprintln!("skipped: no adapter");
+            return;
+        };
+        let Place::Gpu(adapter) = device.place else { return };
         let model = Model { brightness: Some(0.3), ..Model::new(4) };
         let (pixels, bands) = (42, 12);
         let mut guide = flat(&model, pixels, bands);
