@@ -8,7 +8,7 @@ mod gibbs;
 use common::Problem;
 use ndarray::{Array2, Axis};
 use unmixel::engine::backend::{Choice, device};
-use unmixel::engine::ground::math::softplus;
+use unmixel::engine::ground::math::{softplus, softplus_inverse};
 use unmixel::engine::guide::Guide;
 use unmixel::engine::model::{Family, Model, Noise};
 use unmixel::engine::pixels::Pixels;
@@ -16,7 +16,7 @@ use unmixel::engine::svi::{self, Settings};
 use unmixel::engine::wait::block_on;
 use unmixel::rooms::convention::{Convention, convert};
 use unmixel::rooms::posterior::Posterior;
-use unmixel::rooms::posterior::nested::Nested;
+use unmixel::rooms::posterior::nested::{Nested, evidence, evidence_at_rest};
 use unmixel::rooms::score::calibration::{Known, coverage, nested_places, places};
 use unmixel::rooms::score::score;
 use unmixel::rooms::starts::{self, Init};
@@ -238,4 +238,40 @@ fn fits_gone_wrong_and_interrupts_have_defined_answers() {
     problem.guide.globals[2] = f32::NAN;
     assert!(softplus(f64::from(problem.guide.globals[2])).is_nan());
     assert!(of(&problem, &pixels).unwrap_err().to_string().contains("not finite"));
+}
+
+/// Spectra that were not learned yet, or of a mode that is another, beside those of a fit that has
+/// ended.
+#[test]
+fn at_rest_solutions_compare_by_their_mode_and_not_by_how_far_they_have_come() {
+    let (ended, pixels, ..) = fitted(3, 4);
+    let around = |spectra: &Array2<f64>| {
+        let mut guide = ended.clone();
+        for ((k, l), &c) in spectra.indexed_iter() {
+            guide.globals[k * ended.params.stride() + l] = softplus_inverse(c) as f32;
+        }
+        guide
+    };
+    let mut off = ended.medians();
+    off.indexed_iter_mut().for_each(|((_, l), c)| *c *= if l < 20 { 0.97 } else { 1.02 });
+    let begun = around(&off);
+    let mut twice = ended.medians();
+    let other = &twice.row(1) * 1.1;
+    twice.row_mut(0).assign(&other);
+    let wrong = around(&twice);
+    let briefly = |guide: &Guide| evidence(guide, &pixels, &|| false).unwrap().unwrap();
+    let at_rest = |guide: &Guide| {
+        let found = evidence_at_rest(guide, &pixels, &|| false).unwrap().unwrap();
+        assert_eq!(found.len(), pixels.count());
+        found.iter().sum::<f64>() / found.len() as f64
+    };
+    let (before, after) = (briefly(&ended) - briefly(&begun), at_rest(&ended) - at_rest(&begun));
+    // How spectra vary takes up a part of what is off, and is left with some of it; a solution must
+    // be ahead by 0.2 to win.
+    assert!(before > 0.2 && after.abs() < 0.1, "{before} {after}");
+    assert!(at_rest(&ended) - at_rest(&wrong) > 1.0, "{}", at_rest(&ended) - at_rest(&wrong));
+    assert!(evidence_at_rest(&ended, &pixels, &|| true).unwrap().is_none());
+    // One pixel has an answer, too.
+    let one = pixels.chosen(&[0]);
+    assert_eq!(evidence_at_rest(&ended, &one, &|| false).unwrap().unwrap().len(), 1);
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use ndarray::ArrayView1;
 use unmixel::engine::backend::{Choice, Device, device};
-use unmixel::engine::model::{Family, Model};
+use unmixel::engine::model::{Common, Family, Model};
 use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi;
 use unmixel::engine::wait::block_on;
@@ -175,6 +175,59 @@ fn the_evidence_overrules_an_elbo_that_prefers_variability_to_a_material() {
     let rmse = scores.peak.abundance_rmse.unwrap();
     // 0.34 for the mode of the highest ELBO, 0.03 for this one.
     assert!(rmse < 0.06, "{rmse}");
+}
+
+#[test]
+fn a_common_mixture_that_evidence_does_not_ask_for_is_left_out_by_the_search() {
+    let each = simulate::Settings {
+        rows: 30,
+        cols: 30,
+        bands: 30,
+        maps: simulate::Maps::Dirichlet,
+        pure_pixels: false,
+        variability_sd: 0.03,
+        ..Default::default()
+    };
+    let shared = simulate::Settings {
+        maps: simulate::Maps::Dominant,
+        noise_sd: 0.005,
+        pure_pixels: true,
+        variability_sd: 0.0,
+        ..each.clone()
+    };
+    for (settings, stays) in [(each, false), (shared, true)] {
+        let pixels = simulate(&settings).unwrap().scene("mixture").unwrap().pixels();
+        let mixture = Some(Common { concentration: 12.0, sd: 1.5 });
+        let model = Model { likelihood_weight: 1.0, common: mixture, ..model(3) };
+        let fit = svi::Settings { batch_size: 400, ..Default::default() };
+        let open = Settings { starts: 3, moves: 1, common_is_open: true, ..Settings::default() };
+        let last = AtomicU64::new(0);
+        let observe = |event: &Event| {
+            if let Event::Steps(so_far, total) = event {
+                assert!(so_far <= total, "{so_far} of {total}");
+                last.fetch_max(*so_far, Ordering::Relaxed);
+            }
+        };
+        let device = cpu();
+        let found = |settings: &Settings, observe: &(dyn Fn(&Event) + Sync)| {
+            let never = || false;
+            block_on(search::search(&device, &model, &fit, settings, &pixels, observe, &never))
+                .unwrap()
+        };
+        let asked = found(&Settings { common_is_open: false, ..open.clone() }, &|_| ());
+        let found = found(&open, &observe);
+        let (gain, kept) = found.common.unwrap();
+        assert_eq!((kept, gain > 1.0), (stays, stays), "{gain}");
+        assert_eq!(found.guide.model.common.is_some(), stays);
+        assert!(found.fitted);
+        let chosen = found.solutions.iter().find(|one| one.chosen).unwrap();
+        assert_eq!(chosen.origin.ends_with("no common mixture"), !stays, "{chosen:?}");
+        // All that went on was fitted without one, too; one of them, where that tells enough.
+        let without = found.solutions.iter().filter(|one| one.origin.contains("no common"));
+        assert!(if stays { without.count() == 1 } else { without.count() >= 1 });
+        // Who does not leave it open keeps it.
+        assert!(asked.common.is_none() && asked.guide.model.common.is_some());
+    }
 }
 
 #[test]

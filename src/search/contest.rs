@@ -4,15 +4,27 @@
 //! to one that few pixels hold.
 
 use super::judge::{Fitted, Judge};
-use super::{GAIN, by_elbo, distinct, family, same};
-use crate::engine::ground::error::Result;
+use super::{by_elbo, distinct, family, mixture, same};
+use crate::engine::ground::error::{Error, Result};
 use crate::engine::model::{Model, Noise};
 use crate::engine::pixels::Pixels;
 use crate::posterior::nested;
 use crate::starts::Init;
 
 /// Modes that are compared, at most.
-const MOST: usize = 8;
+pub const MOST: usize = 8;
+/// What a solution must be ahead by in evidence, nats a pixel, to be another answer than the best
+/// by ELBO: how spectra vary is learned to one or two tenths.
+const AHEAD: f64 = 0.2;
+/// And by so many standard errors: few pixels may tell.
+const ERRORS: f64 = 2.0;
+/// What coming to rest gains at most, nats a pixel, of what may yet be the answer.
+const UNLEARNED: f64 = 2.0;
+/// By how much a common mixture is ahead, nats a pixel, where no other solution without one needs
+/// to be fitted to know that it stays.
+const CLEAR: f64 = 3.0;
+/// What solutions without a common mixture are told by.
+const NONE: &str = "no common mixture";
 /// What geometry alone finds: an answer that one of them clearly beats is never given.
 const CLASSICS: [Init; 2] = [Init::Vca, Init::NFindr];
 
@@ -23,20 +35,34 @@ pub fn is_for(model: &Model, bands: usize) -> bool {
     model.noise != Noise::Covariance && model.has_independent_bands(bands)
 }
 
+/// What the contest decided.
+pub struct Won {
+    /// The row of the winner.
+    pub best: usize,
+    /// By how much a common mixture is ahead in evidence, nats a pixel, and whether it stays; none
+    /// where that was not open.
+    pub common: Option<(f64, bool)>,
+}
+
 /// The solution of the highest evidence among the `best` by ELBO, those of other modes that went
-/// on, and the classics, which go on for it if they have not. One that is not ahead of the best by
-/// ELBO by a share of [`GAIN`] does not take its place. When interrupted, the best by ELBO.
+/// on, and the classics, which go on for it if they have not, all where their spectra come to rest.
+/// One that is not ahead of the best by ELBO by [`AHEAD`] and [`ERRORS`] does not take its place.
+/// When interrupted, the best by ELBO.
+///
+/// `open` says whether a common mixture of the model may be left out: all are then fitted without
+/// one, too, each from where it began, and the kind with the best solution goes on.
 ///
 /// # Errors
 ///
 /// What ends all fits, as a device that is lost.
 pub async fn contest(
     judge: &Judge<'_>,
-    table: &mut [Fitted],
+    table: &mut Vec<Fitted>,
     best: usize,
     pixels: &Pixels,
+    open: bool,
     interrupted: &(dyn Fn() -> bool + Sync),
-) -> Result<usize> {
+) -> Result<Won> {
     let polished = |table: &[Fitted]| -> Vec<usize> {
         let gone_on = by_elbo(table).into_iter().filter(|&i| table[i].elbo.is_some());
         std::iter::once(best).chain(gone_on).collect()
@@ -51,22 +77,106 @@ pub async fn contest(
     }
     judge.polish(table, &classics).await?;
     let order = polished(table);
-    let candidates = distinct(table, &order, MOST);
-    if candidates.len() < 2 {
-        return Ok(best);
+    let with = distinct(table, &order, MOST);
+    let undecided = Won { best, common: None };
+    if !open || with.is_empty() {
+        let won = judged(judge, table, &with, pixels, interrupted)?;
+        return Ok(won.map_or(undecided, |best| Won { best, common: None }));
     }
-    for &i in &candidates {
-        if let Some(guide) = table[i].whole_guide() {
-            table[i].evidence = nested::evidence(guide, pixels, interrupted)?;
+    let briefly = |table: &[Fitted], rows: &[usize]| {
+        let mut found = Vec::new();
+        for &i in rows {
+            if let Some(guide) = table[i].whole_guide() {
+                found.extend(nested::evidence(guide, pixels, interrupted)?.map(|of| (i, of)));
+            }
+        }
+        Ok::<_, Error>(found)
+    };
+    let with = briefly(table, &with)?;
+    let first = table.len();
+    let (mut gain, mut without) = (None, Vec::new());
+    let plain = judge.without_common();
+    // Where there is a common mixture the best without one tells.
+    for some in [&with[..with.len().min(1)], with.get(1..).unwrap_or_default()] {
+        let from: Vec<&Fitted> = some.iter().map(|&(i, _)| &table[i]).collect();
+        let again = plain.again(&from, NONE).await?;
+        table.extend(again);
+        let order: Vec<usize> = by_elbo(table).into_iter().filter(|&i| i >= first).collect();
+        without = briefly(table, &distinct(table, &order, MOST))?;
+        gain = highest(&with).zip(highest(&without)).map(|(with, without)| with - without);
+        if interrupted() || gain.is_some_and(|gain| gain > CLEAR) {
+            break;
+        }
+    }
+    judge.count(plain.done());
+    let Some(gain) = gain.filter(|_| !interrupted()) else { return Ok(undecided) };
+    let kept = gain > mixture::GAIN;
+    let brief = if kept { with } else { without };
+    let least = highest(&brief).map_or(f64::NEG_INFINITY, |highest| highest - UNLEARNED);
+    let rows: Vec<usize> = brief.into_iter().filter(|of| of.1 > least).map(|of| of.0).collect();
+    let won = judged(judge, table, &rows, pixels, interrupted)?;
+    Ok(won.map_or(undecided, |best| Won { best, common: Some((gain, kept)) }))
+}
+
+/// The row of the highest evidence among some, of which the first is the best by ELBO. None when
+/// interrupted.
+fn judged(
+    judge: &Judge<'_>,
+    table: &mut [Fitted],
+    rows: &[usize],
+    pixels: &Pixels,
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Result<Option<usize>> {
+    let mut at_rest: Vec<(usize, Vec<f64>)> = Vec::new();
+    for &i in if rows.len() > 1 { rows } else { &[] } {
+        if let Some(guide) = table[i].whole_guide()
+            && let Some(found) = nested::evidence_at_rest(guide, pixels, interrupted)?
+        {
+            table[i].evidence = Some(found.iter().sum::<f64>() / found.len().max(1) as f64);
+            at_rest.push((i, found));
         }
         if interrupted() {
-            return Ok(best);
+            return Ok(None);
         }
         judge.tell(&table[i]);
     }
-    // Where the best by ELBO has none, any is better than none.
-    let least = table[best].evidence.map_or(f64::NEG_INFINITY, |e| e + GAIN * e.abs().max(1.0));
-    let gains = candidates.into_iter().filter_map(|i| Some((i, table[i].evidence?)));
-    let highest = gains.filter(|one| one.1 > least).max_by(|a, b| a.1.total_cmp(&b.1));
-    Ok(highest.map_or(best, |one| one.0))
+    let Some((first, of_first)) = at_rest.first() else { return Ok(rows.first().copied()) };
+    let mut best = (*first, 0.0);
+    for (i, of_other) in &at_rest[1..] {
+        let (gain, error) = ahead(of_other, of_first);
+        if gain > AHEAD.max(ERRORS * error) && gain > best.1 {
+            best = (*i, gain);
+        }
+    }
+    Ok(Some(best.0))
+}
+
+fn highest(brief: &[(usize, f64)]) -> Option<f64> {
+    brief.iter().map(|&(_, evidence)| evidence).reduce(f64::max)
+}
+
+/// By how much one solution makes pixels more probable than another, nats a pixel, and the
+/// standard error of that.
+fn ahead(one: &[f64], other: &[f64]) -> (f64, f64) {
+    let count = one.len().max(1) as f64;
+    let gains = || one.iter().zip(other).map(|(one, other)| one - other);
+    let mean = gains().sum::<f64>() / count;
+    let square = gains().map(|gain| (gain - mean).powi(2)).sum::<f64>();
+    (mean, square.sqrt() / count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_ahead_by_the_mean_and_as_uncertain_as_the_pixels_differ() {
+        let (one, other) = ([3.0, 4.0, 5.0, 8.0], [2.0, 2.0, 4.0, 4.0]);
+        // Gains 1, 2, 1 and 4.
+        let (gain, error) = ahead(&one, &other);
+        assert!((gain - 2.0).abs() < 1e-12);
+        assert!((error - 6f64.sqrt() / 4.0).abs() < 1e-12, "{error}");
+        assert_eq!(ahead(&other, &one), (-gain, error));
+        assert_eq!(ahead(&[], &[]), (0.0, 0.0));
+    }
 }

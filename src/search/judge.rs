@@ -25,7 +25,8 @@ pub struct Fitted {
     pub elbo: Option<f64>,
     /// Where it was compared by it, nats a pixel.
     pub evidence: Option<f64>,
-    /// (K, L), reflectance.
+    /// (K, L), reflectance: where it began, and where it is.
+    began: Array2<f64>,
     pub endmembers: Array2<f64>,
     /// Whether time ran out before the fit had its steps: it cannot be compared.
     pub cut: bool,
@@ -37,16 +38,20 @@ impl Fitted {
     /// Spectra that nothing is known of but, perhaps, a guide around them.
     #[cfg(test)]
     pub fn of(endmembers: Array2<f64>, pixels: Pixels, fit: Option<Guide>) -> Self {
-        let (origin, cut) = (String::new(), false);
+        Fitted { fit, ..Fitted::new(String::new(), endmembers, pixels) }
+    }
+
+    fn new(origin: String, endmembers: Array2<f64>, pixels: Pixels) -> Self {
         Fitted {
             origin,
             probe_elbo: None,
             elbo: None,
             evidence: None,
+            began: endmembers.clone(),
             endmembers,
-            cut,
+            cut: false,
             pixels,
-            fit,
+            fit: None,
         }
     }
 
@@ -131,9 +136,21 @@ impl<'a> Judge<'a> {
         self.done.load(Ordering::Relaxed)
     }
 
+    /// Counts the steps of a judge that went on from here, too.
+    pub fn count(&self, done: u64) {
+        self.done.store(done, Ordering::Relaxed);
+    }
+
     /// Goes on with counting them.
     pub fn after(self, done: u64) -> Self {
         Judge { done: AtomicU64::new(done), ..self }
+    }
+
+    /// A judge of the model without a common mixture, whose fits have all their steps.
+    pub fn without_common(&self) -> Self {
+        let model = Model { common: None, ..self.model.clone() };
+        let done = AtomicU64::new(self.done());
+        Judge { model, done, deadline: None, ..*self }
     }
 
     /// From now on fits end at this time.
@@ -158,16 +175,7 @@ impl<'a> Judge<'a> {
     /// What ends all fits, as a device that is lost. A fit that fails has no ELBO.
     pub async fn probe(&self, starts: Vec<(String, Array2<f64>)>) -> Result<Vec<Fitted>> {
         let probe = async |(origin, endmembers): (String, Array2<f64>)| {
-            let mut fitted = Fitted {
-                origin,
-                probe_elbo: None,
-                elbo: None,
-                evidence: None,
-                endmembers,
-                cut: false,
-                pixels: self.pixels.clone(),
-                fit: None,
-            };
+            let mut fitted = Fitted::new(origin, endmembers, self.pixels.clone());
             if (self.interrupted)() {
                 return Ok(fitted);
             }
@@ -204,6 +212,21 @@ impl<'a> Judge<'a> {
             Ok(())
         };
         each(self.device, rows.map(|(_, fitted)| fitted).collect(), polish).await.map(|_| ())
+    }
+
+    /// Fits again what began elsewhere with the model of another judge, for [`PROBE_STEPS`] and
+    /// [`POLISH_STEPS`]; `how` tells what is new. Those that fail are left out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Judge::probe`].
+    pub async fn again(&self, fitted: &[&Fitted], how: &str) -> Result<Vec<Fitted>> {
+        let starts = fitted.iter().map(|one| (format!("{}, {how}", one.origin), one.began.clone()));
+        let mut again = self.probe(starts.collect()).await?;
+        let all: Vec<usize> = (0..again.len()).collect();
+        self.polish(&mut again, &all).await?;
+        again.retain(|one| one.elbo.is_some());
+        Ok(again)
     }
 
     /// The guide after [`SETTLE_STEPS`]; none where the fit failed.

@@ -15,7 +15,7 @@ use crate::starts;
 
 /// What a common mixture must gain in evidence, nats a pixel: 4 to 9 in simulated scenes that have
 /// one, 0 to 0.8 in others (docs/evidence.md).
-const GAIN: f64 = 1.0;
+pub const GAIN: f64 = 1.0;
 /// Steps of the fit without one, from the spectra of the fit with it, and no more than that had.
 const STEPS: u32 = 1000;
 

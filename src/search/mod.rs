@@ -40,8 +40,8 @@ pub struct Settings {
     /// ending with [`ROUNDS`] or a round that gains nothing. What a search finds then depends on
     /// how fast the machine is. All starts are fitted even if that takes longer.
     pub seconds: Option<f64>,
-    /// Whether a common mixture of the model may be left out where the search decides on that:
-    /// where it sees merged bands, which cost a fraction of what a decision on all bands costs.
+    /// Whether a common mixture of the model may be left out, where the evidence of what was found
+    /// asks for it.
     #[serde(skip)]
     pub common_is_open: bool,
 }
@@ -143,7 +143,8 @@ pub fn most_steps(settings: &Settings, starts: usize) -> u64 {
     };
     let rounds = if settings.moves > 0 { ROUNDS as u64 } else { 0 };
     let moves = count(settings.moves, MOVES_KEPT).saturating_mul(rounds);
-    count(starts, Init::FAMILIES.len()).saturating_add(moves)
+    let again = if settings.common_is_open { contest::MOST as u64 * (probe + polish) } else { 0 };
+    count(starts, Init::FAMILIES.len()).saturating_add(moves).saturating_add(again)
 }
 
 /// How far a search is.
@@ -272,16 +273,13 @@ pub async fn search(
             None => {}
         }
     }
+    let mut common = None;
     if contest::is_for(of_scene, pixels.bands()) && !interrupted() {
-        best = contest::contest(&judge, &mut table, best, part, interrupted).await?;
+        let open = settings.common_is_open;
+        let won = contest::contest(&judge, &mut table, best, part, open, interrupted).await?;
+        (best, common) = (won.best, won.common);
     }
     let done = judge.done();
-    let decides = settings.common_is_open && seen.is_merged() && !interrupted();
-    let decided = match table[best].whole_guide().filter(|_| decides) {
-        Some(guide) => mixture::decide(guide, part, device, fit, interrupted).await?,
-        None => None,
-    };
-    let common = decided.map(|of| (of.gain, of.without.is_none()));
     let without = Model { common: None, ..of_scene.clone() };
     let of_scene = if common.is_some_and(|(_, kept)| !kept) { &without } else { of_scene };
     let found = finish(of_scene, fit, pixels, &seen, table, best, count)?;

@@ -1,13 +1,19 @@
 //! How probable pixels are given a scene, their amounts integrated out: by it solutions of one
 //! scene compare, whatever has become of the pixels of their guides.
 
-use super::check;
 use super::known::Known;
-use super::learn::{self, BRIEF};
-use crate::engine::ground::error::Result;
+use super::learn::{self, BRIEF, WHOLE};
+use super::newton::{Newton, SMALL};
+use rayon::prelude::*;
+
+use super::group::Group;
+use super::information::Room;
+use super::{BLOCK, check, group_at, is_worth_a_covariance};
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::lanes::LANES;
 use crate::engine::guide::Guide;
 use crate::engine::layout::HELD;
-use crate::engine::pixels::Pixels;
+use crate::engine::pixels::{Cube, Pixels};
 
 /// Log density of a pixel, nats, mean over at most 512 of them: noise, variability and spectra are
 /// learned on from a guide's as for the exact posterior, and each pixel's amounts are integrated
@@ -27,6 +33,80 @@ pub fn evidence(
     let begin = (guide.medians().iter().copied().collect(), guide.params.has(HELD));
     let learned = learn::learn(&mut known, guide, of.cube(), begin, BRIEF, interrupted);
     Ok(learned.map(|learned| learned.evidence).filter(|x| x.is_finite()))
+}
+
+/// Pixels from which spectra come to rest, at most.
+const AT_REST: usize = 2048;
+/// They rest where a step would gain less than this, nats a pixel: by a parabola, half the square
+/// of its length in posterior sds.
+const REST: f64 = 0.01;
+
+/// Log density of each of some pixels, nats, at the spectra where a solution comes to rest: those of
+/// the guide, moved by Newton's method to the mode of their posterior given at most 2,048 of the
+/// pixels. What a guide has not learned yet does not count. The pixels are others than those 2,048
+/// where there are twice as many, as spectra explain those best that they were learned from; they
+/// are the same for all solutions. Costs some ten looks at each pixel, and as many factors of a
+/// matrix of K L rows; where spectra are held or too many for one, they stay. None when
+/// `interrupted`, and where the guide is not finite.
+///
+/// # Errors
+///
+/// What [`check`] refuses.
+pub fn evidence_at_rest(
+    guide: &Guide,
+    of: &Pixels,
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Result<Option<Vec<f64>>> {
+    check(&guide.params)?;
+    let p = &guide.params;
+    let every = of.count().div_ceil(AT_REST);
+    let part =
+        |first: usize| of.chosen(&(first..of.count()).step_by(every).collect::<Vec<usize>>());
+    let (few, others) = (part(0), part(every / 2));
+    let mut known = Known::of(guide);
+    let medians: Vec<f64> = guide.medians().iter().copied().collect();
+    let learn = |known: &mut Known, spectra: Vec<f64>, held: bool, effort| {
+        learn::learn(known, guide, few.cube(), (spectra, held), effort, interrupted)
+    };
+    let learned = learn(&mut known, medians, p.has(HELD), BRIEF);
+    let Some(mut learned) = learned else { return Ok(None) };
+    if !p.has(HELD) && is_worth_a_covariance(p.k() * p.bands as usize, few.count()) {
+        let values = (p.k() * p.bands as usize) as f64;
+        let small = (2.0 * REST * few.count() as f64 / values).sqrt().max(SMALL);
+        let newton = Newton { guide, known: &known, of: &few, small, interrupted };
+        match newton.mode(learned.spectra.clone()) {
+            Ok(spectra) => {
+                known = Known::of(guide);
+                let again = learn(&mut known, spectra, true, WHOLE);
+                let Some(again) = again else { return Ok(None) };
+                learned = again;
+            }
+            Err(Error::Interrupted) => return Ok(None),
+            // No way leads on from a fit that is none.
+            Err(Error::Fit(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let found = densities(&known, others.cube(), p.key(), &learned.spectra);
+    Ok((!interrupted()).then_some(found).filter(|found| found.iter().all(|x| x.is_finite())))
+}
+
+/// Log density of each pixel given spectra, (K, L), nats.
+fn densities(known: &Known, cube: &Cube, key: [u32; 2], spectra: &[f64]) -> Vec<f64> {
+    let by_bands = known.by_bands(spectra);
+    let count = cube.pixels();
+    let part = |first: usize| {
+        let (mut group, mut room) = (Group::new(known), Room::new(known.k));
+        let mut found = Vec::with_capacity(BLOCK);
+        for first in (first..count.min(first + BLOCK)).step_by(LANES) {
+            group.take(cube, &group_at(first, count), key, &by_bands);
+            room.draw(&mut group, &by_bands);
+            found.extend((0..group.rows).map(|at| room.evidence(&group, at) + known.normaliser));
+        }
+        found
+    };
+    let firsts: Vec<usize> = (0..count).step_by(BLOCK).collect();
+    firsts.into_par_iter().flat_map_iter(part).collect()
 }
 
 #[cfg(test)]

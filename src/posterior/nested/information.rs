@@ -3,7 +3,7 @@
 
 use nalgebra::DMatrix;
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, s};
+use ndarray::{Array2, ArrayView2};
 use pulp::Arch;
 use rayon::prelude::*;
 
@@ -57,12 +57,11 @@ struct Moments {
     /// d_j` for each endmember j, and -d_i; (K (K + 1), K (K + 1)).
     features: Vec<f32>,
     /// What they multiply: the spectra and the residual of the mean, times the inverse covariance
-    /// of the pixel, (L, K + 1).
+    /// of the pixel; then what that is less for what bands share, F of [`Whitened`]; (K + 1 +
+    /// count, L).
     factors: Vec<f32>,
     /// E u u', (K, K).
     second: Vec<f32>,
-    /// What the inverse covariance is less for what bands share: F of [`Whitened`], (L, count).
-    shared: Vec<f32>,
 }
 
 /// Sums over one part of the pixels.
@@ -274,54 +273,55 @@ impl Room {
             }
         }
         let features = f.t().dot(&f).into_raw_vec_and_offset().0;
-        let of_lane =
-            |from: &[f32]| -> Vec<f32> { from.iter().skip(lane).step_by(LANES).copied().collect() };
-        let rest = of_lane(&self.white.rest);
-        let mut factors = Vec::with_capacity(bands * (k + 1));
-        for (c, rest) in of_lane(&self.white.spectra).chunks_exact(k).zip(rest) {
-            factors.extend(c);
-            factors.push(rest);
-        }
-        let spread = of_lane(&self.spread);
-        let second = (0..k * k).map(|at| spread[at] + mean[at / k] * mean[at % k]).collect();
-        Moments { features, factors, second, shared: of_lane(&self.white.factor) }
+        let (white, shapes) = (&self.white, group.known.shapes.count());
+        let mut factors = Vec::with_capacity((k + 1 + shapes) * bands);
+        let mut take = |from: &[f32], rows: usize| {
+            for row in 0..rows {
+                factors.extend((0..bands).map(|l| from[(l * rows + row) * LANES + lane]));
+            }
+        };
+        take(&white.spectra, k);
+        take(&white.rest, 1);
+        take(&white.factor, shapes);
+        let spread = self.spread.iter().skip(lane).step_by(LANES);
+        let second = spread.enumerate().map(|(at, x)| x + mean[at / k] * mean[at % k]).collect();
+        Moments { features, factors, second }
     }
 }
 
 /// What is lost because the pixels' amounts are not known: the covariance of `u_i (y - u'c) / V`,
 /// summed over pixels. A pixel's share is `(I x Z) F (I x Z)'` with Z its factors, (L, K + 1), and
-/// F the covariance of its features: block i, j is a product of matrices, `Z F_ij Z'`.
+/// F the covariance of its features: block i, j is a product of matrices, `Z F_ij Z'`. What bands
+/// share adds `E u_i u_j F F'`, which no pixel tells even if all amounts are known.
 fn lost(moments: &[Moments], bands: usize, k: usize) -> DMatrix<f64> {
-    let (count, own) = (moments.len(), k + 1);
-    // Z of all pixels side by side.
-    let z = Array2::from_shape_fn((bands, count * own), |(l, at)| {
-        moments[at / own].factors[l * own + at % own]
-    });
+    let own = k + 1;
+    // Rows of factors that each pixel has.
+    let rows = moments.first().map_or(0, |of| of.factors.len() / bands.max(1));
     let blocks: Vec<(usize, usize)> = (0..k).flat_map(|i| (0..=i).map(move |j| (i, j))).collect();
-    let of_block = |&(i, j): &(usize, usize)| {
-        let mut sum = Array2::<f32>::zeros((bands, bands));
-        for first in (0..count).step_by(TOGETHER) {
-            let end = count.min(first + TOGETHER);
-            let mut left = Array2::<f32>::zeros((bands, (end - first) * own));
-            for (n, of) in moments[first..end].iter().enumerate() {
-                for (l, z) in of.factors.chunks_exact(own).enumerate() {
-                    let row = left.row_mut(l);
-                    let Some(row) = row.into_slice() else { continue };
-                    let to = &mut row[n * own..(n + 1) * own];
-                    // Too small for what a product of matrices costs to prepare.
-                    for (a, z) in z.iter().enumerate() {
-                        let features = &of.features[((i * own + a) * k + j) * own..][..own];
-                        to.iter_mut().zip(features).for_each(|(to, f)| *to += z * f);
+    let mut sums = vec![Array2::<f32>::zeros((bands, bands)); blocks.len()];
+    for together in moments.chunks(TOGETHER) {
+        let right: Vec<f32> = together.iter().flat_map(|of| of.factors.iter().copied()).collect();
+        let right = ArrayView2::from_shape((together.len() * rows, bands), &right);
+        let Ok(right) = right else { continue };
+        blocks.par_iter().zip(&mut sums).for_each(|(&(i, j), sum)| {
+            let mut left = Array2::<f32>::zeros(right.raw_dim());
+            for (n, of) in together.iter().enumerate() {
+                let first = n * rows;
+                // Row by row: too small for what a product of matrices costs to prepare.
+                for b in 0..own {
+                    let mut to = left.row_mut(first + b);
+                    for a in 0..own {
+                        let feature = of.features[((i * own + a) * k + j) * own + b];
+                        to.scaled_add(feature, &right.row(first + a));
                     }
                 }
+                for a in own..rows {
+                    left.row_mut(first + a).scaled_add(of.second[i * k + j], &right.row(first + a));
+                }
             }
-            let right = z.slice(s![.., first * own..end * own]);
-            general_mat_mul(1.0, &left, &right.t(), 1.0, &mut sum);
-            add_shared(&moments[first..end], i * k + j, &mut sum);
-        }
-        sum
-    };
-    let sums: Vec<Array2<f32>> = blocks.par_iter().map(of_block).collect();
+            general_mat_mul(1.0, &left.t(), &right, 1.0, sum);
+        });
+    }
     let mut total = DMatrix::zeros(k * bands, k * bands);
     for (&(i, j), sum) in blocks.iter().zip(&sums) {
         for ((l, m), &x) in sum.indexed_iter() {
@@ -330,27 +330,6 @@ fn lost(moments: &[Moments], bands: usize, k: usize) -> DMatrix<f64> {
         }
     }
     total
-}
-
-/// Adds what bands share of the second moments number `at` of some pixels: `E u_i u_j F F'`, which
-/// no pixel tells even if all amounts are known.
-fn add_shared(moments: &[Moments], at: usize, sum: &mut Array2<f32>) {
-    let bands = sum.nrows();
-    let own = moments.first().map_or(0, |of| of.shared.len() / bands.max(1));
-    if own == 0 {
-        return;
-    }
-    let mut right = Array2::<f32>::zeros((bands, moments.len() * own));
-    let mut left = right.clone();
-    for (n, of) in moments.iter().enumerate() {
-        for (l, f) in of.shared.chunks_exact(own).enumerate() {
-            for (a, &f) in f.iter().enumerate() {
-                right[[l, n * own + a]] = f;
-                left[[l, n * own + a]] = of.second[at] * f;
-            }
-        }
-    }
-    general_mat_mul(1.0, &left, &right.t(), 1.0, sum);
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! from the pixels with their amounts integrated out, by steps of expectation and maximisation.
 
 use nalgebra::{DMatrix, DVector};
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::group::Group;
@@ -9,7 +10,7 @@ use super::group_at;
 use super::information::Room;
 use super::known::Known;
 use super::shared::{NOISE_SHAPES, SHAPES, Shared};
-use crate::engine::ground::lanes::{LANES, load};
+use crate::engine::ground::lanes::{LANES, Lanes, load};
 use crate::engine::guide::Guide;
 use crate::engine::layout::{BRIGHTNESS, VARIABILITY};
 use crate::engine::pixels::Cube;
@@ -85,54 +86,8 @@ impl Sums {
 
     /// Adds a group whose amounts were drawn.
     fn add(&mut self, group: &Group, room: &Room) {
-        let (k, bands, count) = (group.known.k, group.known.bands, group.known.shapes.count());
         self.evidence[0] += (0..group.rows).map(|lane| room.evidence(group, lane)).sum::<f64>();
-        let (mean, spread) = room.moments_of_amounts();
-        let white = room.white();
-        let rows = group.rows;
-        let mut total = [f32::MIN_POSITIVE; LANES];
-        for i in 0..k {
-            let u = load(&group.around, i);
-            (0..LANES).for_each(|lane| total[lane] += u[lane]);
-        }
-        let share = |i: usize, lane: usize| f64::from(group.around[i * LANES + lane] / total[lane]);
-        let weight = f64::from(group.known.weight);
-        let mut x = vec![1.0; k + 1];
-        for l in 0..bands {
-            for lane in 0..rows {
-                let at = |from: &[f32], column: usize| f64::from(from[column * LANES + lane]);
-                let (p, rest) = (at(&group.precision, l), at(&white.rest, l));
-                // The diagonal of the inverse covariance, and the mean square of what it makes of
-                // the residual.
-                let shared: f64 =
-                    (0..count).map(|a| at(&white.factor, l * count + a).powi(2)).sum();
-                let mut square = rest * rest;
-                for i in 0..k {
-                    let c = at(&white.spectra, l * k + i);
-                    let mut slope = at(mean, i) * rest;
-                    for j in 0..k {
-                        let other = at(&white.spectra, l * k + j);
-                        let s = at(spread, i * k + j);
-                        slope -= s * other;
-                        square += s * c * other;
-                        self.complete[(i * k + j) * bands + l] +=
-                            p * (at(mean, i) * at(mean, j) + s);
-                    }
-                    self.slope[i * bands + l] += slope;
-                    x[i + 1] = share(i, lane).powi(2);
-                }
-                // What is noise of the residual, mean square, given what is known of the pixel.
-                let variance = weight / p;
-                let noise = (square - (p - shared)) / (p * p) + 1.0 / p;
-                let own = (k + 1) * l;
-                for a in 0..=k {
-                    let slope = x[a] / (variance * variance);
-                    self.noise[own + a] += slope * (noise - variance);
-                    let row = &mut self.bend[(own + a) * (k + 1)..][..=k];
-                    row.iter_mut().zip(&x[..=k]).for_each(|(to, x)| *to += slope * x);
-                }
-            }
-        }
+        Arch::new().dispatch(AddBands { sums: self, group, room });
         self.add_shapes(group, room);
     }
 
@@ -170,6 +125,98 @@ impl Sums {
             }
         }
     }
+}
+
+/// Adds what each band of a group says.
+struct AddBands<'a> {
+    sums: &'a mut Sums,
+    group: &'a Group<'a>,
+    room: &'a Room,
+}
+
+impl WithSimd for AddBands<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let AddBands { sums, group, room } = self;
+        let (k, bands, count) = (group.known.k, group.known.bands, group.known.shapes.count());
+        let (white, (mean, spread), rows) = (room.white(), room.moments_of_amounts(), group.rows);
+        let weight = group.known.weight;
+        // 1, and the squares of the shares.
+        let mut x = vec![[1.0f32; LANES]; k + 1];
+        let mut total = [f32::MIN_POSITIVE; LANES];
+        for i in 0..k {
+            total = each(|lane| total[lane] + load(&group.around, i)[lane]);
+        }
+        for (i, x) in x[1..].iter_mut().enumerate() {
+            let u = load(&group.around, i);
+            *x = each(|lane| (u[lane] / total[lane]).powi(2));
+        }
+        for l in 0..bands {
+            let (p, rest) = (load(&group.precision, l), load(&white.rest, l));
+            // What the diagonal of the inverse covariance is less than p, and the mean square of
+            // what that makes of the residual.
+            let mut shared = [0.0; LANES];
+            for a in 0..count {
+                let f = load(&white.factor, l * count + a);
+                shared = each(|lane| shared[lane] + f[lane] * f[lane]);
+            }
+            let mut square = each(|lane| rest[lane] * rest[lane]);
+            for i in 0..k {
+                let (c, m) = (load(&white.spectra, l * k + i), load(mean, i));
+                let mut slope = each(|lane| m[lane] * rest[lane]);
+                for j in 0..k {
+                    let (other, n) = (load(&white.spectra, l * k + j), load(mean, j));
+                    let s = load(spread, i * k + j);
+                    slope = each(|lane| slope[lane] - s[lane] * other[lane]);
+                    square = each(|lane| square[lane] + s[lane] * c[lane] * other[lane]);
+                    let known = each(|lane| p[lane] * (m[lane] * n[lane] + s[lane]));
+                    sums.complete[(i * k + j) * bands + l] += sum(&known, rows);
+                }
+                sums.slope[i * bands + l] += sum(&slope, rows);
+            }
+            // What is noise of the residual, mean square, given what is known of the pixel, beyond
+            // the variance that it should have.
+            let variance = each(|lane| weight / p[lane]);
+            let off = each(|lane| {
+                let noise = (square[lane] + shared[lane]) / (p[lane] * p[lane]);
+                (noise - variance[lane]) / (variance[lane] * variance[lane])
+            });
+            let own = (k + 1) * l;
+            for a in 0..=k {
+                sums.noise[own + a] += sum(&each(|lane| x[a][lane] * off[lane]), rows);
+                let bend = each(|lane| x[a][lane] / (variance[lane] * variance[lane]));
+                for b in 0..=k {
+                    let both = each(|lane| bend[lane] * x[b][lane]);
+                    sums.bend[(own + a) * (k + 1) + b] += sum(&both, rows);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn each(value: impl Fn(usize) -> f32) -> Lanes<f32> {
+    let mut lanes = [0.0; LANES];
+    for (lane, to) in lanes.iter_mut().enumerate() {
+        *to = value(lane);
+    }
+    lanes
+}
+
+/// The sum of the first `rows`.
+#[inline(always)]
+fn sum(lanes: &Lanes<f32>, rows: usize) -> f64 {
+    let mut parts = each(|lane| if lane < rows { lanes[lane] } else { 0.0 });
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            parts[lane] += parts[lane + half];
+        }
+        half /= 2;
+    }
+    f64::from(parts[0])
 }
 
 /// What was learned.

@@ -39,10 +39,10 @@ use crate::engine::pixels::Pixels;
 pub use device::{KERNELS, Sizes};
 #[cfg(feature = "gpu")]
 pub(crate) use device::{OnDevice, is_taken};
-pub use evidence::evidence;
+pub use evidence::{evidence, evidence_at_rest};
 use group::Group;
 use known::Known;
-use newton::{NOISE, Newton};
+use newton::{NOISE, Newton, SMALL};
 pub(crate) use pixels::Summary;
 pub use pixels::{Drawn, PER_SCENE, QUANTILES, SCENES, Scenes, WORTH};
 use pixels::{Draws, MOST_ROUNDS};
@@ -136,7 +136,7 @@ impl<'a> Nested<'a> {
             nested.check_finite()?;
             return Ok(Some(nested));
         }
-        let newton = Newton { guide, known: &known, of, interrupted };
+        let newton = Newton { guide, known: &known, of, small: SMALL, interrupted };
         let (scene, steps) = match newton.run(spectra) {
             Ok((spectra, steps)) => (SceneNormal { spectra, shared }, steps),
             Err(Error::Interrupted) => return Ok(None),

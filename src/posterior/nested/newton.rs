@@ -25,8 +25,8 @@ const MOST_STRETCH: f64 = 4.0;
 const LEAST_KNOWN: f64 = 0.003;
 /// The most that is added of it to find a direction at all.
 const MOST_ADDED: f64 = 1e6;
-/// Where steps end: a tenth of a posterior sd, root mean square over all values.
-const SMALL: f64 = 0.1;
+/// Where steps to a posterior end: a tenth of its sd.
+pub(super) const SMALL: f64 = 0.1;
 /// Shorter steps may be noise, if they do not become shorter still: the draws of the pixels leave
 /// about an eighth open of what nearly all is lost of.
 pub(super) const NOISE: f64 = 0.5;
@@ -45,6 +45,8 @@ pub(super) struct Newton<'a> {
     pub(super) guide: &'a Guide,
     pub(super) known: &'a Known,
     pub(super) of: &'a Pixels,
+    /// The step that ends it, posterior sds, root mean square over all values.
+    pub(super) small: f64,
     pub(super) interrupted: &'a (dyn Fn() -> bool + Sync),
 }
 
@@ -84,13 +86,29 @@ struct Bend {
 }
 
 impl Newton<'_> {
-    /// The posterior around its mode, and the lengths of the steps, from spectra (K, L) on. A step
-    /// that leads down is taken back, and a shorter one taken.
+    /// The posterior around its mode, and the lengths of the steps, from spectra (K, L) on.
     ///
     /// # Errors
     ///
     /// [`Error::Interrupted`], and [`Error::Fit`] where no way leads on.
     pub(super) fn run(&self, spectra: Vec<f64>) -> Result<Found> {
+        let (mode, steps) = self.climb(spectra)?;
+        Ok((self.cut(&mode.centre, &mode.bend)?, steps))
+    }
+
+    /// The spectra (K, L) at their mode, from others on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`], and [`Error::Fit`] where no way leads on.
+    pub(super) fn mode(&self, spectra: Vec<f64>) -> Result<Vec<f64>> {
+        let (mode, _) = self.climb(spectra)?;
+        Ok(mode.centre.iter().map(|&u| softplus(u)).collect())
+    }
+
+    /// The place where steps end, and their lengths. A step that leads down is taken back, and a
+    /// shorter one taken.
+    fn climb(&self, spectra: Vec<f64>) -> Result<(Place, Vec<f64>)> {
         let mut centre: Vec<f64> = spectra.into_iter().map(softplus_inverse).collect();
         let p = &self.guide.params;
         let values = |from: &[f32]| -> Vec<f64> {
@@ -128,18 +146,18 @@ impl Newton<'_> {
                 since += place.length * stretch;
                 best = Some(place);
             }
-            let Some(best) = &best else { return Err(not_finite()) };
-            steps.push(best.length);
+            let Some(place) = &best else { return Err(not_finite()) };
+            steps.push(place.length);
             // What the noise of the draws leaves does not become less.
-            let rests = best.length < SMALL || (last < NOISE && best.length > 0.7 * last);
+            let rests = place.length < self.small || (last < NOISE && place.length > 0.7 * last);
             if rests || steps.len() > MOST_STEPS {
-                if rests && last < best.length {
+                if rests && last < place.length {
                     steps.push(last);
                 }
-                return Ok((self.cut(&best.centre, &best.bend)?, steps));
+                return best.map(|place| (place, steps)).ok_or_else(not_finite);
             }
-            let step = self.step(best, level)? * stretch;
-            centre.copy_from_slice(&best.centre);
+            let step = self.step(place, level)? * stretch;
+            centre.copy_from_slice(&place.centre);
             centre.iter_mut().zip(step.iter()).for_each(|(u, s)| *u += s.clamp(-LONGEST, LONGEST));
         }
     }
