@@ -4,7 +4,7 @@
 //! to one that few pixels hold.
 
 use super::judge::{Fitted, Judge};
-use super::{by_elbo, distinct, family, mixture, same};
+use super::{best_of_each, by_elbo, distinct, family, mixture, same};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::model::{Model, Noise};
 use crate::engine::pixels::Pixels;
@@ -12,10 +12,10 @@ use crate::posterior::nested;
 use crate::starts::Init;
 
 /// Modes that are compared, at most.
-pub const MOST: usize = 8;
+pub const MOST: usize = 12;
 /// What a solution must be ahead by in evidence, nats a pixel, to be another answer than the best
-/// by ELBO: how spectra vary is learned to one or two tenths.
-const AHEAD: f64 = 0.2;
+/// by ELBO: how spectra vary is learned to about a tenth.
+const AHEAD: f64 = 0.1;
 /// And by so many standard errors: few pixels may tell.
 const ERRORS: f64 = 2.0;
 /// What coming to rest gains at most, nats a pixel, of what may yet be the answer.
@@ -25,6 +25,7 @@ const UNLEARNED: f64 = 2.0;
 const CLEAR: f64 = 3.0;
 /// What solutions without a common mixture are told by.
 const NONE: &str = "no common mixture";
+
 /// What geometry alone finds: an answer that one of them clearly beats is never given.
 const CLASSICS: [Init; 2] = [Init::Vca, Init::NFindr];
 
@@ -49,8 +50,9 @@ pub struct Won {
 /// One that is not ahead of the best by ELBO by [`AHEAD`] and [`ERRORS`] does not take its place.
 /// When interrupted, the best by ELBO.
 ///
-/// `open` says whether a common mixture of the model may be left out: all are then fitted without
-/// one, too, each from where it began, and the kind with the best solution goes on.
+/// The first `starts` of the table are starts. `open` says whether a common mixture of the model
+/// may be left out: all are then fitted without one, too, and the best start of each family, each
+/// from where it began, and the kind with the best solution goes on.
 ///
 /// # Errors
 ///
@@ -58,7 +60,7 @@ pub struct Won {
 pub async fn contest(
     judge: &Judge<'_>,
     table: &mut Vec<Fitted>,
-    best: usize,
+    (starts, best): (usize, usize),
     pixels: &Pixels,
     open: bool,
     interrupted: &(dyn Fn() -> bool + Sync),
@@ -68,12 +70,14 @@ pub async fn contest(
         std::iter::once(best).chain(gone_on).collect()
     };
     let others = polished(table);
+    let families = best_of_each(&table[..starts]);
     let mut classics: Vec<usize> = Vec::new();
-    for init in CLASSICS {
-        let of_family = |i: &usize| family(&table[*i].origin) == init.name();
-        let first = by_elbo(table).into_iter().find(of_family);
-        let new = |i: &usize| !others.iter().chain(&classics).any(|&j| same(&table[*i], &table[j]));
-        classics.extend(first.filter(new));
+    for &i in &families {
+        let classic = CLASSICS.iter().any(|init| family(&table[i].origin) == init.name());
+        let new = |j: &usize| !same(&table[i], &table[*j]);
+        if classic && others.iter().chain(&classics).all(new) {
+            classics.push(i);
+        }
     }
     judge.polish(table, &classics).await?;
     let order = polished(table);
@@ -95,11 +99,14 @@ pub async fn contest(
     let with = briefly(table, &with)?;
     let first = table.len();
     let (mut gain, mut without) = (None, Vec::new());
+    let mut rows: Vec<usize> = with.iter().map(|&(i, _)| i).collect();
+    rows.extend(families.into_iter().filter(|i| !with.iter().any(|of| of.0 == *i)));
+    let (one, rest) = rows.split_at(rows.len().min(1));
     let plain = judge.without_common();
-    // Where there is a common mixture the best without one tells.
-    for some in [&with[..with.len().min(1)], with.get(1..).unwrap_or_default()] {
-        let from: Vec<&Fitted> = some.iter().map(|&(i, _)| &table[i]).collect();
-        let again = plain.again(&from, NONE).await?;
+    // Where there is a common mixture the best without one tells. Else what is one mode with it may
+    // be two without.
+    for rows in [one, rest] {
+        let again = plain.again(table, rows, NONE).await?;
         table.extend(again);
         let order: Vec<usize> = by_elbo(table).into_iter().filter(|&i| i >= first).collect();
         without = briefly(table, &distinct(table, &order, MOST))?;
@@ -132,7 +139,7 @@ fn judged(
         if let Some(guide) = table[i].whole_guide()
             && let Some(found) = nested::evidence_at_rest(guide, pixels, interrupted)?
         {
-            table[i].evidence = Some(found.iter().sum::<f64>() / found.len().max(1) as f64);
+            table[i].evidence = Some(mean(found.iter().copied()));
             at_rest.push((i, found));
         }
         if interrupted() {
@@ -158,11 +165,16 @@ fn highest(brief: &[(usize, f64)]) -> Option<f64> {
 /// By how much one solution makes pixels more probable than another, nats a pixel, and the
 /// standard error of that.
 fn ahead(one: &[f64], other: &[f64]) -> (f64, f64) {
-    let count = one.len().max(1) as f64;
     let gains = || one.iter().zip(other).map(|(one, other)| one - other);
-    let mean = gains().sum::<f64>() / count;
-    let square = gains().map(|gain| (gain - mean).powi(2)).sum::<f64>();
-    (mean, square.sqrt() / count)
+    let gain = mean(gains());
+    let variance = mean(gains().map(|of| (of - gain).powi(2)));
+    (gain, (variance / one.len().max(1) as f64).sqrt())
+}
+
+/// Of those that are finite; zero of none.
+fn mean(of: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = of.filter(|x| x.is_finite()).fold((0.0, 0.0), |(s, n), x| (s + x, n + 1.0));
+    if count > 0.0 { sum / count } else { 0.0 }
 }
 
 #[cfg(test)]
@@ -178,5 +190,8 @@ mod tests {
         assert!((error - 6f64.sqrt() / 4.0).abs() < 1e-12, "{error}");
         assert_eq!(ahead(&other, &one), (-gain, error));
         assert_eq!(ahead(&[], &[]), (0.0, 0.0));
+        // A pixel that one of them does not explain says nothing.
+        let none = [f64::NEG_INFINITY, 2.0, 4.0, 4.0];
+        assert!((ahead(&one, &none).0 - 7.0 / 3.0).abs() < 1e-12);
     }
 }

@@ -28,6 +28,8 @@ pub struct Fitted {
     /// (K, L), reflectance: where it began, and where it is.
     began: Array2<f64>,
     pub endmembers: Array2<f64>,
+    /// The row of the solution of another model that this one began like.
+    pub like: Option<usize>,
     /// Whether time ran out before the fit had its steps: it cannot be compared.
     pub cut: bool,
     pixels: Pixels,
@@ -49,6 +51,7 @@ impl Fitted {
             evidence: None,
             began: endmembers.clone(),
             endmembers,
+            like: None,
             cut: false,
             pixels,
             fit: None,
@@ -214,17 +217,22 @@ impl<'a> Judge<'a> {
         each(self.device, rows.map(|(_, fitted)| fitted).collect(), polish).await.map(|_| ())
     }
 
-    /// Fits again what began elsewhere with the model of another judge, for [`PROBE_STEPS`] and
-    /// [`POLISH_STEPS`]; `how` tells what is new. Those that fail are left out.
+    /// Fits again, for [`PROBE_STEPS`] and [`POLISH_STEPS`] from where they began, rows of the table
+    /// of a judge of another model; `how` tells what is new. Those that fail are left out.
     ///
     /// # Errors
     ///
     /// As [`Judge::probe`].
-    pub async fn again(&self, fitted: &[&Fitted], how: &str) -> Result<Vec<Fitted>> {
-        let starts = fitted.iter().map(|one| (format!("{}, {how}", one.origin), one.began.clone()));
+    pub async fn again(&self, table: &[Fitted], rows: &[usize], how: &str) -> Result<Vec<Fitted>> {
+        let starts = rows.iter().map(|&row| {
+            let of = &table[row];
+            (format!("{}, {how}", of.origin), of.began.clone())
+        });
         let mut again = self.probe(starts.collect()).await?;
-        let all: Vec<usize> = (0..again.len()).collect();
-        self.polish(&mut again, &all).await?;
+        for (fitted, &row) in again.iter_mut().zip(rows) {
+            fitted.like = Some(row);
+        }
+        self.polish(&mut again, &(0..rows.len()).collect::<Vec<usize>>()).await?;
         again.retain(|one| one.elbo.is_some());
         Ok(again)
     }

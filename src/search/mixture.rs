@@ -1,4 +1,5 @@
-//! Whether many pixels share one mixture: decided by evidence, once a fit has ended.
+//! Whether many pixels share one mixture: decided by evidence, once a fit has ended that no search
+//! has begun.
 //!
 //! Two Dirichlets describe abundances of any kind better than one, if only by a little, and what
 //! they take up is no longer left open by the spectra: where nothing is shared, intervals with a

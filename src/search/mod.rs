@@ -276,7 +276,8 @@ pub async fn search(
     let mut common = None;
     if contest::is_for(of_scene, pixels.bands()) && !interrupted() {
         let open = settings.common_is_open;
-        let won = contest::contest(&judge, &mut table, best, part, open, interrupted).await?;
+        let rows = (count, best);
+        let won = contest::contest(&judge, &mut table, rows, part, open, interrupted).await?;
         (best, common) = (won.best, won.common);
     }
     let done = judge.done();
@@ -404,7 +405,10 @@ fn finish(
             }) + 1
         })
         .collect();
-    let agreed = (0..starts).filter(|&i| same(&table[i], &table[best])).count();
+    // A start agrees, too, where the solution that the chosen one began like is of its mode.
+    let like = table[best].like.unwrap_or(best);
+    let agrees = |&i: &usize| same(&table[i], &table[best]) || same(&table[i], &table[like]);
+    let agreed = (0..starts).filter(agrees).count();
     let whole = seen.is_all_of(pixels);
     let polished = by_elbo(&table).into_iter().filter(|&i| table[i].elbo.is_some());
     let order: Vec<usize> = std::iter::once(best).chain(polished).collect();

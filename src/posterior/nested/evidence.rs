@@ -41,13 +41,13 @@ const AT_REST: usize = 2048;
 /// of its length in posterior sds.
 const REST: f64 = 0.01;
 
-/// Log density of each of some pixels, nats, at the spectra where a solution comes to rest: those of
-/// the guide, moved by Newton's method to the mode of their posterior given at most 2,048 of the
+/// Log density of each of some pixels, nats, at the spectra where a solution comes to rest: those
+/// of the guide, moved by Newton's method to the mode of their posterior given at most 2,048 of the
 /// pixels. What a guide has not learned yet does not count. The pixels are others than those 2,048
 /// where there are twice as many, as spectra explain those best that they were learned from; they
-/// are the same for all solutions. Costs some ten looks at each pixel, and as many factors of a
-/// matrix of K L rows; where spectra are held or too many for one, they stay. None when
-/// `interrupted`, and where the guide is not finite.
+/// are the same for all solutions. Costs some thirty looks at each pixel, and some ten factors of a
+/// matrix of K L rows; where spectra are held or too many for one, they stay. A pixel that no draw
+/// explains has no finite one. None when `interrupted`, and where no pixel has one.
 ///
 /// # Errors
 ///
@@ -88,7 +88,7 @@ pub fn evidence_at_rest(
         }
     }
     let found = densities(&known, others.cube(), p.key(), &learned.spectra);
-    Ok((!interrupted()).then_some(found).filter(|found| found.iter().all(|x| x.is_finite())))
+    Ok((!interrupted()).then_some(found).filter(|found| found.iter().any(|x| x.is_finite())))
 }
 
 /// Log density of each pixel given spectra, (K, L), nats.
