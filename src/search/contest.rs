@@ -12,7 +12,7 @@ use crate::posterior::nested;
 use crate::starts::Init;
 
 /// Modes that are compared, at most.
-pub const MOST: usize = 12;
+pub const MOST: usize = 8;
 /// What a solution must be ahead by in evidence, nats a pixel, to be another answer than the best
 /// by ELBO: how spectra vary is learned to about a tenth.
 const AHEAD: f64 = 0.1;
@@ -51,8 +51,8 @@ pub struct Won {
 /// When interrupted, the best by ELBO.
 ///
 /// The first `starts` of the table are starts. `open` says whether a common mixture of the model
-/// may be left out: all are then fitted without one, too, and the best start of each family, each
-/// from where it began, and the kind with the best solution goes on.
+/// may be left out: all are then fitted without one, too, each from where it began, and the kind
+/// with the best solution goes on.
 ///
 /// # Errors
 ///
@@ -70,9 +70,8 @@ pub async fn contest(
         std::iter::once(best).chain(gone_on).collect()
     };
     let others = polished(table);
-    let families = best_of_each(&table[..starts]);
     let mut classics: Vec<usize> = Vec::new();
-    for &i in &families {
+    for i in best_of_each(&table[..starts]) {
         let classic = CLASSICS.iter().any(|init| family(&table[i].origin) == init.name());
         let new = |j: &usize| !same(&table[i], &table[*j]);
         if classic && others.iter().chain(&classics).all(new) {
@@ -99,12 +98,10 @@ pub async fn contest(
     let with = briefly(table, &with)?;
     let first = table.len();
     let (mut gain, mut without) = (None, Vec::new());
-    let mut rows: Vec<usize> = with.iter().map(|&(i, _)| i).collect();
-    rows.extend(families.into_iter().filter(|i| !with.iter().any(|of| of.0 == *i)));
+    let rows: Vec<usize> = with.iter().map(|&(i, _)| i).collect();
     let (one, rest) = rows.split_at(rows.len().min(1));
     let plain = judge.without_common();
-    // Where there is a common mixture the best without one tells. Else what is one mode with it may
-    // be two without.
+    // Where there is a common mixture the best without one tells.
     for rows in [one, rest] {
         let again = plain.again(table, rows, NONE).await?;
         table.extend(again);
