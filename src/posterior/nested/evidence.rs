@@ -1,13 +1,13 @@
 //! How probable pixels are given a scene, their amounts integrated out: by it solutions of one
 //! scene compare, whatever has become of the pixels of their guides.
 
-use super::known::Known;
-use super::learn::{self, BRIEF, WHOLE};
-use super::newton::{Newton, SMALL};
 use rayon::prelude::*;
 
 use super::group::Group;
 use super::information::Room;
+use super::known::Known;
+use super::learn::{self, BRIEF, WHOLE};
+use super::newton::{Newton, SMALL};
 use super::{BLOCK, check, group_at, is_worth_a_covariance};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::lanes::LANES;

@@ -2,15 +2,15 @@
 //! from the pixels with their amounts integrated out, by steps of expectation and maximisation.
 
 use nalgebra::{DMatrix, DVector};
-use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::group::Group;
 use super::group_at;
 use super::information::Room;
 use super::known::Known;
+use super::learned_sums::Sums;
 use super::shared::{NOISE_SHAPES, SHAPES, Shared};
-use crate::engine::ground::lanes::{LANES, Lanes, load};
+use crate::engine::ground::lanes::LANES;
 use crate::engine::guide::Guide;
 use crate::engine::layout::{BRIGHTNESS, VARIABILITY};
 use crate::engine::pixels::Cube;
@@ -47,177 +47,6 @@ const NOISE_SCALE: f64 = 0.05;
 const RIDGE: f64 = 1e-3;
 /// The least value of a spectrum.
 const DARKEST: f64 = 1e-6;
-
-/// Sums over pixels.
-#[derive(Clone)]
-struct Sums {
-    /// Slope by the spectra, (K, L).
-    slope: Vec<f64>,
-    /// Curvature if amounts and shapes of all pixels were known, (K, K, L).
-    complete: Vec<f64>,
-    /// Slope and curvature by the variances of noise and endmembers of each band, (L, K + 1) and
-    /// (L, K + 1, K + 1).
-    noise: Vec<f64>,
-    bend: Vec<f64>,
-    /// Slope and curvature by the logarithms of the shapes' variances, (count) each, times two.
-    shapes: Vec<f64>,
-    shapes_bend: Vec<f64>,
-    /// Log density of the pixels, one number.
-    evidence: Vec<f64>,
-}
-
-impl Sums {
-    fn new(k: usize, bands: usize, count: usize) -> Self {
-        Sums {
-            slope: vec![0.0; k * bands],
-            complete: vec![0.0; k * k * bands],
-            noise: vec![0.0; (k + 1) * bands],
-            bend: vec![0.0; (k + 1) * (k + 1) * bands],
-            shapes: vec![0.0; count],
-            shapes_bend: vec![0.0; count],
-            evidence: vec![0.0],
-        }
-    }
-
-    fn all(&mut self) -> [&mut Vec<f64>; 7] {
-        let Sums { slope, complete, noise, bend, shapes, shapes_bend, evidence } = self;
-        [slope, complete, noise, bend, shapes, shapes_bend, evidence]
-    }
-
-    /// Adds a group whose amounts were drawn.
-    fn add(&mut self, group: &Group, room: &Room) {
-        self.evidence[0] += (0..group.rows).map(|lane| room.evidence(group, lane)).sum::<f64>();
-        Arch::new().dispatch(AddBands { sums: self, group, room });
-        self.add_shapes(group, room);
-    }
-
-    /// By the log variance of a shape the log likelihood has the slope (A^2 - H) / 2 with A = R^-T
-    /// F'r, H = 1 - diag (R R')^-1, and the information H^2 / 2.
-    fn add_shapes(&mut self, group: &Group, room: &Room) {
-        let (k, count) = (group.known.k, group.known.shapes.count());
-        let (_, spread) = room.moments_of_amounts();
-        let (white, by) = (room.white(), group.projection());
-        for lane in 0..group.rows {
-            let at = |from: &[f32], column: usize| f64::from(from[column * LANES + lane]);
-            for a in 0..count {
-                let u = match group.known.shapes.of[a] {
-                    i if i < k => at(&group.around, i),
-                    _ => 1.0,
-                };
-                if u <= 0.0 {
-                    continue;
-                }
-                // T is R^-1 times the amounts.
-                let inverse = |b: usize| at(by.taken, b * count + a) / u;
-                let h = 1.0 - (a..count).map(|b| inverse(b).powi(2)).sum::<f64>();
-                let explained = |i: usize| -> f64 {
-                    (a..count).map(|b| inverse(b) * at(&white.projected, i * count + b)).sum()
-                };
-                let of: Vec<f64> = (0..=k).map(explained).collect();
-                let mut square = of[k] * of[k];
-                for i in 0..k {
-                    for j in 0..k {
-                        square += at(spread, i * k + j) * of[i] * of[j];
-                    }
-                }
-                self.shapes[a] += square - h;
-                self.shapes_bend[a] += h * h;
-            }
-        }
-    }
-}
-
-/// Adds what each band of a group says.
-struct AddBands<'a> {
-    sums: &'a mut Sums,
-    group: &'a Group<'a>,
-    room: &'a Room,
-}
-
-impl WithSimd for AddBands<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let AddBands { sums, group, room } = self;
-        let (k, bands, count) = (group.known.k, group.known.bands, group.known.shapes.count());
-        let (white, (mean, spread), rows) = (room.white(), room.moments_of_amounts(), group.rows);
-        let weight = group.known.weight;
-        // 1, and the squares of the shares.
-        let mut x = vec![[1.0f32; LANES]; k + 1];
-        let mut total = [f32::MIN_POSITIVE; LANES];
-        for i in 0..k {
-            total = each(|lane| total[lane] + load(&group.around, i)[lane]);
-        }
-        for (i, x) in x[1..].iter_mut().enumerate() {
-            let u = load(&group.around, i);
-            *x = each(|lane| (u[lane] / total[lane]).powi(2));
-        }
-        for l in 0..bands {
-            let (p, rest) = (load(&group.precision, l), load(&white.rest, l));
-            // What the diagonal of the inverse covariance is less than p, and the mean square of
-            // what that makes of the residual.
-            let mut shared = [0.0; LANES];
-            for a in 0..count {
-                let f = load(&white.factor, l * count + a);
-                shared = each(|lane| shared[lane] + f[lane] * f[lane]);
-            }
-            let mut square = each(|lane| rest[lane] * rest[lane]);
-            for i in 0..k {
-                let (c, m) = (load(&white.spectra, l * k + i), load(mean, i));
-                let mut slope = each(|lane| m[lane] * rest[lane]);
-                for j in 0..k {
-                    let (other, n) = (load(&white.spectra, l * k + j), load(mean, j));
-                    let s = load(spread, i * k + j);
-                    slope = each(|lane| slope[lane] - s[lane] * other[lane]);
-                    square = each(|lane| square[lane] + s[lane] * c[lane] * other[lane]);
-                    let known = each(|lane| p[lane] * (m[lane] * n[lane] + s[lane]));
-                    sums.complete[(i * k + j) * bands + l] += sum(&known, rows);
-                }
-                sums.slope[i * bands + l] += sum(&slope, rows);
-            }
-            // What is noise of the residual, mean square, given what is known of the pixel, beyond
-            // the variance that it should have.
-            let variance = each(|lane| weight / p[lane]);
-            let off = each(|lane| {
-                let noise = (square[lane] + shared[lane]) / (p[lane] * p[lane]);
-                (noise - variance[lane]) / (variance[lane] * variance[lane])
-            });
-            let own = (k + 1) * l;
-            for a in 0..=k {
-                sums.noise[own + a] += sum(&each(|lane| x[a][lane] * off[lane]), rows);
-                let bend = each(|lane| x[a][lane] / (variance[lane] * variance[lane]));
-                for b in 0..=k {
-                    let both = each(|lane| bend[lane] * x[b][lane]);
-                    sums.bend[(own + a) * (k + 1) + b] += sum(&both, rows);
-                }
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn each(value: impl Fn(usize) -> f32) -> Lanes<f32> {
-    let mut lanes = [0.0; LANES];
-    for (lane, to) in lanes.iter_mut().enumerate() {
-        *to = value(lane);
-    }
-    lanes
-}
-
-/// The sum of the first `rows`.
-#[inline(always)]
-fn sum(lanes: &Lanes<f32>, rows: usize) -> f64 {
-    let mut parts = each(|lane| if lane < rows { lanes[lane] } else { 0.0 });
-    let mut half = LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            parts[lane] += parts[lane + half];
-        }
-        half /= 2;
-    }
-    f64::from(parts[0])
-}
 
 /// What was learned.
 pub(super) struct Learned {

@@ -13,6 +13,7 @@ mod group;
 mod information;
 mod known;
 mod learn;
+mod learned_sums;
 mod newton;
 mod pixels;
 mod power_normal;
