@@ -217,8 +217,8 @@ impl<'a> Judge<'a> {
         each(self.device, rows.map(|(_, fitted)| fitted).collect(), polish).await.map(|_| ())
     }
 
-    /// Fits again, for [`PROBE_STEPS`] and [`POLISH_STEPS`] from where they began, rows of the table
-    /// of a judge of another model; `how` tells what is new. Those that fail are left out.
+    /// Fits again, for [`PROBE_STEPS`] and [`POLISH_STEPS`] from where they began, rows of the
+    /// table of a judge of another model; `how` tells what is new. Those that fail are left out.
     ///
     /// # Errors
     ///

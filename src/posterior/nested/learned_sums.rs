@@ -1,4 +1,4 @@
-//! What pixels whose amounts were drawn say of how spectra vary: the sums that a step of learning it
+//! What pixels whose amounts were drawn say of how spectra vary: the sums that a step of learning
 //! takes.
 
 use pulp::{Arch, Simd, WithSimd};
