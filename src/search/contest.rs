@@ -4,7 +4,7 @@
 //! to one that few pixels hold.
 
 use super::judge::{Fitted, Judge};
-use super::{best_of_each, by_elbo, distinct, family, mixture, same};
+use super::{GAIN, best_of_each, by_elbo, distinct, family, mixture, same};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::model::{Model, Noise};
 use crate::engine::pixels::Pixels;
@@ -46,9 +46,10 @@ pub struct Won {
 }
 
 /// The solution of the highest evidence among the `best` by ELBO, those of other modes that went
-/// on, and the classics, which go on for it if they have not, all where their spectra come to rest.
-/// One that is not ahead of the best by ELBO by [`AHEAD`] and [`ERRORS`] does not take its place.
-/// When interrupted, the best by ELBO.
+/// on, and the classics, which go on for it if they have not; where there is no common mixture, all
+/// where their spectra come to rest. One that is not ahead of the best by ELBO by [`AHEAD`] and
+/// [`ERRORS`], or by a share of [`GAIN`] with a common mixture, does not take its place. When
+/// interrupted, the best by ELBO.
 ///
 /// The first `starts` of the table are starts. `open` says whether a common mixture of the model
 /// may be left out: all are then fitted without one, too, each from where it began, and the kind
@@ -82,7 +83,7 @@ pub async fn contest(
     let order = polished(table);
     let with = distinct(table, &order, MOST);
     let undecided = Won { best, common: None };
-    if !open || with.is_empty() {
+    if !judge.has_common() || with.is_empty() {
         let won = judged(judge, table, &with, pixels, interrupted)?;
         return Ok(won.map_or(undecided, |best| Won { best, common: None }));
     }
@@ -96,6 +97,9 @@ pub async fn contest(
         Ok::<_, Error>(found)
     };
     let with = briefly(table, &with)?;
+    if !open {
+        return Ok(Won { best: judged_briefly(judge, table, best, &with), common: None });
+    }
     let first = table.len();
     let (mut gain, mut without) = (None, Vec::new());
     let rows: Vec<usize> = with.iter().map(|&(i, _)| i).collect();
@@ -114,12 +118,33 @@ pub async fn contest(
     }
     judge.count(plain.done());
     let Some(gain) = gain.filter(|_| !interrupted()) else { return Ok(undecided) };
-    let kept = gain > mixture::GAIN;
-    let brief = if kept { with } else { without };
-    let least = highest(&brief).map_or(f64::NEG_INFINITY, |highest| highest - UNLEARNED);
-    let rows: Vec<usize> = brief.into_iter().filter(|of| of.1 > least).map(|of| of.0).collect();
+    if gain > mixture::GAIN {
+        let best = judged_briefly(judge, table, best, &with);
+        return Ok(Won { best, common: Some((gain, true)) });
+    }
+    let least = highest(&without).map_or(f64::NEG_INFINITY, |highest| highest - UNLEARNED);
+    let rows: Vec<usize> = without.into_iter().filter(|of| of.1 > least).map(|of| of.0).collect();
     let won = judged(judge, table, &rows, pixels, interrupted)?;
-    Ok(won.map_or(undecided, |best| Won { best, common: Some((gain, kept)) }))
+    Ok(won.map_or(undecided, |best| Won { best, common: Some((gain, false)) }))
+}
+
+/// The row of the highest brief evidence, where that is ahead of the best by ELBO by a share of
+/// [`GAIN`]. Where most pixels share one mixture few of a sample tell its materials apart, and
+/// spectra come to rest elsewhere.
+fn judged_briefly(
+    judge: &Judge<'_>,
+    table: &mut [Fitted],
+    best: usize,
+    brief: &[(usize, f64)],
+) -> usize {
+    for &(i, evidence) in brief {
+        table[i].evidence = Some(evidence);
+        judge.tell(&table[i]);
+    }
+    // Where the best by ELBO has none, any is better than none.
+    let least = table[best].evidence.map_or(f64::NEG_INFINITY, |e| e + GAIN * e.abs().max(1.0));
+    let ahead = brief.iter().filter(|of| of.1 > least);
+    ahead.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(best, |of| of.0)
 }
 
 /// The row of the highest evidence among some, of which the first is the best by ELBO. None when

@@ -149,6 +149,11 @@ impl<'a> Judge<'a> {
         Judge { done: AtomicU64::new(done), ..self }
     }
 
+    /// Whether its model has a common mixture.
+    pub fn has_common(&self) -> bool {
+        self.model.common.is_some()
+    }
+
     /// A judge of the model without a common mixture, whose fits have all their steps.
     pub fn without_common(&self) -> Self {
         let model = Model { common: None, ..self.model.clone() };
