@@ -201,11 +201,9 @@ fn a_common_mixture_that_evidence_does_not_ask_for_is_left_out_by_the_search() {
         let model = Model { likelihood_weight: 1.0, common: mixture, ..model(3) };
         let fit = svi::Settings { batch_size: 400, ..Default::default() };
         let open = Settings { starts: 3, moves: 1, common_is_open: true, ..Settings::default() };
-        let last = AtomicU64::new(0);
         let observe = |event: &Event| {
             if let Event::Steps(so_far, total) = event {
                 assert!(so_far <= total, "{so_far} of {total}");
-                last.fetch_max(*so_far, Ordering::Relaxed);
             }
         };
         let device = cpu();

@@ -51,9 +51,8 @@ pub struct Won {
 /// [`ERRORS`], or by a share of [`GAIN`] with a common mixture, does not take its place. When
 /// interrupted, the best by ELBO.
 ///
-/// The first `starts` of the table are starts. `open` says whether a common mixture of the model
-/// may be left out: all are then fitted without one, too, each from where it began, and the kind
-/// with the best solution goes on.
+/// `open` says whether a common mixture of the model may be left out: all are then fitted without
+/// one, too, each from where it began, and the kind with the best solution goes on.
 ///
 /// # Errors
 ///
@@ -61,7 +60,7 @@ pub struct Won {
 pub async fn contest(
     judge: &Judge<'_>,
     table: &mut Vec<Fitted>,
-    (starts, best): (usize, usize),
+    best: usize,
     pixels: &Pixels,
     open: bool,
     interrupted: &(dyn Fn() -> bool + Sync),
@@ -72,10 +71,9 @@ pub async fn contest(
     };
     let others = polished(table);
     let mut classics: Vec<usize> = Vec::new();
-    for i in best_of_each(&table[..starts]) {
-        let classic = CLASSICS.iter().any(|init| family(&table[i].origin) == init.name());
-        let new = |j: &usize| !same(&table[i], &table[*j]);
-        if classic && others.iter().chain(&classics).all(new) {
+    let classic = |i: &usize| CLASSICS.iter().any(|init| family(&table[*i].origin) == init.name());
+    for i in best_of_each(table).into_iter().filter(classic) {
+        if !others.iter().chain(&classics).any(|&j| same(&table[i], &table[j])) {
             classics.push(i);
         }
     }
@@ -87,16 +85,18 @@ pub async fn contest(
         let won = judged(judge, table, &with, pixels, interrupted)?;
         return Ok(won.map_or(undecided, |best| Won { best, common: None }));
     }
-    let briefly = |table: &[Fitted], rows: &[usize]| {
+    let briefly = |table: &[Fitted], rows: &[usize], known: &[(usize, f64)]| {
         let mut found = Vec::new();
         for &i in rows {
-            if let Some(guide) = table[i].whole_guide() {
+            if let Some(&of) = known.iter().find(|of| of.0 == i) {
+                found.push(of);
+            } else if let Some(guide) = table[i].whole_guide() {
                 found.extend(nested::evidence(guide, pixels, interrupted)?.map(|of| (i, of)));
             }
         }
         Ok::<_, Error>(found)
     };
-    let with = briefly(table, &with)?;
+    let with = briefly(table, &with, &[])?;
     if !open {
         return Ok(Won { best: judged_briefly(judge, table, best, &with), common: None });
     }
@@ -110,7 +110,7 @@ pub async fn contest(
         let again = plain.again(table, rows, NONE).await?;
         table.extend(again);
         let order: Vec<usize> = by_elbo(table).into_iter().filter(|&i| i >= first).collect();
-        without = briefly(table, &distinct(table, &order, MOST))?;
+        without = briefly(table, &distinct(table, &order, MOST), &without)?;
         gain = highest(&with).zip(highest(&without)).map(|(with, without)| with - without);
         if interrupted() || gain.is_some_and(|gain| gain > CLEAR) {
             break;

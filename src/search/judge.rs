@@ -139,14 +139,9 @@ impl<'a> Judge<'a> {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// Counts the steps of a judge that went on from here, too.
+    /// Goes on with counting them where another judge ended.
     pub fn count(&self, done: u64) {
         self.done.store(done, Ordering::Relaxed);
-    }
-
-    /// Goes on with counting them.
-    pub fn after(self, done: u64) -> Self {
-        Judge { done: AtomicU64::new(done), ..self }
     }
 
     /// Whether its model has a common mixture.

@@ -276,8 +276,7 @@ pub async fn search(
     let mut common = None;
     if contest::is_for(of_scene, pixels.bands()) && !interrupted() {
         let open = settings.common_is_open;
-        let rows = (count, best);
-        let won = contest::contest(&judge, &mut table, rows, part, open, interrupted).await?;
+        let won = contest::contest(&judge, &mut table, best, part, open, interrupted).await?;
         (best, common) = (won.best, won.common);
     }
     let done = judge.done();
@@ -289,7 +288,8 @@ pub async fn search(
         return Ok(found);
     }
     let judge = Judge::new(device, of_scene, fit, pixels, total, observe, interrupted);
-    settle(judge.after(done), found).await
+    judge.count(done);
+    settle(judge, found).await
 }
 
 /// A search of merged bands: the rest is done once, and the fit goes on from a guide of all bands

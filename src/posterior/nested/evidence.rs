@@ -59,10 +59,10 @@ pub fn evidence_at_rest(
 ) -> Result<Option<Vec<f64>>> {
     check(&guide.params)?;
     let p = &guide.params;
-    let every = of.count().div_ceil(AT_REST);
-    let part =
-        |first: usize| of.chosen(&(first..of.count()).step_by(every).collect::<Vec<usize>>());
-    let (few, others) = (part(0), part(every / 2));
+    let few = of.part(AT_REST);
+    // Half way between those.
+    let every = of.count().div_ceil(AT_REST).max(1);
+    let others = of.chosen(&(every / 2..of.count()).step_by(every).collect::<Vec<usize>>());
     let mut known = Known::of(guide);
     let medians: Vec<f64> = guide.medians().iter().copied().collect();
     let learn = |known: &mut Known, spectra: Vec<f64>, held: bool, effort| {
@@ -70,9 +70,9 @@ pub fn evidence_at_rest(
     };
     let learned = learn(&mut known, medians, p.has(HELD), BRIEF);
     let Some(mut learned) = learned else { return Ok(None) };
-    if !p.has(HELD) && is_worth_a_covariance(p.k() * p.bands as usize, few.count()) {
-        let values = (p.k() * p.bands as usize) as f64;
-        let small = (2.0 * REST * few.count() as f64 / values).sqrt().max(SMALL);
+    let values = p.k() * p.bands as usize;
+    if !p.has(HELD) && is_worth_a_covariance(values, few.count()) {
+        let small = (2.0 * REST * few.count() as f64 / values as f64).sqrt().max(SMALL);
         let newton = Newton { guide, known: &known, of: &few, small, interrupted };
         match newton.mode(learned.spectra.clone()) {
             Ok(spectra) => {
