@@ -20,8 +20,8 @@ const AHEAD: f64 = 0.1;
 const ERRORS: f64 = 2.0;
 /// What coming to rest gains at most, nats a pixel, of what may yet be the answer.
 const UNLEARNED: f64 = 2.0;
-/// By how much a common mixture is ahead, nats a pixel, where no other solution without one needs
-/// to be fitted to know that it stays.
+/// By how much a solution with a common mixture is ahead of itself without one, nats a pixel, where
+/// no other needs to be fitted to know that the mixture stays.
 const CLEAR: f64 = 3.0;
 /// What solutions without a common mixture are told by.
 const NONE: &str = "no common mixture";
@@ -112,7 +112,7 @@ pub async fn contest(
         let order: Vec<usize> = by_elbo(table).into_iter().filter(|&i| i >= first).collect();
         without = briefly(table, &distinct(table, &order, MOST), &without)?;
         gain = highest(&with).zip(highest(&without)).map(|(with, without)| with - without);
-        if interrupted() || gain.is_some_and(|gain| gain > CLEAR) {
+        if interrupted() || paired(table, &with, &without).is_some_and(|gain| gain > CLEAR) {
             break;
         }
     }
@@ -178,6 +178,17 @@ fn judged(
         }
     }
     Ok(Some(best.0))
+}
+
+/// By how much solutions with a common mixture are ahead of themselves without one, nats a pixel:
+/// the least of those that were fitted again. How far spectra have come, which in a large scene is
+/// several nats, is the same for both.
+fn paired(table: &[Fitted], with: &[(usize, f64)], without: &[(usize, f64)]) -> Option<f64> {
+    let gain = |&(j, plain): &(usize, f64)| {
+        let own = with.iter().find(|of| table[j].like == Some(of.0))?;
+        Some(own.1 - plain)
+    };
+    without.iter().filter_map(gain).reduce(f64::min)
 }
 
 fn highest(brief: &[(usize, f64)]) -> Option<f64> {

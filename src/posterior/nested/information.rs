@@ -2,14 +2,14 @@
 //! identities (Louis 1982, "Finding the observed information matrix when using the EM algorithm").
 
 use nalgebra::DMatrix;
-use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView2};
+use ndarray::Array2;
 use pulp::Arch;
 use rayon::prelude::*;
 
 use super::group::Group;
 use super::group_at;
 use super::known::Known;
+use super::lost::{Moments, lost};
 use super::spread::Spread;
 use super::whiten::Whitened;
 use crate::engine::ground::lanes::{LANES, load};
@@ -27,8 +27,6 @@ const MOST_PRODUCTS: usize = 10_000_000_000;
 const MOST_FEATURES: usize = 64_000_000;
 /// The fewest pixels that the curvature is summed over.
 const FEWEST_PIXELS: usize = 256;
-/// Pixels whose products are computed together.
-const TOGETHER: usize = 64;
 /// Parts that threads take, fixed so that sums do not depend on their number.
 const PARTS: usize = 16;
 
@@ -49,19 +47,6 @@ pub(super) struct Parts {
     pub(super) complete: Vec<f64>,
     /// What is lost because they are not, (K L, K L).
     pub(super) lost: DMatrix<f64>,
-}
-
-/// What the draws of a pixel say of its amounts u.
-struct Moments {
-    /// Covariance of the features of each endmember i, d = u - E u: `E u_i d_j + d_i d_j - E d_i
-    /// d_j` for each endmember j, and -d_i; (K (K + 1), K (K + 1)).
-    features: Vec<f32>,
-    /// What they multiply: the spectra and the residual of the mean, times the inverse covariance
-    /// of the pixel; then what that is less for what bands share, F of [`Whitened`]; (K + 1 +
-    /// count, L).
-    factors: Vec<f32>,
-    /// E u u', (K, K).
-    second: Vec<f32>,
 }
 
 /// Sums over one part of the pixels.
@@ -287,49 +272,6 @@ impl Room {
         let second = spread.enumerate().map(|(at, x)| x + mean[at / k] * mean[at % k]).collect();
         Moments { features, factors, second }
     }
-}
-
-/// What is lost because the pixels' amounts are not known: the covariance of `u_i (y - u'c) / V`,
-/// summed over pixels. A pixel's share is `(I x Z) F (I x Z)'` with Z its factors, (L, K + 1), and
-/// F the covariance of its features: block i, j is a product of matrices, `Z F_ij Z'`. What bands
-/// share adds `E u_i u_j F F'`, which no pixel tells even if all amounts are known.
-fn lost(moments: &[Moments], bands: usize, k: usize) -> DMatrix<f64> {
-    let own = k + 1;
-    // Rows of factors that each pixel has.
-    let rows = moments.first().map_or(0, |of| of.factors.len() / bands.max(1));
-    let blocks: Vec<(usize, usize)> = (0..k).flat_map(|i| (0..=i).map(move |j| (i, j))).collect();
-    let mut sums = vec![Array2::<f32>::zeros((bands, bands)); blocks.len()];
-    for together in moments.chunks(TOGETHER) {
-        let right: Vec<f32> = together.iter().flat_map(|of| of.factors.iter().copied()).collect();
-        let right = ArrayView2::from_shape((together.len() * rows, bands), &right);
-        let Ok(right) = right else { continue };
-        blocks.par_iter().zip(&mut sums).for_each(|(&(i, j), sum)| {
-            let mut left = Array2::<f32>::zeros(right.raw_dim());
-            for (n, of) in together.iter().enumerate() {
-                let first = n * rows;
-                // Row by row: too small for what a product of matrices costs to prepare.
-                for b in 0..own {
-                    let mut to = left.row_mut(first + b);
-                    for a in 0..own {
-                        let feature = of.features[((i * own + a) * k + j) * own + b];
-                        to.scaled_add(feature, &right.row(first + a));
-                    }
-                }
-                for a in own..rows {
-                    left.row_mut(first + a).scaled_add(of.second[i * k + j], &right.row(first + a));
-                }
-            }
-            general_mat_mul(1.0, &left.t(), &right, 1.0, sum);
-        });
-    }
-    let mut total = DMatrix::zeros(k * bands, k * bands);
-    for (&(i, j), sum) in blocks.iter().zip(&sums) {
-        for ((l, m), &x) in sum.indexed_iter() {
-            total[(i * bands + l, j * bands + m)] = f64::from(x);
-            total[(j * bands + m, i * bands + l)] = f64::from(x);
-        }
-    }
-    total
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod information;
 mod known;
 mod learn;
 mod learned_sums;
+mod lost;
 mod newton;
 mod pixels;
 mod power_normal;
