@@ -19,7 +19,7 @@ const AHEAD: f64 = 0.1;
 /// And by so many standard errors: few pixels may tell.
 const ERRORS: f64 = 2.0;
 /// What coming to rest gains at most, nats a pixel, of what may yet be the answer.
-const UNLEARNED: f64 = 2.0;
+const UNLEARNED: f64 = 6.0;
 /// By how much a solution with a common mixture is ahead of itself without one, nats a pixel, where
 /// no other needs to be fitted to know that the mixture stays.
 const CLEAR: f64 = 3.0;
