@@ -18,7 +18,8 @@ pub const MOST: usize = 8;
 const AHEAD: f64 = 0.1;
 /// And by so many standard errors: few pixels may tell.
 const ERRORS: f64 = 2.0;
-/// What coming to rest gains at most, nats a pixel, of what may yet be the answer.
+/// What coming to rest gains at most, nats a pixel, of what may yet be the answer; most where a
+/// scene is large, and each of its pixels in few minibatches of a search.
 const UNLEARNED: f64 = 6.0;
 /// By how much a solution with a common mixture is ahead of itself without one, nats a pixel, where
 /// no other needs to be fitted to know that the mixture stays.
@@ -112,7 +113,8 @@ pub async fn contest(
         let order: Vec<usize> = by_elbo(table).into_iter().filter(|&i| i >= first).collect();
         without = briefly(table, &distinct(table, &order, MOST), &without)?;
         gain = highest(&with).zip(highest(&without)).map(|(with, without)| with - without);
-        if interrupted() || paired(table, &with, &without).is_some_and(|gain| gain > CLEAR) {
+        let like = |j: usize| table[j].like;
+        if interrupted() || paired(like, &with, &without).is_some_and(|gain| gain > CLEAR) {
             break;
         }
     }
@@ -183,9 +185,15 @@ fn judged(
 /// By how much solutions with a common mixture are ahead of themselves without one, nats a pixel:
 /// the least of those that were fitted again. How far spectra have come, which in a large scene is
 /// several nats, is the same for both.
-fn paired(table: &[Fitted], with: &[(usize, f64)], without: &[(usize, f64)]) -> Option<f64> {
+///
+/// `like` is the solution that another one was fitted again like.
+fn paired(
+    like: impl Fn(usize) -> Option<usize>,
+    with: &[(usize, f64)],
+    without: &[(usize, f64)],
+) -> Option<f64> {
     let gain = |&(j, plain): &(usize, f64)| {
-        let own = with.iter().find(|of| table[j].like == Some(of.0))?;
+        let own = with.iter().find(|of| like(j) == Some(of.0))?;
         Some(own.1 - plain)
     };
     without.iter().filter_map(gain).reduce(f64::min)
@@ -211,8 +219,27 @@ fn mean(of: impl Iterator<Item = f64>) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    /// Of two solutions one is far from where its spectra come to rest, with a common mixture and
+    /// without: the other says nothing of the mixture.
+    #[test]
+    fn a_mixture_is_weighed_on_the_same_solution() {
+        let (with, without) = ([(0, 573.9), (3, 578.5)], [(7, 574.0)]);
+        let like = |j: usize| (j == 7).then_some(0);
+        assert!((paired(like, &with, &without).unwrap() + 0.1).abs() < 1e-9);
+        // The best of each kind would have it at 4.5.
+        assert!(highest(&with).unwrap() - highest(&without).unwrap() > CLEAR);
+        // One that was fitted like none of these, and none at all.
+        assert_eq!(paired(|_| Some(1), &with, &without), None);
+        assert_eq!(paired(like, &with, &[]), None);
+        // Of two the one that gains less.
+        let both = [(7, 570.0), (8, 577.0)];
+        let like = |j: usize| Some(if j == 7 { 0 } else { 3 });
+        assert!((paired(like, &with, &both).unwrap() - 1.5).abs() < 1e-9);
+    }
 
     #[test]
     fn one_is_ahead_by_the_mean_and_as_uncertain_as_the_pixels_differ() {
