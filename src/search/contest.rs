@@ -52,8 +52,9 @@ pub struct Won {
 /// [`ERRORS`], or by a share of [`GAIN`] with a common mixture, does not take its place. When
 /// interrupted, the best by ELBO.
 ///
-/// `open` says whether a common mixture of the model may be left out: all are then fitted without
-/// one, too, each from where it began, and the kind with the best solution goes on.
+/// The first `starts` rows of the table are starts. `open` says whether a common mixture of the
+/// model may be left out: all are then fitted without one, too, and so is the best start of each
+/// family, each from where it began; the kind with the best solution goes on.
 ///
 /// # Errors
 ///
@@ -61,7 +62,7 @@ pub struct Won {
 pub async fn contest(
     judge: &Judge<'_>,
     table: &mut Vec<Fitted>,
-    best: usize,
+    (starts, best): (usize, usize),
     pixels: &Pixels,
     open: bool,
     interrupted: &(dyn Fn() -> bool + Sync),
@@ -73,7 +74,7 @@ pub async fn contest(
     let others = polished(table);
     let mut classics: Vec<usize> = Vec::new();
     let classic = |i: &usize| CLASSICS.iter().any(|init| family(&table[*i].origin) == init.name());
-    for i in best_of_each(table).into_iter().filter(classic) {
+    for i in best_of_each(&table[..starts]).into_iter().filter(classic) {
         if !others.iter().chain(&classics).any(|&j| same(&table[i], &table[j])) {
             classics.push(i);
         }
@@ -106,8 +107,11 @@ pub async fn contest(
     let rows: Vec<usize> = with.iter().map(|&(i, _)| i).collect();
     let (one, rest) = rows.split_at(rows.len().min(1));
     let plain = judge.without_common();
+    // Those that a common mixture led elsewhere may be the best without one.
+    let families = best_of_each(&table[..starts]).into_iter().filter(|i| !rows.contains(i));
+    let rest: Vec<usize> = rest.iter().copied().chain(families).collect();
     // Where there is a common mixture the best without one tells.
-    for rows in [one, rest] {
+    for rows in [one, &rest] {
         let again = plain.again(table, rows, NONE).await?;
         table.extend(again);
         let order: Vec<usize> = by_elbo(table).into_iter().filter(|&i| i >= first).collect();

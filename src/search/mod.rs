@@ -276,7 +276,8 @@ pub async fn search(
     let mut common = None;
     if contest::is_for(of_scene, pixels.bands()) && !interrupted() {
         let open = settings.common_is_open;
-        let won = contest::contest(&judge, &mut table, best, part, open, interrupted).await?;
+        let won =
+            contest::contest(&judge, &mut table, (count, best), part, open, interrupted).await?;
         (best, common) = (won.best, won.common);
     }
     let done = judge.done();
