@@ -129,11 +129,20 @@ impl Pixels {
 
     /// A fair part of them, of at most `most`; all of them share their memory.
     pub fn part(&self, most: usize) -> Self {
+        self.every(most, |_| 0)
+    }
+
+    /// As many pixels half way between those of [`Pixels::part`]: others, where there are twice as
+    /// many.
+    pub fn part_between(&self, most: usize) -> Self {
+        self.every(most, |every| every / 2)
+    }
+
+    /// At most `most` pixels at equal distances; `first` makes the number of the first one of the
+    /// distance.
+    fn every(&self, most: usize, first: impl Fn(usize) -> usize) -> Self {
         let every = self.count().div_ceil(most.max(1)).max(1);
-        if every == 1 {
-            return self.clone();
-        }
-        self.chosen(&(0..self.count()).step_by(every).collect::<Vec<usize>>())
+        self.chosen(&(first(every)..self.count()).step_by(every).collect::<Vec<usize>>())
     }
 
     /// Some of them, in their order here: `chosen` are their numbers, ascending. Takes a copy of

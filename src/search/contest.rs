@@ -4,7 +4,7 @@
 //! to one that few pixels hold.
 
 use super::judge::{Fitted, Judge};
-use super::{GAIN, best_of_each, by_elbo, distinct, family, mixture, same};
+use super::{best_of_each, by_elbo, distinct, family, gains, mixture, same};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::model::{Model, Noise};
 use crate::engine::pixels::Pixels;
@@ -49,7 +49,7 @@ pub struct Won {
 /// The solution of the highest evidence among the `best` by ELBO, those of other modes that went
 /// on, and the classics, which go on for it if they have not; where there is no common mixture, all
 /// where their spectra come to rest. One that is not ahead of the best by ELBO by [`AHEAD`] and
-/// [`ERRORS`], or by a share of [`GAIN`] with a common mixture, does not take its place. When
+/// [`ERRORS`], or by what [`gains`] asks with a common mixture, does not take its place. When
 /// interrupted, the best by ELBO.
 ///
 /// The first `starts` rows of the table are starts. `open` says whether a common mixture of the
@@ -110,7 +110,7 @@ pub async fn contest(
     // Those that a common mixture led elsewhere may be the best without one.
     let families = best_of_each(&table[..starts]).into_iter().filter(|i| !rows.contains(i));
     let rest: Vec<usize> = rest.iter().copied().chain(families).collect();
-    // Where there is a common mixture the best without one tells.
+    // Where the best by ELBO is far ahead of itself without the mixture, that tells.
     for rows in [one, &rest] {
         let again = plain.again(table, rows, NONE).await?;
         table.extend(again);
@@ -134,9 +134,9 @@ pub async fn contest(
     Ok(won.map_or(undecided, |best| Won { best, common: Some((gain, false)) }))
 }
 
-/// The row of the highest brief evidence, where that is ahead of the best by ELBO by a share of
-/// [`GAIN`]. Where most pixels share one mixture few of a sample tell its materials apart, and
-/// spectra come to rest elsewhere.
+/// The row of the highest brief evidence, where that [`gains`] over the best by ELBO. Where most
+/// pixels share one mixture few of a sample tell its materials apart, and spectra come to rest
+/// elsewhere.
 fn judged_briefly(
     judge: &Judge<'_>,
     table: &mut [Fitted],
@@ -148,8 +148,7 @@ fn judged_briefly(
         judge.tell(&table[i]);
     }
     // Where the best by ELBO has none, any is better than none.
-    let least = table[best].evidence.map_or(f64::NEG_INFINITY, |e| e + GAIN * e.abs().max(1.0));
-    let ahead = brief.iter().filter(|of| of.1 > least);
+    let ahead = brief.iter().filter(|of| table[best].evidence.is_none_or(|old| gains(of.1, old)));
     ahead.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(best, |of| of.0)
 }
 

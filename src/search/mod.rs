@@ -262,7 +262,7 @@ pub async fn search(
         judge.polish(&mut table, &kept).await?;
         let gain = |i: usize| {
             let (new, old) = (table[i].elbo?, table[best].elbo?);
-            (new - old > GAIN * old.abs().max(1.0)).then_some(new)
+            gains(new, old).then_some(new)
         };
         let better = kept.into_iter().filter(|&i| gain(i).is_some());
         match better
@@ -352,6 +352,11 @@ fn may_win(table: &[Fitted], kept: &[usize]) -> Vec<usize> {
     let (Some(probe), Some(end)) = (probe, end) else { return others.to_vec() };
     let least = end - 2.0 * (end - probe).max(0.0);
     others.iter().copied().filter(|&i| table[i].probe_elbo.is_some_and(|p| p >= least)).collect()
+}
+
+/// Whether one solution is ahead of another by a share of [`GAIN`], in ELBO or evidence.
+fn gains(new: f64, old: f64) -> bool {
+    new - old > GAIN * old.abs().max(1.0)
 }
 
 /// The family of a start, from what it began from.

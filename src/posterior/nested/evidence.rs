@@ -59,10 +59,7 @@ pub fn evidence_at_rest(
 ) -> Result<Option<Vec<f64>>> {
     check(&guide.params)?;
     let p = &guide.params;
-    let few = of.part(AT_REST);
-    // Half way between those.
-    let every = of.count().div_ceil(AT_REST).max(1);
-    let others = of.chosen(&(every / 2..of.count()).step_by(every).collect::<Vec<usize>>());
+    let (few, others) = (of.part(AT_REST), of.part_between(AT_REST));
     let mut known = Known::of(guide);
     let medians: Vec<f64> = guide.medians().iter().copied().collect();
     let learn = |known: &mut Known, spectra: Vec<f64>, held: bool, effort| {

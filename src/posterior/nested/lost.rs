@@ -39,7 +39,7 @@ pub(super) fn lost(moments: &[Moments], bands: usize, k: usize) -> DMatrix<f64> 
         blocks.par_iter().zip(&mut sums).for_each(|(&block, sum)| {
             let mut left = vec![0.0; factors.len()];
             let (sizes, right_values) = ((k, bands, rows), factors.as_slice());
-            Arch::new().dispatch(Weigh { sizes, block, together, right_values, left: &mut left });
+            Arch::new().dispatch(Left { sizes, block, together, right_values, left: &mut left });
             let Ok(left) = ArrayView2::from_shape(right.raw_dim(), &left) else { return };
             general_mat_mul(1.0, &left.t(), &right, 1.0, sum);
         });
@@ -56,7 +56,7 @@ pub(super) fn lost(moments: &[Moments], bands: usize, k: usize) -> DMatrix<f64> 
 
 /// Factors of some pixels weighed by their features for block i, j of [`lost`]: what the block is
 /// the product with. Rows are too short for what a product of matrices costs to prepare.
-struct Weigh<'a> {
+struct Left<'a> {
     /// K, L and the rows of factors of a pixel.
     sizes: (usize, usize, usize),
     /// i and j.
@@ -68,22 +68,23 @@ struct Weigh<'a> {
     left: &'a mut [f32],
 }
 
-impl WithSimd for Weigh<'_> {
+impl WithSimd for Left<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let ((k, bands, rows), (i, j), own) = (self.sizes, self.block, self.sizes.0 + 1);
-        let lefts = self.left.chunks_exact_mut(rows * bands);
-        let rights = self.right_values.chunks_exact(rows * bands);
+        let of_pixel = (rows * bands).max(1);
+        let lefts = self.left.chunks_exact_mut(of_pixel);
+        let rights = self.right_values.chunks_exact(of_pixel);
         for ((of, left), right) in self.together.iter().zip(lefts).zip(rights) {
             for (b, to) in left.chunks_exact_mut(bands).enumerate() {
-                if b >= own {
+                if b < own {
+                    for (a, row) in right.chunks_exact(bands).take(own).enumerate() {
+                        add(to, of.features[((i * own + a) * k + j) * own + b], row);
+                    }
+                } else {
                     add(to, of.second[i * k + j], &right[b * bands..(b + 1) * bands]);
-                    continue;
-                }
-                for (a, right) in right.chunks_exact(bands).take(own).enumerate() {
-                    add(to, of.features[((i * own + a) * k + j) * own + b], right);
                 }
             }
         }
