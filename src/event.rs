@@ -71,6 +71,14 @@ pub enum Event {
         /// Pixels of the scene.
         of: usize,
     },
+    /// Many pixels are one mixture, as far as their noise tells: few of these stand for all where
+    /// spectra, noise and variability are learned.
+    Repeats {
+        /// Pixels that the scene is learned from.
+        kept: usize,
+        /// Pixels with those that repeat them.
+        of: usize,
+    },
     /// The search looked at a part of the pixels, or at runs of bands as one.
     SearchedPart {
         /// Pixels of the search, and of the scene.
@@ -157,6 +165,11 @@ impl fmt::Display for Event {
                 f,
                 "spectra and noise are learned from {pixels} of {of} pixels; then each pixel gets \
                  its posterior"
+            ),
+            Event::Repeats { kept, of } => write!(
+                f,
+                "many pixels repeat one mixture: spectra and noise are learned from {kept} of {of} \
+                 pixels; then each pixel gets its posterior"
             ),
             Event::SearchedPart { pixels: (pixels, of), bands: (bands, bands_of) } => {
                 write!(f, "search: on {pixels} of {of} pixels, {bands} of {bands_of} bands")

@@ -7,3 +7,4 @@ pub(crate) mod moments;
 pub mod neighbours;
 pub(crate) mod principal;
 pub mod products;
+pub mod repeats;

@@ -143,6 +143,7 @@ impl Unmixing {
         let whole = learned.same(&pixels) && self.sample_of.is_none();
         plan.weigh(meta.effective_bands, pixels.bands());
         plan.decide_posterior(plan.neighbours(scene, whole), whole);
+        let learned = plan.without_repeats(&learned);
         if let Some(kept) = meta.common.filter(|_| plan.common_is_open()) {
             plan.decide_common(kept);
         }

@@ -20,6 +20,7 @@ use crate::settings::{Concentration, EffectiveBands, PosteriorKind, SearchBudget
 use crate::starts::{self, Init};
 use crate::statistics::effective::{default_bands, independent_bands};
 use crate::statistics::neighbours::residual_correlation;
+use crate::statistics::repeats::without_repeats;
 
 /// Prior sd of the log concentration, where it is learned.
 const CONCENTRATION_SD: f64 = 1.0;
@@ -135,6 +136,16 @@ impl Plan {
         let (k, seed) = (self.model.endmembers, self.svi.seed);
         let learned = starts::learned_from(all, k, most, seed);
         Ok((Pixels::as_given(Arc::clone(all)), Pixels::of(&all.select(&learned))))
+    }
+
+    /// Of the pixels that a scene is learned from those that do not only repeat others, where each
+    /// pixel then has its exact posterior. Where bands err together pixels differ by more than what
+    /// a noise of theirs would tell. Needs [`Plan::weigh`].
+    pub fn without_repeats(&self, learned: &Pixels) -> Pixels {
+        if self.errs || self.posterior == PosteriorKind::Guide {
+            return learned.clone();
+        }
+        learned.chosen(&without_repeats(learned.cube(), self.model.endmembers))
     }
 
     /// The most pixels that a scene of `pixels` is learned from: [`LEARNED_FROM`], fewer where the

@@ -149,6 +149,7 @@ impl Run {
             let exact = plan.posterior == PosteriorKind::Exact;
             of.tell(&Event::Neighbours { correlation, exact });
         }
+        let learned = distinct(of, &plan, &learned)?;
         laps.lap("effective bands");
         let around = |start: Start| {
             let guide = starts::begin(plan.searched(), &plan.svi, &learned, start.endmembers)?;
@@ -456,6 +457,21 @@ fn hurried(
     let seen = few.count();
     let description = format!("in a hurry, from {seen} pixels: {}", start.description);
     Ok((Start { description, ..start }, of.tell_taken(taken)))
+}
+
+/// The pixels that the scene is learned from without those that repeat others; all of them when
+/// interrupted.
+fn distinct(of: &Unmixing, plan: &Plan, learned: &Pixels) -> Result<Pixels> {
+    let shared = (plan.clone(), learned.clone());
+    let stop = || of.is_interrupted();
+    let distinct = match unless(&stop, move |_| Ok(shared.0.without_repeats(&shared.1))) {
+        Err(Error::Interrupted) => return Ok(learned.clone()),
+        distinct => distinct?,
+    };
+    if distinct.count() < learned.count() {
+        of.tell(&Event::Repeats { kept: distinct.count(), of: learned.count() });
+    }
+    Ok(distinct)
 }
 
 async fn search(of: &Unmixing, plan: &Plan, device: &Device, pixels: &Pixels) -> Result<Found> {
