@@ -149,7 +149,11 @@ impl Run {
             let exact = plan.posterior == PosteriorKind::Exact;
             of.tell(&Event::Neighbours { correlation, exact });
         }
-        let learned = distinct(of, &plan, &learned)?;
+        let (met, learned) = (learned.count(), distinct(of, &plan, &learned)?);
+        if learned.count() < met && plan.common_is_open() {
+            // What pixels repeat is a mixture that many share: there is nothing to decide.
+            plan.decide_common(true);
+        }
         laps.lap("effective bands");
         let around = |start: Start| {
             let guide = starts::begin(plan.searched(), &plan.svi, &learned, start.endmembers)?;
