@@ -71,6 +71,14 @@ pub enum Event {
         /// Pixels of the scene.
         of: usize,
     },
+    /// Whether pixels differ in brightness: by how much those that do are ahead in ELBO, nats a
+    /// pixel, after a search's first steps.
+    Shade {
+        /// What it gains.
+        gain: f64,
+        /// Whether they do.
+        kept: bool,
+    },
     /// Many pixels are one mixture, as far as their noise tells: few of these stand for all where
     /// spectra, noise and variability are learned.
     Repeats {
@@ -165,6 +173,15 @@ impl fmt::Display for Event {
                 f,
                 "spectra and noise are learned from {pixels} of {of} pixels; then each pixel gets \
                  its posterior"
+            ),
+            Event::Shade { gain, kept: true } => {
+                write!(f, "brightness of its own gains {gain:.3} nats a pixel: pixels differ in it")
+            }
+            Event::Shade { gain, kept: false } => write!(
+                f,
+                "brightness of its own loses {:.3} nats a pixel: all have the same, that of the \
+                 spectra",
+                -gain
             ),
             Event::Repeats { kept, of } => write!(
                 f,

@@ -180,9 +180,11 @@ pub struct RunArgs {
     /// (at most 300; without variability)
     #[arg(long, value_enum, default_value = "band")]
     pub noise: NoiseArg,
-    /// Whether pixels differ in brightness (shade, slope), free of their abundances
-    #[arg(long, value_enum, default_value = "on")]
-    pub brightness: Switch,
+    /// Whether pixels differ in brightness (shade, slope), free of their abundances [default: on;
+    /// where a search runs and more than 16 bands count as independent, or all, what explains the
+    /// scene better]
+    #[arg(long, value_enum)]
+    pub brightness: Option<Switch>,
     /// Whether endmembers vary between pixels [default: on, or off with covariance noise]
     #[arg(long, value_enum)]
     pub variability: Option<Switch>,

@@ -9,15 +9,14 @@ use unmixel::rooms::figures::Labels;
 use unmixel::rooms::fit::{Pass, Trust};
 use unmixel::rooms::posterior::Totals;
 use unmixel::rooms::results::{
-    Format, OutputFolder, Report, Results, RunReport, Stages, Stream, formats_by_rows, sentences,
+    Format, OutputFolder, Report, Results, RunReport, Stages, Stream, check_space, formats_by_rows,
+    sentences,
 };
 use unmixel::rooms::unmixing::{Block, Budget, Held, each_block, own_blocks};
 use unmixel::scene::{Header, Windows};
 use unmixel::{Device, Error, Fit, Posterior, Result, Scene, Unmixing};
 
-use super::args::{
-    ApplyArgs, Endmembers, FitArgs, GuideArg, NoiseArg, OutputArgs, PosteriorArg, Switch,
-};
+use super::args::{ApplyArgs, Endmembers, FitArgs, GuideArg, NoiseArg, OutputArgs, PosteriorArg};
 use super::checkpoint::Kept;
 use super::commands::fit::{init, started};
 use super::materials::Materials;
@@ -128,8 +127,7 @@ pub fn fit(
     let of = About::new(&args.run.output, &args.scene, (begin, begun), rows);
     let (formats, materials) = (of.formats(&scene, endmembers)?, of.materials(&scene)?);
     let shown = Labels::new(&names, endmembers).shown;
-    let bright = args.run.brightness == Switch::On;
-    let maps = Stream::begin(&folder, &scene, &shown, bright, &formats)?;
+    check_space(&folder, &scene, endmembers, &formats)?;
     let done = kept.as_ref().map(Kept::fit).transpose()?.flatten();
     let learned = match done {
         Some(fit) => fit,
@@ -143,6 +141,8 @@ pub fn fit(
         }
     };
     let read = begin.elapsed().as_secs_f64();
+    let bright = learned.record().model.brightness.is_some();
+    let maps = Stream::begin(&folder, &scene, &shown, bright, &formats)?;
     let pass = unmixing.pass(&learned, &scene)?;
     let wanted = Shown { formats: &formats, names: &shown, materials: materials.as_ref() };
     let written =

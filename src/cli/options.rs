@@ -41,7 +41,6 @@ pub fn settings(args: &RunArgs, unmixing: Unmixing) -> Result<Unmixing> {
             NoiseArg::Band => Noise::Band,
             NoiseArg::Covariance => Noise::Covariance,
         })
-        .brightness(args.brightness == Switch::On)
         .draws(args.draws)
         .seed(args.seed)
         .steps(args.steps)
@@ -71,6 +70,9 @@ pub fn settings(args: &RunArgs, unmixing: Unmixing) -> Result<Unmixing> {
     }
     if let Some(switch) = args.learn_shade {
         unmixing = unmixing.learn_shade(switch == Switch::On);
+    }
+    if let Some(switch) = args.brightness {
+        unmixing = unmixing.brightness(switch == Switch::On);
     }
     if let Some(switch) = args.common_mixture {
         unmixing = unmixing.common_mixture(switch == Switch::On);

@@ -165,6 +165,11 @@ pub struct Model {
 }
 
 impl Model {
+    /// The model whose pixels all have the brightness of the spectra.
+    pub fn without_brightness(&self) -> Self {
+        Model { brightness: None, brightness_spread: None, ..self.clone() }
+    }
+
     /// The model with K endmembers and everything else at its default.
     pub fn new(endmembers: usize) -> Self {
         Model {

@@ -58,6 +58,11 @@ impl Fitted {
         }
     }
 
+    /// What it began from, and where.
+    pub fn start(&self) -> (String, Array2<f64>) {
+        (self.origin.clone(), self.began.clone())
+    }
+
     pub fn solution(&self) -> Solution {
         Solution {
             origin: self.origin.clone(),
@@ -151,7 +156,15 @@ impl<'a> Judge<'a> {
 
     /// A judge of the model without a common mixture, whose fits have all their steps.
     pub fn without_common(&self) -> Self {
-        let model = Model { common: None, ..self.model.clone() };
+        self.of(Model { common: None, ..self.model.clone() })
+    }
+
+    /// A judge of the model whose pixels have one brightness, whose fits have all their steps.
+    pub fn without_brightness(&self) -> Self {
+        self.of(self.model.without_brightness())
+    }
+
+    fn of(&self, model: Model) -> Self {
         let done = AtomicU64::new(self.done());
         Judge { model, done, deadline: None, ..*self }
     }

@@ -8,6 +8,7 @@ mod contest;
 mod judge;
 pub mod mixture;
 mod moves;
+mod shade;
 pub mod spectra_first;
 
 use std::sync::{Arc, mpsc};
@@ -44,11 +45,15 @@ pub struct Settings {
     /// asks for it.
     #[serde(skip)]
     pub common_is_open: bool,
+    /// Whether the brightness of pixels may be left out of the model, where no start is better for
+    /// it.
+    #[serde(skip)]
+    pub shade_is_open: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { starts: 8, moves: 4, seconds: None, common_is_open: false }
+        Settings { starts: 8, moves: 4, seconds: None, common_is_open: false, shade_is_open: false }
     }
 }
 
@@ -109,12 +114,15 @@ pub struct Mode {
 /// What a search found.
 #[derive(Debug, Clone)]
 pub struct Found {
-    /// Where the fit goes on. Its model is that of the search, but for a common mixture that the
-    /// search left out.
+    /// Where the fit goes on. Its model is that of the search, but for a common mixture, and a
+    /// brightness of the pixels, that the search left out.
     pub guide: Guide,
     /// By how much a common mixture is ahead in evidence, nats a pixel, and whether it stays; none
     /// where the search did not decide on that.
     pub common: Option<(f64, bool)>,
+    /// By how much pixels that differ in brightness are ahead in ELBO, nats a pixel, and whether
+    /// they do; none where the search did not decide on that.
+    pub shade: Option<(f64, bool)>,
     /// Whether that is the guide of a solution as it stands, and not one around its spectra.
     pub fitted: bool,
     /// The chosen solution as a phrase.
@@ -144,7 +152,9 @@ pub fn most_steps(settings: &Settings, starts: usize) -> u64 {
     let rounds = if settings.moves > 0 { ROUNDS as u64 } else { 0 };
     let moves = count(settings.moves, MOVES_KEPT).saturating_mul(rounds);
     let again = if settings.common_is_open { contest::MOST as u64 * (probe + polish) } else { 0 };
-    count(starts, Init::FAMILIES.len()).saturating_add(moves).saturating_add(again)
+    let shade = if settings.shade_is_open { shade::TRIED.min(starts) as u64 * probe } else { 0 };
+    let all = count(starts, Init::FAMILIES.len()).saturating_add(moves).saturating_add(again);
+    all.saturating_add(shade)
 }
 
 /// How far a search is.
@@ -219,6 +229,17 @@ pub async fn search(
         .collect();
 
     let mut table: Vec<Fitted> = judge.probe(starts).await?;
+    let mut shade = None;
+    if settings.shade_is_open && brightness && contest::is_for(model, pixels.bands()) {
+        let decided = shade::decide(&judge, &table, interrupted).await?;
+        shade = decided.as_ref().map(|of| (of.gain, of.without.is_none()));
+        if let Some((plain, fitted)) = decided.and_then(|of| of.without) {
+            (judge, table) = (plain, fitted);
+        }
+    }
+    let plain = model.without_brightness();
+    let shaded = brightness && shade.is_none_or(|(_, kept)| kept);
+    let of_scene = if shaded { of_scene } else { &plain };
     let kept = distinct(&table, &best_of_each(&table), Init::FAMILIES.len());
     judge.polish(&mut table, &kept[..kept.len().min(1)]).await?;
     let others = may_win(&table, &kept);
@@ -246,7 +267,7 @@ pub async fn search(
         let seed = fit.seed.wrapping_add(round as u64);
         let from = &table[best];
         let stop = || interrupted() || judge.late();
-        let moves = match moves::propose(part, from, brightness, settings.moves, seed, &stop) {
+        let moves = match moves::propose(part, from, shaded, settings.moves, seed, &stop) {
             Ok(moves) if !moves.is_empty() => moves,
             Ok(_) | Err(Error::Interrupted) => break,
             Err(error) => return Err(error),
@@ -284,7 +305,7 @@ pub async fn search(
     let without = Model { common: None, ..of_scene.clone() };
     let of_scene = if common.is_some_and(|(_, kept)| !kept) { &without } else { of_scene };
     let found = finish(of_scene, fit, pixels, &seen, table, best, count)?;
-    let found = Found { interrupted: interrupted(), common, ..found };
+    let found = Found { interrupted: interrupted(), common, shade, ..found };
     if !seen.is_merged() || !seen.is_all_of(pixels) || found.interrupted {
         return Ok(found);
     }
@@ -435,6 +456,7 @@ fn finish(
     Ok(Found {
         guide,
         common: None,
+        shade: None,
         fitted,
         description,
         solutions,

@@ -81,7 +81,8 @@ fn in_units_of_noise(cube: &Cube, k: usize) -> Option<Array2<f64>> {
     // normals lie below 0.455 of their mean, whatever a few pixels leave that others do not.
     let lost = bands as f64 / (bands - k) as f64;
     let variance = |l: usize| {
-        let square = |n: usize| (f64::from(part.spectrum(n)[l]) - axes.row(l).dot(&along.row(n))).powi(2);
+        let square =
+            |n: usize| (f64::from(part.spectrum(n)[l]) - axes.row(l).dot(&along.row(n))).powi(2);
         let mut squares: Vec<f64> = (0..part.pixels()).map(square).collect();
         let middle = squares.len() / 2;
         *squares.select_nth_unstable_by(middle, f64::total_cmp).1 * lost / 0.455

@@ -39,6 +39,8 @@ pub(super) struct Meta {
     pub elbo_with_brightness: Option<f64>,
     /// Whether there is a common mixture, where that was asked for or decided on.
     pub common: Option<bool>,
+    /// Whether pixels differ in brightness, where that was decided on.
+    pub shade: Option<bool>,
     pub seconds: Vec<(String, f64)>,
 }
 
@@ -112,6 +114,7 @@ impl Run {
             library: self.library.clone(),
             elbo_with_brightness: self.elbo_with_brightness,
             common: self.plan.common,
+            shade: self.plan.shade,
             seconds: self.laps.seconds.clone(),
         };
         Ok(Checkpoint { meta, run })
@@ -144,6 +147,9 @@ impl Unmixing {
         plan.weigh(meta.effective_bands, pixels.bands());
         plan.decide_posterior(plan.neighbours(scene, whole), whole);
         let learned = plan.without_repeats(&learned);
+        if let Some(kept) = meta.shade.filter(|_| plan.shade_is_open()) {
+            plan.decide_shade(kept);
+        }
         if let Some(kept) = meta.common.filter(|_| plan.common_is_open()) {
             plan.decide_common(kept);
         }

@@ -53,7 +53,7 @@ type Asked = Arc<dyn Fn() -> bool + Send + Sync>;
 pub struct Unmixing {
     endmembers: Endmembers,
     noise: Noise,
-    brightness: bool,
+    brightness: Option<bool>,
     variability: Option<bool>,
     effective_bands: EffectiveBands,
     concentration: Concentration,
@@ -90,7 +90,7 @@ impl Unmixing {
         Unmixing {
             endmembers: Endmembers::Count(endmembers),
             noise: Noise::Band,
-            brightness: true,
+            brightness: None,
             variability: None,
             effective_bands: EffectiveBands::default(),
             concentration: Concentration::default(),
@@ -125,9 +125,11 @@ impl Unmixing {
         Unmixing { noise, ..self }
     }
 
-    /// Whether pixels differ in brightness (shade, slope), free of their abundances. Default: true.
+    /// Whether pixels differ in brightness (shade, slope), free of their abundances. Default: true;
+    /// where a search runs and more than 16 bands count as independent, or all, it is what explains
+    /// the scene better.
     pub fn brightness(self, brightness: bool) -> Self {
-        Unmixing { brightness, ..self }
+        Unmixing { brightness: Some(brightness), ..self }
     }
 
     /// Whether endmembers vary between pixels. Default: true, but for a noise covariance, which it

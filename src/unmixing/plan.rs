@@ -63,6 +63,9 @@ pub(super) struct Plan {
     errs: bool,
     /// Whether a common mixture was asked for, or refused, or decided on by a search.
     pub common: Option<bool>,
+    /// Whether pixels differ in brightness, where a search decided on it.
+    pub shade: Option<bool>,
+    shade_is_asked: bool,
     /// The one start; none: a search finds it.
     pub init: Option<Init>,
     pub search: search::Settings,
@@ -103,6 +106,8 @@ impl Plan {
             posterior_is_asked: of.posterior.is_some(),
             errs: false,
             common: of.common_mixture,
+            shade: None,
+            shade_is_asked: of.brightness.is_some() || !of.learn_shade,
             search: of.search_settings(),
             device_memory: of.device_memory,
         })
@@ -205,6 +210,21 @@ impl Plan {
         self.model.common = self.model.common.filter(|_| kept);
     }
 
+    /// Whether the search is to say if pixels differ in brightness: where nobody else does, and
+    /// what is left of a pixel is noise. Needs [`Plan::weigh`].
+    pub fn shade_is_open(&self) -> bool {
+        let open = self.shade.is_none() && !self.shade_is_asked && !self.errs;
+        open && self.first.is_none() && self.model.brightness.is_some()
+    }
+
+    /// Lets pixels differ in brightness or not, for good.
+    pub fn decide_shade(&mut self, kept: bool) {
+        self.shade = Some(kept);
+        if !kept {
+            self.model = self.model.without_brightness();
+        }
+    }
+
     /// Sets the weight of the likelihood, by how many of the bands count; and what depends on it.
     pub fn weigh(&mut self, counted: f64, bands: usize) {
         for model in std::iter::once(&mut self.model).chain(&mut self.first) {
@@ -241,7 +261,7 @@ impl Plan {
 
 /// The convention that was asked for, or the one that a fit with or without brightness can tell.
 fn convention(of: &Unmixing) -> Result<Convention> {
-    match (of.convention, of.brightness) {
+    match (of.convention, of.brightness.unwrap_or(true)) {
         (Some(Convention::Peak), false) => Err(Error::setting(
             setting::CONVENTION,
             "peak",
@@ -277,7 +297,7 @@ fn model(of: &Unmixing, endmembers: usize) -> Model {
         },
         concentration_sd: (of.concentration == Concentration::Learned).then_some(CONCENTRATION_SD),
         common: of.common_mixture.unwrap_or(true).then(|| Common::of(endmembers)),
-        brightness: of.brightness.then_some(shade(of)),
+        brightness: of.brightness.unwrap_or(true).then_some(shade(of)),
         brightness_spread: of.learn_shade.then_some(SHADE_SPREAD),
         variability: variability.then_some(VARIABILITY_SCALE),
         family: of.family,
@@ -288,7 +308,7 @@ fn model(of: &Unmixing, endmembers: usize) -> Model {
 /// How spectra are found: without brightness they come first where a search finds them.
 fn spectra(of: &Unmixing, init: Option<&Init>) -> Result<Spectra> {
     let given = matches!(init, Some(Init::Spectra(_)));
-    match (of.spectra, of.brightness) {
+    match (of.spectra, of.brightness.unwrap_or(true)) {
         (Some(Spectra::First), true) => Err(Error::setting(
             setting::SPECTRA,
             "first",

@@ -165,6 +165,10 @@ impl Run {
                 Err(Error::Interrupted) => around(hurried(Init::Vca)?.0)?,
                 found => {
                     let mut found = found?;
+                    if let Some((gain, kept)) = found.shade {
+                        of.tell(&Event::Shade { gain, kept });
+                        plan.decide_shade(kept);
+                    }
                     if let Some((gain, kept)) = found.common {
                         of.tell(&Event::CommonMixture { gain, kept });
                         plan.decide_common(kept);
@@ -483,8 +487,8 @@ async fn search(of: &Unmixing, plan: &Plan, device: &Device, pixels: &Pixels) ->
     let observe = |event: &search::Event| of.tell(&Event::Search(event.clone()));
     let stop = || of.is_interrupted();
     let (model, svi) = (plan.searched(), &plan.svi);
-    let common_is_open = plan.common_is_open();
-    let settings = search::Settings { common_is_open, ..plan.search.clone() };
+    let (common_is_open, shade_is_open) = (plan.common_is_open(), plan.shade_is_open());
+    let settings = search::Settings { common_is_open, shade_is_open, ..plan.search.clone() };
     let found = search::search(device, model, svi, &settings, pixels, &observe, &stop).await?;
     let (count, bands) = (pixels.count(), pixels.bands());
     if found.pixels < count || found.bands < bands {
