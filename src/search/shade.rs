@@ -3,12 +3,15 @@
 //! a brighter one of nearly the same shape.
 
 use super::judge::{Fitted, Judge};
-use super::{best_of_each, by_elbo, gains};
+use super::{best_of_each, by_elbo, family, gains};
 use crate::engine::ground::error::Result;
+use crate::starts::Init;
 
-/// Starts that are tried without brightness, at most, each the best of its family: those that a
-/// model with brightness takes first need not be the best of one without.
-pub const TRIED: usize = 3;
+/// Families whose starts are tried without brightness, beside the best start of all: those that
+/// take spectra as they are. What geometry finds where shade is no direction has sizes of its own.
+const FAMILIES: [Init; 3] = [Init::Simplex, Init::Vca, Init::NFindr];
+/// Starts that are tried, at most.
+pub const TRIED: usize = FAMILIES.len() + 1;
 
 /// What was decided.
 pub(super) struct Decided<'a> {
@@ -31,8 +34,11 @@ pub(super) async fn decide<'a>(
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<Decided<'a>>> {
     let best = |table: &[Fitted]| by_elbo(table).first().and_then(|&i| table[i].probe_elbo);
-    let mut few = best_of_each(table);
-    few.truncate(TRIED);
+    let as_they_are =
+        |i: usize| FAMILIES.iter().any(|init| init.name() == family(&table[i].origin));
+    let few = best_of_each(table).into_iter().enumerate();
+    let few: Vec<usize> =
+        few.filter(|&(rank, i)| rank == 0 || as_they_are(i)).map(|(_, i)| i).collect();
     let plain = judge.without_brightness();
     let from = |rows: &[usize]| rows.iter().map(|&i| table[i].start()).collect();
     let tried = plain.probe(from(&few)).await?;
