@@ -71,14 +71,8 @@ pub enum Event {
         /// Pixels of the scene.
         of: usize,
     },
-    /// Whether pixels differ in brightness: by how much those that do are ahead in ELBO, nats a
-    /// pixel, after a search's first steps.
-    Shade {
-        /// What it gains.
-        gain: f64,
-        /// Whether they do.
-        kept: bool,
-    },
+    /// Whether pixels differ in brightness, by what a search's first steps find.
+    Shade(search::Shade),
     /// Many pixels are one mixture, as far as their noise tells: few of these stand for all where
     /// spectra, noise and variability are learned.
     Repeats {
@@ -174,15 +168,7 @@ impl fmt::Display for Event {
                 "spectra and noise are learned from {pixels} of {of} pixels; then each pixel gets \
                  its posterior"
             ),
-            Event::Shade { gain, kept: true } => {
-                write!(f, "brightness of its own gains {gain:.3} nats a pixel: pixels differ in it")
-            }
-            Event::Shade { gain, kept: false } => write!(
-                f,
-                "brightness of its own loses {:.3} nats a pixel: all have the same, that of the \
-                 spectra",
-                -gain
-            ),
+            Event::Shade(of) => shade(f, of),
             Event::Repeats { kept, of } => write!(
                 f,
                 "many pixels repeat one mixture: spectra and noise are learned from {kept} of {of} \
@@ -260,6 +246,18 @@ fn neighbours(f: &mut fmt::Formatter<'_>, correlation: f64, exact: bool) -> fmt:
         "bands err together, and residuals of neighbouring pixels correlate by {correlation:.2}: \
          {which}"
     )
+}
+
+fn shade(f: &mut fmt::Formatter<'_>, shade: &search::Shade) -> fmt::Result {
+    let spread = 100.0 * shade.spread;
+    write!(f, "brightness: spread by {spread:.1} %")?;
+    match (shade.gain, shade.kept) {
+        (None, _) => write!(f, ", pixels differ in it"),
+        (Some(gain), true) => write!(f, ", gains {gain:.3} nats a pixel: pixels differ in it"),
+        (Some(gain), false) => {
+            write!(f, ", costs {:.3} nats a pixel: all have that of the spectra", -gain)
+        }
+    }
 }
 
 fn mixture(f: &mut fmt::Formatter<'_>, gain: f64, kept: bool) -> fmt::Result {

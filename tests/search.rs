@@ -229,6 +229,49 @@ fn a_common_mixture_that_evidence_does_not_ask_for_is_left_out_by_the_search() {
 }
 
 #[test]
+fn pixels_of_one_brightness_are_found_to_have_one_and_others_are_not() {
+    let flat = simulate::Settings {
+        rows: 30,
+        cols: 30,
+        bands: 40,
+        maps: simulate::Maps::Dirichlet,
+        brightness_sd: 0.0,
+        noise_sd: 0.005,
+        ..Default::default()
+    };
+    let shaded = simulate::Settings { brightness_sd: 0.2, ..flat.clone() };
+    let slightly = simulate::Settings { brightness_sd: 0.04, ..flat.clone() };
+    for (settings, differ, compared) in
+        [(flat, false, true), (shaded, true, false), (slightly, true, true)]
+    {
+        let simulated = simulate(&settings).unwrap();
+        let pixels = simulated.scene("shade").unwrap().pixels();
+        let model = Model { likelihood_weight: 1.0, brightness_spread: Some(1.5), ..model(3) };
+        let fit = svi::Settings { batch_size: 400, ..Default::default() };
+        let open = Settings { starts: 5, moves: 1, shade_is_open: true, ..Settings::default() };
+        let observe = |event: &Event| {
+            if let Event::Steps(so_far, total) = event {
+                assert!(so_far <= total, "{so_far} of {total}");
+            }
+        };
+        let device = cpu();
+        let found = |settings: &Settings, observe: &(dyn Fn(&Event) + Sync)| {
+            let never = || false;
+            block_on(search::search(&device, &model, &fit, settings, &pixels, observe, &never))
+                .unwrap()
+        };
+        let asked = found(&Settings { shade_is_open: false, ..open.clone() }, &|_| ());
+        let found = found(&open, &observe);
+        let shade = found.shade.unwrap();
+        assert_eq!((shade.kept, shade.gain.is_some()), (differ, compared), "{shade:?}");
+        assert_eq!(found.guide.model.brightness.is_some(), differ);
+        assert!(found.fitted && found.solutions.iter().filter(|one| one.chosen).count() == 1);
+        // Who does not leave it open keeps it.
+        assert!(asked.shade.is_none() && asked.guide.model.brightness.is_some());
+    }
+}
+
+#[test]
 fn moves_replace_split_and_merge_and_go_on_while_there_is_time() {
     let pixels = hard().scene("hard").unwrap().pixels();
     let fit = svi::Settings { batch_size: 100, ..Default::default() };

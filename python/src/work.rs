@@ -66,6 +66,8 @@ impl From<&Told> for Event {
                 ("judged", None, None, one.elbo.or(one.probe_elbo))
             }
             Told::LearnedFrom { .. } => ("learned-from", None, None, None),
+            Told::Repeats { .. } => ("repeats", None, None, None),
+            Told::Shade(_) => ("shade", None, None, None),
             Told::SearchedPart { .. } => ("searched-part", None, None, None),
             Told::Start(_) => ("start", None, None, None),
             Told::Progress(now) => {

@@ -8,12 +8,13 @@ use serde::Serialize;
 use crate::engine::backend::{Device, each};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::{Interrupted, unless};
-use crate::engine::model::Model;
+use crate::engine::model::{EFFECTIVE_BANDS, Model};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi;
 use crate::scene::Cube;
 use crate::starts::{self, Init, Proposal, families};
 use crate::statistics::effective::default_bands;
+use crate::statistics::repeats::without_repeats;
 
 /// What fits with one number of endmembers reached.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,6 +30,8 @@ pub struct Evidence {
 pub const STEPS: u32 = 500;
 /// Pixels of the fits, at most; of a larger scene every so many.
 pub const MOST_PIXELS: usize = 3000;
+/// Pixels that are looked at for those that repeat others, at most.
+const LOOKED_AT: usize = 30_000;
 /// Starts for each number, of these families: one that takes corners and one that takes means.
 const STARTS: [Init; 2] = [Init::Clusters, Init::VcaNormalised];
 /// The least gain of one more endmember, as a share of the ELBO: what two equal fits may differ by.
@@ -60,11 +63,10 @@ pub async fn evidence(
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<Evidence>> {
     let part = Pixels::sample(cube, MOST_PIXELS);
-    let directions = DIRECTIONS.min(part.bands() / 2);
-    let cube = Arc::clone(part.cube());
-    let weighing = unless(interrupted, move |_| Ok(default_bands(&cube, directions).0));
-    let bands = match weighing {
-        Ok(bands) => bands,
+    let looked_at = Pixels::sample(cube, LOOKED_AT);
+    let weighing = unless(interrupted, move |_| Ok(weighed(part, &looked_at)));
+    let (part, bands) = match weighing {
+        Ok(weighed) => weighed,
         Err(Error::Interrupted) => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
@@ -106,6 +108,26 @@ pub async fn evidence(
         }
     }
     Ok(found)
+}
+
+/// The pixels of the fits, and how many of their bands count: `part` of the scene, or, where its
+/// bands are independent and many pixels repeat one mixture, as many of those that do not, of more
+/// that were `looked_at`.
+fn weighed(part: Pixels, looked_at: &Pixels) -> (Pixels, f64) {
+    let directions = DIRECTIONS.min(part.bands() / 2);
+    let bands = |of: &Pixels| default_bands(of.cube(), directions).0;
+    let counted = bands(&part);
+    let independent = counted > EFFECTIVE_BANDS || counted >= part.bands() as f64;
+    let distinct = match independent {
+        true => without_repeats(looked_at.cube(), directions),
+        false => return (part, counted),
+    };
+    if distinct.len() == looked_at.count() {
+        return (part, counted);
+    }
+    let distinct = looked_at.chosen(&distinct).part(MOST_PIXELS);
+    let counted = bands(&distinct);
+    (distinct, counted)
 }
 
 /// The number with the highest evidence and its ELBO, where a larger number must gain 0.2 %.

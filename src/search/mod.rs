@@ -29,6 +29,7 @@ use crate::statistics::angles::match_spectra;
 pub use bands::MOST_BANDS;
 use bands::Seen;
 use judge::{Fitted, Judge};
+pub use shade::Shade;
 
 /// How far the search goes.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -120,9 +121,8 @@ pub struct Found {
     /// By how much a common mixture is ahead in evidence, nats a pixel, and whether it stays; none
     /// where the search did not decide on that.
     pub common: Option<(f64, bool)>,
-    /// By how much pixels that differ in brightness are ahead in ELBO, nats a pixel, and whether
-    /// they do; none where the search did not decide on that.
-    pub shade: Option<(f64, bool)>,
+    /// Whether pixels differ in brightness; none where the search did not decide on that.
+    pub shade: Option<Shade>,
     /// Whether that is the guide of a solution as it stands, and not one around its spectra.
     pub fitted: bool,
     /// The chosen solution as a phrase.
@@ -231,14 +231,14 @@ pub async fn search(
     let mut table: Vec<Fitted> = judge.probe(starts).await?;
     let mut shade = None;
     if settings.shade_is_open && brightness && contest::is_for(model, pixels.bands()) {
-        let decided = shade::decide(&judge, &table, interrupted).await?;
-        shade = decided.as_ref().map(|of| (of.gain, of.without.is_none()));
+        let decided = shade::decide(&judge, &table, part, interrupted).await?;
+        shade = decided.as_ref().map(|of| of.shade);
         if let Some((plain, fitted)) = decided.and_then(|of| of.without) {
             (judge, table) = (plain, fitted);
         }
     }
     let plain = model.without_brightness();
-    let shaded = brightness && shade.is_none_or(|(_, kept)| kept);
+    let shaded = brightness && shade.is_none_or(|shade| shade.kept);
     let of_scene = if shaded { of_scene } else { &plain };
     let kept = distinct(&table, &best_of_each(&table), Init::FAMILIES.len());
     judge.polish(&mut table, &kept[..kept.len().min(1)]).await?;

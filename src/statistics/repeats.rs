@@ -28,6 +28,8 @@ const HALF: f64 = 0.0;
 /// The least share of the inner ones, where 50 of 99 are expected: noise is known to a few
 /// hundredths.
 const NARROW: f64 = 0.35;
+/// The least noise sd of a band, reflectance: pixels without noise repeat each other exactly.
+const LEAST_NOISE: f64 = 1e-4;
 /// The fewest pixels that stand for a mixture: its spectrum is then known to a twentieth of the
 /// noise of one.
 const FEWEST: usize = 400;
@@ -70,7 +72,7 @@ pub fn without_repeats(cube: &Cube, k: usize) -> Vec<usize> {
 }
 
 /// Coordinates of each pixel in the `k` leading directions, (N, k), in which noise has variance one
-/// and no correlation. None where no noise is left to measure by.
+/// and no correlation. None where there is none that is finite.
 fn in_units_of_noise(cube: &Cube, k: usize) -> Option<Array2<f64>> {
     let every = cube.pixels().div_ceil(ENOUGH).max(1);
     let part = cube.select(&(0..cube.pixels()).step_by(every).collect::<Vec<usize>>());
@@ -85,7 +87,8 @@ fn in_units_of_noise(cube: &Cube, k: usize) -> Option<Array2<f64>> {
             |n: usize| (f64::from(part.spectrum(n)[l]) - axes.row(l).dot(&along.row(n))).powi(2);
         let mut squares: Vec<f64> = (0..part.pixels()).map(square).collect();
         let middle = squares.len() / 2;
-        *squares.select_nth_unstable_by(middle, f64::total_cmp).1 * lost / 0.455
+        let typical = *squares.select_nth_unstable_by(middle, f64::total_cmp).1;
+        typical * lost / 0.455 + LEAST_NOISE.powi(2)
     };
     let noise: Vec<f64> = (0..bands).into_par_iter().map(variance).collect();
     let weighed = Array2::from_shape_fn((bands, k), |(l, i)| axes[[l, i]] * noise[l]);
@@ -145,4 +148,117 @@ fn densest(
     let narrow = around(&centre, &members, inner).len() as f64;
     let many = members.len() as f64 >= MANY * of.len() as f64;
     (many && narrow >= NARROW * members.len() as f64).then_some(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::ground::rng::{self, Stream};
+
+    const BANDS: usize = 30;
+
+    fn normal(n: usize, i: usize) -> f64 {
+        rng::normal_at(rng::key(3), Stream::Posterior, 0, 0, n as u32, i as u32).into()
+    }
+
+    /// Three materials mixed by `shares`, as bright as `bright`, with noise of one sd.
+    fn cube(
+        pixels: usize,
+        noise: f64,
+        shares: impl Fn(usize) -> [f64; 3],
+        bright: impl Fn(usize) -> f64,
+    ) -> Cube {
+        let mut cube = Cube::zeros(pixels, BANDS);
+        for n in 0..pixels {
+            let (w, by) = (shares(n), bright(n));
+            for (l, y) in cube.spectrum_mut(n).iter_mut().enumerate() {
+                let x = l as f64 / BANDS as f64;
+                let c = [0.2 + 0.5 * x, 0.6 - 0.4 * x, 0.4 + 0.2 * (7.0 * x).sin()];
+                let mix: f64 = w.iter().zip(c).map(|(w, c)| w * c).sum();
+                *y = (by * mix + noise * normal(n, l)) as f32;
+            }
+        }
+        cube
+    }
+
+    /// Shares all over the simplex: squares of normals over their sum.
+    fn anywhere(n: usize) -> [f64; 3] {
+        let e = [0, 1, 2].map(|i| normal(n, 100 + i).powi(2));
+        e.map(|x| x / e.iter().sum::<f64>())
+    }
+
+    const SHARED: [f64; 3] = [0.3, 0.3, 0.4];
+
+    #[test]
+    fn a_mixture_that_most_pixels_repeat_is_kept_as_often_as_there_are_others() {
+        let own = |n: usize| n % 5 == 0;
+        for (noise, bright) in [(0.01, 0.0), (0.01, 0.2), (0.0, 0.0)] {
+            let of = |n: usize| if own(n) { anywhere(n) } else { SHARED };
+            let cube = cube(4000, noise, of, |n| (bright * normal(n, 200)).exp());
+            let kept = without_repeats(&cube, 3);
+            assert!(kept.windows(2).all(|pair| pair[0] < pair[1]));
+            let (others, repeats): (Vec<usize>, Vec<usize>) = kept.iter().partition(|&&n| own(n));
+            // Of 800 some lie where the shared mixture is, of 3,200 one in a hundred outside.
+            assert!((740..=800).contains(&others.len()), "{noise} {bright}: {}", others.len());
+            assert!((740..=920).contains(&repeats.len()), "{noise} {bright}: {}", repeats.len());
+            // From everywhere in the scene.
+            assert!(repeats.windows(2).all(|pair| pair[1] - pair[0] < 60));
+        }
+    }
+
+    #[test]
+    fn two_mixtures_are_each_kept_as_often_as_there_are_others() {
+        let of = |n: usize| match n % 10 {
+            0 | 1 => anywhere(n),
+            2..=5 => SHARED,
+            _ => [0.7, 0.2, 0.1],
+        };
+        let kept = without_repeats(&cube(4000, 0.01, of, |_| 1.0), 3);
+        let count = |digits: std::ops::Range<usize>| {
+            kept.iter().filter(|&&n| digits.contains(&(n % 10))).count()
+        };
+        assert!((700..=800).contains(&count(0..2)), "{}", count(0..2));
+        for digits in [2..6, 6..10] {
+            let found = count(digits.clone());
+            assert!((700..=880).contains(&found), "{digits:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn scenes_in_which_nothing_is_repeated_keep_all_pixels() {
+        let all = (0..4000).collect::<Vec<usize>>();
+        assert_eq!(without_repeats(&cube(4000, 0.01, anywhere, |_| 1.0), 3), all);
+        // A cloud about one mixture that is as wide as its noise is no repetition.
+        let near = |n: usize| {
+            let off = [0, 1].map(|i| 0.03 * normal(n, 100 + i));
+            [SHARED[0] + off[0], SHARED[1] + off[1], SHARED[2] - off[0] - off[1]]
+        };
+        assert_eq!(without_repeats(&cube(4000, 0.01, near, |_| 1.0), 3), all);
+        // One in four pixels are no dominant mixture.
+        let of = |n: usize| if n % 4 == 0 { SHARED } else { anywhere(n) };
+        assert_eq!(without_repeats(&cube(4000, 0.01, of, |_| 1.0), 3), all);
+    }
+
+    #[test]
+    fn odd_scenes_have_an_outcome() {
+        assert!(without_repeats(&Cube::zeros(0, 3), 2).is_empty());
+        // Nothing but one mixture: enough of it to know its noise.
+        let one = without_repeats(&cube(3000, 0.01, |_| SHARED, |_| 1.0), 3);
+        assert!((FEWEST..2 * FEWEST).contains(&one.len()), "{}", one.len());
+        // No light at all, one endmember, more of them than bands, and few pixels.
+        assert_eq!(without_repeats(&Cube::zeros(3000, 5), 2).len(), 3000);
+        let repeated = |pixels: usize| cube(pixels, 0.01, |_| SHARED, |_| 1.0);
+        assert_eq!(without_repeats(&repeated(3000), 1).len(), 3000);
+        assert_eq!(without_repeats(&repeated(3000), BANDS).len(), 3000);
+        assert_eq!(without_repeats(&repeated(2 * FEWEST), 3).len(), 2 * FEWEST);
+    }
+
+    #[test]
+    fn radii_hold_their_share_of_normals() {
+        // Chi squared of 3 and 9 degrees, medians and 99 % points: to 2 % by its cube root.
+        for (d, middle, most) in [(3, 2.366, 11.345), (9, 8.343, 21.666)] {
+            assert!((radius(d, HALF) / middle - 1.0).abs() < 0.02);
+            assert!((radius(d, WITHIN) / most - 1.0).abs() < 0.02);
+        }
+    }
 }

@@ -165,9 +165,9 @@ impl Run {
                 Err(Error::Interrupted) => around(hurried(Init::Vca)?.0)?,
                 found => {
                     let mut found = found?;
-                    if let Some((gain, kept)) = found.shade {
-                        of.tell(&Event::Shade { gain, kept });
-                        plan.decide_shade(kept);
+                    if let Some(shade) = found.shade {
+                        of.tell(&Event::Shade(shade));
+                        plan.decide_shade(shade.kept);
                     }
                     if let Some((gain, kept)) = found.common {
                         of.tell(&Event::CommonMixture { gain, kept });
