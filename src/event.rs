@@ -249,13 +249,13 @@ fn neighbours(f: &mut fmt::Formatter<'_>, correlation: f64, exact: bool) -> fmt:
 }
 
 fn shade(f: &mut fmt::Formatter<'_>, shade: &search::Shade) -> fmt::Result {
-    let spread = 100.0 * shade.spread;
-    write!(f, "brightness: spread by {spread:.1} %")?;
+    let (spread, follows) = (100.0 * shade.spread, 100.0 * shade.follows);
+    write!(f, "brightness: spread by {spread:.1} %, {follows:.0} % of it from how materials mix")?;
     match (shade.gain, shade.kept) {
-        (None, _) => write!(f, ", pixels differ in it"),
+        (None, _) => write!(f, ": pixels differ in it"),
         (Some(gain), true) => write!(f, ", gains {gain:.3} nats a pixel: pixels differ in it"),
         (Some(gain), false) => {
-            write!(f, ", costs {:.3} nats a pixel: all have that of the spectra", -gain)
+            write!(f, ", gains {gain:.3} nats a pixel: all have that of the spectra")
         }
     }
 }

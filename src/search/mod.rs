@@ -231,7 +231,7 @@ pub async fn search(
     let mut table: Vec<Fitted> = judge.probe(starts).await?;
     let mut shade = None;
     if settings.shade_is_open && brightness && contest::is_for(model, pixels.bands()) {
-        let decided = shade::decide(&judge, &table, part, interrupted).await?;
+        let decided = shade::decide(&judge, &table, interrupted).await?;
         shade = decided.as_ref().map(|of| of.shade);
         if let Some((plain, fitted)) = decided.and_then(|of| of.without) {
             (judge, table) = (plain, fitted);

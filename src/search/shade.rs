@@ -3,13 +3,14 @@
 //! a brighter one of nearly the same shape.
 
 use nalgebra::{DMatrix, DVector};
+use ndarray::{Array1, Array2, Axis};
 
 use super::judge::{Fitted, Judge};
 use super::{best_of_each, by_elbo, family, gains};
 use crate::engine::ground::error::Result;
-use crate::engine::pixels::Pixels;
-use crate::posterior::Posterior;
+use crate::engine::guide::Guide;
 use crate::starts::Init;
+use crate::statistics::products::share_of_products;
 
 /// Families whose starts are tried without brightness, beside the best start of all: those that
 /// take spectra as they are. What geometry finds where shade is no direction has sizes of its own.
@@ -21,6 +22,12 @@ pub const TRIED: usize = FAMILIES.len() + 1;
 /// it whatever a start without brightness says: a dark material can stand for shade, and then most
 /// of what a pixel is made of is wrong.
 const DIFFER: f64 = 0.08;
+/// The share of the brightness that products of amounts explain, beyond the amounts, from which on
+/// it is how materials mix: light that meets several of them on its way is darker than their mean.
+/// Shade knows nothing of materials.
+const FOLLOWS: f64 = 0.3;
+/// Pixels that are looked at, at most.
+const LOOKED_AT: usize = 4096;
 /// The median of what normals are off their mean, in sds.
 const MIDDLE: f64 = 0.6745;
 
@@ -29,6 +36,8 @@ const MIDDLE: f64 = 0.6745;
 pub struct Shade {
     /// How far their brightness is spread in the best start, as the sd of its log.
     pub spread: f64,
+    /// The share of it that follows products of amounts, 0 to 1.
+    pub follows: f64,
     /// By how much the best start with brightness is ahead in ELBO, nats a pixel; none where
     /// brightness is spread so far that no start was fitted without.
     pub gain: Option<f64>,
@@ -44,9 +53,9 @@ pub(super) struct Decided<'a> {
     pub without: Option<(Judge<'a>, Vec<Fitted>)>,
 }
 
-/// Compares starts with and without brightness, after as many steps, on the pixels that they were
-/// fitted to; none where there is nothing to compare, or when interrupted. Where brightness costs
-/// more than it gains, all starts are fitted without.
+/// Compares starts with and without brightness, after as many steps; none where there is nothing to
+/// compare, or when interrupted. Where brightness costs more than it gains, or follows from what
+/// pixels are made of, all starts are fitted without.
 ///
 /// # Errors
 ///
@@ -54,13 +63,12 @@ pub(super) struct Decided<'a> {
 pub(super) async fn decide<'a>(
     judge: &Judge<'a>,
     table: &[Fitted],
-    pixels: &Pixels,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<Decided<'a>>> {
-    let first = by_elbo(table).first().and_then(|&i| spread(&table[i].posterior(pixels)?));
-    let Some(spread) = first else { return Ok(None) };
-    if spread > DIFFER {
-        let shade = Shade { spread, gain: None, kept: true };
+    let first = by_elbo(table).first().and_then(|&i| brightness(table[i].whole_guide()?));
+    let Some((spread, follows)) = first else { return Ok(None) };
+    if spread > DIFFER && follows <= FOLLOWS {
+        let shade = Shade { spread, follows, gain: None, kept: true };
         return Ok(Some(Decided { shade, without: None }));
     }
     let best = |table: &[Fitted]| by_elbo(table).first().and_then(|&i| table[i].probe_elbo);
@@ -78,8 +86,8 @@ pub(super) async fn decide<'a>(
         return Ok(None);
     }
     let gain = with - without;
-    if !gains(without, with) {
-        let shade = Shade { spread, gain: Some(gain), kept: true };
+    if follows <= FOLLOWS && !gains(without, with) {
+        let shade = Shade { spread, follows, gain: Some(gain), kept: true };
         return Ok(Some(Decided { shade, without: None }));
     }
     let others: Vec<usize> = (0..table.len()).filter(|i| !few.contains(i)).collect();
@@ -88,31 +96,33 @@ pub(super) async fn decide<'a>(
         few.into_iter().zip(tried).chain(others.into_iter().zip(fitted)).collect();
     all.sort_by_key(|&(i, _)| i);
     let all = all.into_iter().map(|(_, fitted)| fitted).collect();
-    let shade = Shade { spread, gain: Some(gain), kept: false };
+    let shade = Shade { spread, follows, gain: Some(gain), kept: false };
     Ok(Some(Decided { shade, without: Some((plain, all)) }))
 }
 
 /// How far the brightness of the typical pixel is from the median, as the sd of the log of a normal
-/// one, for the sizes of the spectra with which amounts come closest to a sum of one: brightness
-/// and sizes stand for each other. None of a model without it.
-fn spread(posterior: &Posterior) -> Option<f64> {
-    let (shares, bright) = (&posterior.abundance_mean, posterior.brightness.as_ref()?);
-    let k = shares.ncols();
-    let amounts = |n: usize| {
-        DVector::from_iterator(k, shares.row(n).iter().map(|w| f64::from(w * bright[n])))
-    };
-    let (mut square, mut linear) = (DMatrix::<f64>::zeros(k, k), DVector::<f64>::zeros(k));
-    for n in 0..bright.len() {
-        let u = amounts(n);
-        square.ger(1.0, &u, &u, 1.0);
-        linear += u;
-    }
-    let sizes = square.cholesky().map(|factor| factor.solve(&linear));
+/// one, and the share of it that follows products of amounts ([`share_of_products`]), of at most
+/// 4,096 pixels; for the sizes of the spectra with which amounts come closest to a sum of one:
+/// brightness and sizes stand for each other. None where nothing is left of it, or where there are
+/// too few pixels to tell.
+fn brightness(guide: &Guide) -> Option<(f64, f64)> {
+    let count = guide.params.pixels as usize;
+    let every = count.div_ceil(LOOKED_AT).max(1);
+    let k = guide.k();
+    let rows: Vec<f64> = (0..count).step_by(every).flat_map(|n| guide.amounts(n)).collect();
+    let mut amounts = Array2::from_shape_vec((rows.len() / k, k), rows).ok()?;
+    let (square, linear) = (amounts.t().dot(&amounts), amounts.sum_axis(Axis(0)));
+    let factor = DMatrix::from_fn(k, k, |i, j| square[[i, j]]).cholesky();
+    let sizes = factor.map(|factor| factor.solve(&DVector::from_vec(linear.to_vec())));
     let sizes = sizes.filter(|r| r.iter().all(|&r| r > 0.0));
-    let sizes = sizes.unwrap_or_else(|| DVector::repeat(k, 1.0));
-    let logs = (0..bright.len()).map(|n| amounts(n).dot(&sizes).ln());
-    let middle = median(logs.clone().collect())?;
-    Some(median(logs.map(|g| (g - middle).abs()).collect())? / MIDDLE)
+    if let Some(sizes) = sizes {
+        amounts *= &Array1::from_iter(sizes.iter().copied());
+    }
+    let logs = amounts.sum_axis(Axis(1)).mapv(f64::ln);
+    let middle = median(logs.to_vec())?;
+    let spread = median(logs.iter().map(|g| (g - middle).abs()).collect())? / MIDDLE;
+    let follows = share_of_products(amounts.view(), logs.insert_axis(Axis(1)).view())?;
+    Some((spread, follows))
 }
 
 /// The middle one of some numbers; none of none.

@@ -13,7 +13,9 @@ use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::math::{softplus, softplus_inverse};
 use crate::engine::ground::rng::{self, Stream};
 use crate::engine::layout::padding::padded;
-use crate::engine::layout::{COMMON, CONCENTRATION, COVARIANCE, Params, SPREAD, VARIABILITY};
+use crate::engine::layout::{
+    BRIGHTNESS, COMMON, CONCENTRATION, COVARIANCE, Params, SPREAD, VARIABILITY,
+};
 use crate::engine::model::{Held, Model};
 use crate::engine::pixels::Cube;
 
@@ -242,6 +244,22 @@ impl Guide {
             true => (-2.0 * f64::from(self.globals[self.params.spread_at()])).exp(),
             false => f64::from(self.params.brightness_precision),
         }
+    }
+
+    /// The amounts of one pixel, abundances times brightness, at the locs of its latents, (K).
+    pub fn amounts(&self, n: usize) -> Vec<f64> {
+        let (k, pixel) = (self.k(), self.pixel(n));
+        let mut amounts: Vec<f64> = pixel[..k - 1].iter().map(|&z| f64::from(z)).collect();
+        amounts.push(0.0);
+        let top = amounts.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        amounts.iter_mut().for_each(|z| *z = (*z - top).exp());
+        let bright = match self.params.has(BRIGHTNESS) {
+            true => f64::from(pixel[k - 1]).exp(),
+            false => 1.0,
+        };
+        let sum: f64 = amounts.iter().sum();
+        amounts.iter_mut().for_each(|z| *z *= bright / sum);
+        amounts
     }
 
     /// The pixel latents of one pixel, (local_stride).
