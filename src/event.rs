@@ -251,13 +251,11 @@ fn neighbours(f: &mut fmt::Formatter<'_>, correlation: f64, exact: bool) -> fmt:
 fn shade(f: &mut fmt::Formatter<'_>, shade: &search::Shade) -> fmt::Result {
     let (spread, follows) = (100.0 * shade.spread, 100.0 * shade.follows);
     write!(f, "brightness: spread by {spread:.1} %, {follows:.0} % of it from how materials mix")?;
-    match (shade.gain, shade.kept) {
-        (None, _) => write!(f, ": pixels differ in it"),
-        (Some(gain), true) => write!(f, ", gains {gain:.3} nats a pixel: pixels differ in it"),
-        (Some(gain), false) => {
-            write!(f, ", gains {gain:.3} nats a pixel: all have that of the spectra")
-        }
+    if let Some(gain) = shade.gain {
+        write!(f, ", gains {gain:.3} nats a pixel")?;
     }
+    let so = if shade.kept { "pixels differ in it" } else { "all have that of the spectra" };
+    write!(f, ": {so}")
 }
 
 fn mixture(f: &mut fmt::Formatter<'_>, gain: f64, kept: bool) -> fmt::Result {

@@ -152,7 +152,8 @@ pub fn most_steps(settings: &Settings, starts: usize) -> u64 {
     let rounds = if settings.moves > 0 { ROUNDS as u64 } else { 0 };
     let moves = count(settings.moves, MOVES_KEPT).saturating_mul(rounds);
     let again = if settings.common_is_open { contest::MOST as u64 * (probe + polish) } else { 0 };
-    let shade = if settings.shade_is_open { shade::TRIED.min(starts) as u64 * probe } else { 0 };
+    let tried = shade::TRIED.min(starts).saturating_add(starts) as u64;
+    let shade = if settings.shade_is_open { tried.saturating_mul(probe) } else { 0 };
     let all = count(starts, Init::FAMILIES.len()).saturating_add(moves).saturating_add(again);
     all.saturating_add(shade)
 }
@@ -223,18 +224,26 @@ pub async fn search(
     let settling = if seen.is_merged() { u64::from(SETTLE_STEPS) } else { 0 };
     let total = most_steps(settings, proposals.len()).saturating_add(settling);
     let mut judge = Judge::new(device, model, fit, part, total, observe, interrupted);
-    let starts = proposals
-        .into_iter()
-        .map(|p| (format!("{}, seed {}", p.family, p.seed), p.endmembers))
-        .collect();
+    let told = |p: Proposal| (format!("{}, seed {}", p.family, p.seed), p.endmembers);
+    let starts = proposals.into_iter().map(told).collect();
 
     let mut table: Vec<Fitted> = judge.probe(starts).await?;
     let mut shade = None;
     if settings.shade_is_open && brightness && contest::is_for(model, pixels.bands()) {
-        let decided = shade::decide(&judge, &table, interrupted).await?;
-        shade = decided.as_ref().map(|of| of.shade);
-        if let Some((plain, fitted)) = decided.and_then(|of| of.without) {
-            (judge, table) = (plain, fitted);
+        let plain = judge.without_brightness();
+        shade = shade::decide(&judge, &plain, &table, interrupted).await?;
+        if shade.is_some_and(|shade| !shade.kept) {
+            // As if it had been asked for: geometry without shade finds other starts.
+            let model = model.without_brightness();
+            let starts = match starts_of(part, &model, settings.starts, fit.seed, interrupted) {
+                Err(Error::Interrupted) => Vec::new(),
+                starts => starts?,
+            };
+            let fitted = plain.probe(starts.into_iter().map(told).collect()).await?;
+            match by_elbo(&fitted).is_empty() {
+                true => shade = None,
+                false => (judge, table) = (plain, fitted),
+            }
         }
     }
     let plain = model.without_brightness();

@@ -25,7 +25,7 @@ const DIFFER: f64 = 0.08;
 /// The share of the brightness that products of amounts explain, beyond the amounts, from which on
 /// it is how materials mix: light that meets several of them on its way is darker than their mean.
 /// Shade knows nothing of materials.
-const FOLLOWS: f64 = 0.3;
+const FOLLOWS: f64 = 0.5;
 /// Pixels that are looked at, at most.
 const LOOKED_AT: usize = 4096;
 /// The median of what normals are off their mean, in sds.
@@ -38,66 +38,43 @@ pub struct Shade {
     pub spread: f64,
     /// The share of it that follows products of amounts, 0 to 1.
     pub follows: f64,
-    /// By how much the best start with brightness is ahead in ELBO, nats a pixel; none where
-    /// brightness is spread so far that no start was fitted without.
+    /// By how much the best start with brightness is ahead in ELBO, nats a pixel; none where it is
+    /// spread so far, or follows so much, that no start was fitted without to know.
     pub gain: Option<f64>,
     /// Whether they do.
     pub kept: bool,
 }
 
-/// What was decided.
-pub(super) struct Decided<'a> {
-    pub shade: Shade,
-    /// Where pixels do not differ: who judges fits without brightness, and all starts with such
-    /// fits, in the order of the table.
-    pub without: Option<(Judge<'a>, Vec<Fitted>)>,
-}
-
-/// Compares starts with and without brightness, after as many steps; none where there is nothing to
-/// compare, or when interrupted. Where brightness costs more than it gains, or follows from what
-/// pixels are made of, all starts are fitted without.
+/// Whether pixels differ in brightness, by the starts of a table and by fits without brightness
+/// from some of them, after as many steps; none where there is nothing to compare, or when
+/// interrupted. They do not where brightness costs more than it gains, or follows from what pixels
+/// are made of.
 ///
 /// # Errors
 ///
 /// What ends all fits, as a device that is lost.
-pub(super) async fn decide<'a>(
-    judge: &Judge<'a>,
+pub(super) async fn decide(
+    judge: &Judge<'_>,
+    plain: &Judge<'_>,
     table: &[Fitted],
     interrupted: &(dyn Fn() -> bool + Sync),
-) -> Result<Option<Decided<'a>>> {
+) -> Result<Option<Shade>> {
     let first = by_elbo(table).first().and_then(|&i| brightness(table[i].whole_guide()?));
     let Some((spread, follows)) = first else { return Ok(None) };
-    if spread > DIFFER && follows <= FOLLOWS {
-        let shade = Shade { spread, follows, gain: None, kept: true };
-        return Ok(Some(Decided { shade, without: None }));
+    let shade = Shade { spread, follows, gain: None, kept: follows <= FOLLOWS };
+    if !shade.kept || spread > DIFFER {
+        return Ok(Some(shade));
     }
     let best = |table: &[Fitted]| by_elbo(table).first().and_then(|&i| table[i].probe_elbo);
     let as_they_are =
         |i: usize| FAMILIES.iter().any(|init| init.name() == family(&table[i].origin));
     let few = best_of_each(table).into_iter().enumerate();
-    let few: Vec<usize> =
-        few.filter(|&(rank, i)| rank == 0 || as_they_are(i)).map(|(_, i)| i).collect();
-    let plain = judge.without_brightness();
-    let from = |rows: &[usize]| rows.iter().map(|&i| table[i].start()).collect();
-    let tried = plain.probe(from(&few)).await?;
+    let few = few.filter(|&(rank, i)| rank == 0 || as_they_are(i));
+    let tried = plain.probe(few.map(|(_, i)| table[i].start()).collect()).await?;
     judge.count(plain.done());
     let (Some(with), Some(without)) = (best(table), best(&tried)) else { return Ok(None) };
-    if interrupted() {
-        return Ok(None);
-    }
-    let gain = with - without;
-    if follows <= FOLLOWS && !gains(without, with) {
-        let shade = Shade { spread, follows, gain: Some(gain), kept: true };
-        return Ok(Some(Decided { shade, without: None }));
-    }
-    let others: Vec<usize> = (0..table.len()).filter(|i| !few.contains(i)).collect();
-    let fitted = plain.probe(from(&others)).await?;
-    let mut all: Vec<(usize, Fitted)> =
-        few.into_iter().zip(tried).chain(others.into_iter().zip(fitted)).collect();
-    all.sort_by_key(|&(i, _)| i);
-    let all = all.into_iter().map(|(_, fitted)| fitted).collect();
-    let shade = Shade { spread, follows, gain: Some(gain), kept: false };
-    Ok(Some(Decided { shade, without: Some((plain, all)) }))
+    let shade = Shade { gain: Some(with - without), kept: !gains(without, with), ..shade };
+    Ok((!interrupted()).then_some(shade))
 }
 
 /// How far the brightness of the typical pixel is from the median, as the sd of the log of a normal
