@@ -149,6 +149,16 @@ impl<'a> Judge<'a> {
         self.done.store(done, Ordering::Relaxed);
     }
 
+    /// The model of its fits.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The seed of its fits.
+    pub fn seed(&self) -> u64 {
+        self.fit.seed
+    }
+
     /// Whether its model has a common mixture.
     pub fn has_common(&self) -> bool {
         self.model.common.is_some()

@@ -224,27 +224,12 @@ pub async fn search(
     let settling = if seen.is_merged() { u64::from(SETTLE_STEPS) } else { 0 };
     let total = most_steps(settings, proposals.len()).saturating_add(settling);
     let mut judge = Judge::new(device, model, fit, part, total, observe, interrupted);
-    let told = |p: Proposal| (format!("{}, seed {}", p.family, p.seed), p.endmembers);
     let starts = proposals.into_iter().map(told).collect();
 
     let mut table: Vec<Fitted> = judge.probe(starts).await?;
     let mut shade = None;
     if settings.shade_is_open && brightness && contest::is_for(model, pixels.bands()) {
-        let plain = judge.without_brightness();
-        shade = shade::decide(&judge, &plain, &table, interrupted).await?;
-        if shade.is_some_and(|shade| !shade.kept) {
-            // As if it had been asked for: geometry without shade finds other starts.
-            let model = model.without_brightness();
-            let starts = match starts_of(part, &model, settings.starts, fit.seed, interrupted) {
-                Err(Error::Interrupted) => Vec::new(),
-                starts => starts?,
-            };
-            let fitted = plain.probe(starts.into_iter().map(told).collect()).await?;
-            match by_elbo(&fitted).is_empty() {
-                true => shade = None,
-                false => (judge, table) = (plain, fitted),
-            }
-        }
+        (shade, judge, table) = shaded(judge, table, part, settings.starts, interrupted).await?;
     }
     let plain = model.without_brightness();
     let shaded = brightness && shade.is_none_or(|shade| shade.kept);
@@ -321,6 +306,36 @@ pub async fn search(
     let judge = Judge::new(device, of_scene, fit, pixels, total, observe, interrupted);
     judge.count(done);
     settle(judge, found).await
+}
+
+/// A start as it is told, and its spectra.
+fn told(of: Proposal) -> (String, Array2<f64>) {
+    (format!("{}, seed {}", of.family, of.seed), of.endmembers)
+}
+
+/// Whether pixels differ in brightness; judge and starts go on as if it had been asked for that
+/// they do not, where they do not, as geometry without shade finds other starts.
+async fn shaded<'a>(
+    judge: Judge<'a>,
+    table: Vec<Fitted>,
+    part: &Pixels,
+    count: usize,
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Result<(Option<Shade>, Judge<'a>, Vec<Fitted>)> {
+    let plain = judge.without_brightness();
+    let shade = shade::decide(&judge, &plain, &table, interrupted).await?;
+    if shade.is_none_or(|shade| shade.kept) {
+        return Ok((shade, judge, table));
+    }
+    let starts = match starts_of(part, plain.model(), count, plain.seed(), interrupted) {
+        Err(Error::Interrupted) => Vec::new(),
+        starts => starts?,
+    };
+    let fitted = plain.probe(starts.into_iter().map(told).collect()).await?;
+    match by_elbo(&fitted).is_empty() {
+        true => Ok((None, judge, table)),
+        false => Ok((shade, plain, fitted)),
+    }
 }
 
 /// A search of merged bands: the rest is done once, and the fit goes on from a guide of all bands

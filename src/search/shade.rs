@@ -6,7 +6,7 @@ use nalgebra::{DMatrix, DVector};
 use ndarray::{Array1, Array2, Axis};
 
 use super::judge::{Fitted, Judge};
-use super::{best_of_each, by_elbo, family, gains};
+use super::{best_of_each, by_elbo, family};
 use crate::engine::ground::error::Result;
 use crate::engine::guide::Guide;
 use crate::starts::Init;
@@ -26,6 +26,9 @@ const DIFFER: f64 = 0.08;
 /// it is how materials mix: light that meets several of them on its way is darker than their mean.
 /// Shade knows nothing of materials.
 const FOLLOWS: f64 = 0.5;
+/// What a start without brightness must be ahead by, nats a pixel: 1.5 to 8 in scenes without
+/// shade, and up to 0.6 in one whose shade a dark material can stand for.
+const GAIN: f64 = 1.0;
 /// Pixels that are looked at, at most.
 const LOOKED_AT: usize = 4096;
 /// The median of what normals are off their mean, in sds.
@@ -73,7 +76,7 @@ pub(super) async fn decide(
     let tried = plain.probe(few.map(|(_, i)| table[i].start()).collect()).await?;
     judge.count(plain.done());
     let (Some(with), Some(without)) = (best(table), best(&tried)) else { return Ok(None) };
-    let shade = Shade { gain: Some(with - without), kept: !gains(without, with), ..shade };
+    let shade = Shade { gain: Some(with - without), kept: with - without > -GAIN, ..shade };
     Ok((!interrupted()).then_some(shade))
 }
 

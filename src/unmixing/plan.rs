@@ -13,6 +13,7 @@ use crate::engine::model::{
 };
 use crate::engine::pixels::Pixels;
 use crate::engine::svi;
+use crate::event::Event;
 use crate::posterior::{nested, sampled};
 use crate::scene::Scene;
 use crate::search;
@@ -208,6 +209,18 @@ impl Plan {
     pub fn decide_common(&mut self, kept: bool) {
         self.common = Some(kept);
         self.model.common = self.model.common.filter(|_| kept);
+    }
+
+    /// Tells what a search decided, and holds to it.
+    pub fn take(&mut self, of: &Unmixing, found: &search::Found) {
+        if let Some(shade) = found.shade {
+            of.tell(&Event::Shade(shade));
+            self.decide_shade(shade.kept);
+        }
+        if let Some((gain, kept)) = found.common {
+            of.tell(&Event::CommonMixture { gain, kept });
+            self.decide_common(kept);
+        }
     }
 
     /// Whether the search is to say if pixels differ in brightness: where nobody else does, and

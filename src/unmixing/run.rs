@@ -149,11 +149,7 @@ impl Run {
             let exact = plan.posterior == PosteriorKind::Exact;
             of.tell(&Event::Neighbours { correlation, exact });
         }
-        let (met, learned) = (learned.count(), distinct(of, &plan, &learned)?);
-        if learned.count() < met && plan.common_is_open() {
-            // What pixels repeat is a mixture that many share: there is nothing to decide.
-            plan.decide_common(true);
-        }
+        let learned = distinct(of, &mut plan, &learned)?;
         laps.lap("effective bands");
         let around = |start: Start| {
             let guide = starts::begin(plan.searched(), &plan.svi, &learned, start.endmembers)?;
@@ -165,14 +161,7 @@ impl Run {
                 Err(Error::Interrupted) => around(hurried(Init::Vca)?.0)?,
                 found => {
                     let mut found = found?;
-                    if let Some(shade) = found.shade {
-                        of.tell(&Event::Shade(shade));
-                        plan.decide_shade(shade.kept);
-                    }
-                    if let Some((gain, kept)) = found.common {
-                        of.tell(&Event::CommonMixture { gain, kept });
-                        plan.decide_common(kept);
-                    }
+                    plan.take(of, &found);
                     if learned.count() < of_all {
                         // Their maps would have a pixel here and there.
                         found.modes.iter_mut().for_each(|mode| mode.abundances = None);
@@ -469,7 +458,7 @@ fn hurried(
 
 /// The pixels that the scene is learned from without those that repeat others; all of them when
 /// interrupted.
-fn distinct(of: &Unmixing, plan: &Plan, learned: &Pixels) -> Result<Pixels> {
+fn distinct(of: &Unmixing, plan: &mut Plan, learned: &Pixels) -> Result<Pixels> {
     let shared = (plan.clone(), learned.clone());
     let stop = || of.is_interrupted();
     let distinct = match unless(&stop, move |_| Ok(shared.0.without_repeats(&shared.1))) {
@@ -478,6 +467,10 @@ fn distinct(of: &Unmixing, plan: &Plan, learned: &Pixels) -> Result<Pixels> {
     };
     if distinct.count() < learned.count() {
         of.tell(&Event::Repeats { kept: distinct.count(), of: learned.count() });
+        if plan.common_is_open() {
+            // What pixels repeat is a mixture that many share: there is nothing to decide.
+            plan.decide_common(true);
+        }
     }
     Ok(distinct)
 }
