@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_mixture_that_most_pixels_repeat_is_kept_as_often_as_there_are_others() {
-        let own = |n: usize| n % 5 == 0;
+        let own = |n: usize| n.is_multiple_of(5);
         for (noise, bright) in [(0.01, 0.0), (0.01, 0.2), (0.0, 0.0)] {
             let of = |n: usize| if own(n) { anywhere(n) } else { SHARED };
             let cube = cube(4000, noise, of, |n| (bright * normal(n, 200)).exp());
@@ -235,7 +235,7 @@ mod tests {
         };
         assert_eq!(without_repeats(&cube(4000, 0.01, near, |_| 1.0), 3), all);
         // One in four pixels are no dominant mixture.
-        let of = |n: usize| if n % 4 == 0 { SHARED } else { anywhere(n) };
+        let of = |n: usize| if n.is_multiple_of(4) { SHARED } else { anywhere(n) };
         assert_eq!(without_repeats(&cube(4000, 0.01, of, |_| 1.0), 3), all);
     }
 
