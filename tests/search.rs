@@ -45,8 +45,24 @@ fn model(k: usize) -> Model {
 }
 
 fn run(pixels: &Pixels, k: usize, settings: &Settings, observe: &(dyn Fn(&Event) + Sync)) -> Found {
+    run_with(&model(k), pixels, settings, observe)
+}
+
+fn run_with(
+    model: &Model,
+    pixels: &Pixels,
+    settings: &Settings,
+    observe: &(dyn Fn(&Event) + Sync),
+) -> Found {
     let fit = svi::Settings { batch_size: 400, ..Default::default() };
-    block_on(search::search(&cpu(), &model(k), &fit, settings, pixels, observe, &|| false)).unwrap()
+    block_on(search::search(&cpu(), model, &fit, settings, pixels, observe, &|| false)).unwrap()
+}
+
+/// Of a search's steps no more are done than it said.
+fn keeps_its_word(event: &Event) {
+    if let Event::Steps(so_far, total) = event {
+        assert!(so_far <= total, "{so_far} of {total}");
+    }
 }
 
 fn correlation(a: ArrayView1<f32>, b: ArrayView1<f32>) -> f64 {
@@ -199,21 +215,10 @@ fn a_common_mixture_that_evidence_does_not_ask_for_is_left_out_by_the_search() {
         let pixels = simulate(&settings).unwrap().scene("mixture").unwrap().pixels();
         let mixture = Some(Common { concentration: 12.0, sd: 1.5 });
         let model = Model { likelihood_weight: 1.0, common: mixture, ..model(3) };
-        let fit = svi::Settings { batch_size: 400, ..Default::default() };
         let open = Settings { starts: 3, moves: 1, common_is_open: true, ..Settings::default() };
-        let observe = |event: &Event| {
-            if let Event::Steps(so_far, total) = event {
-                assert!(so_far <= total, "{so_far} of {total}");
-            }
-        };
-        let device = cpu();
-        let found = |settings: &Settings, observe: &(dyn Fn(&Event) + Sync)| {
-            let never = || false;
-            block_on(search::search(&device, &model, &fit, settings, &pixels, observe, &never))
-                .unwrap()
-        };
-        let asked = found(&Settings { common_is_open: false, ..open.clone() }, &|_| ());
-        let found = found(&open, &observe);
+        let closed = Settings { common_is_open: false, ..open.clone() };
+        let asked = run_with(&model, &pixels, &closed, &|_| ());
+        let found = run_with(&model, &pixels, &open, &keeps_its_word);
         let (gain, kept) = found.common.unwrap();
         assert_eq!((kept, gain > 1.0), (stays, stays), "{gain}");
         assert_eq!(found.guide.model.common.is_some(), stays);
@@ -247,21 +252,10 @@ fn pixels_of_one_brightness_are_found_to_have_one_and_others_are_not() {
         let simulated = simulate(&settings).unwrap();
         let pixels = simulated.scene("shade").unwrap().pixels();
         let model = Model { likelihood_weight: 1.0, brightness_spread: Some(1.5), ..model(3) };
-        let fit = svi::Settings { batch_size: 400, ..Default::default() };
         let open = Settings { starts: 5, moves: 1, shade_is_open: true, ..Settings::default() };
-        let observe = |event: &Event| {
-            if let Event::Steps(so_far, total) = event {
-                assert!(so_far <= total, "{so_far} of {total}");
-            }
-        };
-        let device = cpu();
-        let found = |settings: &Settings, observe: &(dyn Fn(&Event) + Sync)| {
-            let never = || false;
-            block_on(search::search(&device, &model, &fit, settings, &pixels, observe, &never))
-                .unwrap()
-        };
-        let asked = found(&Settings { shade_is_open: false, ..open.clone() }, &|_| ());
-        let found = found(&open, &observe);
+        let closed = Settings { shade_is_open: false, ..open.clone() };
+        let asked = run_with(&model, &pixels, &closed, &|_| ());
+        let found = run_with(&model, &pixels, &open, &keeps_its_word);
         let shade = found.shade.unwrap();
         assert_eq!((shade.kept, shade.gain.is_some()), (differ, compared), "{shade:?}");
         assert_eq!(found.guide.model.brightness.is_some(), differ);

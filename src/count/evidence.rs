@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::engine::backend::{Device, each};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::{Interrupted, unless};
-use crate::engine::model::{EFFECTIVE_BANDS, Model};
+use crate::engine::model::Model;
 use crate::engine::pixels::Pixels;
 use crate::engine::svi;
 use crate::scene::Cube;
@@ -117,11 +117,12 @@ fn weighed(part: Pixels, looked_at: &Pixels) -> (Pixels, f64) {
     let directions = DIRECTIONS.min(part.bands() / 2);
     let bands = |of: &Pixels| default_bands(of.cube(), directions).0;
     let counted = bands(&part);
-    let independent = counted > EFFECTIVE_BANDS || counted >= part.bands() as f64;
-    let distinct = match independent {
-        true => without_repeats(looked_at.cube(), directions),
-        false => return (part, counted),
-    };
+    let likelihood_weight = counted / part.bands().max(1) as f64;
+    let model = Model { likelihood_weight, ..Model::new(1) };
+    if !model.has_independent_bands(part.bands()) {
+        return (part, counted);
+    }
+    let distinct = without_repeats(looked_at.cube(), directions);
     if distinct.len() == looked_at.count() {
         return (part, counted);
     }

@@ -1,5 +1,7 @@
 //! Bands in which water vapour leaves nothing to see, where a file does not flag them.
 
+use crate::engine::ground::math::median;
+
 /// Windows in which the atmosphere's water vapour absorbs, nanometres.
 const WINDOWS: [(f64, f64); 2] = [(1310.0, 1490.0), (1770.0, 2050.0)];
 /// A band is noise when it departs from the line between its neighbours by more than this share of
@@ -75,11 +77,6 @@ impl Roughness {
         }
         blind
     }
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    let middle = values.len() / 2;
-    (middle < values.len()).then(|| *values.select_nth_unstable_by(middle, f64::total_cmp).1)
 }
 
 #[cfg(test)]

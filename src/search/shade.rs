@@ -8,6 +8,7 @@ use ndarray::{Array1, Array2, Axis};
 use super::judge::{Fitted, Judge};
 use super::{best_of_each, by_elbo, family};
 use crate::engine::ground::error::Result;
+use crate::engine::ground::math::median;
 use crate::engine::guide::Guide;
 use crate::starts::Init;
 use crate::statistics::products::share_of_products;
@@ -103,10 +104,4 @@ fn brightness(guide: &Guide) -> Option<(f64, f64)> {
     let spread = median(logs.iter().map(|g| (g - middle).abs()).collect())? / MIDDLE;
     let follows = share_of_products(amounts.view(), logs.insert_axis(Axis(1)).view())?;
     Some((spread, follows))
-}
-
-/// The middle one of some numbers; none of none.
-fn median(mut of: Vec<f64>) -> Option<f64> {
-    let middle = of.len() / 2;
-    (!of.is_empty()).then(|| *of.select_nth_unstable_by(middle, f64::total_cmp).1)
 }

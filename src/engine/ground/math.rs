@@ -106,6 +106,20 @@ pub fn softplus_inverse(y: f64) -> f64 {
     if y > 20.0 { y } else { y.exp_m1().ln() }
 }
 
+/// Logits to shares of sum 1: `exp(z) / sum exp(z)`, scaled by the largest so that none overflows.
+pub fn softmax(logits: &mut [f64]) {
+    let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    logits.iter_mut().for_each(|z| *z = (*z - top).exp());
+    let sum: f64 = logits.iter().sum();
+    logits.iter_mut().for_each(|z| *z /= sum);
+}
+
+/// The middle one of some numbers, of an even count the larger of two; none of none.
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
+    let middle = values.len() / 2;
+    (middle < values.len()).then(|| *values.select_nth_unstable_by(middle, f64::total_cmp).1)
+}
+
 /// `1 / (1 + exp(-x))`.
 #[inline(always)]
 pub fn sigmoid<T: Real>(x: T) -> T {

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use self::laplace::{Curvature, Room};
 use self::transform::{add_products, loading_share};
 use crate::engine::ground::error::{Error, Result};
-use crate::engine::ground::math::{softplus, softplus_inverse};
+use crate::engine::ground::math::{softmax, softplus, softplus_inverse};
 use crate::engine::ground::rng::{self, Stream};
 use crate::engine::layout::padding::padded;
 use crate::engine::layout::{
@@ -251,14 +251,12 @@ impl Guide {
         let (k, pixel) = (self.k(), self.pixel(n));
         let mut amounts: Vec<f64> = pixel[..k - 1].iter().map(|&z| f64::from(z)).collect();
         amounts.push(0.0);
-        let top = amounts.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        amounts.iter_mut().for_each(|z| *z = (*z - top).exp());
+        softmax(&mut amounts);
         let bright = match self.params.has(BRIGHTNESS) {
             true => f64::from(pixel[k - 1]).exp(),
             false => 1.0,
         };
-        let sum: f64 = amounts.iter().sum();
-        amounts.iter_mut().for_each(|z| *z *= bright / sum);
+        amounts.iter_mut().for_each(|w| *w *= bright);
         amounts
     }
 

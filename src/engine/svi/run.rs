@@ -4,6 +4,7 @@
 use crate::engine::backend::{self, Backend, device::Device};
 use crate::engine::ground::clock::{Duration, Instant};
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::math::median;
 use crate::engine::guide::{self, Guide, Momentum};
 use crate::engine::layout::Params;
 use crate::engine::model::Model;
@@ -420,7 +421,5 @@ pub fn median_of_last(trace: &[f64]) -> Option<f64> {
 
 /// The median, not the mean: a draw from the tail of a narrow guide can cost hundreds of nats.
 fn median_finite(values: &[f64]) -> Option<f64> {
-    let mut finite: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
-    finite.sort_unstable_by(f64::total_cmp);
-    finite.get(finite.len() / 2).copied()
+    median(values.iter().copied().filter(|x| x.is_finite()).collect())
 }

@@ -2,7 +2,7 @@
 
 use super::power_normal::PowerNormals;
 use super::shared::{Shapes, Shared};
-use crate::engine::ground::math::{ln_dirichlet, softplus};
+use crate::engine::ground::math::{ln_dirichlet, softmax, softplus};
 use crate::engine::guide::Guide;
 use crate::engine::layout::{BRIGHTNESS, COMMON, CONCENTRATION, VARIABILITY};
 
@@ -116,13 +116,6 @@ impl Known {
     pub(super) fn free(&self) -> usize {
         self.k - usize::from(self.brightness.is_none())
     }
-}
-
-fn softmax(logits: &mut [f64]) {
-    let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    logits.iter_mut().for_each(|z| *z = (*z - top).exp());
-    let sum: f64 = logits.iter().sum();
-    logits.iter_mut().for_each(|z| *z /= sum);
 }
 
 #[cfg(test)]
