@@ -105,3 +105,55 @@ fn brightness(guide: &Guide) -> Option<(f64, f64)> {
     let follows = share_of_products(amounts.view(), logs.insert_axis(Axis(1)).view())?;
     Some((spread, follows))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::engine::ground::rng::{self, Stream};
+    use crate::engine::layout::Params;
+    use crate::engine::model::Model;
+    use crate::engine::pixels::Cube;
+
+    const PIXELS: usize = 600;
+
+    fn normal(n: usize, i: u32) -> f64 {
+        rng::normal_at(rng::key(5), Stream::Posterior, 0, 0, n as u32, i).into()
+    }
+
+    /// Spread and share of a guide whose pixels hold three materials, as log bright as said, and
+    /// whose spectra have other sizes than those that the brightness is told of.
+    fn told(log_bright: impl Fn(usize, [f64; 3]) -> f64) -> (f64, f64) {
+        let sizes = [1.0, 0.4, 2.5];
+        let mut shares = Array2::<f32>::zeros((PIXELS, 3));
+        let mut logs = Array1::<f32>::zeros(PIXELS);
+        for n in 0..PIXELS {
+            let e = [0, 1, 2].map(|i| normal(n, i).powi(2) + 0.02);
+            let w = e.map(|x| x / e.iter().sum::<f64>());
+            let bright = log_bright(n, w).exp();
+            let u: Vec<f64> = w.iter().zip(sizes).map(|(w, size)| bright * w / size).collect();
+            let sum: f64 = u.iter().sum();
+            (0..3).for_each(|i| shares[[n, i]] = (u[i] / sum) as f32);
+            logs[n] = sum.ln() as f32;
+        }
+        let model = Model { brightness: Some(0.3), ..Model::new(3) };
+        let params = Params::new(&model, PIXELS, 4, PIXELS, 1, 7).unwrap();
+        let endmembers = Array2::from_elem((3, 4), 0.5);
+        let cube = Cube::zeros(PIXELS, 4);
+        let (c, w) = (endmembers.view(), shares.view());
+        brightness(&Guide::around(&params, &model, &cube, c, w, Some(logs.view()))).unwrap()
+    }
+
+    #[test]
+    fn shade_is_spread_and_follows_nothing_and_mixing_follows_products() {
+        let (spread, follows) = told(|n, _| 0.2 * normal(n, 9));
+        // The spread of 600 normals is known to a thirtieth.
+        assert!((spread - 0.2).abs() < 0.03 && follows < 0.1, "{spread} {follows}");
+        // Mixtures darker than the mean of their materials, and a little shade.
+        let (_, follows) = told(|n, w| -0.5 * (w[0] * w[1] + w[1] * w[2]) + 0.01 * normal(n, 9));
+        assert!(follows > FOLLOWS, "{follows}");
+        // One brightness, whatever sizes the spectra have.
+        let (spread, _) = told(|n, _| 1e-3 * normal(n, 9));
+        assert!(spread < 0.01, "{spread}");
+    }
+}
