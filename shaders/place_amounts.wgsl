@@ -13,10 +13,8 @@
 // What `share_bands` found, for rounds after the first, (N, blocks, L, 2).
 @group(0) @binding(5) var<storage, read> factors: array<vec4f>;
 
-// Sweeps over the amounts for one variance, and the weight of a breach of the sum, in units of the
-// mean curvature: see `posterior/nested/group.rs`.
-const SWEEPS = 24u;
-const SUM_WEIGHT = 30.0;
+// Sweeps over the amounts for one variance: see `posterior/nested/group.rs`.
+const SWEEPS = 12u;
 const LEAST = 1.1754944e-38;
 // Sums over bands that meet at a time; a row of lanes and one more spreads them over the banks.
 const TOGETHER = 32u;
@@ -175,29 +173,23 @@ fn share(pixel: u32, lane: u32) {
     workgroupBarrier();
 }
 
-// Takes the amounts to the highest likelihood, one after the other in turn.
+// Takes the amounts to the highest likelihood: one after the other in turn, unless they have sum 1,
+// and then each two in turn, of which one takes what the other gives.
 fn descend() {
-    if (!BRIGHT) {
-        var total = 0.0;
-        var breach = 0.0;
-        for (var i = 0u; i < ENDMEMBERS; i++) {
-            total += around[i];
-            breach += square[i * ENDMEMBERS + i] * SUM_WEIGHT / f32(ENDMEMBERS);
-        }
-        for (var i = 0u; i < ENDMEMBERS; i++) {
-            slope[i] += breach * (1.0 - total);
-            for (var j = 0u; j < ENDMEMBERS; j++) {
-                square[i * ENDMEMBERS + j] += breach;
+    for (var sweep = 0u; sweep < SWEEPS; sweep++) {
+        if (BRIGHT) {
+            for (var i = 0u; i < ENDMEMBERS; i++) {
+                let u = around[i];
+                let to = max(u + slope[i] / max(square[i * ENDMEMBERS + i], LEAST), 0.0);
+                around[i] = to;
+                for (var m = 0u; m < ENDMEMBERS; m++) {
+                    slope[m] -= square[m * ENDMEMBERS + i] * (to - u);
+                }
             }
         }
-    }
-    for (var sweep = 0u; sweep < SWEEPS; sweep++) {
-        for (var i = 0u; i < ENDMEMBERS; i++) {
-            let u = around[i];
-            let to = max(u + slope[i] / max(square[i * ENDMEMBERS + i], LEAST), 0.0);
-            around[i] = to;
-            for (var j = 0u; j < ENDMEMBERS; j++) {
-                slope[j] -= square[j * ENDMEMBERS + i] * (to - u);
+        for (var i = 1u; i < ENDMEMBERS; i++) {
+            for (var j = 0u; j < i; j++) {
+                exchange(i, j);
             }
         }
     }
@@ -213,6 +205,20 @@ fn descend() {
             u /= total;
         }
         around[k] = select(select(1.0 / f32(ENDMEMBERS), 1e-6, BRIGHT), u, sound);
+    }
+}
+
+// Moves what fits best from amount j to amount i, or back; none of them becomes negative.
+fn exchange(i: u32, j: u32) {
+    let u = around[i];
+    let v = around[j];
+    let bend = square[i * ENDMEMBERS + i] + square[j * ENDMEMBERS + j]
+        - 2.0 * square[i * ENDMEMBERS + j];
+    let step = min(max((slope[i] - slope[j]) / max(bend, LEAST), -u), v);
+    around[i] = u + step;
+    around[j] = v - step;
+    for (var m = 0u; m < ENDMEMBERS; m++) {
+        slope[m] -= (square[m * ENDMEMBERS + i] - square[m * ENDMEMBERS + j]) * step;
     }
 }
 

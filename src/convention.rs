@@ -4,6 +4,7 @@ use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::ground::error::{Error, Result};
+use crate::engine::model::Model;
 
 /// What an abundance is a share of. Both describe the same mixtures: for any h > 0,
 /// `(c_k / h_k, W_k h_k / sum_j W_j h_j)` mixes to the same spectrum up to brightness.
@@ -15,6 +16,15 @@ pub enum Convention {
     /// Spectra with a peak of one, abundances as shares of peak-normalised spectra
     /// (h_k = the largest value of c_k).
     Peak,
+}
+
+impl Convention {
+    /// Whether the mixtures of a fit's pixels are multiplied by a brightness: where the model gives
+    /// them one, and where abundances are shares of spectra over their peaks, which mix to
+    /// `sum_j W_j h_j` of what the pixel has, shade or none.
+    pub fn has_brightness(self, model: &Model) -> bool {
+        model.brightness.is_some() || self == Convention::Peak
+    }
 }
 
 /// Endmembers (K, L) and abundances (N, K) in another convention, from `reflectance`.

@@ -42,6 +42,26 @@ fn a_scene_like_the_model_is_trusted_and_its_error_is_below_what_is_said() {
     assert_eq!(again.trust().unwrap(), Trust { agreement: None, ..trust });
 }
 
+/// Six materials, two of them of nearly one shape, in pixels without shade: what the fit leaves is
+/// noise, also where amounts must have sum 1.
+#[test]
+fn pixels_without_shade_that_mix_linearly_are_trusted() {
+    let settings = Settings {
+        rows: 40,
+        cols: 40,
+        endmembers: 6,
+        bands: 60,
+        noise_sd: 0.01,
+        brightness_sd: 0.0,
+        ..field()
+    };
+    let (fit, trust, error) = fitted(&simulate(&settings).unwrap(), Unmixing::new(6));
+    assert!(fit.record().model.brightness.is_none(), "the search has found none");
+    assert!(trust.is_high() && error < trust.below, "{error}: {trust}");
+    // Of linear scenes of the calibration none had more than a tenth.
+    assert!(trust.nonlinear.unwrap() < 0.1, "{trust:?}");
+}
+
 #[test]
 fn spectra_that_do_not_mix_linearly_are_seen() {
     let settings = Settings { mixing: Mixing::Intimate, brightness_sd: 0.0, ..field() };

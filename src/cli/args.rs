@@ -218,7 +218,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub draws: usize,
     /// Abundances as shares of area (reflectance) or of peak-normalised spectra (peak); peak is
-    /// what a fit with brightness can tell, and its default
+    /// what a fit with brightness can tell, and the default unless that is off
     #[arg(long, value_enum)]
     pub convention: Option<ConventionArg>,
     /// Total concentration of the abundances' Dirichlet: K is flat, less favours pure pixels; or

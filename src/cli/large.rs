@@ -141,7 +141,7 @@ pub fn fit(
         }
     };
     let read = begin.elapsed().as_secs_f64();
-    let bright = learned.record().model.brightness.is_some();
+    let bright = learned.posterior().brightness.is_some();
     let maps = Stream::begin(&folder, &scene, &shown, bright, &formats)?;
     let pass = unmixing.pass(&learned, &scene)?;
     let wanted = Shown { formats: &formats, names: &shown, materials: materials.as_ref() };
@@ -193,7 +193,7 @@ pub fn apply(
     let of = About::new(&args.output, &args.scene, (begin, begun), rows);
     let (formats, materials) = (of.formats(&scene, fit.k())?, of.materials(&scene)?);
     let shown = Labels::new(&args.names, fit.k()).shown;
-    let bright = fit.record().model.brightness.is_some();
+    let bright = fit.posterior().brightness.is_some();
     let pass = fit.pass(&scene)?.on(Arc::clone(device));
     let applied = pass.fit(scene.clone(), fit.posterior().of_no_pixels(), 0.0)?;
     let maps = Stream::begin(&folder, &scene, &shown, bright, &formats)?;

@@ -206,9 +206,9 @@ impl Fit {
         let abundance_q95 = table(f32s("abundance_q95", n * k)?)?;
         let draws_worth = f32s("draws_worth", n).ok().map(Into::into);
         let residual = f32s("residual", n)?;
-        let brightness = match record.model.brightness {
-            Some(_) => Some(f32s("brightness", n)?.into()),
-            None => None,
+        let brightness = match meta.convention.has_brightness(&record.model) {
+            true => Some(f32s("brightness", n)?.into()),
+            false => None,
         };
         let mut f64s = |name: &str, shape: (usize, usize)| {
             let values = store.take_f64(name).ok_or_else(|| missing(name))?;

@@ -52,7 +52,8 @@ pub struct Posterior {
     /// How many independent draws the weighted draws of each pixel are worth (their effective
     /// sample size), (N); none for the guide's posterior, whose draws have no weights.
     pub draws_worth: Option<Array1<f32>>,
-    /// Mean brightness of each pixel, (N); none when the model has no brightness.
+    /// Mean brightness of each pixel, (N): what its mixture is multiplied by. None where that is one
+    /// for all, [`Convention::has_brightness`].
     pub brightness: Option<Array1<f32>>,
     /// Mean endmember spectra, (K, L).
     pub endmember_mean: Array2<f64>,
@@ -248,7 +249,7 @@ impl Posterior {
             abundance_q05,
             abundance_q50,
             abundance_q95,
-            brightness: params.has(BRIGHTNESS).then_some(pixels.brightness),
+            brightness: convention.has_brightness(&scene.guide.model).then_some(pixels.brightness),
             draws_worth: pixels.worth,
             endmember_mean: mean,
             endmember_sd: sd,

@@ -207,8 +207,8 @@ impl Unmixing {
         Unmixing { budget: Some(budget), ..self }
     }
 
-    /// What abundances are shares of. Default: [`Convention::Peak`] with brightness,
-    /// [`Convention::Reflectance`] without.
+    /// What abundances are shares of. Default: [`Convention::Reflectance`] where it is said that
+    /// pixels do not differ in brightness, else [`Convention::Peak`].
     pub fn convention(self, convention: Convention) -> Self {
         Unmixing { convention: Some(convention), ..self }
     }

@@ -102,7 +102,7 @@ impl Plan {
             spectra,
             init,
             svi: of.svi.clone(),
-            convention: convention(of)?,
+            convention: convention(of),
             posterior: posterior(of),
             posterior_is_asked: of.posterior.is_some(),
             errs: false,
@@ -272,18 +272,13 @@ impl Plan {
     }
 }
 
-/// The convention that was asked for, or the one that a fit with or without brightness can tell.
-fn convention(of: &Unmixing) -> Result<Convention> {
-    match (of.convention, of.brightness.unwrap_or(true)) {
-        (Some(Convention::Peak), false) => Err(Error::setting(
-            setting::CONVENTION,
-            "peak",
-            "needs brightness: shares of peak-normalised spectra leave the brightness of a pixel \
-             open",
-        )),
-        (Some(Convention::Reflectance), _) | (None, false) => Ok(Convention::Reflectance),
-        (Some(Convention::Peak) | None, true) => Ok(Convention::Peak),
-    }
+/// The convention that was asked for; else shares of spectra over their peaks, unless somebody says
+/// that pixels do not differ in brightness, and the data so tell how bright a spectrum is.
+fn convention(of: &Unmixing) -> Convention {
+    of.convention.unwrap_or(match of.brightness {
+        Some(false) => Convention::Reflectance,
+        None | Some(true) => Convention::Peak,
+    })
 }
 
 /// The posterior that was asked for, or the exact one where pixels have it, until

@@ -146,7 +146,6 @@ fn covariance_noise_is_written() {
 fn contradictions_are_refused() {
     let bench = Bench::with_scene();
     for (flags, says) in [
-        ("--convention peak --brightness off", ["--convention peak", "needs brightness"]),
         ("--noise covariance --variability on", ["--noise covariance", "variability"]),
         ("--noise covariance --posterior nested", ["--posterior exact", "noise covariance"]),
         ("--effective-bands 0", ["--effective-bands", "auto or all"]),

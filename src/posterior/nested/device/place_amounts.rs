@@ -32,7 +32,8 @@ pub fn trips(sizes: &Sizes, k: u64) -> u64 {
     let blocks = columns.div_ceil(TOGETHER);
     let row = blocks * (1 + u64::from(WORKGROUP)) + columns * (1 + own);
     let forms = own * (1 + k) + k * (1 + row);
-    let descend = 3 * k + k * k + SWEEPS as u64 * (1 + k + k * k);
+    let moves = k + k * (k - 1) / 2;
+    let descend = 2 * k + SWEEPS as u64 * (1 + k + moves * (1 + k));
     let blocks = u64::from(sizes.shapes).div_ceil(SHAPE_BLOCK as u64);
     let group = u64::from(WORKGROUP);
     let project = ((k + 1) * blocks).div_ceil(group) * (5 + u64::from(sizes.bands));
