@@ -300,7 +300,10 @@ class Fit:
 
     @property
     def brightness(self) -> xr.DataArray | None:
-        """Mean brightness of each pixel, (y, x), float32; ``None`` for a model without."""
+        """Mean brightness of each pixel, (y, x), float32: what its mixture is multiplied by.
+
+        ``None`` where that is one for all: for shares of area in a model without brightness.
+        """
         if self._raw.map("brightness") is None:
             return None
         return self._map("brightness", "brightness, posterior mean")

@@ -438,7 +438,10 @@ class Fit:
 
     @property
     def brightness(self) -> xr.DataArray | None:
-        """Mean brightness of each pixel, (rows, columns), lazy; ``None`` for a model without."""
+        """Mean brightness of each pixel, (rows, columns), lazy.
+
+        ``None`` for shares of area in a model without brightness.
+        """
         if self.learned._raw.map("brightness") is None:
             return None
         attrs = {"long_name": "brightness, posterior mean", "units": "1"}
