@@ -80,7 +80,8 @@ class Unmixing:
         Noise of the spectra: one sd for the scene, one a band, or a covariance of the bands.
         Default: ``"band"``.
     brightness : bool, optional
-        Whether pixels differ in brightness (shade, slope). Default: True.
+        Whether pixels differ in brightness (shade, slope). Default: True, but where bands count as
+        independent, a search runs and ``learn_shade`` is not False: then as the search finds.
     variability : bool, optional
         Whether endmembers vary between pixels. Default: True; False with a noise covariance.
     effective_bands : float, "auto" or "all", optional
@@ -105,8 +106,8 @@ class Unmixing:
         How spectra are found: with all else; first, by a fit with brightness; or those of ``init``,
         held as they are. Default: joint; first, where brightness is off and a search runs.
     convention : {"reflectance", "peak"}, optional
-        What abundances are shares of: of area, or of peak-normalised spectra. Default: peak with
-        brightness, reflectance without.
+        What abundances are shares of: of area, or of peak-normalised spectra. Default:
+        peak, but reflectance where ``brightness`` is False.
     batch_size : int, optional
         Pixels in a minibatch, at least 1; the next multiple of 16 is taken. Default: 512.
     particles : int, optional
