@@ -13,7 +13,7 @@
 // What `share_bands` found, for rounds after the first, (N, blocks, L, 2).
 @group(0) @binding(5) var<storage, read> factors: array<vec4f>;
 
-// Sweeps over the amounts for one variance: see `posterior/nested/group.rs`.
+// Sweeps over the amounts for one variance: see `posterior/nested/descend.rs`.
 const SWEEPS = 12u;
 const LEAST = 1.1754944e-38;
 // Sums over bands that meet at a time; a row of lanes and one more spreads them over the banks.

@@ -4,7 +4,6 @@ use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::ground::error::{Error, Result};
-use crate::engine::model::Model;
 
 /// What an abundance is a share of. Both describe the same mixtures: for any h > 0,
 /// `(c_k / h_k, W_k h_k / sum_j W_j h_j)` mixes to the same spectrum up to brightness.
@@ -20,10 +19,10 @@ pub enum Convention {
 
 impl Convention {
     /// Whether the mixtures of a fit's pixels are multiplied by a brightness: where the model gives
-    /// them one, and where abundances are shares of spectra over their peaks, which mix to
-    /// `sum_j W_j h_j` of what the pixel has, shade or none.
-    pub fn has_brightness(self, model: &Model) -> bool {
-        model.brightness.is_some() || self == Convention::Peak
+    /// them one (`modelled`), and where abundances are shares of spectra over their peaks, which
+    /// take the factor `sum_j W_j h_j`, shade or none.
+    pub fn has_brightness(self, modelled: bool) -> bool {
+        modelled || self == Convention::Peak
     }
 }
 

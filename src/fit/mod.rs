@@ -91,8 +91,8 @@ impl Fit {
         Spectra { posterior: &self.posterior }
     }
 
-    /// Mean brightness of each pixel, (rows, cols), NaN where there are no data: what its mixture is
-    /// multiplied by. None where that is one for all, [`crate::Convention::has_brightness`].
+    /// Mean brightness of each pixel, (rows, cols), NaN where there are no data: what its mixture
+    /// is multiplied by. None where that is one for all, [`crate::Convention::has_brightness`].
     pub fn brightness(&self) -> Option<Array2<f32>> {
         let values = self.posterior.brightness.as_ref()?;
         Some(maps::image(&self.scene, values.view()))

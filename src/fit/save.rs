@@ -206,7 +206,7 @@ impl Fit {
         let abundance_q95 = table(f32s("abundance_q95", n * k)?)?;
         let draws_worth = f32s("draws_worth", n).ok().map(Into::into);
         let residual = f32s("residual", n)?;
-        let brightness = match meta.convention.has_brightness(&record.model) {
+        let brightness = match meta.convention.has_brightness(record.model.brightness.is_some()) {
             true => Some(f32s("brightness", n)?.into()),
             false => None,
         };

@@ -52,8 +52,8 @@ pub struct Posterior {
     /// How many independent draws the weighted draws of each pixel are worth (their effective
     /// sample size), (N); none for the guide's posterior, whose draws have no weights.
     pub draws_worth: Option<Array1<f32>>,
-    /// Mean brightness of each pixel, (N): what its mixture is multiplied by. None where that is one
-    /// for all, [`Convention::has_brightness`].
+    /// Mean brightness of each pixel, (N): what its mixture is multiplied by. None where that is
+    /// one for all, [`Convention::has_brightness`].
     pub brightness: Option<Array1<f32>>,
     /// Mean endmember spectra, (K, L).
     pub endmember_mean: Array2<f64>,
@@ -249,7 +249,9 @@ impl Posterior {
             abundance_q05,
             abundance_q50,
             abundance_q95,
-            brightness: convention.has_brightness(&scene.guide.model).then_some(pixels.brightness),
+            brightness: convention
+                .has_brightness(params.has(BRIGHTNESS))
+                .then_some(pixels.brightness),
             draws_worth: pixels.worth,
             endmember_mean: mean,
             endmember_sd: sd,

@@ -4,6 +4,7 @@
 
 mod amounts;
 mod cut;
+mod descend;
 #[cfg(feature = "gpu")]
 mod device;
 mod evidence;

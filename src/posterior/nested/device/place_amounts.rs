@@ -5,7 +5,7 @@ use super::sizes::{BANDS, FACTORS, PLACED, SCENE, SHAPE_BLOCK, SPECTRA, Sizes};
 use crate::engine::backend::gpu::Kernel;
 use crate::engine::layout::limits::WORKGROUP;
 use crate::engine::passes::{Access, Grid};
-use crate::posterior::nested::group::SWEEPS;
+use crate::posterior::nested::descend::SWEEPS;
 
 /// One workgroup a pixel.
 pub static KERNEL: Kernel = Kernel {
