@@ -88,7 +88,6 @@ def test_every_keyword_changes_what_is_recorded(scene):
         ({"spectra": "first"}, "brightness off"),
         ({"spectra": "given"}, "spectra"),
         ({"convention": "area"}, "reflectance, peak"),
-        ({"convention": "peak", "brightness": False}, "peak"),
         ({"effective_bands": 0.5}, "at least 1"),
         ({"effective_bands": "some"}, "auto, all"),
         ({"concentration": -1}, "concentration -1"),
