@@ -139,7 +139,7 @@ fn a_mixture_that_most_pixels_repeat_does_not_become_a_material() {
     assert!(shade.is_some_and(|shade| !shade.kept), "{shade:?}");
     // All pixels have their abundances, and a posterior that knows of the mixture.
     assert_eq!(fit.posterior().abundance_mean.nrows(), 1440);
-    let model = fit.record().model.clone();
+    let model = &fit.record().model;
     assert!(model.brightness.is_none() && model.common.is_some());
     let truth = Reference::new(&scene, &simulated.truth());
     let scores = fit.score(&truth).unwrap();
@@ -158,7 +158,7 @@ fn a_mixture_that_most_pixels_repeat_does_not_become_a_material() {
     assert_eq!(resumed.guide().globals, fit.guide().globals);
     // Who wants a brightness has one.
     let asked = of().brightness(true).steps(300).restarts(1).fit(&scene).unwrap();
-    assert!(asked.brightness().is_some());
+    assert!(asked.record().model.brightness.is_some());
 }
 
 /// Shares of area, or of spectra over their peaks, which without shade mix to less than a whole:
@@ -166,7 +166,7 @@ fn a_mixture_that_most_pixels_repeat_does_not_become_a_material() {
 #[test]
 fn what_a_pixel_mixes_to_does_not_depend_on_the_convention() {
     let simulated =
-        simulate(&Settings { noise_sd: 0.01, brightness_sd: 0.0, ..self::settings() }).unwrap();
+        simulate(&Settings { noise_sd: 0.01, brightness_sd: 0.0, ..settings() }).unwrap();
     let scene = simulated.scene("field").unwrap();
     for posterior in [PosteriorKind::Exact, PosteriorKind::Guide] {
         let of = |convention: Convention| {

@@ -14,6 +14,7 @@ use crate::engine::pixels::Cube;
 
 /// How often the variance is computed anew at the amounts that it gave.
 pub(super) const ROUNDS: usize = 3;
+
 /// A group of pixels with all that is computed for it. One is used for many groups, one after the
 /// other.
 pub(super) struct Group<'a> {
