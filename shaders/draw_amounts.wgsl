@@ -50,13 +50,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         around[a] = placed[2u * pixel * ENDMEMBERS + order[a]];
     }
     let number = i / PER_SCENE * ROUND + of_scene * PER_SCENE + i % PER_SCENE;
-    let weight = draw(pixel, proposal_at(entry, 0u, of_scene), number);
+    let weight = draw(pixel, proposal_at(entry, 0u, of_scene), of_scene, number);
     write(entry, of_scene, place, weight);
 }
 
 // Draws the amounts of the point of this number; gives the logarithm of its weight. The columns of
 // form and proposal begin at `own`.
-fn draw(pixel: u32, own: u32, number: u32) -> f32 {
+fn draw(pixel: u32, own: u32, of_scene: u32, number: u32) -> f32 {
     var off: array<f32, MOST_ENDMEMBERS>;
     var log_weight = 0.0;
     var total = 0.0;
@@ -79,7 +79,7 @@ fn draw(pixel: u32, own: u32, number: u32) -> f32 {
         log_weight += power * x.log - x.density;
         if (MIXED) {
             // Logarithms of nothing would make nothing of what has no power.
-            mixed += scene[common_at() + order[a]] * max(x.log, LEAST_LOG);
+            mixed += scene[common_at() + order[a] * SCENES + of_scene] * max(x.log, LEAST_LOG);
         }
     }
     var possible = true;
@@ -89,7 +89,7 @@ fn draw(pixel: u32, own: u32, number: u32) -> f32 {
         possible = total >= LEAST;
         for (var a = 0u; a < ENDMEMBERS; a++) {
             if (MIXED) {
-                mixed -= scene[common_at() + order[a]] * g;
+                mixed -= scene[common_at() + order[a] * SCENES + of_scene] * g;
             }
         }
     } else {
@@ -100,12 +100,12 @@ fn draw(pixel: u32, own: u32, number: u32) -> f32 {
         let log_last = log(max(last, LEAST));
         log_weight += (scene[power_at() + at] - 1.0) * log_last;
         if (MIXED) {
-            mixed += scene[common_at() + at] * log_last;
+            mixed += scene[common_at() + at * SCENES + of_scene] * log_last;
         }
         possible = last > 0.0;
     }
     if (MIXED) {
-        log_weight += softplus(mixed + p.odds);
+        log_weight += softplus(mixed + scene[odds_at() + of_scene]);
     }
     for (var a = 0u; a < ENDMEMBERS; a++) {
         var product = 0.0;

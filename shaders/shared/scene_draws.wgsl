@@ -18,8 +18,6 @@ struct Sizes {
     over_variance: f32,
     // Sum of the parameters of the Dirichlet.
     alpha: f32,
-    // Log odds of the common mixture.
-    odds: f32,
 }
 
 @group(0) @binding(0) var<uniform> p: Sizes;
@@ -42,16 +40,17 @@ const ROUND = SCENES * PER_SCENE;
 const NONE = -3e38;
 
 // The scene: noise variances (L), variability (L, K), spectra that pixels are placed by (L, K);
-// mean abundances, powers, what the common mixture adds to them, steps of the points, (K) each;
-// heights (K, SCENES); spectra (L, K, SCENES); shapes (L, J) and the endmember of each, K for
-// noise; tables of power normals.
+// mean abundances, powers, steps of the points, (K) each; log odds of the common mixture and what
+// it adds to the powers (1 + K, SCENES); heights (K, SCENES); spectra (L, K, SCENES); shapes (L, J)
+// and the endmember of each, K for noise; tables of power normals.
 fn variability_at() -> u32 { return p.bands; }
 fn centre_at() -> u32 { return variability_at() + p.bands * ENDMEMBERS; }
 fn mean_at() -> u32 { return centre_at() + p.bands * ENDMEMBERS; }
 fn power_at() -> u32 { return mean_at() + ENDMEMBERS; }
-fn common_at() -> u32 { return power_at() + ENDMEMBERS; }
-fn step_at() -> u32 { return common_at() + ENDMEMBERS; }
-fn height_at() -> u32 { return step_at() + ENDMEMBERS; }
+fn step_at() -> u32 { return power_at() + ENDMEMBERS; }
+fn odds_at() -> u32 { return step_at() + ENDMEMBERS; }
+fn common_at() -> u32 { return odds_at() + SCENES; }
+fn height_at() -> u32 { return common_at() + ENDMEMBERS * SCENES; }
 fn spectra_at() -> u32 { return height_at() + ENDMEMBERS * SCENES; }
 fn shapes_at() -> u32 { return spectra_at() + p.bands * ENDMEMBERS * SCENES; }
 fn shape_of_at() -> u32 { return shapes_at() + p.bands * p.shapes; }

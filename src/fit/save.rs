@@ -166,6 +166,9 @@ impl Fit {
                 store.put_f64("shared_noise", &shared.noise);
                 store.put_f64("shared_variability", &shared.variability);
             }
+            if let Some(mixture) = &normal.mixture {
+                store.put_f64("scene_mixture", mixture);
+            }
         }
         Ok(store)
     }
@@ -296,7 +299,11 @@ fn normal(store: &mut Store, k: usize, l: usize) -> Result<Option<SceneNormal>, 
         _ => return Err(broken("a variability")),
     };
     let spectra = spectra.checked(size).ok_or_else(|| broken("a posterior"))?;
-    Ok(Some(SceneNormal { spectra, shared }))
+    let mixture = store.take_f64("scene_mixture");
+    if mixture.as_ref().is_some_and(|m| m.len() != l || m.iter().any(|x| !x.is_finite())) {
+        return Err(broken("a common mixture"));
+    }
+    Ok(Some(SceneNormal { spectra, shared, mixture }))
 }
 
 #[cfg(test)]
@@ -320,6 +327,11 @@ mod tests {
         let sds = ("scene_sds", &[1.0, 1.0][..]);
         assert!(read(&[centre, ("scene_roots", &[1.0, 2.0])]).unwrap().is_some());
         assert!(read(&[mean, factor, sds]).unwrap().is_some());
+        let mixture = ("scene_mixture", &[0.3, 0.2][..]);
+        assert_eq!(
+            read(&[mean, factor, sds, mixture]).unwrap().unwrap().mixture,
+            Some(vec![0.3, 0.2])
+        );
         let short = ("scene_factor", &[1.0][..]);
         let negative = ("scene_sds", &[1.0, -1.0][..]);
         let shared = ("shared_sds", &[0.1][..]);
@@ -330,6 +342,8 @@ mod tests {
             &[mean, short, sds],
             &[mean, factor, negative],
             &[mean, factor, sds, shared],
+            &[mean, factor, sds, ("scene_mixture", &[0.3])],
+            &[mean, factor, sds, ("scene_mixture", &[0.3, f64::NAN])],
         ] {
             let why = read(broken).unwrap_err();
             assert!(why.contains("not whole") && why.contains("fit again"), "{why}");

@@ -7,6 +7,7 @@ use nalgebra::DMatrix;
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
+use crate::engine::ground::math::chi_squared;
 use crate::scene::Cube;
 use crate::statistics::moments::products;
 use crate::statistics::principal::Spread;
@@ -46,7 +47,7 @@ pub fn without_repeats(cube: &Cube, k: usize) -> Vec<usize> {
         return all();
     }
     let Some(at) = in_units_of_noise(cube, k) else { return all() };
-    let (inner, outer) = (radius(k - 1, HALF), radius(k - 1, WITHIN));
+    let (inner, outer) = (chi_squared(k - 1, HALF), chi_squared(k - 1, WITHIN));
     let mut of = vec![None; cube.pixels()];
     let mut mixtures = 0;
     while let Some(members) = densest(&at, &of, (inner, outer)) {
@@ -98,13 +99,6 @@ fn in_units_of_noise(cube: &Cube, k: usize) -> Option<Array2<f64>> {
     let whiten = Array2::from_shape_fn((k, k), |(i, j)| inverse[(j, i)]);
     let at = products(cube, axes.dot(&whiten).view());
     at.iter().all(|x| x.is_finite()).then_some(at)
-}
-
-/// The square of the radius within which a share of normals of so many directions lies, of which
-/// `normal` is the quantile (Wilson and Hilferty 1931).
-fn radius(directions: usize, normal: f64) -> f64 {
-    let d = directions as f64;
-    d * (1.0 - 2.0 / (9.0 * d) + normal * (2.0 / (9.0 * d)).sqrt()).powi(3)
 }
 
 /// Square of the distance of a pixel from the line through zero and a centre of length one.
@@ -251,14 +245,5 @@ mod tests {
         assert_eq!(without_repeats(&repeated(3000), 1).len(), 3000);
         assert_eq!(without_repeats(&repeated(3000), BANDS).len(), 3000);
         assert_eq!(without_repeats(&repeated(2 * FEWEST), 3).len(), 2 * FEWEST);
-    }
-
-    #[test]
-    fn radii_hold_their_share_of_normals() {
-        // Chi squared of 3 and 9 degrees, medians and 99 % points: to 2 % by its cube root.
-        for (d, middle, most) in [(3, 2.366, 11.345), (9, 8.343, 21.666)] {
-            assert!((radius(d, HALF) / middle - 1.0).abs() < 0.02);
-            assert!((radius(d, WITHIN) / most - 1.0).abs() < 0.02);
-        }
     }
 }

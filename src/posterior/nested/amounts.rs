@@ -36,6 +36,8 @@ pub(super) struct Amounts<'a> {
     pub(super) powers: &'a [f32],
     /// What the common mixture adds to them, (K, LANES).
     pub(super) common: &'a [f32],
+    /// Log odds of having it, apart from the abundances; none where there is no common mixture.
+    pub(super) log_odds: Option<f32>,
     /// Where their tables begin, (K).
     pub(super) bases: &'a [Lanes<u32>],
     /// Shifts of the points, (free).
@@ -153,9 +155,9 @@ impl Amounts<'_> {
                 common = load(self.common, k - 1).mul_add(log_last, common);
                 log = c(0.0).less(last).select(own, c(f32::NEG_INFINITY));
             }
-            if let Some((_, odds)) = &self.known.common {
+            if let Some(log_odds) = self.log_odds {
                 // log(1 + odds), of either sign.
-                let x = common + c(*odds);
+                let x = common + c(log_odds);
                 let (above, size) = (x.max(c(0.0)), x.max(c(0.0) - x));
                 log = log + above + (c(1.0) + (c(0.0) - size).exp()).ln();
             }
@@ -262,7 +264,7 @@ mod tests {
             .collect();
         let steps: Vec<u32> =
             [1_779_033_703, 3_144_134_277, 1_013_904_242, 2_773_480_762][..free].to_vec();
-        let more = known.common.as_ref().map_or(vec![0.0; k], |(more, _)| more.clone());
+        let more = known.common.as_ref().map_or(vec![0.0; k], |common| common.more.clone());
         let mut amounts = vec![0.0; count * k * LANES];
         let mut logs = vec![0.0; count * LANES];
         Arch::new().dispatch(Amounts {
@@ -272,6 +274,7 @@ mod tests {
             around: &spread(&vec![0.3; k]),
             powers: &spread(&known.dirichlet),
             common: &spread(&more),
+            log_odds: known.common.as_ref().map(|common| common.log_odds),
             bases: &bases,
             shifts: &shifts,
             steps: &steps,

@@ -70,7 +70,8 @@ pub fn evidence_at_rest(
     let values = p.k() * p.bands as usize;
     if !p.has(HELD) && is_worth_a_covariance(values, few.count()) {
         let small = (2.0 * REST * few.count() as f64 / values as f64).sqrt().max(SMALL);
-        let newton = Newton { guide, known: &known, of: &few, small, interrupted };
+        let worth = REST * few.count() as f64;
+        let newton = Newton { guide, known: &known, of: &few, small, worth, interrupted };
         match newton.mode(learned.spectra.clone()) {
             Ok(spectra) => {
                 known = Known::of(guide);

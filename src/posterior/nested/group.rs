@@ -6,6 +6,7 @@ use super::amounts::Amounts;
 use super::descend::Descend;
 use super::forms::Forms;
 use super::known::Known;
+use super::mixture::Shift;
 use super::power_normal::base;
 use super::shared::{Projection, Share};
 use crate::engine::ground::lanes::{LANES, Lanes};
@@ -34,8 +35,9 @@ pub(super) struct Group<'a> {
     sorted: Vec<f32>,
     /// Powers of the amounts in this order, (K, LANES).
     powers: Vec<f32>,
-    /// What the common mixture adds to them, (K, LANES).
+    /// What the common mixture adds to them, (K, LANES), and the log odds of having it.
     common: Vec<f32>,
+    log_odds: Option<f32>,
     /// Where the tables of each begin, (K).
     bases: Vec<Lanes<u32>>,
     /// Random shifts of the points that amounts are drawn at, (free).
@@ -43,8 +45,10 @@ pub(super) struct Group<'a> {
     /// Steps from one point to the next, (free).
     steps: Vec<u32>,
     weighted: Vec<f32>,
-    linear: Vec<f32>,
-    square: Vec<f32>,
+    /// Slope of the log likelihood at the amounts `around`, (K, LANES), and minus its curvature,
+    /// (K, K, LANES).
+    pub(super) linear: Vec<f32>,
+    pub(super) square: Vec<f32>,
     /// Forms in the order of the amounts.
     linear_sorted: Vec<f32>,
     square_sorted: Vec<f32>,
@@ -96,6 +100,7 @@ impl<'a> Group<'a> {
             sorted: zeros(k),
             powers: zeros(k),
             common: zeros(k),
+            log_odds: None,
             bases: vec![[0; LANES]; k],
             shifts: vec![[0; LANES]; known.free()],
             steps: (0..known.free()).map(step).collect(),
@@ -204,7 +209,8 @@ impl<'a> Group<'a> {
         log
     }
 
-    fn forms(&mut self, spectra: &[f32]) {
+    /// Forms of the log likelihood given spectra (L, K), around the amounts.
+    pub(super) fn forms(&mut self, spectra: &[f32]) {
         let shapes = &self.known.shapes;
         let (count, columns) = (shapes.count(), &shapes.columns);
         self.arch.dispatch(Forms {
@@ -234,11 +240,21 @@ impl<'a> Group<'a> {
                 self.sorted[a * LANES + lane] = self.around[i * LANES + lane];
                 self.powers[a * LANES + lane] = self.known.dirichlet[i];
                 self.bases[a][lane] = base(i);
-                if let Some((more, _)) = &self.known.common {
-                    self.common[a * LANES + lane] = more[i];
-                }
             }
         }
+        if let Some(common) = &self.known.common {
+            self.mix(common);
+        }
+    }
+
+    /// Has the common mixture add this to the prior of the amounts, until other pixels are taken.
+    pub(super) fn mix(&mut self, common: &Shift) {
+        for (to, order) in self.common.chunks_exact_mut(LANES).zip(&self.order) {
+            for (to, &i) in to.iter_mut().zip(order) {
+                *to = common.more[usize::from(i)];
+            }
+        }
+        self.log_odds = Some(common.log_odds);
     }
 
     /// Draws number `first` to `first + count` of the amounts given spectra (L, K): amounts in the
@@ -271,6 +287,7 @@ impl<'a> Group<'a> {
             around: &self.sorted,
             powers: &self.powers,
             common: &self.common,
+            log_odds: self.log_odds,
             bases: &self.bases,
             shifts: &self.shifts,
             steps: &self.steps,

@@ -1,5 +1,6 @@
 //! What the posterior of a pixel needs of the scene beside its spectra.
 
+use super::mixture::{Mixture, Shift};
 use super::power_normal::PowerNormals;
 use super::shared::{Shapes, Shared};
 use crate::engine::ground::math::{ln_dirichlet, softmax, softplus};
@@ -27,9 +28,10 @@ pub(super) struct Known {
     pub(super) dirichlet: Vec<f32>,
     /// Their sum.
     pub(super) alpha: f32,
-    /// What the Dirichlet of the common mixture has beside them, (K), and the log odds of having
-    /// the mixture, apart from the abundances (equation 34); none without one.
-    pub(super) common: Option<(Vec<f32>, f32)>,
+    /// The mixture that many pixels share; none without one.
+    pub(super) mixture: Option<Mixture>,
+    /// What it adds to the prior of the amounts where the guide has it.
+    pub(super) common: Option<Shift>,
     /// What the logarithm of the prior of a pixel's amounts has beside their powers.
     pub(super) normaliser: f64,
     /// Tables for the power of each endmember's amount.
@@ -61,17 +63,7 @@ impl Known {
             // log (1 - rho) from the logarithm of its odds.
             normaliser -= softplus(at(p.common_at() + k));
         }
-        let common = p.has(COMMON).then(|| {
-            let from = p.common_at();
-            let mut mixture: Vec<f64> = (0..k - 1).map(|i| at(from + i)).collect();
-            mixture.push(0.0);
-            softmax(&mut mixture);
-            let beta = at(from + k - 1).exp();
-            let b: Vec<f64> = mixture.iter().map(|m| beta * m).collect();
-            let odds = ln_dirichlet(&b) - ln_dirichlet(&dirichlet) + at(from + k);
-            let more = b.iter().zip(&dirichlet).map(|(b, a)| (b - a) as f32).collect();
-            (more, odds as f32)
-        });
+        let mixture = Mixture::of(guide, &dirichlet);
         let noise = |l: usize| variance(p.noise_at() + if p.noises == 1 { 0 } else { l });
         let own = |k: usize, l: usize| variance(p.variability_at() + k * p.stride() + l);
         let narrow = |values: &[f64]| values.iter().map(|&x| x as f32).collect::<Vec<f32>>();
@@ -89,7 +81,8 @@ impl Known {
             },
             tables: PowerNormals::new(&dirichlet),
             shapes: Shapes::default(),
-            common,
+            common: mixture.as_ref().map(Mixture::shift),
+            mixture,
             alpha: dirichlet.iter().sum::<f64>() as f32,
             dirichlet: narrow(&dirichlet),
             mean: narrow(&mean),
@@ -103,6 +96,14 @@ impl Known {
         let cells = (0..bands).flat_map(|l| (0..k).map(move |i| i * bands + l));
         self.variability = cells.map(|at| shared.variability[at] as f32).collect();
         self.shapes = Shapes::of(shared, spectra, k, bands);
+    }
+
+    /// With the mean spectrum of pixels that have the common mixture, reflectance, (L), where that
+    /// is known.
+    pub(super) fn mixed(&mut self, spectrum: Option<&[f64]>) {
+        if let (Some(mixture), Some(spectrum)) = (&mut self.mixture, spectrum) {
+            mixture.seen_as(spectrum);
+        }
     }
 
     /// Spectra (K, L) as pixels take them, (L, K).

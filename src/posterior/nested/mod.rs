@@ -16,6 +16,7 @@ mod known;
 mod learn;
 mod learned_sums;
 mod lost;
+mod mixture;
 mod newton;
 mod pixels;
 mod power_normal;
@@ -45,6 +46,7 @@ pub(crate) use device::{OnDevice, is_taken};
 pub use evidence::{evidence, evidence_at_rest};
 use group::Group;
 use known::Known;
+use mixture::Parted;
 use newton::{NOISE, Newton, SMALL};
 pub(crate) use pixels::Summary;
 pub use pixels::{Drawn, PER_SCENE, QUANTILES, SCENES, Scenes, WORTH};
@@ -139,9 +141,17 @@ impl<'a> Nested<'a> {
             nested.check_finite()?;
             return Ok(Some(nested));
         }
-        let newton = Newton { guide, known: &known, of, small: SMALL, interrupted };
+        let Parted { others, mixture } = mixture::part(&known, of, &spectra);
+        let newton = Newton {
+            guide,
+            known: &known,
+            of: &others,
+            small: SMALL,
+            worth: newton::worth(others.count()),
+            interrupted,
+        };
         let (scene, steps) = match newton.run(spectra) {
-            Ok((spectra, steps)) => (SceneNormal { spectra, shared }, steps),
+            Ok((spectra, steps)) => (SceneNormal { spectra, shared, mixture }, steps),
             Err(Error::Interrupted) => return Ok(None),
             // No way leads on from a fit that is none: spectra stay where it has them.
             Err(Error::Fit(_)) => (of_guide, vec![f64::INFINITY]),
@@ -151,6 +161,7 @@ impl<'a> Nested<'a> {
             // As whoever is given this posterior has it.
             known.share(shared, &scene.spectra.centre());
         }
+        known.mixed(scene.mixture.as_deref());
         let nested = Nested::of(guide, of, known, scene, steps);
         nested.check_finite()?;
         Ok(Some(nested))
@@ -178,6 +189,7 @@ impl<'a> Nested<'a> {
         if let Some(shared) = &scene.shared {
             known.share(shared, &scene.spectra.centre());
         }
+        known.mixed(scene.mixture.as_deref());
         let nested = Nested::of(guide, of, known, scene.clone(), vec![0.0]);
         nested.check_finite()?;
         Ok(nested)
@@ -255,9 +267,14 @@ impl<'a> Nested<'a> {
     pub fn scenes(&self, spectra: &[Vec<Vec<f64>>], heights: &[Vec<f64>]) -> Scenes {
         let narrow = |heights: &Vec<f64>| heights.iter().map(|&h| h as f32).collect();
         let drawn = spectra.iter().take(SCENES);
+        let spectra: Vec<Vec<f32>> = drawn.map(|c| self.known.by_bands(&c.concat())).collect();
+        let mut group = Group::new(&self.known);
+        let common = self.known.mixture.iter();
+        let common = common.flat_map(|mixture| spectra.iter().map(move |c| (mixture, c)));
         Scenes {
             centre: self.known.by_bands(&self.scene.spectra.centre()),
-            spectra: drawn.map(|c| self.known.by_bands(&c.concat())).collect(),
+            common: common.map(|(mixture, c)| mixture.shift_given(c, &mut group)).collect(),
+            spectra: spectra.clone(),
             heights: heights.iter().take(SCENES).map(narrow).collect(),
         }
     }

@@ -20,6 +20,9 @@ const MOST_STEPS: usize = 20;
 const DROP: f64 = 1e-4;
 /// What steps are multiplied by at most, where they are short for what was added to a curvature.
 const MOST_STRETCH: f64 = 4.0;
+/// A step that gains as much, nats of all pixels, is followed by another: one sd along one direction
+/// gains as much.
+const WORTH: f64 = 0.5;
 /// What is left at least of the information on the spectra, as a share of what it would be if all
 /// amounts were known: sums over 64 draws of some thousand pixels have errors of a few thousandths.
 const LEAST_KNOWN: f64 = 0.003;
@@ -40,6 +43,11 @@ const BOUND: f64 = 2.0;
 /// What steps may add up to before the curvature is computed anew, posterior sds.
 const FAR: f64 = 0.5;
 
+/// What a step must gain, nats of so many pixels, lest it is the last on the way to a posterior.
+pub(super) fn worth(pixels: usize) -> f64 {
+    WORTH.max(DROP * pixels as f64)
+}
+
 /// The way to the mode of the spectra's posterior.
 pub(super) struct Newton<'a> {
     pub(super) guide: &'a Guide,
@@ -47,6 +55,9 @@ pub(super) struct Newton<'a> {
     pub(super) of: &'a Pixels,
     /// The step that ends it, posterior sds, root mean square over all values.
     pub(super) small: f64,
+    /// What a step must gain lest it is the last, nats of all pixels together: a short one may be
+    /// all along one of many directions.
+    pub(super) worth: f64,
     pub(super) interrupted: &'a (dyn Fn() -> bool + Sync),
 }
 
@@ -122,6 +133,7 @@ impl Newton<'_> {
         // How far from the last curvature, in sds; what is added to it, and what steps are
         // multiplied by.
         let (mut since, mut level, mut stretch) = (f64::INFINITY, 0, 1.0f64);
+        let mut led_down = false;
         loop {
             // Close by, an old curvature does.
             let looked = self.look(&centre, &prior, since > FAR)?;
@@ -149,7 +161,10 @@ impl Newton<'_> {
             let Some(place) = &best else { return Err(not_finite()) };
             steps.push(place.length);
             // What the noise of the draws leaves does not become less.
-            let rests = place.length < self.small || (last < NOISE && place.length > 0.7 * last);
+            let stays = last < NOISE && place.length > 0.7 * last;
+            let again = worse && !led_down;
+            led_down = worse;
+            let rests = (place.length < self.small || (stays && !again)) && !(gain > self.worth);
             if rests || steps.len() > MOST_STEPS {
                 if rests && last < place.length {
                     steps.push(last);

@@ -4,6 +4,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::group::Group;
 use super::known::Known;
+use super::mixture::Shift;
 use super::vector::{V, weigh};
 use crate::engine::ground::lanes::{LANES, Lanes};
 use crate::engine::pixels::Cube;
@@ -86,6 +87,8 @@ pub struct Scenes {
     pub(super) spectra: Vec<Vec<f32>>,
     /// What they are divided by in the convention, (K) each.
     pub(super) heights: Vec<Vec<f32>>,
+    /// What the common mixture adds to the prior of the amounts given each draw; none without one.
+    pub(super) common: Vec<Shift>,
 }
 
 /// Draws of a group of pixels, and room for what is made of them.
@@ -127,6 +130,9 @@ impl<'a> Draws<'a> {
         self.weights.resize((begin + ROUND) * LANES, 0.0);
         let mut heights = vec![0.0; k * LANES];
         for (s, spectra) in self.scenes.spectra.iter().enumerate() {
+            if let Some(common) = self.scenes.common.get(s) {
+                self.group.mix(common);
+            }
             let first = begin + s * PER_SCENE;
             let draws = first * LANES..(first + PER_SCENE) * LANES;
             let shares = &mut self.shares[draws.start * k..draws.end * k];

@@ -14,6 +14,9 @@ pub struct SceneNormal {
     pub(crate) spectra: SpectraNormal,
     /// How spectra vary between pixels, where bands share that; none where each has its own.
     pub(crate) shared: Option<Shared>,
+    /// Mean spectrum of the pixels that have the common mixture, reflectance, (L); none where
+    /// nobody looked, and it is that of the guide.
+    pub(crate) mixture: Option<Vec<f64>>,
 }
 
 /// The posterior of the values of K spectra of L bands, one spectrum after the other.
@@ -46,7 +49,8 @@ impl SceneNormal {
             .map(|a| guide.marginal(at(a)))
             .map(|(loc, scale)| (loc, 1.0 / scale.max(f64::MIN_POSITIVE)))
             .unzip();
-        SceneNormal { spectra: SpectraNormal::Independent { centre, roots }, shared: None }
+        let spectra = SpectraNormal::Independent { centre, roots };
+        SceneNormal { spectra, shared: None, mixture: None }
     }
 
     /// This, with spectra that vary between pixels as `shared` says.

@@ -106,7 +106,6 @@ impl<'a> OnDevice<'a> {
             weight: known.weight,
             over_variance: known.brightness.unwrap_or(0.0),
             alpha: known.alpha,
-            odds: known.common.as_ref().map_or(0.0, |(_, odds)| *odds),
         };
         let chunk = sizes::chunk(count, known, stride, 1).min(most);
         let trips = [
@@ -297,9 +296,8 @@ fn scene_words(nested: &Nested, scenes: &Scenes) -> Vec<u32> {
         true => vec![0.0; known.bands * k],
         false => known.variability.clone(),
     };
-    let common = known.common.as_ref().map_or_else(|| vec![0.0; k], |(more, _)| more.clone());
     let mut words: Vec<u32> =
-        [&known.noise, &varies, &scenes.centre, &known.mean, &known.dirichlet, &common]
+        [&known.noise, &varies, &scenes.centre, &known.mean, &known.dirichlet]
             .into_iter()
             .flat_map(|values| values.iter().map(|x| x.to_bits()))
             .collect();
@@ -307,6 +305,13 @@ fn scene_words(nested: &Nested, scenes: &Scenes) -> Vec<u32> {
     let of_draws = |from: &[Vec<f32>], size: usize| -> Vec<u32> {
         (0..size).flat_map(|at| from.iter().map(move |values| values[at].to_bits())).collect()
     };
+    let common = scenes.common.iter().map(|common| {
+        let odds = std::iter::once(common.log_odds);
+        odds.chain(common.more.iter().copied()).collect()
+    });
+    let mut common: Vec<Vec<f32>> = common.collect();
+    common.resize(SCENES, vec![0.0; k + 1]);
+    words.extend(of_draws(&common, k + 1));
     words.extend(of_draws(&scenes.heights, k));
     words.extend(of_draws(&scenes.spectra, known.bands * k));
     words.extend(known.shapes.columns.iter().map(|x| x.to_bits()));

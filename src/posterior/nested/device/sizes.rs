@@ -29,8 +29,6 @@ pub struct Sizes {
     pub over_variance: f32,
     /// Sum of the parameters of the Dirichlet.
     pub alpha: f32,
-    /// Log odds of the common mixture.
-    pub odds: f32,
 }
 
 /// Spectra, (N, stride).
@@ -104,8 +102,8 @@ pub fn words(pixels: usize, known: &Known, stride: usize, drawn: usize) -> [usiz
     [
         pixels * stride,
         bands * (1 + 2 * k)
-            + 4 * k
-            + SCENES * k * (bands + 1)
+            + 3 * k
+            + SCENES * (k * (bands + 2) + 1)
             + (bands + 1) * known.shapes.count()
             + known.tables.cells.len(),
         pixels * 2 * bands,
