@@ -19,6 +19,8 @@ const FAR = 12.0;
 const FINE = 4.0;
 const CELLS = 64u;
 const HALVINGS = 14u;
+// The least share that is not none, with at most 31 endmembers.
+const TRACE = 1e-4;
 const TABLE = CELLS + HALVINGS;
 const TABLES = 97u;
 
@@ -128,10 +130,18 @@ fn write(entry: u32, of_scene: u32, place: u32, log_weight: f32) {
         amounts[a] = amount * scene[height_at() + order[a] * SCENES + of_scene];
         total += amounts[a];
     }
+    // Traces are none.
+    let least = total * TRACE;
+    var kept = 0.0;
+    for (var a = 0u; a < ENDMEMBERS; a++) {
+        amounts[a] = select(amounts[a], 0.0, amounts[a] < least);
+        kept += amounts[a];
+    }
     let rows = p.rounds * ROUND;
     let out = entry * draw_columns() * rows + place;
     for (var a = 0u; a < ENDMEMBERS; a++) {
-        draws[out + order[a] * rows] = amounts[a] / total;
+        // A division need not give exactly one.
+        draws[out + order[a] * rows] = select(amounts[a] / kept, 1.0, amounts[a] == kept);
     }
     draws[out + ENDMEMBERS * rows] = total;
     draws[out + (ENDMEMBERS + 1u) * rows] = log_weight;

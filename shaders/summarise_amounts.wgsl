@@ -8,8 +8,6 @@
 
 // Halvings of the range of a pixel's draws that a quantile is found by: to 1/1000 of the range.
 const HALVINGS = 10u;
-// Quantiles below this are zero.
-const NOTHING = 1e-4;
 const QUANTILES = vec3f(0.05, 0.5, 0.95);
 
 var<workgroup> lanes: array<vec4f, WORKGROUP>;
@@ -108,8 +106,9 @@ fn summarise(shares: u32, weights: u32, rows: u32, lane: u32, out: u32) {
         high = select(middle, high, up);
     }
     if (lane == 0u) {
-        let found = 0.5 * (low + high);
-        let quantiles = select(found, vec3f(0.0), found < vec3f(NOTHING));
+        // An end that was never left may be a share that many draws have.
+        let found = select(vec3f(ends.x), 0.5 * (low + high), low > vec3f(ends.x));
+        let quantiles = select(vec3f(-ends.y), found, high < vec3f(-ends.y));
         answers[out] = mean;
         answers[out + ENDMEMBERS] = sqrt(max(square.x, 0.0));
         answers[out + 2u * ENDMEMBERS] = quantiles.x;

@@ -26,6 +26,28 @@ impl Convention {
     }
 }
 
+/// Abundances below this are none in posterior draws. A sparse Dirichlet puts what is not there on
+/// a shelf that ends nowhere; an interval that must be able to hold a share of exactly zero, or of
+/// exactly one, has to reach it.
+pub(crate) const TRACE: f32 = 1e-4;
+
+/// What [`TRACE`] is for `k` endmembers: of very many no abundance need be above it.
+pub(crate) fn trace(k: usize) -> f32 {
+    TRACE.min(0.1 / k.max(1) as f32)
+}
+
+/// Takes abundances below [`trace`] out of amounts of any positive sum, and makes the others sum to
+/// one. Amounts without a positive sum stay.
+pub(crate) fn without_traces(amounts: &mut [f32]) {
+    let total: f32 = amounts.iter().sum();
+    let least = trace(amounts.len()) * total;
+    let counts = |amount: f32| if amount < least { 0.0 } else { amount };
+    let kept: f32 = amounts.iter().map(|&amount| counts(amount)).sum();
+    if kept > 0.0 {
+        amounts.iter_mut().for_each(|amount| *amount = counts(*amount) / kept);
+    }
+}
+
 /// Endmembers (K, L) and abundances (N, K) in another convention, from `reflectance`.
 ///
 /// `Peak` divides each spectrum by its largest value h_k and gives abundances
@@ -68,4 +90,30 @@ pub fn convert(
         }
     }
     Ok((endmembers, abundances))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traces_are_none_and_the_rest_sums_to_one() {
+        let without = |mut amounts: Vec<f32>| {
+            without_traces(&mut amounts);
+            amounts
+        };
+        // A pixel of one material is wholly that, whatever its brightness.
+        assert_eq!(without(vec![2e-5, 0.3, 1e-9]), [0.0, 1.0, 0.0]);
+        assert_eq!(without(vec![0.5, 0.5]), [0.5, 0.5]);
+        let found = without(vec![1e-5, 0.6, 0.2]);
+        assert!(found[0] == 0.0 && (found[1] - 0.75).abs() < 1e-6, "{found:?}");
+        // What is no trace stays.
+        assert!(without(vec![2e-4, 1.0])[0] > 1.9e-4);
+        // Of very many none need be above a ten-thousandth.
+        let many = without(vec![1.0; 20_000]);
+        assert!(many.iter().all(|&w| (w - 5e-5).abs() < 1e-8));
+        // Nothing, and what is no number, stay.
+        assert_eq!(without(vec![0.0, 0.0]), [0.0, 0.0]);
+        assert!(without(vec![f32::NAN, 1.0])[0].is_nan());
+    }
 }

@@ -1,6 +1,6 @@
 //! Draws from a fitted guide: the scene's latents and the pixels' together.
 
-use crate::convention::Convention;
+use crate::convention::{Convention, without_traces};
 use crate::engine::ground::rng::{self, Stream};
 use crate::engine::guide::Guide;
 use crate::engine::guide::transform::add_loadings;
@@ -78,5 +78,7 @@ fn shares(logits: &[f64], heights: &[f64]) -> Vec<f32> {
     let exp = logits.iter().chain([&0.0]).map(|z| (z - top).exp());
     let w: Vec<f64> = exp.zip(heights).map(|(w, h)| w * h).collect();
     let sum: f64 = w.iter().sum();
-    w.iter().map(|w| (w / sum) as f32).collect()
+    let mut shares: Vec<f32> = w.iter().map(|w| (w / sum) as f32).collect();
+    without_traces(&mut shares);
+    shares
 }

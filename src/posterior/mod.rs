@@ -17,7 +17,7 @@ use ndarray::{Array1, Array2, Array3, ArrayViewMut1, ArrayViewMut2, Axis, Zip};
 use rayon::prelude::*;
 
 use self::nested::{Nested, Summary};
-use crate::convention::Convention;
+use crate::convention::{Convention, without_traces};
 use crate::engine::backend::Device;
 #[cfg(feature = "gpu")]
 use crate::engine::backend::device::Place;
@@ -43,7 +43,7 @@ pub struct Posterior {
     pub abundance_mean: Array2<f32>,
     /// Standard deviations of the abundances, (N, K).
     pub abundance_sd: Array2<f32>,
-    /// 5 % quantiles of the abundances, (N, K); 0 where they are below 0.0001.
+    /// 5 % quantiles of the abundances, (N, K). In draws abundances below 0.0001 are none.
     pub abundance_q05: Array2<f32>,
     /// Medians of the abundances, (N, K).
     pub abundance_q50: Array2<f32>,
@@ -393,10 +393,11 @@ fn pixels(guide: &Guide, peaks: &[Vec<f32>], shared: Option<Vec<Vec<f32>>>) -> O
             let plain: f32 = w.iter().sum();
             w.iter_mut().zip(peaks).for_each(|(w, h)| *w *= h);
             let sum: f32 = w.iter().sum();
+            without_traces(&mut w);
             for (((w, m), s), drawn) in w.iter().zip(&mut mean).zip(&mut sd).zip(&mut drawn) {
-                *m += share * w / sum;
-                *s += share * (w / sum).powi(2);
-                drawn.push(w / sum);
+                *m += share * w;
+                *s += share * w.powi(2);
+                drawn.push(*w);
             }
             let bare = if params.has(BRIGHTNESS) { z[k - 1].exp() } else { 1.0 };
             bright += share * bare * sum / plain;

@@ -4,7 +4,7 @@
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
-use crate::convention::Convention;
+use crate::convention::{Convention, without_traces};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::guide::Guide;
 use crate::engine::layout::Params;
@@ -84,7 +84,10 @@ impl Known<'_> {
         let of = |(truth, &e): (&f32, &usize)| {
             place(truth, drawn.iter().map(|w| w[e]).zip(weights.iter().copied()))
         };
-        self.abundances.row(pixel).iter().zip(self.matching).map(of).collect()
+        // As draws have it.
+        let mut truth = self.abundances.row(pixel).to_vec();
+        without_traces(&mut truth);
+        truth.iter().zip(self.matching).map(of).collect()
     }
 
     /// Places of spectra among draws of them: draws, then endmembers, then bands.

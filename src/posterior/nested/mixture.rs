@@ -99,12 +99,12 @@ impl Mixture {
         group.take(&self.spectrum, &[0], [0, 0], spectra);
         let amounts = group.around.iter().step_by(LANES).map(|&u| f64::from(u));
         let total: f64 = amounts.clone().sum();
+        if !(total.is_finite() && total > 0.0) {
+            return self.shares.clone();
+        }
         let shares: Vec<f64> = amounts.map(|u| (u / total).max(LEAST)).collect();
         let total: f64 = shares.iter().sum();
-        match total.is_finite() {
-            true => shares.iter().map(|share| share / total).collect(),
-            false => self.shares.clone(),
-        }
+        shares.iter().map(|share| share / total).collect()
     }
 }
 
@@ -171,4 +171,133 @@ fn loss(group: &Group, shares: &[f64], lane: usize) -> f64 {
     };
     let off: Vec<f64> = shares.iter().zip(around).map(|(m, u)| bright * m - u).collect();
     0.5 * product(&off, &off) - slope(&off)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::engine::ground::math::softplus_inverse;
+    use crate::engine::ground::rng::{self, Stream};
+    use crate::engine::model::{Common, Model};
+    use crate::posterior::nested::known::tests::flat;
+
+    const BANDS: usize = 12;
+    const SD: f64 = 0.01;
+    const SHARES: [f64; 3] = [0.5, 0.3, 0.2];
+
+    fn spectrum(k: usize, l: usize) -> f64 {
+        0.3 + 0.2 * ((k + 1) as f64 * (1.0 + l as f64 / 3.0)).sin()
+    }
+
+    /// A scene of three endmembers whose common mixture has [`SHARES`].
+    fn guide(brightness: Option<f64>, common: Option<Common>) -> Guide {
+        let model = Model { brightness, common, noise_floor: 0.0, ..Model::new(3) };
+        let mut guide = flat(&model, 8, BANDS);
+        let p = guide.params;
+        for l in 0..BANDS {
+            guide.globals[p.noise_at() + l] = SD.ln() as f32;
+            for k in 0..3 {
+                guide.globals[k * p.stride() + l] = softplus_inverse(spectrum(k, l)) as f32;
+            }
+        }
+        if common.is_some() {
+            let at = p.common_at();
+            for k in 0..2 {
+                guide.globals[at + k] = (SHARES[k] / SHARES[2]).ln() as f32;
+            }
+            guide.globals[at + 2] = 400f32.ln();
+        }
+        guide
+    }
+
+    fn common() -> Option<Common> {
+        Some(Common { concentration: 12.0, sd: 1.5 })
+    }
+
+    #[test]
+    fn its_abundances_follow_the_spectra_and_its_spectrum_stays() {
+        for brightness in [None, Some(0.3)] {
+            let known = Known::of(&guide(brightness, common()));
+            let mixture = known.mixture.as_ref().unwrap();
+            let shares = |spectra: &[f64]| {
+                mixture.shares_given(&known.by_bands(spectra), &mut Group::new(&known))
+            };
+            let own: Vec<f64> = (0..3 * BANDS).map(|at| spectrum(at / BANDS, at % BANDS)).collect();
+            // The first endmember half of itself and half of the second: it takes all that it
+            // would have had and as much of the second's.
+            let mut other = own.clone();
+            for l in 0..BANDS {
+                other[l] = 0.8 * own[l] + 0.2 * own[BANDS + l];
+            }
+            for (spectra, truth) in [(&own, SHARES), (&other, [0.625, 0.175, 0.2])] {
+                let found = shares(spectra);
+                // Spectra are f32, and twelve sweeps leave a thousandth of where they began.
+                let off = found.iter().zip(truth).map(|(a, b)| (a - b).abs());
+                assert!(off.fold(0.0, f64::max) < 2e-3, "{brightness:?} {found:?}");
+                assert!((found.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            }
+            // What it adds where it has the guide's spectra is what it adds at all.
+            let (here, given) = (
+                mixture.shift(),
+                mixture.shift_given(&known.by_bands(&own), &mut Group::new(&known)),
+            );
+            assert!((here.log_odds - given.log_odds).abs() < 0.5);
+            // A Dirichlet has more where its mean is: 400 times the shares, less the prior's own.
+            let alpha = known.dirichlet[0];
+            for (more, share) in here.more.iter().zip(SHARES) {
+                assert!((f64::from(more + alpha) - 400.0 * share).abs() < 0.1);
+            }
+            let mut seen = mixture.clone();
+            let first: Vec<f64> = own[..BANDS].to_vec();
+            seen.seen_as(&first);
+            let found = seen.shares_given(&known.by_bands(&own), &mut Group::new(&known));
+            assert!(found[0] > 0.99 && found.iter().all(|&w| w > 0.0), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn pixels_are_parted_by_what_noise_tells() {
+        let (with, others) = (300, 60);
+        let bright = |n: usize| 0.7 + 0.1 * (n % 7) as f64;
+        let noise = |n: usize, l: usize| {
+            let normal = rng::normal_at(rng::key(3), Stream::Posterior, 0, 0, n as u32, l as u32);
+            SD * f64::from(normal)
+        };
+        let scene = |is_bright: bool| {
+            let mut cube = Cube::zeros(with + others, BANDS);
+            for n in 0..with + others {
+                let by = if is_bright { bright(n) } else { 1.0 };
+                let own = [0.1, 0.2, 0.7];
+                let shares = if n % 6 == 0 { own } else { SHARES };
+                for (l, y) in cube.spectrum_mut(n).iter_mut().enumerate() {
+                    let mix: f64 = (0..3).map(|k| shares[k] * spectrum(k, l)).sum();
+                    *y = (by * mix + noise(n, l)) as f32;
+                }
+            }
+            Pixels::as_given(cube)
+        };
+        let spectra: Vec<f64> = (0..3 * BANDS).map(|at| spectrum(at / BANDS, at % BANDS)).collect();
+        for brightness in [None, Some(0.3)] {
+            let pixels = scene(brightness.is_some());
+            let known = Known::of(&guide(brightness, common()));
+            let parted = part(&known, &pixels, &spectra);
+            // 99 in 100 of one mixture differ less; the other lies six sds from it.
+            let found = parted.others.count();
+            assert!((others..others + with / 20).contains(&found), "{brightness:?} {found}");
+            let mean = parted.mixture.unwrap();
+            let size = mean.iter().sum::<f64>();
+            let plain = |l: usize| (0..3).map(|k| SHARES[k] * spectrum(k, l)).sum::<f64>();
+            let by = size / (0..BANDS).map(plain).sum::<f64>();
+            let off = (0..BANDS).map(|l| (mean[l] - by * plain(l)).abs()).fold(0.0, f64::max);
+            // Noise of three hundred: a seventeenth of that of one.
+            assert!(off < 4.0 * SD / 17.0, "{off}");
+            // Without a common mixture, and where next to nothing is left, all are others.
+            let none = Known::of(&guide(brightness, None));
+            assert_eq!(part(&none, &pixels, &spectra).others.count(), with + others);
+            let few: Vec<usize> = (0..pixels.count()).filter(|n| n % 6 != 0 || *n < 60).collect();
+            let parted = part(&known, &pixels.chosen(&few), &spectra);
+            assert_eq!((parted.others.count(), parted.mixture), (few.len(), None));
+        }
+    }
 }

@@ -20,8 +20,8 @@ const MOST_STEPS: usize = 20;
 const DROP: f64 = 1e-4;
 /// What steps are multiplied by at most, where they are short for what was added to a curvature.
 const MOST_STRETCH: f64 = 4.0;
-/// A step that gains as much, nats of all pixels, is followed by another: one sd along one direction
-/// gains as much.
+/// A step that gains as much, nats of all pixels, is followed by another: one sd along one
+/// direction gains half a nat.
 const WORTH: f64 = 0.5;
 /// What is left at least of the information on the spectra, as a share of what it would be if all
 /// amounts were known: sums over 64 draws of some thousand pixels have errors of a few thousandths.

@@ -6,6 +6,7 @@ use super::group::Group;
 use super::known::Known;
 use super::mixture::Shift;
 use super::vector::{V, weigh};
+use crate::convention::trace;
 use crate::engine::ground::lanes::{LANES, Lanes};
 use crate::engine::pixels::Cube;
 
@@ -21,9 +22,6 @@ pub(super) const MOST_ROUNDS: usize = 6;
 pub const WORTH: f32 = 100.0;
 /// Halvings of the range of a pixel's draws that a quantile is found by: to 1/1000 of the range.
 pub(super) const HALVINGS: usize = 10;
-/// Quantiles below this are zero: the Dirichlet of a sparse scene puts amounts that are not there
-/// on a shelf that ends nowhere, and an interval must be able to hold a share of exactly zero.
-const NOTHING: f32 = 1e-4;
 /// The quantiles that are kept.
 pub const QUANTILES: [f32; 3] = [0.05, 0.5, 0.95];
 
@@ -293,7 +291,7 @@ impl<'a> Draws<'a> {
     }
 }
 
-/// Makes shares and brightness of amounts.
+/// Makes shares without traces, and brightness, of amounts.
 struct Shares<'a> {
     k: usize,
     /// What the spectra are divided by, (K, LANES).
@@ -308,6 +306,7 @@ impl WithSimd for Shares<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        let zero = V::splat(simd, 0.0);
         let rows = self.shares.chunks_exact_mut(self.k * LANES);
         for (u, bright) in rows.zip(self.bright.chunks_exact_mut(LANES)) {
             for part in (0..LANES).step_by(S::F32_LANES) {
@@ -318,8 +317,15 @@ impl WithSimd for Shares<'_> {
                     total = total + amount;
                 }
                 total.store(bright, part);
+                let (least, mut kept) = (total * V::splat(simd, trace(self.k)), zero);
                 for at in (part..self.k * LANES).step_by(LANES) {
-                    (V::load(simd, u, at) / total).store(u, at);
+                    let amount = V::load(simd, u, at);
+                    let amount = amount.less(least).select(zero, amount);
+                    amount.store(u, at);
+                    kept = kept + amount;
+                }
+                for at in (part..self.k * LANES).step_by(LANES) {
+                    (V::load(simd, u, at) / kept).store(u, at);
                 }
             }
         }
@@ -411,8 +417,10 @@ impl WithSimd for Marginal<'_> {
             mean.store(&mut found[0], part);
             square.max(c(0.0)).sqrt().store(&mut found[1], part);
             for q in 0..3 {
+                // An end that was never left may be a share that many draws have.
                 let at = (low[q] + high[q]) * half;
-                at.less(c(NOTHING)).select(c(0.0), at).store(&mut found[2 + q], part);
+                let at = least.less(low[q]).select(at, least);
+                high[q].less(most).select(at, most).store(&mut found[2 + q], part);
             }
         }
     }

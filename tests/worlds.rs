@@ -1,0 +1,95 @@
+//! Intervals of fits of scenes that are not as the model has it, against the truth.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use ndarray::Array2;
+use unmixel::rooms::convention::convert;
+use unmixel::rooms::score::Reference;
+use unmixel::simulate::{Maps, Settings, simulate};
+use unmixel::{Device, Fit, Unmixing};
+
+/// A fit with all defaults, true abundances in its convention, (N, K), and the endmember of the fit
+/// for each of theirs.
+type Found = (Fit, Array2<f32>, Vec<usize>);
+
+fn fitted(settings: &Settings) -> Found {
+    let simulated = simulate(settings).unwrap();
+    let scene = simulated.scene("field").unwrap();
+    let unmixing = Unmixing::new(settings.endmembers).seed(settings.seed);
+    let fit = unmixing.device(Device::cpu()).fit(&scene).unwrap();
+    let scores = fit.score(&Reference::new(&scene, &simulated.truth())).unwrap();
+    let size = (settings.rows * settings.cols, settings.endmembers);
+    let shares = simulated.abundances.to_shape(size).unwrap();
+    let convention = fit.posterior().convention;
+    let (_, truth) = convert(simulated.endmembers.view(), shares.view(), convention).unwrap();
+    (fit, truth, scores.own().matching.clone())
+}
+
+/// The share of the true abundances for which `asked` holds that lie inside of the 90 % intervals,
+/// and how many there are.
+fn held((fit, truth, matching): &Found, asked: impl Fn(f32) -> bool) -> (f64, usize) {
+    let of = fit.posterior();
+    let (mut inside, mut count) = (0, 0);
+    for (n, row) in truth.outer_iter().enumerate() {
+        for (&w, &k) in row.iter().zip(matching).filter(|(w, _)| asked(**w)) {
+            count += 1;
+            inside += usize::from(of.abundance_q05[[n, k]] <= w && w <= of.abundance_q95[[n, k]]);
+        }
+    }
+    (inside as f64 / count as f64, count)
+}
+
+/// Nine pixels in ten are one mixture. What is known of it is what its spectra let be known; held
+/// where a fit first has it, its pixels would all be surer than that, and hold the spectra.
+#[test]
+fn intervals_hold_in_scenes_that_one_mixture_fills() {
+    let settings = Settings {
+        rows: 36,
+        cols: 36,
+        endmembers: 4,
+        bands: 40,
+        maps: Maps::Dominant,
+        brightness_sd: 0.1,
+        noise_sd: 0.005,
+        seed: 2,
+        ..Settings::default()
+    };
+    let found = fitted(&settings);
+    let (all, _) = held(&found, |_| true);
+    // With a mixture that stays 0.54.
+    assert!((0.8..0.99).contains(&all), "{all}");
+    // What was learned of the mixture is in the fit that is saved: a pass over the scene with it
+    // has the same bits.
+    let (fit, truth, matching) = found;
+    let scene = simulate(&settings).unwrap().scene("field").unwrap();
+    let again = Fit::from_bytes(&fit.to_bytes().unwrap()).unwrap().apply(&scene).unwrap();
+    let of = |fit: &Fit| fit.posterior().abundance_q95.clone();
+    assert_eq!(of(&again), of(&fit));
+    assert_eq!(held(&(again, truth, matching), |_| true).0, all);
+}
+
+/// Materials that are not there at all, and pixels of one alone: intervals must be able to end at
+/// zero and at one.
+#[test]
+fn intervals_reach_abundances_of_exactly_zero_and_one() {
+    let settings = Settings {
+        rows: 24,
+        cols: 24,
+        bands: 40,
+        maps: Maps::Dirichlet,
+        brightness_sd: 0.2,
+        noise_sd: 0.005,
+        least_abundance: 0.1,
+        ..Settings::default()
+    };
+    let found = fitted(&settings);
+    for (name, (share, count)) in [
+        ("none", held(&found, |w| w == 0.0)),
+        ("some", held(&found, |w| w > 0.0 && w < 1.0)),
+        ("whole", held(&found, |w| w == 1.0)),
+    ] {
+        assert!(count > 100, "{name}: {count}");
+        assert!(share > 0.75, "{name}: {share}");
+    }
+    // Of what is mixed intervals say where it ends.
+    assert!(held(&found, |w| w > 0.0 && w < 1.0).0 < 0.99);
+}
