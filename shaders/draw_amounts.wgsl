@@ -130,9 +130,9 @@ fn write(entry: u32, of_scene: u32, place: u32, log_weight: f32) {
         amounts[a] = amount * scene[height_at() + order[a] * SCENES + of_scene];
         total += amounts[a];
     }
-    // Traces are none.
+    // Traces are none, and a pixel without any amount has no share of anything.
     let least = total * TRACE;
-    var kept = 0.0;
+    var kept = LEAST;
     for (var a = 0u; a < ENDMEMBERS; a++) {
         amounts[a] = select(amounts[a], 0.0, amounts[a] < least);
         kept += amounts[a];

@@ -269,12 +269,14 @@ impl<'a> Nested<'a> {
         let drawn = spectra.iter().take(SCENES);
         let spectra: Vec<Vec<f32>> = drawn.map(|c| self.known.by_bands(&c.concat())).collect();
         let mut group = Group::new(&self.known);
-        let common = self.known.mixture.iter();
-        let common = common.flat_map(|mixture| spectra.iter().map(move |c| (mixture, c)));
+        let common = match &self.known.mixture {
+            Some(mixture) => spectra.iter().map(|c| mixture.shift_given(c, &mut group)).collect(),
+            None => Vec::new(),
+        };
         Scenes {
             centre: self.known.by_bands(&self.scene.spectra.centre()),
-            common: common.map(|(mixture, c)| mixture.shift_given(c, &mut group)).collect(),
-            spectra: spectra.clone(),
+            common,
+            spectra,
             heights: heights.iter().take(SCENES).map(narrow).collect(),
         }
     }

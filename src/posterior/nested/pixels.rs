@@ -306,18 +306,19 @@ impl WithSimd for Shares<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let zero = V::splat(simd, 0.0);
+        // A pixel without any amount has no share of anything.
+        let (zero, some) = (V::splat(simd, 0.0), V::splat(simd, f32::MIN_POSITIVE));
         let rows = self.shares.chunks_exact_mut(self.k * LANES);
         for (u, bright) in rows.zip(self.bright.chunks_exact_mut(LANES)) {
             for part in (0..LANES).step_by(S::F32_LANES) {
-                let mut total = V::splat(simd, f32::MIN_POSITIVE);
+                let mut total = some;
                 for at in (part..self.k * LANES).step_by(LANES) {
                     let amount = V::load(simd, u, at) * V::load(simd, self.heights, at);
                     amount.store(u, at);
                     total = total + amount;
                 }
                 total.store(bright, part);
-                let (least, mut kept) = (total * V::splat(simd, trace(self.k)), zero);
+                let (least, mut kept) = (total * V::splat(simd, trace(self.k)), some);
                 for at in (part..self.k * LANES).step_by(LANES) {
                     let amount = V::load(simd, u, at);
                     let amount = amount.less(least).select(zero, amount);
@@ -423,5 +424,33 @@ impl WithSimd for Marginal<'_> {
                 high[q].less(most).select(at, most).store(&mut found[2 + q], part);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_of_what_is_there() {
+        // Amounts of three endmembers, a pixel a lane: nothing, one alone, a trace, a mixture.
+        let pixels = [[0.0, 0.0, 0.0], [0.0, 0.7, 0.0], [1e-5, 0.5, 1e-7], [0.1, 0.2, 0.1]];
+        let mut shares = vec![0.0; 3 * LANES];
+        for (lane, amounts) in pixels.iter().enumerate() {
+            amounts.iter().enumerate().for_each(|(k, &u)| shares[k * LANES + lane] = u);
+        }
+        let (heights, mut bright) = (vec![0.5; 3 * LANES], vec![0.0; LANES]);
+        Arch::new().dispatch(Shares {
+            k: 3,
+            heights: &heights,
+            shares: &mut shares,
+            bright: &mut bright,
+        });
+        let of = |lane: usize| [0, 1, 2].map(|k| shares[k * LANES + lane]);
+        assert_eq!([0, 1, 2].map(of), [[0.0; 3], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]);
+        let mixed = of(3);
+        assert!((mixed[0] - 0.25).abs() < 1e-6 && (mixed[1] - 0.5).abs() < 1e-6, "{mixed:?}");
+        // Brightness is of all that is there.
+        assert!((bright[1] - 0.35).abs() < 1e-6 && (bright[3] - 0.2).abs() < 1e-6);
     }
 }
