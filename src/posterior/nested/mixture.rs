@@ -203,8 +203,8 @@ mod tests {
         }
         if common.is_some() {
             let at = p.common_at();
-            for k in 0..2 {
-                guide.globals[at + k] = (SHARES[k] / SHARES[2]).ln() as f32;
+            for (logit, share) in guide.globals[at..at + 2].iter_mut().zip(SHARES) {
+                *logit = (share / SHARES[2]).ln() as f32;
             }
             guide.globals[at + 2] = 400f32.ln();
         }

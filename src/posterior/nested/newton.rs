@@ -164,7 +164,8 @@ impl Newton<'_> {
             let stays = last < NOISE && place.length > 0.7 * last;
             let again = worse && !led_down;
             led_down = worse;
-            let rests = (place.length < self.small || (stays && !again)) && !(gain > self.worth);
+            let gains = gain > self.worth;
+            let rests = !gains && (place.length < self.small || (stays && !again));
             if rests || steps.len() > MOST_STEPS {
                 if rests && last < place.length {
                     steps.push(last);
