@@ -19,6 +19,9 @@ const FAR = 12.0;
 const FINE = 4.0;
 const CELLS = 64u;
 const HALVINGS = 14u;
+// Of so many draws that follow each other all but the first are proposed around the common mixture.
+const CYCLE = 8u;
+const SPARSE = 6u;
 // The least share that is not none, with at most 31 endmembers.
 const TRACE = 1e-4;
 const TABLE = CELLS + HALVINGS;
@@ -63,18 +66,22 @@ fn draw(pixel: u32, own: u32, of_scene: u32, number: u32) -> f32 {
     var log_weight = 0.0;
     var total = 0.0;
     var mixed = 0.0;
+    let is_mixed = MIXED && number % CYCLE >= SPARSE;
     for (var a = 0u; a < free(); a++) {
         var pull = 0.0;
         for (var b = 0u; b < a; b++) {
-            pull += proposals[own + (factor_column() + b * ENDMEMBERS + a) * SCENES] * off[b];
+            let column = factor_column(is_mixed) + b * ENDMEMBERS + a;
+            pull += proposals[own + column * SCENES] * off[b];
         }
-        let sd = proposals[own + (sd_column() + a) * SCENES];
-        let centre = around[a] + proposals[own + (centre_column() + a) * SCENES];
+        let sd = proposals[own + (sd_column(is_mixed) + a) * SCENES];
+        let centre = around[a] + proposals[own + (centre_column(is_mixed) + a) * SCENES];
         let mean = centre - sd * pull;
         let step = bitcast<u32>(scene[step_at() + a]);
         let word = shifts[pixel * ENDMEMBERS + a] + number * step;
         let power = scene[power_at() + order[a]];
-        let x = power_normal(order[a], power, mean, sd, word);
+        // The last table is that of power one: a normal above zero.
+        let table = select(order[a], ENDMEMBERS, is_mixed);
+        let x = power_normal(table, select(power, 1.0, is_mixed), mean, sd, word);
         off[a] = x.value - centre;
         amounts[a] = x.value;
         total += x.value;
@@ -107,7 +114,9 @@ fn draw(pixel: u32, own: u32, of_scene: u32, number: u32) -> f32 {
         possible = last > 0.0;
     }
     if (MIXED) {
-        log_weight += softplus(mixed + scene[odds_at() + of_scene]);
+        // Either mean is over all draws, of which a part is its own.
+        let own = mixed + scene[odds_at() + of_scene] + log(f32(CYCLE) / f32(CYCLE - SPARSE));
+        log_weight += select(log(f32(CYCLE) / f32(SPARSE)), own, is_mixed);
     }
     for (var a = 0u; a < ENDMEMBERS; a++) {
         var product = 0.0;

@@ -14,6 +14,8 @@
 @group(0) @binding(7) var<storage, read_write> proposals: array<f32>;
 
 const RIDGE = 1.0;
+// The least brightness that the common mixture may have in a pixel.
+const DARKEST = 1e-3;
 
 // The square of the form and the factor of its proposal: whole, so that an index is a constant
 // where loops unroll.
@@ -45,7 +47,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         }
     }
     mirror();
-    propose();
     for (var a = 0u; a < ENDMEMBERS; a++) {
         proposals[proposal_at(entry, slope_column() + a, of_scene)] = linear[a];
         for (var b = 0u; b < ENDMEMBERS; b++) {
@@ -53,12 +54,61 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             proposals[proposal_at(entry, column, of_scene)] = square[a * ENDMEMBERS + b];
         }
     }
+    propose();
+    write(entry, of_scene, false);
+    if (MIXED) {
+        narrow(of_scene);
+        propose();
+        write(entry, of_scene, true);
+    }
+}
+
+fn write(entry: u32, of_scene: u32, mixed: bool) {
     for (var a = 0u; a < free(); a++) {
-        proposals[proposal_at(entry, centre_column() + a, of_scene)] = centre[a];
-        proposals[proposal_at(entry, sd_column() + a, of_scene)] = sds[a];
+        proposals[proposal_at(entry, centre_column(mixed) + a, of_scene)] = centre[a];
+        proposals[proposal_at(entry, sd_column(mixed) + a, of_scene)] = sds[a];
         for (var b = 0u; b < a; b++) {
-            let column = factor_column() + b * ENDMEMBERS + a;
+            let column = factor_column(mixed) + b * ENDMEMBERS + a;
             proposals[proposal_at(entry, column, of_scene)] = factor[b * ENDMEMBERS + a];
+        }
+    }
+}
+
+// Parameters of the Dirichlet of the common mixture.
+fn mixture(a: u32, of_scene: u32) -> f32 {
+    return scene[power_at() + order[a]] + scene[common_at() + order[a] * SCENES + of_scene];
+}
+
+// Multiplies the form by the normal that is most like the Dirichlet of the common mixture; the
+// formula is told in `posterior/nested/propose.rs`.
+fn narrow(of_scene: u32) {
+    var beta = 0.0;
+    for (var a = 0u; a < ENDMEMBERS; a++) {
+        beta += mixture(a, of_scene);
+    }
+    var size = 1.0;
+    var whole = 0.0;
+    if (BRIGHT) {
+        var above = 0.0;
+        var below = 0.0;
+        for (var a = 0u; a < ENDMEMBERS; a++) {
+            let m = mixture(a, of_scene) / beta;
+            above += m * linear[a];
+            for (var b = 0u; b < ENDMEMBERS; b++) {
+                let s = m * square[a * ENDMEMBERS + b];
+                above += s * around[b];
+                below += s * mixture(b, of_scene) / beta;
+            }
+        }
+        size = max(above / below, DARKEST);
+        whole = (p.over_variance - beta) / (size * size);
+    }
+    for (var a = 0u; a < ENDMEMBERS; a++) {
+        let own = beta / (size * size) * beta / mixture(a, of_scene);
+        for (var b = 0u; b < ENDMEMBERS; b++) {
+            let bend = whole + select(0.0, own, a == b);
+            linear[a] -= bend * (around[b] - size * mixture(b, of_scene) / beta);
+            square[a * ENDMEMBERS + b] += bend;
         }
     }
 }

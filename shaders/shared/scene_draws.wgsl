@@ -63,14 +63,18 @@ fn factor_at(pixel: u32, block: u32, band: u32) -> u32 {
 }
 // Amounts that are drawn: without brightness the last one is what the others leave.
 fn free() -> u32 { return select(ENDMEMBERS - 1u, ENDMEMBERS, BRIGHT); }
-// Columns of the form of a pixel given a draw of the scene, and of its proposal: slope (K), square
-// (K, K), factor (K, K) above its diagonal, centre (K), inverse of the factor's diagonal (K).
+// Columns of the form of a pixel given a draw of the scene: slope (K), square (K, K); and of its
+// proposals, that of the sparse Dirichlet and that of the common mixture where there is one: factor
+// (K, K) above its diagonal, centre (K), inverse of the factor's diagonal (K).
 fn slope_column() -> u32 { return 0u; }
 fn square_column() -> u32 { return ENDMEMBERS; }
-fn factor_column() -> u32 { return square_column() + ENDMEMBERS * ENDMEMBERS; }
-fn centre_column() -> u32 { return factor_column() + ENDMEMBERS * ENDMEMBERS; }
-fn sd_column() -> u32 { return centre_column() + ENDMEMBERS; }
-fn proposal_columns() -> u32 { return sd_column() + ENDMEMBERS; }
+fn factor_column(mixed: bool) -> u32 {
+    return square_column() + ENDMEMBERS * ENDMEMBERS + select(0u, proposal_size(), mixed);
+}
+fn centre_column(mixed: bool) -> u32 { return factor_column(mixed) + ENDMEMBERS * ENDMEMBERS; }
+fn sd_column(mixed: bool) -> u32 { return centre_column(mixed) + ENDMEMBERS; }
+fn proposal_size() -> u32 { return ENDMEMBERS * (ENDMEMBERS + 2u); }
+fn proposal_columns() -> u32 { return factor_column(MIXED) + proposal_size(); }
 fn proposal_at(entry: u32, column: u32, of_scene: u32) -> u32 {
     return (entry * proposal_columns() + column) * SCENES + of_scene;
 }

@@ -6,22 +6,28 @@
 //! Geweke, Hajivassiliou and Keane for truncated normals, with the powers of the modified
 //! half-normal; Sun, Kong and Pal 2023); without brightness the last is 1 minus the others. Weights
 //! are density over proposal.
+//!
+//! With a common mixture the density is a sum of two (equation 34), and each has draws of its own,
+//! weighted for themselves: those of the mixture come from a normal above zero that is like the
+//! likelihood times its Dirichlet. From the sparse one's they would nearly all be worth nothing.
 
 use pulp::{Simd, WithSimd};
 
 use super::known::Known;
-use super::power_normal::Of;
+use super::power_normal::{Of, base};
+use super::propose::{Forms, Proposal, narrow};
 use super::vector::V;
 use crate::engine::ground::lanes::{LANES, Lanes};
 
-/// Precision that the proposal has beside the likelihood's, around the amounts that fit best: it
-/// holds amounts that no band tells apart near 1. Weights take it out again.
-const RIDGE: f32 = 1.0;
 /// The least logarithm of an amount that the common mixture looks at: that of the least f32.
 const LEAST_LOG: f32 = -87.0;
 
 /// Draws that are made side by side: each amount waits for those before it.
 const TOGETHER: usize = 2;
+/// Of so many draws that follow each other all but the first [`SPARSE`] are proposed around the
+/// common mixture, where there is one: few, as nearly all of these are worth as much.
+const CYCLE: usize = 8;
+const SPARSE: usize = 6;
 
 /// What draws are made of, and where they go. All in the pixel's own order of the amounts.
 pub(super) struct Amounts<'a> {
@@ -55,10 +61,10 @@ pub(super) struct Amounts<'a> {
 }
 
 impl Amounts<'_> {
-    /// Values a lane that draws of so many free amounts need room for: factor, centre, inverse of
-    /// the factor's diagonal and its logarithm.
-    pub(super) fn room(free: usize) -> usize {
-        free * free + 3 * free
+    /// Values a lane that draws of K amounts, so many of them free, need room for: two proposals,
+    /// and forms for the second.
+    pub(super) fn room(k: usize, free: usize) -> usize {
+        2 * Proposal::room(free) + k * k + k
     }
 }
 
@@ -78,13 +84,15 @@ impl Amounts<'_> {
     #[inline(always)]
     fn draw<S: Simd>(&mut self, simd: S, part: usize) {
         let (k, free) = (self.known.k, self.known.free());
-        let (factor, rest) = self.room.split_at_mut(free * free * LANES);
-        let (centre, rest) = rest.split_at_mut(free * LANES);
-        let (sds, log_sds) = rest.split_at_mut(free * LANES);
-        propose(simd, part, (k, free), (self.linear, self.square), (factor, centre, sds));
-        for a in 0..free {
-            let at = a * LANES + part;
-            V::load(simd, sds, at).ln().store(log_sds, at);
+        let own = Proposal::room(free) * LANES;
+        let (sparse, rest) = self.room.split_at_mut(own);
+        let (mixed, room) = rest.split_at_mut(own);
+        let own = Forms { linear: self.linear, square: self.square };
+        Proposal::write(simd, part, (k, free), own, sparse);
+        if self.log_odds.is_some() {
+            let prior = (self.powers, self.common, self.known.brightness);
+            let with = narrow(simd, part, k, (own, self.around), prior, room);
+            Proposal::write(simd, part, (k, free), with, mixed);
         }
         let count = self.logs.len() / LANES;
         let mut at = 0;
@@ -101,9 +109,12 @@ impl Amounts<'_> {
     #[inline(always)]
     fn points<S: Simd, const N: usize>(&mut self, simd: S, part: usize, at: usize) {
         let (k, free) = (self.known.k, self.known.free());
-        let (factor, rest) = self.room.split_at(free * free * LANES);
-        let (centre, rest) = rest.split_at(free * LANES);
-        let (sds, log_sds) = rest.split_at(free * LANES);
+        let is_mixed = self.log_odds.is_some() && (self.first as usize + at) % CYCLE >= SPARSE;
+        let own = Proposal::room(free) * LANES;
+        let Proposal { factor, centre, sds, log_sds } =
+            Proposal::of(free, if is_mixed { &self.room[own..2 * own] } else { &self.room[..own] });
+        // The table of power one: a normal above zero.
+        let normal = simd.splat_u32s(base(k));
         let u = &mut self.amounts[at * k * LANES..(at + N) * k * LANES];
         let load = |from: &[f32], column: usize| V::load(simd, from, column * LANES + part);
         let words = |lanes: &Lanes<u32>| S::as_simd_u32s(&lanes[part..part + S::F32_LANES]).0[0];
@@ -111,7 +122,8 @@ impl Amounts<'_> {
         let zero = [c(0.0); N];
         let (mut log, mut total, mut common) = (zero, zero, zero);
         for a in 0..free {
-            let (around, exponent, sd) = (load(self.around, a), load(self.powers, a), load(sds, a));
+            let (around, power, sd) = (load(self.around, a), load(self.powers, a), load(sds, a));
+            let exponent = if is_mixed { c(1.0) } else { power };
             let mut pull = zero;
             for b in 0..a {
                 let (factor, middle) =
@@ -121,7 +133,8 @@ impl Amounts<'_> {
                 }
             }
             let middle = around + load(centre, a);
-            let (base, log_sd) = (words(&self.bases[a]), load(log_sds, a));
+            let base = if is_mixed { normal } else { words(&self.bases[a]) };
+            let log_sd = load(log_sds, a);
             let more = load(self.common, a);
             for n in 0..N {
                 let mean = sd.neg_mul_add(pull[n], middle);
@@ -131,7 +144,7 @@ impl Amounts<'_> {
                 let x = self.known.tables.draw(Of { base, exponent, mean, sd, log_sd }, word);
                 x.value.store(u, (n * k + a) * LANES + part);
                 total[n] = total[n] + x.value;
-                log[n] = exponent.mul_add(x.log, log[n]) - x.density;
+                log[n] = power.mul_add(x.log, log[n]) - x.density;
                 // Logarithms of nothing would make nothing of what has no power.
                 common[n] = more.mul_add(x.log.max(c(LEAST_LOG)), common[n]);
             }
@@ -156,10 +169,12 @@ impl Amounts<'_> {
                 log = c(0.0).less(last).select(own, c(f32::NEG_INFINITY));
             }
             if let Some(log_odds) = self.log_odds {
-                // log(1 + odds), of either sign.
-                let x = common + c(log_odds);
-                let (above, size) = (x.max(c(0.0)), x.max(c(0.0) - x));
-                log = log + above + (c(1.0) + (c(0.0) - size).exp()).ln();
+                // Either mean is over all draws, of which a part is its own.
+                let (all, sparse) = (CYCLE as f32, SPARSE as f32);
+                log = match is_mixed {
+                    true => log + common + c(log_odds + (all / (all - sparse)).ln()),
+                    false => log + c((all / sparse).ln()),
+                };
             }
             for i in 0..k {
                 // Those before it twice, as the form is symmetric.
@@ -183,78 +198,33 @@ impl Amounts<'_> {
     }
 }
 
-/// The normal that amounts are proposed from, one after the other: its precision P is `U U'` with U
-/// upper triangular (`factor`), `centre` its mean less the amounts that fit best, `sds` the inverse
-/// of U's diagonal.
-#[inline(always)]
-fn propose<S: Simd>(
-    simd: S,
-    part: usize,
-    (k, free): (usize, usize),
-    (linear, square): (&[f32], &[f32]),
-    (factor, centre, sds): (&mut [f32], &mut [f32], &mut [f32]),
-) {
-    let load = |from: &[f32], column: usize| V::load(simd, from, column * LANES + part);
-    let ridge = V::splat(simd, RIDGE);
-    let g = |i: usize, j: usize| load(square, i * k + j);
-    // Without brightness the last amount is 1 minus the others: it goes from form and slope.
-    let (last, all) = (k - 1, free == k);
-    for a in (0..free).rev() {
-        for b in (0..=a).rev() {
-            let mut rest = g(a, b);
-            if !all {
-                rest = rest - g(a, last) - g(last, b) + g(last, last);
-            }
-            for c in a + 1..free {
-                rest = load(factor, a * free + c).neg_mul_add(load(factor, b * free + c), rest);
-            }
-            let to = (b * free + a) * LANES + part;
-            if a == b {
-                // A pivot that rounding or a value that is no number took away.
-                let pivot = (rest + ridge).max(ridge).sqrt();
-                pivot.store(factor, to);
-                (V::splat(simd, 1.0) / pivot).store(sds, a * LANES + part);
-            } else {
-                (rest * load(sds, a)).store(factor, to);
-            }
-        }
-    }
-    // U U' centre = slope.
-    for a in (0..free).rev() {
-        let mut rest = load(linear, a);
-        if !all {
-            rest = rest - load(linear, last);
-        }
-        for c in a + 1..free {
-            rest = load(factor, a * free + c).neg_mul_add(load(centre, c), rest);
-        }
-        (rest * load(sds, a)).store(centre, a * LANES + part);
-    }
-    for a in 0..free {
-        let mut rest = load(centre, a);
-        for b in 0..a {
-            rest = load(factor, b * free + a).neg_mul_add(load(centre, b), rest);
-        }
-        (rest * load(sds, a)).store(centre, a * LANES + part);
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::engine::model::Model;
+    use crate::engine::ground::math::ln_dirichlet;
+    use crate::engine::model::{Common, Model};
     use crate::posterior::nested::known::tests::flat;
+    use crate::posterior::nested::mixture::Shift;
     use crate::posterior::nested::power_normal::base;
     use pulp::Arch;
 
     /// Amounts, (K), and weight of one draw.
     type Draw = (Vec<f32>, f64);
 
-    /// Weighted draws of a pixel whose log likelihood is `linear'd - d'square d / 2` around the
-    /// amounts 0.3; all lanes have the same pixel, and other points.
+    /// What all amounts are that forms are written around: of pixels without brightness they have
+    /// sum one.
+    fn around(known: &Known) -> f32 {
+        known.brightness.map_or(1.0 / known.k as f32, |_| 0.3)
+    }
+
+    /// Weighted draws of a pixel whose log likelihood is `linear'd - d'square d / 2` around these
+    /// amounts; all lanes have the same pixel, and other points.
     fn drawn(model: &Model, linear: &[f32], square: &[f32], count: usize) -> Vec<Draw> {
-        let known = Known::of(&flat(model, 8, 2));
+        drawn_given(&Known::of(&flat(model, 8, 2)), linear, square, count)
+    }
+
+    fn drawn_given(known: &Known, linear: &[f32], square: &[f32], count: usize) -> Vec<Draw> {
         let (k, free) = (known.k, known.free());
         let spread =
             |values: &[f32]| -> Vec<f32> { values.iter().flat_map(|&x| [x; LANES]).collect() };
@@ -268,10 +238,10 @@ mod tests {
         let mut amounts = vec![0.0; count * k * LANES];
         let mut logs = vec![0.0; count * LANES];
         Arch::new().dispatch(Amounts {
-            known: &known,
+            known,
             linear: &spread(linear),
             square: &spread(square),
-            around: &spread(&vec![0.3; k]),
+            around: &spread(&vec![around(known); k]),
             powers: &spread(&known.dirichlet),
             common: &spread(&more),
             log_odds: known.common.as_ref().map(|common| common.log_odds),
@@ -279,7 +249,7 @@ mod tests {
             shifts: &shifts,
             steps: &steps,
             first: 0,
-            room: &mut vec![0.0; Amounts::room(free) * LANES],
+            room: &mut vec![0.0; Amounts::room(k, free) * LANES],
             amounts: &mut amounts,
             logs: &mut logs,
         });
@@ -300,14 +270,30 @@ mod tests {
     /// Mean of each amount and the share of the first below 0.05, by draws and by summing the
     /// density over log amounts: K = 2 with brightness, K = 3 without.
     fn compare(brightness: bool, linear: &[f32], square: &[f32], off: f64) -> Vec<(f64, f64)> {
-        let k = linear.len();
-        let model = Model {
-            concentration: 0.3 * k as f64,
-            brightness: brightness.then_some(0.5),
-            ..Model::new(k)
-        };
+        let known = known(brightness, linear.len(), None);
+        compare_given(&known, linear, square, off)
+    }
+
+    /// Dirichlets with 0.3 for each endmember, and of as many pixels another with these parameters.
+    fn known(brightness: bool, k: usize, other: Option<&[f64]>) -> Known {
+        let common = other.map(|_| Common { concentration: 12.0, sd: 1.5 });
+        let brightness = brightness.then_some(0.5);
+        let concentration = 0.3 * k as f64;
+        let model = Model { concentration, brightness, common, ..Model::new(k) };
+        let mut known = Known::of(&flat(&model, 8, 2));
+        if let Some(other) = other {
+            let log_odds = ln_dirichlet(other) - ln_dirichlet(&vec![0.3; k]);
+            let more = other.iter().map(|b| (b - 0.3) as f32).collect();
+            known.common = Some(Shift { more, log_odds: log_odds as f32 });
+        }
+        known
+    }
+
+    fn compare_given(known: &Known, linear: &[f32], square: &[f32], off: f64) -> Vec<(f64, f64)> {
+        let (k, brightness) = (known.k, known.brightness.is_some());
+        let middle = f64::from(around(known));
         let mut found = vec![0.0; k + 1];
-        for (u, w) in drawn(&model, linear, square, 2000) {
+        for (u, w) in drawn_given(known, linear, square, 2000) {
             (0..k).for_each(|i| found[i] += w * f64::from(u[i]));
             found[k] += if u[0] < 0.05 { w } else { 0.0 };
         }
@@ -329,8 +315,13 @@ mod tests {
                 }
                 for i in 0..k {
                     let row: f64 =
-                        (0..k).map(|j| f64::from(square[i * k + j]) * (u[j] - 0.3)).sum();
-                    log += (u[i] - 0.3) * (f64::from(linear[i]) - 0.5 * row);
+                        (0..k).map(|j| f64::from(square[i * k + j]) * (u[j] - middle)).sum();
+                    log += (u[i] - middle) * (f64::from(linear[i]) - 0.5 * row);
+                }
+                if let Some(Shift { more, log_odds }) = &known.common {
+                    let whole: f64 = u.iter().sum();
+                    let more = more.iter().zip(&u).map(|(b, u)| f64::from(*b) * (u / whole).ln());
+                    log += (f64::from(*log_odds) + more.sum::<f64>()).exp().ln_1p();
                 }
                 let density = (log - 10.0).exp();
                 total += density;
@@ -363,14 +354,49 @@ mod tests {
         assert!(!close(&compare(true, &[-45.0, 20.0], &square, 0.5)));
     }
 
+    /// Of two Dirichlets, one of them narrow: pixels that may have either, and surely the narrow
+    /// one.
+    #[test]
+    fn draws_of_a_common_mixture_have_the_moments_that_integration_gives() {
+        let square = [200.0, 120.0, 120.0, 150.0];
+        let three = [200.0, 120.0, 40.0, 120.0, 150.0, 60.0, 40.0, 60.0, 90.0];
+        for total in [20.0, 1000.0] {
+            for slope in [-50.0, 0.0] {
+                let other = known(true, 2, Some(&[0.4 * total, 0.6 * total]));
+                let pairs = compare_given(&other, &[slope, 20.0], &square, 0.0);
+                assert!(close(&pairs), "{total} {slope}: {pairs:?}");
+                let shares = [0.3 * total, 0.45 * total, 0.25 * total];
+                let other = known(false, 3, Some(&shares));
+                let pairs = compare_given(&other, &[slope, 5.0, 3.0], &three, 0.0);
+                assert!(close(&pairs), "{total} {slope}: {pairs:?}");
+            }
+        }
+        // One draw in four is of the mixture, and worth half of a whole one at least; of the others
+        // next to none is worth anything.
+        let other = known(true, 2, Some(&[4000.0, 6000.0]));
+        let draws = drawn_given(&other, &[0.0, 20.0], &square, 2000);
+        let worth = draws.iter().map(|(_, w)| w * w).sum::<f64>().recip();
+        assert!(worth > draws.len() as f64 / 8.0, "{worth}");
+        // Another mixture: seen.
+        let one = known(true, 2, Some(&[400.0, 600.0]));
+        let mut seen = compare_given(&one, &[0.0, 20.0], &square, 0.0);
+        let two = known(true, 2, Some(&[600.0, 400.0]));
+        let truths = compare_given(&two, &[0.0, 20.0], &square, 0.0);
+        seen.iter_mut().zip(truths).for_each(|(seen, truth)| seen.1 = truth.1);
+        assert!(!close(&seen), "{seen:?}");
+    }
+
     #[test]
     fn forms_that_say_nothing_or_are_not_finite_have_draws_all_the_same() {
         for (linear, square) in [(0.0, 0.0), (f32::NAN, 1.0), (1e20, 1e30), (0.0, f32::INFINITY)] {
             for brightness in [true, false] {
-                let model = Model { brightness: brightness.then_some(1.0), ..Model::new(3) };
-                let draws = drawn(&model, &[linear; 3], &[square; 9], 20);
-                assert!(draws.iter().all(|(u, _)| u.iter().all(|u| u.is_finite() && *u >= 0.0)));
-                assert!((draws.iter().map(|d| d.1).sum::<f64>() - 1.0).abs() < 1e-9);
+                for other in [None, Some(&[200.0, 300.0, 500.0][..])] {
+                    let known = known(brightness, 3, other);
+                    let draws = drawn_given(&known, &[linear; 3], &[square; 9], 20);
+                    let mut all = draws.iter().flat_map(|(u, _)| u);
+                    assert!(all.all(|u| u.is_finite() && *u >= 0.0));
+                    assert!((draws.iter().map(|d| d.1).sum::<f64>() - 1.0).abs() < 1e-9);
+                }
             }
         }
     }

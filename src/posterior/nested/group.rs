@@ -109,7 +109,7 @@ impl<'a> Group<'a> {
             square: zeros(k * k),
             linear_sorted: zeros(k),
             square_sorted: zeros(k * k),
-            room: zeros(Amounts::room(known.free())),
+            room: zeros(Amounts::room(k, known.free())),
             taken: zeros(known.shapes.count().pow(2)),
             projected: zeros(Projection::room(k, known.shapes.count())),
         }

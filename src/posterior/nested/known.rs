@@ -64,6 +64,9 @@ impl Known {
             normaliser -= softplus(at(p.common_at() + k));
         }
         let mixture = Mixture::of(guide, &dirichlet);
+        // Amounts of pixels of the mixture are drawn from normals above zero.
+        let exponents: Vec<f64> =
+            dirichlet.iter().copied().chain(mixture.iter().map(|_| 1.0)).collect();
         let noise = |l: usize| variance(p.noise_at() + if p.noises == 1 { 0 } else { l });
         let own = |k: usize, l: usize| variance(p.variability_at() + k * p.stride() + l);
         let narrow = |values: &[f64]| values.iter().map(|&x| x as f32).collect::<Vec<f32>>();
@@ -79,7 +82,7 @@ impl Known {
                 true => (0..bands).flat_map(|l| (0..k).map(move |k| (l, k))).map(cells).collect(),
                 false => Vec::new(),
             },
-            tables: PowerNormals::new(&dirichlet),
+            tables: PowerNormals::new(&exponents),
             shapes: Shapes::default(),
             common: mixture.as_ref().map(Mixture::shift),
             mixture,

@@ -21,6 +21,7 @@ mod newton;
 mod pixels;
 mod power_normal;
 mod products;
+mod propose;
 mod scene;
 mod shared;
 mod spread;

@@ -45,7 +45,8 @@ pub const LIST: usize = 4;
 pub const SHIFTS: usize = 5;
 /// What bands share in each pixel, eight shapes side by side, (N, blocks, L, 8).
 pub const FACTORS: usize = 6;
-/// Forms of the likelihood, and what amounts are proposed from, (entries, 2 K^2 + 3 K, SCENES).
+/// Forms of the likelihood and what amounts are proposed from, (entries, 2 K^2 + 3 K, SCENES);
+/// K^2 + 2 K columns more with a common mixture.
 pub const PROPOSALS: usize = 7;
 /// Shares, brightness and log weights, (entries, K + 2, draws).
 pub const DRAWS: usize = 8;
@@ -69,8 +70,9 @@ pub fn draws(k: usize, rounds: usize) -> usize {
 }
 
 /// Words of form and proposals of a pixel.
-fn proposals(k: usize) -> usize {
-    (2 * k * k + 3 * k) * SCENES
+fn proposals(known: &Known) -> usize {
+    let (k, kinds) = (known.k, 1 + usize::from(known.common.is_some()));
+    (k * k + k + kinds * (k * k + 2 * k)) * SCENES
 }
 
 /// Shapes that are taken at a time.
@@ -90,7 +92,7 @@ pub fn fit(k: usize, shapes: usize) -> bool {
 /// Pixels whose buffers fit a device, at most `count`, but one where there is none; 0 where not
 /// even one does.
 pub fn chunk(count: usize, known: &Known, stride: usize, rounds: usize) -> usize {
-    let drawn = draws(known.k, rounds).max(proposals(known.k));
+    let drawn = draws(known.k, rounds).max(proposals(known));
     let widest = drawn.max(stride).max(2 * known.bands).max(factors(known));
     // One pixel in all rounds must fit, too.
     (MOST_BYTES / (4 * widest)).min(count.max(1))
@@ -111,7 +113,7 @@ pub fn words(pixels: usize, known: &Known, stride: usize, drawn: usize) -> [usiz
         pixels,
         pixels * k,
         pixels * factors(known),
-        pixels * proposals(k),
+        pixels * proposals(known),
         drawn,
         pixels * answers(k),
     ]
