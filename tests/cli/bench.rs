@@ -46,10 +46,11 @@ impl Bench {
         self.0.path().join(name)
     }
 
-    /// The program, to be started in the folder. A minute is many times what any run here takes.
+    /// The program, to be started in the folder. The longest run here, a calibration, takes half a
+    /// minute on two idle cores; six times that, as others may be at work.
     pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(PROGRAM);
-        command.current_dir(self.0.path()).args(args).timeout(Duration::from_secs(60));
+        command.current_dir(self.0.path()).args(args).timeout(Duration::from_secs(180));
         command
     }
 
