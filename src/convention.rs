@@ -29,7 +29,7 @@ impl Convention {
 /// Abundances below this are none in posterior draws. A sparse Dirichlet puts what is not there on
 /// a shelf that ends nowhere; an interval that must be able to hold a share of exactly zero, or of
 /// exactly one, has to reach it.
-pub(crate) const TRACE: f32 = 1e-4;
+const TRACE: f32 = 1e-4;
 
 /// What [`TRACE`] is for `k` endmembers: of very many no abundance need be above it.
 pub(crate) fn trace(k: usize) -> f32 {

@@ -15,7 +15,7 @@ use pulp::{Simd, WithSimd};
 
 use super::known::Known;
 use super::power_normal::{Of, base};
-use super::propose::{Forms, Proposal, narrow};
+use super::propose::{Proposal, Quadratic, narrow};
 use super::vector::V;
 use crate::engine::ground::lanes::{LANES, Lanes};
 
@@ -62,7 +62,7 @@ pub(super) struct Amounts<'a> {
 
 impl Amounts<'_> {
     /// Values a lane that draws of K amounts, so many of them free, need room for: two proposals,
-    /// and forms for the second.
+    /// and what the second is of.
     pub(super) fn room(k: usize, free: usize) -> usize {
         2 * Proposal::room(free) + k * k + k
     }
@@ -87,7 +87,7 @@ impl Amounts<'_> {
         let own = Proposal::room(free) * LANES;
         let (sparse, rest) = self.room.split_at_mut(own);
         let (mixed, room) = rest.split_at_mut(own);
-        let own = Forms { linear: self.linear, square: self.square };
+        let own = Quadratic { linear: self.linear, square: self.square };
         Proposal::write(simd, part, (k, free), own, sparse);
         if self.log_odds.is_some() {
             let prior = (self.powers, self.common, self.known.brightness);

@@ -5,7 +5,7 @@ use pulp::Simd;
 use super::vector::V;
 use crate::engine::ground::lanes::LANES;
 
-/// Precision that a proposal has beside that of its form, around the amounts that fit best: it
+/// Precision that a proposal has beside that of its quadratic, around the amounts that fit best: it
 /// holds amounts that no band tells apart near 1. Weights take it out again.
 const RIDGE: f32 = 1.0;
 /// The least brightness that the common mixture may have in a pixel.
@@ -13,7 +13,7 @@ const DARKEST: f32 = 1e-3;
 
 /// A log density that is quadratic in the amounts, around those that fit best.
 #[derive(Clone, Copy)]
-pub(super) struct Forms<'a> {
+pub(super) struct Quadratic<'a> {
     /// Its slope, (K, LANES).
     pub(super) linear: &'a [f32],
     /// Minus its curvature, (K, K, LANES).
@@ -47,19 +47,19 @@ impl<'a> Proposal<'a> {
         Proposal { factor, centre, sds, log_sds }
     }
 
-    /// Writes that of a form into a room.
+    /// Writes that of a quadratic log density into a room.
     #[inline(always)]
     pub(super) fn write<S: Simd>(
         simd: S,
         part: usize,
         (k, free): (usize, usize),
-        forms: Forms,
+        of: Quadratic,
         room: &mut [f32],
     ) {
         let (factor, rest) = room.split_at_mut(free * free * LANES);
         let (centre, rest) = rest.split_at_mut(free * LANES);
         let (sds, log_sds) = rest.split_at_mut(free * LANES);
-        propose(simd, part, (k, free), (forms.linear, forms.square), (factor, centre, sds));
+        propose(simd, part, (k, free), of, (factor, centre, sds));
         for a in 0..free {
             let at = a * LANES + part;
             V::load(simd, sds, at).ln().store(log_sds, at);
@@ -67,7 +67,7 @@ impl<'a> Proposal<'a> {
     }
 }
 
-/// The form of the likelihood times the normal that is most like the Dirichlet of the common
+/// The likelihood's quadratic times the normal that is most like the Dirichlet of the common
 /// mixture, whose parameters are `powers` and what the mixture adds to them, (K, LANES). With m its
 /// mean, β its total and g the brightness at which m suits the pixel best, minus the curvature is
 /// β / g^2 (1 / m_k of each amount with itself, minus 1), and the brightness' own precision over
@@ -77,10 +77,10 @@ pub(super) fn narrow<'a, S: Simd>(
     simd: S,
     part: usize,
     k: usize,
-    (Forms { linear, square }, around): (Forms, &[f32]),
+    (Quadratic { linear, square }, around): (Quadratic, &[f32]),
     (powers, common, brightness): (&[f32], &[f32], Option<f32>),
     room: &'a mut [f32],
-) -> Forms<'a> {
+) -> Quadratic<'a> {
     let (to_linear, to_square) = room.split_at_mut(k * LANES);
     let load = |from: &[f32], column: usize| V::load(simd, from, column * LANES + part);
     let c = |x: f32| V::splat(simd, x);
@@ -118,24 +118,22 @@ pub(super) fn narrow<'a, S: Simd>(
         }
         slope.store(to_linear, i * LANES + part);
     }
-    Forms { linear: to_linear, square: to_square }
+    Quadratic { linear: to_linear, square: to_square }
 }
 
-/// The normal that amounts are proposed from, one after the other: its precision P is `U U'` with U
-/// upper triangular (`factor`), `centre` its mean less the amounts that fit best, `sds` the inverse
-/// of U's diagonal.
+/// Factor, centre and sds of a [`Proposal`].
 #[inline(always)]
 fn propose<S: Simd>(
     simd: S,
     part: usize,
     (k, free): (usize, usize),
-    (linear, square): (&[f32], &[f32]),
+    Quadratic { linear, square }: Quadratic,
     (factor, centre, sds): (&mut [f32], &mut [f32], &mut [f32]),
 ) {
     let load = |from: &[f32], column: usize| V::load(simd, from, column * LANES + part);
     let ridge = V::splat(simd, RIDGE);
     let g = |i: usize, j: usize| load(square, i * k + j);
-    // Without brightness the last amount is 1 minus the others: it goes from form and slope.
+    // Without brightness the last amount is 1 minus the others: it goes from square and slope.
     let (last, all) = (k - 1, free == k);
     for a in (0..free).rev() {
         for b in (0..=a).rev() {
