@@ -15,6 +15,7 @@
 
 // Sweeps over the amounts for one variance: see `posterior/nested/descend.rs`.
 const SWEEPS = 12u;
+const ENOUGH = 1e-4;
 const LEAST = 1.1754944e-38;
 // Sums over bands that meet at a time; a row of lanes and one more spreads them over the banks.
 const TOGETHER = 32u;
@@ -176,12 +177,16 @@ fn share(pixel: u32, lane: u32) {
 // Takes the amounts to the highest likelihood: one after the other in turn, unless they have sum 1,
 // and then each two in turn, of which one takes what the other gives.
 fn descend() {
-    for (var sweep = 0u; sweep < SWEEPS; sweep++) {
+    var gain = 1.0;
+    for (var sweep = 0u; sweep < SWEEPS && gain > 2.0 * ENOUGH; sweep++) {
+        gain = 0.0;
         if (BRIGHT) {
             for (var i = 0u; i < ENDMEMBERS; i++) {
                 let u = around[i];
-                let to = max(u + slope[i] / max(square[i * ENDMEMBERS + i], LEAST), 0.0);
+                let bend = max(square[i * ENDMEMBERS + i], LEAST);
+                let to = max(u + slope[i] / bend, 0.0);
                 around[i] = to;
+                gain += (to - u) * (to - u) * bend;
                 for (var m = 0u; m < ENDMEMBERS; m++) {
                     slope[m] -= square[m * ENDMEMBERS + i] * (to - u);
                 }
@@ -189,7 +194,7 @@ fn descend() {
         }
         for (var i = 1u; i < ENDMEMBERS; i++) {
             for (var j = 0u; j < i; j++) {
-                exchange(i, j);
+                gain += exchange(i, j);
             }
         }
     }
@@ -208,18 +213,20 @@ fn descend() {
     }
 }
 
-// Moves what fits best from amount j to amount i, or back; none of them becomes negative.
-fn exchange(i: u32, j: u32) {
+// Moves what fits best from amount j to amount i, or back; none of them becomes negative. Gives
+// twice what that gains, nats.
+fn exchange(i: u32, j: u32) -> f32 {
     let u = around[i];
     let v = around[j];
-    let bend = square[i * ENDMEMBERS + i] + square[j * ENDMEMBERS + j]
-        - 2.0 * square[i * ENDMEMBERS + j];
-    let step = min(max((slope[i] - slope[j]) / max(bend, LEAST), -u), v);
+    let bend = max(square[i * ENDMEMBERS + i] + square[j * ENDMEMBERS + j]
+        - 2.0 * square[i * ENDMEMBERS + j], LEAST);
+    let step = min(max((slope[i] - slope[j]) / bend, -u), v);
     around[i] = u + step;
     around[j] = v - step;
     for (var m = 0u; m < ENDMEMBERS; m++) {
         slope[m] -= (square[m * ENDMEMBERS + i] - square[m * ENDMEMBERS + j]) * step;
     }
+    return step * step * bend;
 }
 
 // Writes the amounts, and the endmembers from the smallest amount to the largest; of two that are
