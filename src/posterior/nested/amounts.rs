@@ -134,14 +134,14 @@ impl Amounts<'_> {
             }
             let middle = around + load(centre, a);
             let base = if is_mixed { normal } else { words(&self.bases[a]) };
-            let log_sd = load(log_sds, a);
+            let (root, log_sd) = (load(factor, a * free + a), load(log_sds, a));
             let more = load(self.common, a);
             for n in 0..N {
                 let mean = sd.neg_mul_add(pull[n], middle);
                 let point = self.first.wrapping_add((at + n) as u32);
                 let shift = simd.splat_u32s(point.wrapping_mul(self.steps[a]));
                 let word = simd.add_u32s(words(&self.shifts[a]), shift);
-                let x = self.known.tables.draw(Of { base, exponent, mean, sd, log_sd }, word);
+                let x = self.known.tables.draw(Of { base, exponent, mean, sd, root, log_sd }, word);
                 x.value.store(u, (n * k + a) * LANES + part);
                 total[n] = total[n] + x.value;
                 log[n] = power.mul_add(x.log, log[n]) - x.density;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::group::Group;
 use super::information::Room;
 use super::known::Known;
-use super::learn::{self, BRIEF, WHOLE};
+use super::learn::{self, BRIEF, Begin, WHOLE};
 use super::newton::{Newton, SMALL};
 use super::{BLOCK, check, group_at, is_worth_a_covariance};
 use crate::engine::ground::error::{Error, Result};
@@ -30,7 +30,8 @@ pub fn evidence(
 ) -> Result<Option<f64>> {
     check(&guide.params)?;
     let mut known = Known::of(guide);
-    let begin = (guide.medians().iter().copied().collect(), guide.params.has(HELD));
+    let spectra = guide.medians().iter().copied().collect();
+    let begin = Begin { spectra, held: guide.params.has(HELD), shared: None };
     let learned = learn::learn(&mut known, guide, of.cube(), begin, BRIEF, interrupted);
     Ok(learned.map(|learned| learned.evidence).filter(|x| x.is_finite()))
 }
@@ -61,11 +62,12 @@ pub fn evidence_at_rest(
     let p = &guide.params;
     let (few, others) = (of.part(AT_REST), of.part_between(AT_REST));
     let mut known = Known::of(guide);
-    let medians: Vec<f64> = guide.medians().iter().copied().collect();
-    let learn = |known: &mut Known, spectra: Vec<f64>, held: bool, effort| {
-        learn::learn(known, guide, few.cube(), (spectra, held), effort, interrupted)
+    let learn = |known: &mut Known, begin: Begin, effort| {
+        learn::learn(known, guide, few.cube(), begin, effort, interrupted)
     };
-    let learned = learn(&mut known, medians, p.has(HELD), BRIEF);
+    let spectra = guide.medians().iter().copied().collect();
+    let begin = Begin { spectra, held: p.has(HELD), shared: None };
+    let learned = learn(&mut known, begin, BRIEF);
     let Some(mut learned) = learned else { return Ok(None) };
     let values = p.k() * p.bands as usize;
     if !p.has(HELD) && is_worth_a_covariance(values, few.count()) {
@@ -75,7 +77,9 @@ pub fn evidence_at_rest(
         match newton.mode(learned.spectra.clone()) {
             Ok(spectra) => {
                 known = Known::of(guide);
-                let again = learn(&mut known, spectra, true, WHOLE);
+                // What bands share is near what it was.
+                let begin = Begin { spectra, held: true, shared: Some(learned.shared) };
+                let again = learn(&mut known, begin, WHOLE);
                 let Some(again) = again else { return Ok(None) };
                 learned = again;
             }

@@ -160,8 +160,7 @@ impl<'a> Group<'a> {
     /// Precision of each band at the abundances that the amounts stand for: equation 7.
     fn weigh(&mut self) {
         let Known { k, variability, noise, weight, .. } = self.known;
-        let (around, precision, squares) =
-            (&self.around, &mut self.precision, &mut self.squares);
+        let (around, precision, squares) = (&self.around, &mut self.precision, &mut self.squares);
         let (k, weight) = (*k, *weight);
         let weigh = Weigh { k, variability, noise, weight, around, squares, precision };
         self.arch.dispatch(weigh);

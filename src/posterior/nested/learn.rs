@@ -48,6 +48,16 @@ const RIDGE: f64 = 1e-3;
 /// The least value of a spectrum.
 const DARKEST: f64 = 1e-6;
 
+/// Where it begins.
+pub(super) struct Begin {
+    /// Spectra, (K, L).
+    pub(super) spectra: Vec<f64>,
+    /// Whether they stay.
+    pub(super) held: bool,
+    /// What was learned of bands before; none, or nothing that they share: as much of all shapes.
+    pub(super) shared: Option<Shared>,
+}
+
 /// What was learned.
 pub(super) struct Learned {
     pub(super) shared: Shared,
@@ -58,18 +68,19 @@ pub(super) struct Learned {
     pub(super) evidence: f64,
 }
 
-/// Learns what bands share from the pixels of a cube, around spectra (K, L); these follow, unless
-/// the guide holds them. Nothing is learned where spectra do not vary. Of all that it passes, from
+/// Learns what bands share from the pixels of a cube, around spectra; these follow, unless they are
+/// held. Nothing is learned where spectra do not vary. Of all that it passes, from
 /// bands that share nothing on, it takes what makes the pixels most probable: amounts are drawn,
 /// and a step may lose. None when interrupted.
 pub(super) fn learn(
     known: &mut Known,
     guide: &Guide,
     cube: &Cube,
-    (mut spectra, held): (Vec<f64>, bool),
+    begin: Begin,
     effort: Effort,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Option<Learned> {
+    let Begin { mut spectra, held, shared: before } = begin;
     let (k, bands) = (known.k, known.bands);
     let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
     let own = |at: usize| known.variability.get(at % bands * k + at / bands).copied();
@@ -83,11 +94,11 @@ pub(super) fn learn(
     let looks = (guide, cube, effort);
     let evidence = look(known, looks, (&none, &spectra), interrupted)?.1;
     let noise = 0.5 * (none.noise.iter().sum::<f64>() / bands as f64).sqrt();
-    let mut shared = Shared {
+    let mut shared = before.filter(Shared::is_any).unwrap_or_else(|| Shared {
         sds: vec![BEGIN; k * SHAPES],
         noise_sds: vec![noise; NOISE_SHAPES],
         ..none.clone()
-    };
+    });
     let mut best = Learned { shared: none, spectra: spectra.clone(), evidence };
     if !guide.params.has(VARIABILITY) {
         return Some(best);

@@ -125,7 +125,7 @@ impl<'a> Nested<'a> {
         let shared = match p.has(VARIABILITY) {
             false => None,
             true => {
-                let begin = (spectra.clone(), held);
+                let begin = learn::Begin { spectra: spectra.clone(), held, shared: None };
                 let effort = learn::WHOLE;
                 let learned =
                     learn::learn(&mut known, guide, of.cube(), begin, effort, interrupted);

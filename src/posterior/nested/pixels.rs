@@ -405,8 +405,8 @@ impl WithSimd for Marginal<'_> {
                 for d in 0..draws {
                     let (share, weight) = (share(d), weight(d));
                     for q in 0..3 {
-                        let counts = share.less(middle[q]).select(weight, c(0.0));
-                        below[q] = below[q] + counts;
+                        let more = below[q] + weight;
+                        below[q] = share.less(middle[q]).select(more, below[q]);
                     }
                 }
                 for q in 0..3 {

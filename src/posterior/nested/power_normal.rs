@@ -28,12 +28,15 @@ pub(super) struct Values<S: Simd> {
 }
 
 /// The power normals of some pixels: mean and sd > 0, the exponent, and where its tables begin.
+/// What many draws share is there beside it, as divisions and logarithms are dear.
 #[derive(Clone, Copy)]
 pub(super) struct Of<S: Simd> {
     pub(super) base: S::u32s,
     pub(super) exponent: V<S>,
     pub(super) mean: V<S>,
     pub(super) sd: V<S>,
+    /// One over the sd.
+    pub(super) root: V<S>,
     /// The logarithm of the sd.
     pub(super) log_sd: V<S>,
 }
@@ -73,11 +76,11 @@ impl PowerNormals {
     /// The values at the probabilities that words of 32 bits stand for.
     #[inline(always)]
     pub(super) fn draw<S: Simd>(&self, of: Of<S>, words: S::u32s) -> Values<S> {
-        let Of { base, exponent, mean, sd, log_sd } = of;
+        let Of { base, exponent, mean, sd, root, log_sd } = of;
         let simd = mean.simd;
         let c = |x: f32| V::splat(simd, x);
         let u = |x: u32| simd.splat_u32s(x);
-        let ratio = mean / sd;
+        let ratio = mean * root;
         // Not a number becomes the first table.
         let clamped = ratio.max(c(-FAR)).min(c(FAR));
         // A whole number, rounded, in the mantissa of 2^23.
@@ -246,6 +249,7 @@ mod tests {
                 exponent: lanes(self.a),
                 mean: lanes(self.mean),
                 sd: lanes(self.sd),
+                root: lanes(self.sd.recip()),
                 log_sd: lanes(self.sd.ln()),
             };
             let x = self.of.draw(of, simd.splat_u32s(word));

@@ -30,6 +30,11 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Whether bands share anything.
+    pub(super) fn is_any(&self) -> bool {
+        self.sds.iter().chain(&self.noise_sds).any(|&sd| sd > 0.0)
+    }
+
     /// These values, if there are as many as K endmembers in so many bands have, and all of them
     /// are numbers that variances and sds can be.
     pub(crate) fn checked(self, k: usize, bands: usize) -> Option<Self> {
