@@ -4,6 +4,7 @@ use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 
 use super::fcls::fcls_scaled;
+use super::sums::sum;
 use crate::engine::ground::error::Result;
 use crate::scene::Cube;
 
@@ -31,7 +32,7 @@ pub fn fcls_with_brightness(
     }
     let bright: Vec<f64> = (0..cube.pixels())
         .into_par_iter()
-        .map(|n| cube.spectrum(n).iter().map(|&y| f64::from(y)).sum::<f64>().max(LEAST_SUM))
+        .map(|n| sum(&cube.padded()[n * cube.stride()..][..cube.stride()]).max(LEAST_SUM))
         .collect();
     let mut abundances = fcls_scaled(cube, &shapes, |n| 1.0 / bright[n])?;
     let mut log_brightness = Array1::zeros(cube.pixels());

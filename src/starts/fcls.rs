@@ -1,6 +1,7 @@
 //! Fully constrained least squares: abundances on the simplex for given endmembers.
 
 use super::normal::solve;
+use super::sums::{padded, products};
 use crate::engine::ground::error::{Error, Result};
 use crate::scene::Cube;
 use ndarray::{Array2, Axis};
@@ -88,12 +89,8 @@ impl Problem {
         let (k, bands) = endmembers.dim();
         let mean: Vec<f64> =
             endmembers.columns().into_iter().map(|band| band.sum() / k as f64).collect();
-        let mut centred = vec![0.0; k * stride];
-        for j in 0..k {
-            for l in 0..bands {
-                centred[j * stride + l] = endmembers[[j, l]] - mean[l];
-            }
-        }
+        let off = Array2::from_shape_fn((k, bands), |(j, l)| endmembers[[j, l]] - mean[l]);
+        let centred = padded(off.view(), stride);
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
         let row = |j: usize| &centred[j * stride..][..stride];
         let offset = (0..k).map(|j| dot(&row(j)[..bands], &mean)).collect();
@@ -136,10 +133,10 @@ impl Solver {
     /// The abundances of one pixel; `spectrum` has `stride` values.
     fn solve(&mut self, problem: &Problem, spectrum: &[f32], factor: f64) -> &[f64] {
         let k = problem.k;
-        let stride = spectrum.len();
         let mut scale = 0.0_f64;
+        products(&problem.centred, spectrum, &mut self.target);
         for j in 0..k {
-            let product = factor * dot(&problem.centred[j * stride..][..stride], spectrum);
+            let product = factor * self.target[j];
             self.target[j] = product - problem.offset[j];
             scale = scale.max(product.abs()).max(problem.offset[j].abs()).max(problem.gram(j, j));
         }
@@ -246,16 +243,4 @@ impl Solver {
         z[first] = 1.0 - rest.iter().rev().map(|&j| z[j]).sum::<f64>();
         z[first].is_finite()
     }
-}
-
-/// Sum of products in f64, in an order that does not depend on the machine; both lengths are the
-/// same multiple of four.
-fn dot(a: &[f64], b: &[f32]) -> f64 {
-    let mut lanes = [0.0_f64; 4];
-    for (x, y) in a.chunks_exact(4).zip(b.chunks_exact(4)) {
-        for lane in 0..4 {
-            lanes[lane] += x[lane] * f64::from(y[lane]);
-        }
-    }
-    (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
 }

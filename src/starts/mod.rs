@@ -23,6 +23,7 @@ mod purest;
 mod random;
 mod sample;
 mod simplex;
+mod sums;
 mod survey;
 mod vca;
 
@@ -212,15 +213,13 @@ impl Start {
 
     /// Squares of what the mixtures leave of each pixel, summed over bands, (N).
     fn misfits(&self, cube: &Cube) -> Vec<f64> {
-        let of_pixel = |mix: &mut Vec<f64>, pixel: usize| {
+        let stride = cube.stride();
+        let endmembers = sums::padded(self.endmembers.view(), stride);
+        let of_pixel = |amounts: &mut Vec<f64>, pixel: usize| {
             let bright = self.log_brightness.as_ref().map_or(1.0, |g| f64::from(g[pixel]).exp());
-            mix.clear();
-            mix.extend(cube.spectrum(pixel).iter().map(|&y| f64::from(y)));
-            for (&w, endmember) in self.abundances.row(pixel).iter().zip(self.endmembers.rows()) {
-                let amount = bright * f64::from(w);
-                mix.iter_mut().zip(endmember).for_each(|(left, c)| *left -= amount * c);
-            }
-            mix.iter().map(|left| left * left).sum::<f64>()
+            amounts.clear();
+            amounts.extend(self.abundances.row(pixel).iter().map(|&w| bright * f64::from(w)));
+            sums::left(&endmembers, amounts, &cube.padded()[pixel * stride..][..stride])
         };
         (0..cube.pixels()).into_par_iter().map_init(Vec::new, of_pixel).collect()
     }

@@ -6,10 +6,10 @@ use rayon::prelude::*;
 use super::group::Group;
 use super::information::Room;
 use super::known::Known;
-use super::learn::{self, BRIEF, Begin, WHOLE};
-use super::newton::{Newton, SMALL};
-use super::{BLOCK, check, group_at, is_worth_a_covariance};
-use crate::engine::ground::error::{Error, Result};
+use super::learn::{self, BRIEF, Begin};
+use super::rest::{FEW, rest};
+use super::{BLOCK, check, group_at};
+use crate::engine::ground::error::Result;
 use crate::engine::ground::lanes::LANES;
 use crate::engine::guide::Guide;
 use crate::engine::layout::HELD;
@@ -36,12 +36,6 @@ pub fn evidence(
     Ok(learned.map(|learned| learned.evidence).filter(|x| x.is_finite()))
 }
 
-/// Pixels from which spectra come to rest, at most.
-const AT_REST: usize = 2048;
-/// They rest where a step would gain less than this, nats a pixel: by a parabola, half the square
-/// of its length in posterior sds.
-const REST: f64 = 0.01;
-
 /// Log density of each of some pixels, nats, at the spectra where a solution comes to rest: those
 /// of the guide, moved by Newton's method to the mode of their posterior given at most 2,048 of the
 /// pixels. What a guide has not learned yet does not count. The pixels are others than those 2,048
@@ -59,37 +53,9 @@ pub fn evidence_at_rest(
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<Vec<f64>>> {
     check(&guide.params)?;
-    let p = &guide.params;
-    let (few, others) = (of.part(AT_REST), of.part_between(AT_REST));
-    let mut known = Known::of(guide);
-    let learn = |known: &mut Known, begin: Begin, effort| {
-        learn::learn(known, guide, few.cube(), begin, effort, interrupted)
-    };
-    let spectra = guide.medians().iter().copied().collect();
-    let begin = Begin { spectra, held: p.has(HELD), shared: None };
-    let learned = learn(&mut known, begin, BRIEF);
-    let Some(mut learned) = learned else { return Ok(None) };
-    let values = p.k() * p.bands as usize;
-    if !p.has(HELD) && is_worth_a_covariance(values, few.count()) {
-        let small = (2.0 * REST * few.count() as f64 / values as f64).sqrt().max(SMALL);
-        let worth = REST * few.count() as f64;
-        let newton = Newton { guide, known: &known, of: &few, small, worth, interrupted };
-        match newton.mode(learned.spectra.clone()) {
-            Ok(spectra) => {
-                known = Known::of(guide);
-                // What bands share is near what it was.
-                let begin = Begin { spectra, held: true, shared: Some(learned.shared) };
-                let again = learn(&mut known, begin, WHOLE);
-                let Some(again) = again else { return Ok(None) };
-                learned = again;
-            }
-            Err(Error::Interrupted) => return Ok(None),
-            // No way leads on from a fit that is none.
-            Err(Error::Fit(_)) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let found = densities(&known, others.cube(), p.key(), &learned.spectra);
+    let others = of.part_between(FEW);
+    let Some((known, at)) = rest(guide, &of.part(FEW), interrupted)? else { return Ok(None) };
+    let found = densities(&known, others.cube(), guide.params.key(), &at.spectra);
     Ok((!interrupted()).then_some(found).filter(|found| found.iter().any(|x| x.is_finite())))
 }
 

@@ -22,6 +22,7 @@ mod pixels;
 mod power_normal;
 mod products;
 mod propose;
+mod rest;
 mod scene;
 mod shared;
 mod spread;
@@ -47,11 +48,13 @@ pub(crate) use device::{OnDevice, is_taken};
 pub use evidence::{evidence, evidence_at_rest};
 use group::Group;
 use known::Known;
+use learn::{Begin, Learned, WHOLE, learn};
 use mixture::Parted;
 use newton::{NOISE, Newton, SMALL};
 pub(crate) use pixels::Summary;
 pub use pixels::{Drawn, PER_SCENE, QUANTILES, SCENES, Scenes, WORTH};
 use pixels::{Draws, MOST_ROUNDS};
+use rest::{FEW, rest};
 pub use scene::SceneNormal;
 pub(crate) use scene::SpectraNormal;
 pub use shared::{NOISE_SHAPES, SHAPES, Shared};
@@ -102,10 +105,12 @@ pub fn check(params: &Params) -> Result<()> {
 }
 
 impl<'a> Nested<'a> {
-    /// The nested posterior of a guide's pixels. Noise, variability and the Dirichlet stay at the
-    /// guide's locs; where spectra are held or many, so do spectra. Else Newton's method takes the
-    /// spectra to the mode of their own posterior; each step costs 64 draws a pixel. None when
-    /// `interrupted`.
+    /// The nested posterior of a guide's pixels. The Dirichlet stays at the guide's locs; where
+    /// spectra are held or many, so do spectra. Else Newton's method takes the spectra to the mode
+    /// of their own posterior, first given at most 2,048 of the pixels, at which noise and
+    /// variability are learned, then given all; each step costs 64 draws a pixel. With a common
+    /// mixture it takes all pixels without the mixture from the beginning, and noise and
+    /// variability are learned around the guide's spectra. None when `interrupted`.
     ///
     /// # Errors
     ///
@@ -117,25 +122,19 @@ impl<'a> Nested<'a> {
     ) -> Result<Option<Self>> {
         let p = &guide.params;
         check(p)?;
-        let mut known = Known::of(guide);
-        let bands = p.bands as usize;
-        let held = p.has(HELD) || !is_worth_a_covariance(p.k() * bands, of.count());
+        let held = p.has(HELD) || !is_worth_a_covariance(p.k() * p.bands as usize, of.count());
         let of_guide = SceneNormal::of_guide(guide);
-        let mut spectra = of_guide.spectra.centre();
-        let shared = match p.has(VARIABILITY) {
-            false => None,
-            true => {
-                let begin = learn::Begin { spectra: spectra.clone(), held, shared: None };
-                let effort = learn::WHOLE;
-                let learned =
-                    learn::learn(&mut known, guide, of.cube(), begin, effort, interrupted);
-                let Some(learned) = learned else { return Ok(None) };
-                if !held {
-                    spectra = learned.spectra;
-                }
-                Some(learned.shared)
-            }
+        let found = if held || guide.model.common.is_some() {
+            let mut known = Known::of(guide);
+            let begin = Begin { spectra: of_guide.spectra.centre(), held, shared: None };
+            let learned = learn(&mut known, guide, of.cube(), begin, WHOLE, interrupted);
+            learned.map(|learned| (known, learned))
+        } else {
+            // Most of the way costs a part of the pixels only.
+            rest(guide, &of.part(FEW), interrupted)?
         };
+        let Some((mut known, Learned { spectra, shared, .. })) = found else { return Ok(None) };
+        let shared = p.has(VARIABILITY).then_some(shared);
         if held {
             let scene = SceneNormal { shared, ..of_guide };
             let nested = Nested::of(guide, of, known, scene, vec![0.0]);
@@ -151,13 +150,14 @@ impl<'a> Nested<'a> {
             worth: newton::worth(others.count()),
             interrupted,
         };
-        let (scene, steps) = match newton.run(spectra) {
-            Ok((spectra, steps)) => (SceneNormal { spectra, shared, mixture }, steps),
+        let (spectra, steps) = match newton.run(spectra) {
+            Ok(found) => found,
             Err(Error::Interrupted) => return Ok(None),
             // No way leads on from a fit that is none: spectra stay where it has them.
-            Err(Error::Fit(_)) => (of_guide, vec![f64::INFINITY]),
+            Err(Error::Fit(_)) => (of_guide.spectra, vec![f64::INFINITY]),
             Err(error) => return Err(error),
         };
+        let scene = SceneNormal { spectra, shared, mixture };
         if let Some(shared) = &scene.shared {
             // As whoever is given this posterior has it.
             known.share(shared, &scene.spectra.centre());

@@ -194,8 +194,7 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
                 logs.multiply(simd, theta[k * stride + v]);
             }
         }
-        logs.fold(simd);
-        simd.reduce_sum_f32s(logs.sums(simd))
+        logs.sum(simd)
     }
 
     /// Takes the draws of a group of rows, (draw_stride, ROW_GROUP).
@@ -228,9 +227,10 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
         let (simd, k, weight) = (self.simd, self.k(), self.weight);
         let zero = simd.splat_f32s(0.0);
         let mut fit = [zero; ROWS];
+        let mut logs = [noise_logs; ROWS];
         if VARIES {
             for r in 0..ROWS {
-                fit[r] = self.varying(r, n, y[r], from + r);
+                (fit[r], logs[r]) = self.varying(r, n, y[r], from + r);
             }
         } else {
             for r in (0..ROWS).step_by(2) {
@@ -263,14 +263,14 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
                     write(k + i, 0.5 * weight * simd.reduce_sum_f32s(by_variance[r][i]));
                 }
             }
-            write(2 * k, -0.5 * weight * (simd.reduce_sum_f32s(fit[r]) + noise_logs));
+            write(2 * k, -0.5 * weight * (simd.reduce_sum_f32s(fit[r]) + logs[r]));
         }
     }
 
-    /// A and B of a row whose variances are its own; gives the sum of residual times A and of log
-    /// variances.
+    /// A and B of a row whose variances are its own; gives the sum of residual times A, and that of
+    /// log variances.
     #[inline(always)]
-    fn varying(&mut self, r: usize, n: usize, y: &[S::f32s], row: usize) -> S::f32s {
+    fn varying(&mut self, r: usize, n: usize, y: &[S::f32s], row: usize) -> (S::f32s, f32) {
         let (simd, k) = (self.simd, self.k());
         let mut amount = [simd.splat_f32s(0.0); K];
         let mut square = amount;
@@ -302,8 +302,7 @@ impl<S: Simd, const K: usize, const VARIES: bool> Rows<S, K, VARIES> {
             logs.multiply(simd, variance);
             (a[v], twice_b[v], fit) = scores(simd, residual, reciprocal(simd, variance), fit);
         }
-        logs.fold(simd);
-        simd.add_f32s(fit, logs.sums(simd))
+        (fit, logs.sum(simd))
     }
 
     /// A of two rows whose variances are those of all; the sums of residual times A.

@@ -35,7 +35,7 @@ impl<S: Simd> Logs<S> {
         Logs { exponents: simd.splat_u32s(0), product: simd.splat_f32s(1.0), taken: 0 }
     }
 
-    /// Takes one more positive, normal factor; at most 64 between two folds,
+    /// Takes one more positive, normal factor; at most 64 in all,
     /// for their product to be finite.
     #[inline(always)]
     pub fn multiply(&mut self, simd: S, x: S::f32s) {
@@ -52,22 +52,21 @@ impl<S: Simd> Logs<S> {
 
     /// Brings the product back into [1, 2).
     #[inline(always)]
-    pub fn fold(&mut self, simd: S) {
+    fn fold(&mut self, simd: S) {
         let product = std::mem::replace(&mut self.product, simd.splat_f32s(1.0));
         self.multiply(simd, product);
     }
 
-    /// The sum of each lane. Exponents, below 2^23 in all, stand in the mantissa of 2^23.
+    /// The sum of all lanes: one logarithm of the product of sixteen factors below 2. Exponents,
+    /// below 2^23 in all, stand in the mantissa of 2^23.
     #[inline(always)]
-    pub fn sums(self, simd: S) -> S::f32s {
+    pub fn sum(mut self, simd: S) -> f32 {
+        self.fold(simd);
         let big = simd.or_u32s(self.exponents, simd.splat_u32s(0x4b00_0000));
         let bias = simd.splat_f32s(8_388_608.0 + 127.0 * self.taken as f32);
         let exponents = simd.sub_f32s(simd.transmute_f32s_u32s(big), bias);
-        let mut logs = self.product;
-        for log in bytemuck::cast_slice_mut::<_, f32>(std::slice::from_mut(&mut logs)) {
-            *log = log.quick_ln();
-        }
-        simd.mul_add_e_f32s(exponents, simd.splat_f32s(std::f32::consts::LN_2), logs)
+        let log = simd.reduce_product_f32s(self.product).quick_ln();
+        simd.reduce_sum_f32s(exponents) * std::f32::consts::LN_2 + log
     }
 }
 

@@ -1,0 +1,58 @@
+//! Where spectra come to rest on some of the pixels, and how they vary there.
+
+use super::is_worth_a_covariance;
+use super::known::Known;
+use super::learn::{BRIEF, Begin, Learned, WHOLE, learn};
+use super::newton::{Newton, SMALL};
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::guide::Guide;
+use crate::engine::layout::HELD;
+use crate::engine::pixels::Pixels;
+
+/// Pixels from which spectra come to rest, at most.
+pub(super) const FEW: usize = 2048;
+/// They rest where a step would gain less than this, nats a pixel: by a parabola, half the square
+/// of its length in posterior sds.
+const REST: f64 = 0.01;
+
+/// Spectra of a guide, moved by Newton's method to the mode of their posterior given `few` pixels,
+/// and noise, variability and what bands share, learned there: what a guide has not learned yet no
+/// longer counts. Where spectra are held or too many for a covariance, or no way leads on, they
+/// stay, and the rest is learned around them. Costs some thirty looks at each pixel, and some ten
+/// factors of a matrix of K L rows. None when `interrupted`.
+///
+/// # Errors
+///
+/// What Newton's method fails with, but for [`Error::Fit`] and [`Error::Interrupted`].
+pub(super) fn rest(
+    guide: &Guide,
+    few: &Pixels,
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Result<Option<(Known, Learned)>> {
+    let p = &guide.params;
+    let mut known = Known::of(guide);
+    let spectra: Vec<f64> = guide.medians().iter().copied().collect();
+    let begin = Begin { spectra, held: p.has(HELD), shared: None };
+    let Some(learned) = learn(&mut known, guide, few.cube(), begin, BRIEF, interrupted) else {
+        return Ok(None);
+    };
+    let (values, count) = (p.k() * p.bands as usize, few.count());
+    if p.has(HELD) || !is_worth_a_covariance(values, count) {
+        return Ok(Some((known, learned)));
+    }
+    let worth = REST * count as f64;
+    let small = (2.0 * worth / values as f64).sqrt().max(SMALL);
+    let newton = Newton { guide, known: &known, of: few, small, worth, interrupted };
+    let spectra = match newton.mode(learned.spectra.clone()) {
+        Ok(spectra) => spectra,
+        Err(Error::Interrupted) => return Ok(None),
+        // No way leads on from a fit that is none.
+        Err(Error::Fit(_)) => return Ok(Some((known, learned))),
+        Err(error) => return Err(error),
+    };
+    // What bands share is near what it was.
+    let begin = Begin { spectra, held: true, shared: Some(learned.shared) };
+    let mut known = Known::of(guide);
+    let learned = learn(&mut known, guide, few.cube(), begin, WHOLE, interrupted);
+    Ok(learned.map(|learned| (known, learned)))
+}
