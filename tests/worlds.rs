@@ -5,7 +5,7 @@ use ndarray::Array2;
 use unmixel::rooms::convention::convert;
 use unmixel::rooms::score::Reference;
 use unmixel::simulate::{Maps, Settings, simulate};
-use unmixel::{Device, Fit, Unmixing};
+use unmixel::{Concentration, Device, Fit, Init, Unmixing};
 
 /// A fit with all defaults, true abundances in its convention, (N, K), and the endmember of the fit
 /// for each of theirs.
@@ -92,4 +92,15 @@ fn intervals_reach_abundances_of_exactly_zero_and_one() {
     }
     // Of what is mixed intervals say where it ends.
     assert!(held(&found, |w| w > 0.0 && w < 1.0).0 < 0.99);
+    // Fewer traces are expected than without having seen the pixels, unless somebody says so.
+    let concentration = |fit: &Fit| fit.posterior().concentration;
+    assert!(concentration(&found.0) < 0.8 * 0.2 * 3.0, "{}", concentration(&found.0));
+    let scene = simulate(&settings).unwrap().scene("field").unwrap();
+    let stated = Unmixing::new(3).concentration(Concentration::Given(0.6)).device(Device::cpu());
+    let stated = stated.init(Init::Vca).steps(300).fit(&scene).unwrap();
+    assert!((concentration(&stated) - 0.6).abs() < 1e-6, "{}", concentration(&stated));
+    // It is in the fit that is saved, and in a pass over the scene with it.
+    let again = Fit::from_bytes(&found.0.to_bytes().unwrap()).unwrap().apply(&scene).unwrap();
+    assert_eq!(concentration(&again), concentration(&found.0));
+    assert_eq!(again.posterior().abundance_q95, found.0.posterior().abundance_q95);
 }

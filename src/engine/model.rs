@@ -134,6 +134,10 @@ pub struct Model {
     /// Prior sd of log alpha around `log concentration` (equation 19), > 0, or none: alpha is
     /// given.
     pub concentration_sd: Option<f64>,
+    /// Whether alpha is the most that the Dirichlet may have: where a pixel's posterior is exact,
+    /// each endmember's part of it is learned and may be smaller (equation 44).
+    #[serde(default)]
+    pub sparser: bool,
     /// A mixture that many pixels may share, or none.
     #[serde(default)]
     pub common: Option<Common>,
@@ -177,6 +181,7 @@ impl Model {
             noise: Noise::Band,
             concentration: 0.2 * endmembers as f64,
             concentration_sd: None,
+            sparser: false,
             common: None,
             mean_concentration: 1.0,
             endmember_sd: 0.3,

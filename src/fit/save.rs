@@ -165,6 +165,9 @@ impl Fit {
                 store.put_f64("shared_noise_sds", &shared.noise_sds);
                 store.put_f64("shared_noise", &shared.noise);
                 store.put_f64("shared_variability", &shared.variability);
+                if let Some(dirichlet) = &shared.dirichlet {
+                    store.put_f64("shared_dirichlet", dirichlet);
+                }
             }
             if let Some(mixture) = &normal.mixture {
                 store.put_f64("scene_mixture", mixture);
@@ -293,7 +296,8 @@ fn normal(store: &mut Store, k: usize, l: usize) -> Result<Option<SceneNormal>, 
     let shared = match names.map(|name| store.take_f64(name)) {
         [None, None, None, None] => None,
         [Some(sds), Some(noise_sds), Some(noise), Some(variability)] => {
-            let shared = Shared { sds, noise_sds, noise, variability };
+            let dirichlet = store.take_f64("shared_dirichlet");
+            let shared = Shared { sds, noise_sds, noise, variability, dirichlet };
             Some(shared.checked(k, l).ok_or_else(|| broken("a variability"))?)
         }
         _ => return Err(broken("a variability")),

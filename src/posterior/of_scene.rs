@@ -57,6 +57,8 @@ impl OfScene {
         };
         let scene = SceneGuide { guide: nested.guide() };
         let spectra = self.spectra.clone();
-        Posterior::of(&scene, nested.pixels(), self.convention, spectra, pixels, &self.heights)
+        let (of, convention) = (nested.pixels(), self.convention);
+        let posterior = Posterior::of(&scene, of, convention, spectra, pixels, &self.heights);
+        Posterior { concentration: nested.concentration(), ..posterior }
     }
 }

@@ -303,6 +303,7 @@ fn model(of: &Unmixing, endmembers: usize) -> Model {
             Concentration::Given(alpha) => alpha,
             Concentration::Sparse | Concentration::Learned => default.concentration,
         },
+        sparser: of.concentration == Concentration::Sparse,
         concentration_sd: (of.concentration == Concentration::Learned).then_some(CONCENTRATION_SD),
         common: of.common_mixture.unwrap_or(true).then(|| Common::of(endmembers)),
         brightness: of.brightness.unwrap_or(true).then_some(shade(of)),

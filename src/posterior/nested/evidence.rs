@@ -108,6 +108,7 @@ mod tests {
             noise_sds,
             noise: vec![NOISE; BANDS],
             variability: vec![0.0; 2 * BANDS],
+            dirichlet: None,
         };
         known.noise = vec![NOISE as f32; BANDS];
         known.variability = Vec::new();

@@ -6,6 +6,7 @@ use ndarray::Array2;
 use pulp::Arch;
 use rayon::prelude::*;
 
+use super::dirichlet::Logs;
 use super::group::Group;
 use super::group_at;
 use super::known::Known;
@@ -171,6 +172,20 @@ impl Room {
     /// for what all pixels have: `normaliser` of [`Known`].
     pub(super) fn evidence(&self, group: &Group, lane: usize) -> f64 {
         f64::from(self.log_sum[lane]) - (DRAWS as f64).ln() + group.likelihood(lane)
+    }
+
+    /// Adds the means over draws of the logarithms of the abundances, (K), of the group that was
+    /// drawn.
+    pub(super) fn add_logs(&self, group: &Group, to: &mut [f64]) {
+        let k = self.k;
+        let mut logs = vec![0.0; k * LANES];
+        let (amounts, weights) = (&self.amounts, &self.weights);
+        Arch::new().dispatch(Logs { k, amounts, weights, logs: &mut logs });
+        for (logs, order) in logs.chunks_exact(LANES).zip(&group.order) {
+            for (log, &i) in logs.iter().zip(order).take(group.rows) {
+                to[usize::from(i)] += f64::from(*log);
+            }
+        }
     }
 
     pub(super) fn white(&self) -> &Whitened {
@@ -349,6 +364,7 @@ mod tests {
             noise_sds: noise_sds.to_vec(),
             noise: vec![sd * sd; 3],
             variability: vec![0.0; 6],
+            dirichlet: None,
         };
         known.share(&shared, &c);
         let of_bands = |l: usize, m: usize| {

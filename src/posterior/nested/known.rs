@@ -92,13 +92,32 @@ impl Known {
         }
     }
 
-    /// With noise, variability and shapes as they were learned, around spectra (K, L).
+    /// With noise, variability, shapes and the Dirichlet as they were learned, around spectra (K,
+    /// L).
     pub(super) fn share(&mut self, shared: &Shared, spectra: &[f64]) {
         let (k, bands) = (self.k, self.bands);
         self.noise = shared.noise.iter().map(|&x| x as f32).collect();
         let cells = (0..bands).flat_map(|l| (0..k).map(move |i| i * bands + l));
         self.variability = cells.map(|at| shared.variability[at] as f32).collect();
         self.shapes = Shapes::of(shared, spectra, k, bands);
+        if let Some(dirichlet) = &shared.dirichlet {
+            self.with_dirichlet(dirichlet);
+        }
+    }
+
+    /// With another Dirichlet.
+    fn with_dirichlet(&mut self, dirichlet: &[f64]) {
+        let narrow: Vec<f32> = dirichlet.iter().map(|&a| a as f32).collect();
+        if narrow == self.dirichlet {
+            return;
+        }
+        let before: Vec<f64> = self.dirichlet.iter().map(|&a| f64::from(a)).collect();
+        self.normaliser += ln_dirichlet(dirichlet) - ln_dirichlet(&before);
+        self.alpha = dirichlet.iter().sum::<f64>() as f32;
+        let mixture = self.mixture.iter().map(|_| 1.0);
+        let exponents: Vec<f64> = dirichlet.iter().copied().chain(mixture).collect();
+        self.tables = PowerNormals::new(&exponents);
+        self.dirichlet = narrow;
     }
 
     /// With the mean spectrum of pixels that have the common mixture, reflectance, (L), where that

@@ -4,6 +4,7 @@
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
+use super::dirichlet;
 use super::group::Group;
 use super::group_at;
 use super::information::Room;
@@ -88,8 +89,10 @@ pub(super) fn learn(
         sds: vec![0.0; k * SHAPES],
         noise_sds: vec![0.0; NOISE_SHAPES],
         noise: wide(&known.noise),
+        dirichlet: None,
         variability: (0..k * bands).map(|at| own(at).unwrap_or(0.0).into()).collect(),
     };
+    let most = wide(&Known::of(guide).dirichlet);
     let sizes: Vec<f64> = spectra.chunks_exact(bands).map(length).collect();
     let looks = (guide, cube, effort);
     let evidence = look(known, looks, (&none, &spectra), interrupted)?.1;
@@ -116,6 +119,12 @@ pub(super) fn learn(
         }
         step_variances(known, guide, &sums, &mut shared);
         step_shapes(known, &sums, &mut shared);
+        // Spectra on their way to rest make pixels look purer, or more mixed, than they are.
+        if guide.model.sparser && held && known.mixture.is_none() {
+            let logs: Vec<f64> = sums.logs.iter().map(|x| x / cube.pixels() as f64).collect();
+            let now = shared.dirichlet.as_deref().unwrap_or(&most);
+            shared.dirichlet = Some(dirichlet::step(now, &logs, &most));
+        }
         if !held {
             step_spectra(guide, &sums, &mut spectra);
             if guide.params.has(BRIGHTNESS) {
@@ -179,6 +188,7 @@ fn sums(
             group.take(cube, &group_at(g * LANES, cube.pixels()), key, &by_bands);
             room.draw(&mut group, &by_bands);
             sums.add(&group, &room);
+            room.add_logs(&group, &mut sums.logs);
         }
         sums
     };

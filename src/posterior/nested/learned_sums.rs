@@ -12,6 +12,8 @@ use crate::engine::ground::lanes::{LANES, Lanes, load};
 pub(super) struct Sums {
     /// Slope by the spectra, (K, L).
     pub(super) slope: Vec<f64>,
+    /// Logarithms of the abundances, (K).
+    pub(super) logs: Vec<f64>,
     /// Curvature if amounts and shapes of all pixels were known, (K, K, L).
     pub(super) complete: Vec<f64>,
     /// Slope and curvature by the variances of noise and endmembers of each band, (L, K + 1) and
@@ -29,6 +31,7 @@ impl Sums {
     pub(super) fn new(k: usize, bands: usize, count: usize) -> Self {
         Sums {
             slope: vec![0.0; k * bands],
+            logs: vec![0.0; k],
             complete: vec![0.0; k * k * bands],
             noise: vec![0.0; (k + 1) * bands],
             bend: vec![0.0; (k + 1) * (k + 1) * bands],
@@ -38,9 +41,9 @@ impl Sums {
         }
     }
 
-    pub(super) fn all(&mut self) -> [&mut Vec<f64>; 7] {
-        let Sums { slope, complete, noise, bend, shapes, shapes_bend, evidence } = self;
-        [slope, complete, noise, bend, shapes, shapes_bend, evidence]
+    pub(super) fn all(&mut self) -> [&mut Vec<f64>; 8] {
+        let Sums { slope, logs, complete, noise, bend, shapes, shapes_bend, evidence } = self;
+        [slope, logs, complete, noise, bend, shapes, shapes_bend, evidence]
     }
 
     /// Adds a group whose amounts were drawn.
@@ -210,6 +213,7 @@ mod tests {
             noise_sds: vec![0.02; NOISE_SHAPES],
             noise: vec![2e-4; BANDS],
             variability: vec![1e-4; 2 * BANDS],
+            dirichlet: None,
         };
         known.share(&shared, &c);
         (known, cube, c)

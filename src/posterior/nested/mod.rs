@@ -7,6 +7,7 @@ mod cut;
 mod descend;
 #[cfg(feature = "gpu")]
 mod device;
+mod dirichlet;
 mod evidence;
 mod factor;
 mod forms;
@@ -236,6 +237,11 @@ impl<'a> Nested<'a> {
 
     pub(crate) fn pixels(&self) -> &Pixels {
         &self.of
+    }
+
+    /// Total concentration of the abundances' Dirichlet.
+    pub fn concentration(&self) -> f64 {
+        self.known.alpha.into()
     }
 
     /// False where Newton's method did not come to rest: spectra are then where it began, or the

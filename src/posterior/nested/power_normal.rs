@@ -4,6 +4,7 @@
 //! vector, from tables of quantiles.
 
 use pulp::Simd;
+use rayon::prelude::*;
 
 use super::vector::{Mask, V};
 
@@ -64,13 +65,14 @@ pub(super) fn base(i: usize) -> u32 {
 
 impl PowerNormals {
     pub(super) fn new(exponents: &[f64]) -> Self {
-        let mut cells = Vec::with_capacity(2 * exponents.len() * TABLES * TABLE);
-        for &exponent in exponents {
-            for i in 0..TABLES {
-                append(exponent, i as f64 / f64::from(FINE) - f64::from(FAR), &mut cells);
-            }
-        }
-        PowerNormals { cells }
+        let table = |at: usize| {
+            let mut cells = Vec::with_capacity(2 * TABLE);
+            let mean = (at % TABLES) as f64 / f64::from(FINE) - f64::from(FAR);
+            append(exponents[at / TABLES], mean, &mut cells);
+            cells
+        };
+        let tables = (0..exponents.len() * TABLES).into_par_iter();
+        PowerNormals { cells: tables.flat_map_iter(table).collect() }
     }
 
     /// The values at the probabilities that words of 32 bits stand for.

@@ -16,7 +16,7 @@ pub const NOISE_SHAPES: usize = 6;
 /// Noise of less than this along a shape is none: sd, reflectance.
 const LEAST_NOISE: f64 = 1e-4;
 
-/// How spectra vary between pixels, as learned from a scene.
+/// How spectra and abundances vary between pixels, as learned from a scene.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shared {
     /// Sd of each shape, as a share of the spectrum, (K, [`SHAPES`]).
@@ -27,6 +27,8 @@ pub struct Shared {
     pub noise: Vec<f64>,
     /// Variance of each endmember between pixels that each band has for itself, (K, L).
     pub variability: Vec<f64>,
+    /// Parameters of the abundances' Dirichlet, (K); none: those of the guide.
+    pub dirichlet: Option<Vec<f64>>,
 }
 
 impl Shared {
@@ -44,7 +46,8 @@ impl Shared {
             && self.variability.len() == k * bands;
         let all = [&self.sds, &self.noise_sds, &self.noise, &self.variability];
         let sound = all.into_iter().flatten().all(|x| x.is_finite() && *x >= 0.0);
-        (sizes && sound).then_some(self)
+        let is_one = |a: &Vec<f64>| a.len() == k && a.iter().all(|a| a.is_finite() && *a > 0.0);
+        (sizes && sound && self.dirichlet.as_ref().is_none_or(is_one)).then_some(self)
     }
 }
 
@@ -267,6 +270,7 @@ mod tests {
             noise_sds: (0..NOISE_SHAPES).map(|at| noise * (1.0 + at as f64 / 5.0)).collect(),
             noise: vec![0.01; BANDS],
             variability: vec![0.0; K * BANDS],
+            dirichlet: None,
         }
     }
 
