@@ -42,6 +42,8 @@ fn varying<'a>(problem: &'a Problem, pixels: &'a Pixels, size: f64) -> Nested<'a
         noise_sds: (0..NOISE_SHAPES).map(|at| 0.1 * size * some(at + 3)).collect(),
         noise: (0..bands).map(|l| 4e-4 * (1.0 + l as f64 / 9.0)).collect(),
         variability: (0..k * bands).map(|at| 1e-4 * (1.0 + (at % 7) as f64)).collect(),
+        // Sparser than that of the guide.
+        dirichlet: Some((0..k).map(|i| 0.1 + 0.02 * (i % 4) as f64).collect()),
     };
     let scene = SceneNormal::of_guide(&problem.guide).varying(shared);
     Nested::given(&problem.guide, pixels, &scene).unwrap()

@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use super::Fit;
 use crate::posterior::Totals;
 use crate::settings::PosteriorKind;
+use crate::statistics::products::NONLINEAR;
 
 /// In 95 of 100 simulated scenes without a [`Reason`] the error is below so many times the one that
 /// the posterior states, and [`MORE`] (docs/evidence.md, "Trust").
@@ -14,9 +15,6 @@ const TIMES: f64 = 1.5;
 const MORE: f64 = 0.005;
 /// [`MORE`] where most pixels share a mixture: all of them are wrong by what the mixture is.
 const MORE_SHARED: f64 = 0.025;
-/// Above this share of what is left, products of amounts are there: in linear scenes they reach a
-/// tenth, in intimate mixtures a fifth and more.
-const NONLINEAR: f64 = 0.14;
 /// Where pixels share a mixture, each endmember should have a pixel with this much of it.
 const PURE: f64 = 0.85;
 /// An error below this is a good one.

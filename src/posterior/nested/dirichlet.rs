@@ -110,7 +110,7 @@ mod tests {
             u.iter().for_each(|&u| amounts.extend([u; LANES]));
             weights.extend([weight; LANES]);
         }
-        let mut logs = vec![1.0; 2 * LANES];
+        let mut logs = [1.0; 2 * LANES];
         let (amounts, weights, to) = (&amounts[..], &weights[..], &mut logs[..]);
         Arch::new().dispatch(Logs { k: 2, amounts, weights, logs: to });
         let first = 0.25 * 0.75f32.ln() + 0.75 * LEAST_SHARE.ln();

@@ -31,7 +31,7 @@ pub fn evidence(
     check(&guide.params)?;
     let mut known = Known::of(guide);
     let spectra = guide.medians().iter().copied().collect();
-    let begin = Begin { spectra, held: guide.params.has(HELD), shared: None };
+    let begin = Begin { spectra, held: guide.params.has(HELD), sparser: false, shared: None };
     let learned = learn::learn(&mut known, guide, of.cube(), begin, BRIEF, interrupted);
     Ok(learned.map(|learned| learned.evidence).filter(|x| x.is_finite()))
 }

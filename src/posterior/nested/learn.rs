@@ -55,6 +55,8 @@ pub(super) struct Begin {
     pub(super) spectra: Vec<f64>,
     /// Whether they stay.
     pub(super) held: bool,
+    /// Whether the Dirichlet may become sparser.
+    pub(super) sparser: bool,
     /// What was learned of bands before; none, or nothing that they share: as much of all shapes.
     pub(super) shared: Option<Shared>,
 }
@@ -81,7 +83,7 @@ pub(super) fn learn(
     effort: Effort,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Option<Learned> {
-    let Begin { mut spectra, held, shared: before } = begin;
+    let Begin { mut spectra, held, sparser, shared: before } = begin;
     let (k, bands) = (known.k, known.bands);
     let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
     let own = |at: usize| known.variability.get(at % bands * k + at / bands).copied();
@@ -119,8 +121,7 @@ pub(super) fn learn(
         }
         step_variances(known, guide, &sums, &mut shared);
         step_shapes(known, &sums, &mut shared);
-        // Spectra on their way to rest make pixels look purer, or more mixed, than they are.
-        if guide.model.sparser && held && known.mixture.is_none() {
+        if sparser {
             let logs: Vec<f64> = sums.logs.iter().map(|x| x / cube.pixels() as f64).collect();
             let now = shared.dirichlet.as_deref().unwrap_or(&most);
             shared.dirichlet = Some(dirichlet::step(now, &logs, &most));

@@ -3,6 +3,7 @@
 //! and a pixel to be normal in its logits; the nested posterior assumes neither.
 
 mod amounts;
+mod best_fit;
 mod cut;
 mod descend;
 #[cfg(feature = "gpu")]
@@ -42,6 +43,7 @@ use crate::engine::ground::setting;
 use crate::engine::guide::Guide;
 use crate::engine::layout::{COVARIANCE, HELD, Params, VARIABILITY};
 use crate::engine::pixels::Pixels;
+use best_fit::best_fit;
 #[cfg(feature = "gpu")]
 pub use device::{KERNELS, Sizes};
 #[cfg(feature = "gpu")]
@@ -127,7 +129,10 @@ impl<'a> Nested<'a> {
         let of_guide = SceneNormal::of_guide(guide);
         let found = if held || guide.model.common.is_some() {
             let mut known = Known::of(guide);
-            let begin = Begin { spectra: of_guide.spectra.centre(), held, shared: None };
+            let spectra = of_guide.spectra.centre();
+            let few = of.part(FEW);
+            let sparser = held && rest::may_be_sparser(guide, &known, few.cube(), &spectra);
+            let begin = Begin { spectra, held, sparser, shared: None };
             let learned = learn(&mut known, guide, of.cube(), begin, WHOLE, interrupted);
             learned.map(|learned| (known, learned))
         } else {
@@ -338,24 +343,8 @@ impl<'a> Nested<'a> {
     /// The amounts of each pixel that fit best with the spectra that stand for all, (N, K), and
     /// what they leave, (N, L), reflectance, in the engine's order.
     pub(crate) fn best_fit(&self) -> (Array2<f64>, Array2<f64>) {
-        let (k, bands, cube) = (self.known.k, self.known.bands, self.of.cube());
         let spectra = self.scene.spectra.centre();
-        let by_bands = self.known.by_bands(&spectra);
-        let mut amounts = Array2::zeros((self.of.count(), k));
-        let mut group = Group::new(&self.known);
-        for pixels in (0..self.blocks()).flat_map(|block| self.groups(block)) {
-            group.take(cube, &pixels, self.params().key(), &by_bands);
-            for (lane, &n) in pixels.iter().enumerate() {
-                let around = group.around.iter().skip(lane).step_by(LANES);
-                amounts.row_mut(n).iter_mut().zip(around).for_each(|(to, &u)| *to = u.into());
-            }
-        }
-        let spectra = Array2::from_shape_fn((k, bands), |(i, l)| spectra[i * bands + l]);
-        let mut rest = -amounts.dot(&spectra);
-        for (n, mut rest) in rest.rows_mut().into_iter().enumerate() {
-            rest.iter_mut().zip(cube.spectrum(n)).for_each(|(rest, &y)| *rest += f64::from(y));
-        }
-        (amounts, rest)
+        best_fit(&self.known, self.of.cube(), self.params().key(), &spectra)
     }
 
     /// Weighted draws of the pixels of one block, in the engine's order: [`PER_SCENE`] for each

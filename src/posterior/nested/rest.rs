@@ -1,5 +1,6 @@
 //! Where spectra come to rest on some of the pixels, and how they vary there.
 
+use super::best_fit::is_linear;
 use super::is_worth_a_covariance;
 use super::known::Known;
 use super::learn::{BRIEF, Begin, Learned, WHOLE, learn};
@@ -7,7 +8,7 @@ use super::newton::{Newton, SMALL};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::guide::Guide;
 use crate::engine::layout::HELD;
-use crate::engine::pixels::Pixels;
+use crate::engine::pixels::{Cube, Pixels};
 
 /// Pixels from which spectra come to rest, at most.
 pub(super) const FEW: usize = 2048;
@@ -32,7 +33,7 @@ pub(super) fn rest(
     let p = &guide.params;
     let mut known = Known::of(guide);
     let spectra: Vec<f64> = guide.medians().iter().copied().collect();
-    let begin = Begin { spectra, held: p.has(HELD), shared: None };
+    let begin = Begin { spectra, held: p.has(HELD), sparser: false, shared: None };
     let Some(learned) = learn(&mut known, guide, few.cube(), begin, BRIEF, interrupted) else {
         return Ok(None);
     };
@@ -50,9 +51,19 @@ pub(super) fn rest(
         Err(Error::Fit(_)) => return Ok(Some((known, learned))),
         Err(error) => return Err(error),
     };
+    let sparser = may_be_sparser(guide, &known, few.cube(), &spectra);
     // What bands share is near what it was.
-    let begin = Begin { spectra, held: true, shared: Some(learned.shared) };
+    let begin = Begin { spectra, held: true, sparser, shared: Some(learned.shared) };
     let mut known = Known::of(guide);
     let learned = learn(&mut known, guide, few.cube(), begin, WHOLE, interrupted);
     Ok(learned.map(|learned| (known, learned)))
+}
+
+/// Whether pixels may have a sparser Dirichlet than the guide, at spectra (K, L) that stay: those on
+/// their way make pixels look purer, or more mixed, than they are. With a common mixture the other
+/// pixels are too few, and where mixing is not linear amounts are not what they seem.
+pub(super) fn may_be_sparser(guide: &Guide, known: &Known, of: &Cube, spectra: &[f64]) -> bool {
+    guide.model.sparser
+        && known.mixture.is_none()
+        && is_linear(known, of, guide.params.key(), spectra)
 }
