@@ -10,9 +10,9 @@ use crate::engine::ground::lanes::LANES;
 
 /// The least parameter: of smaller ones a draw in six is less than the least f32.
 const LEAST: f64 = 0.02;
-/// A step of expectation and maximisation is short where amounts are uncertain; twice as long a one
-/// still leads to the maximum.
-const STRETCH: f64 = 2.0;
+/// A step of expectation and maximisation is short where amounts are uncertain, and all of the way
+/// where they are known: one that is longer by half leads to the maximum either way.
+const STRETCH: f64 = 1.5;
 /// What a step multiplies or divides a parameter by, at most.
 const MOST_CHANGE: f64 = 2.5;
 /// Rounds of the fixed point, each of which leaves about half of what is missing.
@@ -26,14 +26,17 @@ const LEAST_SHARE: f32 = 1e-37;
 /// pure is no reason to expect fewer traces, and spectra would have to be more extreme for it.
 pub(super) fn step(now: &[f64], logs: &[f64], most: &[f64]) -> Vec<f64> {
     let mut best = now.to_vec();
+    // Pixels that are no numbers say nothing.
+    if !logs.iter().all(|log| log.is_finite()) {
+        return best;
+    }
     for _ in 0..ROUNDS {
         let all = digamma(best.iter().sum());
         best.iter_mut().zip(logs).for_each(|(a, log)| *a = inv_digamma(log + all).max(LEAST));
     }
     let one = |((best, now), most): ((f64, &f64), &f64)| {
         let by = (best / now).powf(STRETCH).clamp(1.0 / MOST_CHANGE, MOST_CHANGE);
-        // A likelihood that is no number says nothing.
-        if by.is_finite() { (now * by).clamp(LEAST.min(*most), *most) } else { *now }
+        (now * by).clamp(LEAST.min(*most), *most)
     };
     best.into_iter().zip(now).zip(most).map(one).collect()
 }
@@ -86,7 +89,7 @@ mod tests {
         let all = digamma(truth.iter().sum());
         let logs = truth.map(|a| digamma(a) - all);
         let mut a = vec![0.2; 3];
-        for _ in 0..10 {
+        for _ in 0..20 {
             a = step(&a, &logs, &[0.2, 0.4, 0.2]);
         }
         for (found, truth) in a.iter().zip(truth) {
