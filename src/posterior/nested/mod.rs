@@ -140,6 +140,13 @@ impl<'a> Nested<'a> {
             rest(guide, &of.part(FEW), interrupted)?
         };
         let Some((mut known, Learned { spectra, shared, .. })) = found else { return Ok(None) };
+        let rests = if held || shared.dirichlet.is_none() {
+            Some(spectra)
+        } else {
+            // With a sparser Dirichlet they rest elsewhere.
+            rest::mode(guide, &known, &of.part(FEW), spectra, interrupted)?
+        };
+        let Some(spectra) = rests else { return Ok(None) };
         let shared = p.has(VARIABILITY).then_some(shared);
         if held {
             let scene = SceneNormal { shared, ..of_guide };
