@@ -24,8 +24,10 @@ pub(super) struct Known {
     pub(super) variability: Vec<f32>,
     /// Mean abundances, (K).
     pub(super) mean: Vec<f32>,
-    /// Parameters of the abundances' Dirichlet, a of equation 10, (K).
+    /// Parameters of the abundances' Dirichlet, a of equation 10 or learned, (K).
     pub(super) dirichlet: Vec<f32>,
+    /// Those of equation 10, (K).
+    pub(super) expected: Vec<f64>,
     /// Their sum.
     pub(super) alpha: f32,
     /// The mixture that many pixels share; none without one.
@@ -88,6 +90,7 @@ impl Known {
             mixture,
             alpha: dirichlet.iter().sum::<f64>() as f32,
             dirichlet: narrow(&dirichlet),
+            expected: dirichlet,
             mean: narrow(&mean),
         }
     }
@@ -100,12 +103,17 @@ impl Known {
         let cells = (0..bands).flat_map(|l| (0..k).map(move |i| i * bands + l));
         self.variability = cells.map(|at| shared.variability[at] as f32).collect();
         self.shapes = Shapes::of(shared, spectra, k, bands);
-        if let Some(dirichlet) = &shared.dirichlet {
-            self.with_dirichlet(dirichlet);
-        }
+        let dirichlet = shared.dirichlet.clone().unwrap_or_else(|| self.expected.clone());
+        self.with_dirichlet(&dirichlet);
     }
 
-    /// With another Dirichlet.
+    /// This, with the Dirichlet of equation 10.
+    pub(super) fn as_expected(&self) -> Self {
+        let mut known = self.clone();
+        known.with_dirichlet(&self.expected);
+        known
+    }
+
     fn with_dirichlet(&mut self, dirichlet: &[f64]) {
         let narrow: Vec<f32> = dirichlet.iter().map(|&a| a as f32).collect();
         if narrow == self.dirichlet {

@@ -94,7 +94,6 @@ pub(super) fn learn(
         dirichlet: None,
         variability: (0..k * bands).map(|at| own(at).unwrap_or(0.0).into()).collect(),
     };
-    let most = wide(&Known::of(guide).dirichlet);
     let sizes: Vec<f64> = spectra.chunks_exact(bands).map(length).collect();
     let looks = (guide, cube, effort);
     let evidence = look(known, looks, (&none, &spectra), interrupted)?.1;
@@ -123,8 +122,9 @@ pub(super) fn learn(
         step_shapes(known, &sums, &mut shared);
         if sparser {
             let logs: Vec<f64> = sums.logs.iter().map(|x| x / cube.pixels() as f64).collect();
-            let now = shared.dirichlet.as_deref().unwrap_or(&most);
-            shared.dirichlet = Some(dirichlet::step(now, &logs, &most));
+            let most = &known.expected;
+            let now = shared.dirichlet.as_deref().unwrap_or(most);
+            shared.dirichlet = Some(dirichlet::step(now, &logs, most));
         }
         if !held {
             step_spectra(guide, &sums, &mut spectra);

@@ -108,12 +108,12 @@ pub fn check(params: &Params) -> Result<()> {
 }
 
 impl<'a> Nested<'a> {
-    /// The nested posterior of a guide's pixels. The Dirichlet stays at the guide's locs; where
-    /// spectra are held or many, so do spectra. Else Newton's method takes the spectra to the mode
-    /// of their own posterior, first given at most 2,048 of the pixels, at which noise and
+    /// The nested posterior of a guide's pixels. Where spectra are held or many, they stay at the
+    /// guide's locs. Else Newton's method takes the spectra to the mode of their own posterior, first given at most 2,048 of the pixels, at which noise and
     /// variability are learned, then given all; each step costs 64 draws a pixel. With a common
     /// mixture it takes all pixels without the mixture from the beginning, and noise and
-    /// variability are learned around the guide's spectra. None when `interrupted`.
+    /// variability are learned around the guide's spectra. A Dirichlet that was learned, too, is
+    /// that of the pixels; spectra have the guide's. None when `interrupted`.
     ///
     /// # Errors
     ///
@@ -140,13 +140,6 @@ impl<'a> Nested<'a> {
             rest(guide, &of.part(FEW), interrupted)?
         };
         let Some((mut known, Learned { spectra, shared, .. })) = found else { return Ok(None) };
-        let rests = if held || shared.dirichlet.is_none() {
-            Some(spectra)
-        } else {
-            // With a sparser Dirichlet they rest elsewhere.
-            rest::mode(guide, &known, &of.part(FEW), spectra, interrupted)?
-        };
-        let Some(spectra) = rests else { return Ok(None) };
         let shared = p.has(VARIABILITY).then_some(shared);
         if held {
             let scene = SceneNormal { shared, ..of_guide };
@@ -155,9 +148,12 @@ impl<'a> Nested<'a> {
             return Ok(Some(nested));
         }
         let Parted { others, mixture } = mixture::part(&known, of, &spectra);
+        // A sparser Dirichlet leaves nothing of other materials in dark pixels, and spectra of dark
+        // materials would have their light.
+        let expected = known.as_expected();
         let newton = Newton {
             guide,
-            known: &known,
+            known: &expected,
             of: &others,
             small: SMALL,
             worth: newton::worth(others.count()),

@@ -40,8 +40,16 @@ pub(super) fn rest(
     if p.has(HELD) || !is_worth_a_covariance(p.k() * p.bands as usize, few.count()) {
         return Ok(Some((known, learned)));
     }
-    let Some(spectra) = mode(guide, &known, few, learned.spectra, interrupted)? else {
-        return Ok(None);
+    let count = few.count();
+    let worth = REST * count as f64;
+    let small = (2.0 * worth / learned.spectra.len() as f64).sqrt().max(SMALL);
+    let newton = Newton { guide, known: &known, of: few, small, worth, interrupted };
+    let spectra = match newton.mode(learned.spectra.clone()) {
+        Ok(spectra) => spectra,
+        Err(Error::Interrupted) => return Ok(None),
+        // No way leads on from a fit that is none.
+        Err(Error::Fit(_)) => return Ok(Some((known, learned))),
+        Err(error) => return Err(error),
     };
     let sparser = may_be_sparser(guide, &known, few.cube(), &spectra);
     // What bands share is near what it was.
@@ -49,30 +57,6 @@ pub(super) fn rest(
     let mut known = Known::of(guide);
     let learned = learn(&mut known, guide, few.cube(), begin, WHOLE, interrupted);
     Ok(learned.map(|learned| (known, learned)))
-}
-
-/// Spectra, (K, L), at the mode of their posterior given `few` pixels; where no way leads on, as
-/// from a fit that is none, they stay. None when `interrupted`.
-///
-/// # Errors
-///
-/// As [`rest`].
-pub(super) fn mode(
-    guide: &Guide,
-    known: &Known,
-    few: &Pixels,
-    spectra: Vec<f64>,
-    interrupted: &(dyn Fn() -> bool + Sync),
-) -> Result<Option<Vec<f64>>> {
-    let worth = REST * few.count() as f64;
-    let small = (2.0 * worth / spectra.len() as f64).sqrt().max(SMALL);
-    let newton = Newton { guide, known, of: few, small, worth, interrupted };
-    match newton.mode(spectra.clone()) {
-        Ok(spectra) => Ok(Some(spectra)),
-        Err(Error::Interrupted) => Ok(None),
-        Err(Error::Fit(_)) => Ok(Some(spectra)),
-        Err(error) => Err(error),
-    }
 }
 
 /// Whether pixels may have a sparser Dirichlet than the guide, at spectra (K, L) that stay: those on
