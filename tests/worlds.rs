@@ -92,6 +92,25 @@ fn intervals_reach_abundances_of_exactly_zero_and_one() {
     }
     // Of what is mixed intervals say where it ends.
     assert!(held(&found, |w| w > 0.0 && w < 1.0).0 < 0.99);
+}
+
+/// Most abundances are exactly zero: that they are sparse is learned, saved, and not learned where
+/// somebody says how sparse they are.
+#[test]
+fn how_sparse_abundances_are_is_learned() {
+    let settings = Settings {
+        rows: 24,
+        cols: 24,
+        bands: 40,
+        maps: Maps::Dirichlet,
+        brightness_sd: 0.2,
+        noise_sd: 0.005,
+        least_abundance: 0.1,
+        shared_variability_sd: 0.03,
+        seed: 0,
+        ..Settings::default()
+    };
+    let found = fitted(&settings);
     // Fewer traces are expected than without having seen the pixels, unless somebody says so.
     let concentration = |fit: &Fit| fit.posterior().concentration;
     assert!(concentration(&found.0) < 0.8 * 0.2 * 3.0, "{}", concentration(&found.0));

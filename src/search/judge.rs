@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ndarray::{Array2, Axis};
 
 use super::bands::Seen;
-use super::{Event, Mode, POLISH_STEPS, PROBE_STEPS, SETTLE_STEPS, Solution, by_elbo, may_win};
+use super::{Event, Mode, POLISH_STEPS, PROBE_STEPS, SETTLE_STEPS, Solution};
 use crate::convention::Convention;
 use crate::engine::backend::{Device, each};
 use crate::engine::ground::clock::Instant;
@@ -240,9 +240,8 @@ impl<'a> Judge<'a> {
         each(self.device, rows.map(|(_, fitted)| fitted).collect(), polish).await.map(|_| ())
     }
 
-    /// Fits again, for [`PROBE_STEPS`] from where they began, rows of the table of a judge of
-    /// another model, and for [`POLISH_STEPS`] more those that may end highest; `how` tells what is
-    /// new. All others are left out.
+    /// Fits again, for [`PROBE_STEPS`] and [`POLISH_STEPS`] from where they began, rows of the
+    /// table of a judge of another model; `how` tells what is new. Those that fail are left out.
     ///
     /// # Errors
     ///
@@ -256,10 +255,7 @@ impl<'a> Judge<'a> {
         for (fitted, &row) in again.iter_mut().zip(rows) {
             fitted.like = Some(row);
         }
-        let order = by_elbo(&again);
-        self.polish(&mut again, &order[..order.len().min(1)]).await?;
-        let others = may_win(&again, &order);
-        self.polish(&mut again, &others).await?;
+        self.polish(&mut again, &(0..rows.len()).collect::<Vec<usize>>()).await?;
         again.retain(|one| one.elbo.is_some());
         Ok(again)
     }

@@ -5,8 +5,8 @@ use pulp::{Simd, WithSimd};
 use super::vector::V;
 use crate::engine::ground::lanes::LANES;
 
-/// The most sweeps over the amounts for one variance: with spectra of nearly one shape amounts then lie
-/// within a hundredth of those that fit best, and what they leave within 2 % of the noise.
+/// The most sweeps over the amounts for one variance: with spectra of nearly one shape amounts then
+/// lie within a hundredth of those that fit best, and what they leave within 2 % of the noise.
 pub(super) const SWEEPS: usize = 12;
 
 /// What a sweep of a pixel gains at least, nats, lest it is the last: with it a sweep that moves an

@@ -109,11 +109,12 @@ pub fn check(params: &Params) -> Result<()> {
 
 impl<'a> Nested<'a> {
     /// The nested posterior of a guide's pixels. Where spectra are held or many, they stay at the
-    /// guide's locs. Else Newton's method takes the spectra to the mode of their own posterior, first given at most 2,048 of the pixels, at which noise and
-    /// variability are learned, then given all; each step costs 64 draws a pixel. With a common
-    /// mixture it takes all pixels without the mixture from the beginning, and noise and
-    /// variability are learned around the guide's spectra. A Dirichlet that was learned, too, is
-    /// that of the pixels; spectra have the guide's. None when `interrupted`.
+    /// guide's locs. Else Newton's method takes the spectra to the mode of their own posterior,
+    /// first given at most 2,048 of the pixels, at which noise and variability are learned, then
+    /// given all; each step costs 64 draws a pixel. With a common mixture it takes all pixels
+    /// without the mixture from the beginning, and noise and variability are learned around the
+    /// guide's spectra. A Dirichlet that was learned, too, is that of the pixels; spectra have the
+    /// guide's. None when `interrupted`.
     ///
     /// # Errors
     ///

@@ -59,9 +59,9 @@ pub(super) fn rest(
     Ok(learned.map(|learned| (known, learned)))
 }
 
-/// Whether pixels may have a sparser Dirichlet than the guide, at spectra (K, L) that stay: those on
-/// their way make pixels look purer, or more mixed, than they are. With a common mixture the other
-/// pixels are too few, and where mixing is not linear amounts are not what they seem.
+/// Whether pixels may have a sparser Dirichlet than the guide, at spectra (K, L) that stay: those
+/// on their way make pixels look purer, or more mixed, than they are. With a common mixture the
+/// other pixels are too few, and where mixing is not linear amounts are not what they seem.
 pub(super) fn may_be_sparser(guide: &Guide, known: &Known, of: &Cube, spectra: &[f64]) -> bool {
     guide.model.sparser
         && known.mixture.is_none()

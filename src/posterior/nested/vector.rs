@@ -109,8 +109,8 @@ impl<S: Simd> V<S> {
         let mantissa = simd.and_u32s(bits, simd.splat_u32s(0x007f_ffff));
         let mantissa = simd.add_u32s(mantissa, simd.splat_u32s(0x3f35_04f3));
         let f = self.of(simd.transmute_f32s_u32s(mantissa)) - self.constant(1.0);
-        // 1 / (f + 2) by a straight line, 1.5 % off at most, and two of Newton's steps, each of which
-        // squares that: a division takes three times as long.
+        // 1 / (f + 2) by a straight line, 1.5 % off at most, and two of Newton's steps, each of
+        // which squares that: a division takes three times as long.
         let two = f + self.constant(2.0);
         let mut inverse = two.neg_mul_add(self.constant(0.239_016), self.constant(0.985_061_5));
         for _ in 0..2 {
