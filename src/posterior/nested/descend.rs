@@ -11,7 +11,7 @@ pub(super) const SWEEPS: usize = 12;
 
 /// What a sweep of a pixel gains at least, nats, lest it is the last: with it a sweep that moves an
 /// amount by a hundredth of its sd ends the descent.
-pub(super) const ENOUGH: f32 = 1e-4;
+const ENOUGH: f32 = 1e-4;
 
 /// Finds the amounts of the highest likelihood that are not negative: one after the other in turn,
 /// unless they have sum 1, and then each two in turn, of which one takes what the other gives.

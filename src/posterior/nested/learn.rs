@@ -95,7 +95,7 @@ pub(super) fn learn(
         variability: (0..k * bands).map(|at| own(at).unwrap_or(0.0).into()).collect(),
     };
     let sizes: Vec<f64> = spectra.chunks_exact(bands).map(length).collect();
-    let looks = (guide, cube, effort);
+    let looks = (guide, cube, (effort, sparser));
     let evidence = look(known, looks, (&none, &spectra), interrupted)?.1;
     let noise = 0.5 * (none.noise.iter().sum::<f64>() / bands as f64).sqrt();
     let mut shared = before.filter(Shared::is_any).unwrap_or_else(|| Shared {
@@ -144,14 +144,14 @@ pub(super) fn learn(
 /// What the pixels say at some spectra, (K, L), and their mean evidence.
 fn look(
     known: &mut Known,
-    (guide, cube, effort): (&Guide, &Cube, Effort),
+    (guide, cube, (effort, with_logs)): (&Guide, &Cube, (Effort, bool)),
     (shared, spectra): (&Shared, &[f64]),
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Option<(Sums, f64)> {
     if guide.params.has(VARIABILITY) {
         known.share(shared, spectra);
     }
-    let sums = sums(known, guide, cube, (spectra, effort.pixels), interrupted)?;
+    let sums = sums(known, guide, cube, (spectra, effort.pixels, with_logs), interrupted)?;
     let evidence = mean_evidence(known, cube, &sums);
     Some((sums, evidence))
 }
@@ -165,12 +165,13 @@ fn length(c: &[f64]) -> f64 {
     c.iter().map(|c| c * c).sum::<f64>().sqrt()
 }
 
-/// The sums over the pixels that are looked at, scaled to all.
+/// The sums over the pixels that are looked at, scaled to all; logarithms of the abundances only
+/// where they are asked for.
 fn sums(
     known: &Known,
     guide: &Guide,
     cube: &Cube,
-    (spectra, most): (&[f64], usize),
+    (spectra, most, with_logs): (&[f64], usize, bool),
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Option<Sums> {
     let (k, bands, key) = (known.k, known.bands, guide.params.key());
@@ -189,7 +190,9 @@ fn sums(
             group.take(cube, &group_at(g * LANES, cube.pixels()), key, &by_bands);
             room.draw(&mut group, &by_bands);
             sums.add(&group, &room);
-            room.add_logs(&group, &mut sums.logs);
+            if with_logs {
+                room.add_logs(&group, &mut sums.logs);
+            }
         }
         sums
     };

@@ -40,8 +40,7 @@ pub(super) fn rest(
     if p.has(HELD) || !is_worth_a_covariance(p.k() * p.bands as usize, few.count()) {
         return Ok(Some((known, learned)));
     }
-    let count = few.count();
-    let worth = REST * count as f64;
+    let worth = REST * few.count() as f64;
     let small = (2.0 * worth / learned.spectra.len() as f64).sqrt().max(SMALL);
     let newton = Newton { guide, known: &known, of: few, small, worth, interrupted };
     let spectra = match newton.mode(learned.spectra.clone()) {
