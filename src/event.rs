@@ -71,6 +71,15 @@ pub enum Event {
         /// Pixels of the scene.
         of: usize,
     },
+    /// Some pixels are unlike all others.
+    Outliers {
+        /// How many.
+        count: usize,
+        /// Of how many that were looked at.
+        of: usize,
+        /// Whether the scene is learned without them: not where they are too many.
+        aside: bool,
+    },
     /// Whether pixels differ in brightness, by what a search's first steps find.
     Shade(search::Shade),
     /// Many pixels are one mixture, as far as their noise tells: few of these stand for all where
@@ -167,6 +176,16 @@ impl fmt::Display for Event {
                 f,
                 "spectra and noise are learned from {pixels} of {of} pixels; then each pixel gets \
                  its posterior"
+            ),
+            Event::Outliers { count, of, aside: true } => write!(
+                f,
+                "outliers: {count} of {of} pixels are unlike all others: the scene is learned \
+                 without them, and their abundances say little"
+            ),
+            Event::Outliers { count, of, aside: false } => write!(
+                f,
+                "{count} of {of} pixels are unlike the others, too many to be outliers: more \
+                 endmembers may explain them"
             ),
             Event::Shade(of) => shade(f, of),
             Event::Repeats { kept, of } => write!(

@@ -64,6 +64,8 @@ pub struct Settings {
     #[pyo3(item)]
     learn_shade: Option<bool>,
     #[pyo3(item)]
+    outliers_aside: Option<bool>,
+    #[pyo3(item)]
     guide: Option<String>,
     #[pyo3(item)]
     rank: Option<i128>,
@@ -131,6 +133,9 @@ impl Settings {
         }
         if let Some(on) = self.learn_shade {
             of = of.learn_shade(on);
+        }
+        if let Some(on) = self.outliers_aside {
+            of = of.outliers_aside(on);
         }
         if let Some(draws) = self.draws {
             of = of.draws(whole(setting::DRAWS, draws)?);

@@ -35,6 +35,10 @@ def test_every_keyword_changes_what_is_recorded(scene):
         "concentration": settings_of(scene, concentration=2)["model"]["concentration"] == 2.0,
         "common_mixture": settings_of(scene, common_mixture=True)["model"]["common"] is not None,
         "learn_shade": settings_of(scene, learn_shade=False)["model"] != plain["model"],
+        "outliers_aside": ux.Unmixing(3, outliers_aside=False, **QUICK)
+        .fit(scene)
+        .report["estimates"]["outliers"]
+        is None,
         "guide": settings_of(scene, guide="mean-field")["model"]["family"]
         != plain["model"]["family"],
         "rank": "4" in str(settings_of(scene, guide="low-rank", rank=4)["model"]["family"]),

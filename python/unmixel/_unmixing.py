@@ -93,6 +93,9 @@ class Unmixing:
         Whether many pixels may share one mixture. Default: where bands count as independent.
     learn_shade : bool, optional
         Whether how much brightness differs is learned. Default: True.
+    outliers_aside : bool, optional
+        Whether pixels unlike all others, at most one in twenty, are left out where the scene is
+        learned. Default: True.
     guide : {"mean-field", "full-rank", "low-rank"}, optional
         Variational family. Default: ``"full-rank"``.
     rank : int, optional
@@ -142,6 +145,7 @@ class Unmixing:
         concentration: float | Literal["learn"] | None = None,
         common_mixture: bool | None = None,
         learn_shade: bool | None = None,
+        outliers_aside: bool | None = None,
         guide: Literal["mean-field", "full-rank", "low-rank"] | None = None,
         rank: int | None = None,
         posterior: Literal["exact", "guide"] | None = None,
@@ -165,6 +169,7 @@ class Unmixing:
             "concentration": concentration,
             "common_mixture": common_mixture,
             "learn_shade": learn_shade,
+            "outliers_aside": outliers_aside,
             "guide": guide,
             "rank": rank,
             "posterior": posterior,

@@ -233,6 +233,10 @@ pub struct RunArgs {
     /// Whether how much the brightness of pixels differs is learned [default: on]
     #[arg(long, value_enum)]
     pub learn_shade: Option<Switch>,
+    /// Whether pixels unlike all others, at most one in twenty, are left out where the scene is
+    /// learned [default: on]
+    #[arg(long, value_enum)]
+    pub outliers_aside: Option<Switch>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

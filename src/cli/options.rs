@@ -71,6 +71,9 @@ pub fn settings(args: &RunArgs, unmixing: Unmixing) -> Result<Unmixing> {
     if let Some(switch) = args.learn_shade {
         unmixing = unmixing.learn_shade(switch == Switch::On);
     }
+    if let Some(switch) = args.outliers_aside {
+        unmixing = unmixing.outliers_aside(switch == Switch::On);
+    }
     if let Some(switch) = args.brightness {
         unmixing = unmixing.brightness(switch == Switch::On);
     }

@@ -156,6 +156,25 @@ impl Pixels {
         Pixels { cube: Arc::new(self.cube.select(chosen)), places: Some(places) }
     }
 
+    /// Those that are not in some rows, ascending, of the cube that the pixels were made of.
+    pub(crate) fn without_rows(&self, rows: &[usize]) -> Self {
+        let out = self.in_rows(rows);
+        let is_kept = |n: &usize| out.binary_search(n).is_err();
+        self.chosen(&(0..self.count()).filter(is_kept).collect::<Vec<usize>>())
+    }
+
+    /// The numbers here, ascending, of the pixels in some rows of the cube that they were made of,
+    /// where they are all of its pixels.
+    pub(crate) fn in_rows(&self, rows: &[usize]) -> Vec<usize> {
+        if rows.is_empty() {
+            return Vec::new();
+        }
+        let order = self.order();
+        let mut numbers: Vec<usize> = rows.iter().map(|&row| order[row]).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
     /// The same pixels with other values, row by row.
     pub(crate) fn with_cube(&self, cube: Cube) -> Self {
         debug_assert_eq!(cube.pixels(), self.count());

@@ -37,6 +37,11 @@ pub struct Record {
     /// The spectra that the fit began from, counted from 0, where more were given than endmembers;
     /// none where all were taken.
     pub library: Option<Vec<usize>>,
+    /// Places `row * cols + col` in the image, ascending, of pixels unlike all others among those
+    /// that the scene was learned from ([`crate::statistics::outliers`]). It was learned without
+    /// them, but for more than one pixel in twenty. None where nobody looked for them.
+    #[serde(default)]
+    pub outliers: Option<Vec<u32>>,
     /// For each endmember, in the order that they have now, its number in the guide, counted from
     /// 0, (K).
     pub order: Vec<usize>,

@@ -46,6 +46,10 @@ impl Report {
                 "concentration": posterior.concentration,
                 "effective_draws": posterior.draws_worth.as_ref().map(|w| effective(w.iter())),
                 "elbo_with_brightness": record.elbo_with_brightness,
+                "outliers": record.outliers.as_ref().map(|places| {
+                    let cols = fit.scene().cols().max(1) as u32;
+                    places.iter().map(|place| [place / cols, place % cols]).collect::<Vec<_>>()
+                }),
             }),
             search: fit.search().map(searched),
             trust: fit.trust(),

@@ -5,6 +5,7 @@ pub mod angles;
 pub mod effective;
 pub(crate) mod moments;
 pub mod neighbours;
+pub mod outliers;
 pub(crate) mod principal;
 pub mod products;
 pub mod repeats;

@@ -142,11 +142,11 @@ impl Unmixing {
     pub async fn resume_async(&self, scene: &Scene, checkpoint: Checkpoint) -> Result<Run> {
         let Checkpoint { meta, run } = checkpoint;
         let mut plan = Plan::new(self, meta.endmembers)?;
-        let (pixels, learned) = plan.pixels(scene)?;
-        let whole = learned.same(&pixels) && self.sample_of.is_none();
-        plan.weigh(meta.effective_bands, pixels.bands());
-        plan.decide_posterior(plan.neighbours(scene, whole), whole);
-        let learned = plan.without_repeats(&learned);
+        let taken = plan.pixels(scene)?;
+        let whole = taken.whole && self.sample_of.is_none();
+        plan.weigh(meta.effective_bands, taken.pixels.bands());
+        plan.decide_posterior(plan.neighbours(scene, taken.aside(), whole), whole);
+        let learned = plan.without_repeats(&taken.learned);
         if let Some(kept) = meta.shade.filter(|_| plan.shade_is_open()) {
             plan.decide_shade(kept);
         }
@@ -169,7 +169,7 @@ impl Unmixing {
             of: self.clone(),
             plan,
             scene: scene.clone(),
-            pixels,
+            taken,
             learned,
             device: Arc::clone(&device),
             stage: Some(stage),

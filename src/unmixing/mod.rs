@@ -1,5 +1,6 @@
 //! From a scene to a fit: settings, with every default and every rule, and the run that they give.
 
+mod aside;
 mod budget;
 mod checkpoint;
 mod fallback;
@@ -59,6 +60,7 @@ pub struct Unmixing {
     concentration: Concentration,
     common_mixture: Option<bool>,
     learn_shade: bool,
+    outliers_aside: bool,
     family: Family,
     posterior: Option<PosteriorKind>,
     draws: usize,
@@ -96,6 +98,7 @@ impl Unmixing {
             concentration: Concentration::default(),
             common_mixture: None,
             learn_shade: true,
+            outliers_aside: true,
             family: Family::FullRank,
             posterior: None,
             draws: 0,
@@ -147,6 +150,13 @@ impl Unmixing {
     /// default.
     pub fn learn_shade(self, learn_shade: bool) -> Self {
         Unmixing { learn_shade, ..self }
+    }
+
+    /// Whether pixels unlike all others ([`crate::statistics::outliers`]) are left out where
+    /// spectra, noise and variability are learned; so by default, where they are at most one pixel
+    /// in twenty. They get their abundances with all others.
+    pub fn outliers_aside(self, outliers_aside: bool) -> Self {
+        Unmixing { outliers_aside, ..self }
     }
 
     /// Whether many pixels may share one mixture: abundances are then of two Dirichlets, and the

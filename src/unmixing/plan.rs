@@ -21,6 +21,7 @@ use crate::settings::{Concentration, EffectiveBands, PosteriorKind, SearchBudget
 use crate::starts::{self, Init};
 use crate::statistics::effective::{default_bands, independent_bands};
 use crate::statistics::neighbours::residual_correlation;
+use crate::statistics::outliers::outliers;
 use crate::statistics::repeats::without_repeats;
 
 /// Prior sd of the log concentration, where it is learned.
@@ -45,8 +46,42 @@ const SHADE_SPREAD: f64 = 1.5;
 /// (docs/evidence.md).
 const ALIKE: f64 = 0.15;
 
+/// The share of a scene's pixels that may be outliers: more of them are a part of the scene that
+/// so few endmembers do not explain.
+const OUTLIERS: f64 = 0.05;
+
 /// Steps below which a search would cost far more than the fit.
 pub const WORTH_A_SEARCH: u32 = 1000;
+
+/// Pixels of a scene, and what a fit learns the scene from.
+#[derive(Debug, Clone)]
+pub(super) struct Taken {
+    /// All of them.
+    pub pixels: Pixels,
+    /// Those that the scene is learned from.
+    pub learned: Pixels,
+    /// Whether these are all of them, but for outliers.
+    pub whole: bool,
+    /// Rows in the scene's cube, ascending, of the pixels unlike all others that were looked for
+    /// among those to learn from; none where nobody looked.
+    pub outliers: Option<Vec<usize>>,
+    /// Whether they are too many to be outliers: they are learned from, too.
+    pub too_many: bool,
+}
+
+impl Taken {
+    /// All pixels, and a few of them to learn from, without a look at any.
+    pub fn in_a_hurry(scene: &Scene) -> Self {
+        let pixels = Pixels::as_given(Arc::clone(scene.shared_cube()));
+        let learned = Pixels::sample(scene.cube(), LEARNED_FROM);
+        Taken { pixels, learned, whole: false, outliers: None, too_many: false }
+    }
+
+    /// Outliers that the scene is learned without, rows in its cube.
+    pub fn aside(&self) -> &[usize] {
+        self.outliers.as_deref().filter(|_| !self.too_many).unwrap_or_default()
+    }
+}
 
 /// What a fit of K endmembers does.
 #[derive(Debug, Clone)]
@@ -70,6 +105,8 @@ pub(super) struct Plan {
     /// The one start; none: a search finds it.
     pub init: Option<Init>,
     pub search: search::Settings,
+    /// Whether pixels unlike all others are left out where the scene is learned.
+    outliers_aside: bool,
     /// Bytes that the run may take on its device; none: as many as it has.
     device_memory: Option<u64>,
 }
@@ -110,6 +147,7 @@ impl Plan {
             shade: None,
             shade_is_asked: of.brightness.is_some() || !of.learn_shade,
             search: of.search_settings(),
+            outliers_aside: of.outliers_aside,
             device_memory: of.device_memory,
         })
     }
@@ -130,18 +168,35 @@ impl Plan {
     /// The pixels of a scene, and those that it is learned from: all of a small scene, or where the
     /// posterior is that of the guide, which must have met each pixel; of a large one a sample.
     /// What a pixel adds to spectra and noise beyond some ten thousand others is less than what it
-    /// costs.
-    pub fn pixels(&self, scene: &Scene) -> Result<(Pixels, Pixels)> {
-        let most = self.learned_from(scene.file_bands(), scene.places().len())?;
-        if scene.places().len() <= most {
+    /// costs. Outliers are left out of those that it is learned from.
+    pub fn pixels(&self, scene: &Scene) -> Result<Taken> {
+        let (cube, k) = (scene.shared_cube(), self.model.endmembers);
+        let most = self.learned_from(scene.file_bands(), cube.pixels())?;
+        if cube.pixels() <= most {
             let pixels = scene.pixels();
-            return Ok((pixels.clone(), pixels));
+            let found = self.outliers_aside.then(|| outliers(cube, k));
+            let too_many = are_too_many(found.as_deref(), cube.pixels(), 0);
+            let taken =
+                Taken { learned: pixels.clone(), pixels, whole: true, outliers: found, too_many };
+            let learned = taken.pixels.without_rows(taken.aside());
+            return Ok(Taken { learned, ..taken });
         }
-        // Nobody draws minibatches from all of them, so that they can stay as they lie.
-        let all = scene.shared_cube();
-        let (k, seed) = (self.model.endmembers, self.svi.seed);
-        let learned = starts::learned_from(all, k, most, seed);
-        Ok((Pixels::as_given(Arc::clone(all)), Pixels::of(&all.select(&learned))))
+        let learned = starts::learned_from(cube, k, most, self.svi.seed);
+        let part = cube.select(&learned);
+        let found = self.outliers_aside.then(|| outliers(&part, k));
+        // Those that were drawn as extremes may all be.
+        let extremes = most - starts::by_lot(most);
+        let too_many = are_too_many(found.as_deref(), learned.len(), extremes);
+        let pixels = Pixels::of(&part);
+        let aside = found.as_deref().filter(|_| !too_many).unwrap_or_default();
+        Ok(Taken {
+            learned: pixels.without_rows(aside),
+            // Nobody draws minibatches from all of them, so that they can stay as they lie.
+            pixels: Pixels::as_given(Arc::clone(cube)),
+            whole: false,
+            outliers: found.map(|found| found.into_iter().map(|n| learned[n]).collect()),
+            too_many,
+        })
     }
 
     /// Of the pixels that a scene is learned from those that do not only repeat others, where each
@@ -251,13 +306,19 @@ impl Plan {
     /// How much residuals of neighbouring pixels correlate, where the posterior depends on it:
     /// where bands err together, nobody says which posterior, and the scene is learned from all of
     /// its pixels.
-    pub fn neighbours(&self, scene: &Scene, whole: bool) -> Option<f64> {
+    pub fn neighbours(&self, scene: &Scene, aside: &[usize], whole: bool) -> Option<f64> {
         let asks = !self.posterior_is_asked && self.posterior == PosteriorKind::Exact;
         if !(whole && self.errs && asks) {
             return None;
         }
         let (cube, places, k) = (scene.cube(), scene.places(), self.model.endmembers);
-        residual_correlation(cube, places, scene.cols(), k)
+        if aside.is_empty() {
+            return residual_correlation(cube, places, scene.cols(), k);
+        }
+        let is_kept = |n: &usize| aside.binary_search(n).is_err();
+        let kept: Vec<usize> = (0..cube.pixels()).filter(is_kept).collect();
+        let places: Vec<u32> = kept.iter().map(|&n| places[n]).collect();
+        residual_correlation(&cube.select(&kept), &places, scene.cols(), k)
     }
 
     /// Decides on the posterior. Where bands err together, and pixels side by side, too, both do
@@ -270,6 +331,13 @@ impl Plan {
             self.posterior = PosteriorKind::Guide;
         }
     }
+}
+
+/// Whether so many of `pixels` are unlike all others that they are no outliers, with `extremes`
+/// among them that were taken for being so.
+fn are_too_many(found: Option<&[usize]>, pixels: usize, extremes: usize) -> bool {
+    let most = (OUTLIERS * pixels as f64) as usize + extremes;
+    found.is_some_and(|found| found.len() > most)
 }
 
 /// The convention that was asked for; else shares of spectra over their peaks, unless somebody says

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::aside::of_all_pixels;
 use super::fallback::or_on_cpu;
-use super::plan::{LEARNED_FROM, Plan, bands_unseen, effective_bands};
+use super::plan::{Plan, Taken, bands_unseen, effective_bands};
 use super::{Unmixing, chosen};
 use crate::engine::backend::{self, Device};
 use crate::engine::ground::clock::Instant;
@@ -52,8 +53,8 @@ pub struct Run {
     pub(super) of: Unmixing,
     pub(super) plan: Plan,
     pub(super) scene: Scene,
-    pub(super) pixels: Pixels,
-    /// Those that the scene is learned from.
+    pub(super) taken: Taken,
+    /// Those that the scene is learned from, without repeats.
     pub(super) learned: Pixels,
     pub(super) device: Arc<Device>,
     /// The run of the engine; none between two of them.
@@ -96,21 +97,23 @@ impl Run {
         let mut laps = Laps::after(Vec::new());
         let stop = || of.is_interrupted();
         let shared = (scene.clone(), plan.clone());
-        let (pixels, learned) = match unless(&stop, move |_| shared.1.pixels(&shared.0)) {
-            Err(Error::Interrupted) => {
-                let all = Pixels::as_given(Arc::clone(scene.shared_cube()));
-                (all, Pixels::sample(scene.cube(), LEARNED_FROM))
-            }
-            both => both?,
+        let taken = match unless(&stop, move |_| shared.1.pixels(&shared.0)) {
+            Err(Error::Interrupted) => Taken::in_a_hurry(scene),
+            taken => taken?,
         };
+        let learned = taken.learned.clone();
         // A sample stands for a scene that does not fit in memory.
-        let of_all = of.sample_of.unwrap_or(pixels.count());
+        let of_all = of.sample_of.unwrap_or(taken.pixels.count());
         let sizes = plan.sizes((learned.count(), learned.bands()))?;
         let device = of.open().await?;
         backend::check_memory(&device, &sizes)?;
         of.tell(&Event::Device(device.info.clone()));
-        if learned.count() < of_all {
-            of.tell(&Event::LearnedFrom { pixels: learned.count(), of: of_all });
+        let looked_at = learned.count() + taken.aside().len();
+        if looked_at < of_all {
+            of.tell(&Event::LearnedFrom { pixels: looked_at, of: of_all });
+        }
+        if let Some(count) = taken.outliers.as_ref().map(Vec::len).filter(|&count| count > 0) {
+            of.tell(&Event::Outliers { count, of: looked_at, aside: !taken.too_many });
         }
         let mut library = None;
         let first_model = plan.searched().clone();
@@ -137,12 +140,12 @@ impl Run {
             Err(Error::Interrupted) => bands_unseen(of, &learned, endmembers),
             counted => counted?,
         };
-        of.tell(&Event::EffectiveBands { counted: bands, bands: pixels.bands(), reason });
-        let whole = learned.same(&pixels) && of.sample_of.is_none();
-        plan.weigh(bands, pixels.bands());
-        let shared = (scene.clone(), plan.clone());
+        of.tell(&Event::EffectiveBands { counted: bands, bands: learned.bands(), reason });
+        let whole = taken.whole && of.sample_of.is_none();
+        plan.weigh(bands, learned.bands());
+        let shared = (scene.clone(), plan.clone(), taken.aside().to_vec());
         // Interrupted: nobody knows, and nobody waits for an exact posterior.
-        let alike = unless(&stop, move |_| Ok(shared.1.neighbours(&shared.0, whole)));
+        let alike = unless(&stop, move |_| Ok(shared.1.neighbours(&shared.0, &shared.2, whole)));
         let alike = alike.unwrap_or_default();
         plan.decide_posterior(alike, whole);
         if let Some(correlation) = alike {
@@ -182,7 +185,7 @@ impl Run {
             is_first: plan.first.is_some(),
             plan,
             scene: scene.clone(),
-            pixels,
+            taken,
             learned,
             device,
             stage: Some(stage),
@@ -304,11 +307,15 @@ impl Run {
             if exact.is_some() { PosteriorKind::Exact } else { PosteriorKind::Guide };
         let interrupted =
             outcome.stop == Stop::Interrupted || posterior_kind != self.plan.posterior;
+        let nonlinear = nonlinear(&outcome.guide, &self.learned, normal.as_ref());
+        let met = self.taken.whole && self.learned.same(&self.taken.learned);
         // An interrupted run reports what there is.
         let posterior = match exact {
             Some(posterior) => posterior,
-            None if self.learned.same(&self.pixels) && self.of.sample_of.is_none() => {
-                let (guide, of, convention) = (&outcome.guide, &self.pixels, self.plan.convention);
+            None if met && self.of.sample_of.is_none() => {
+                outcome.guide = of_all_pixels(outcome.guide, &self.plan, &self.taken)?;
+                self.learned = self.taken.pixels.clone();
+                let (guide, of, convention) = (&outcome.guide, &self.learned, self.plan.convention);
                 let count = self.of.draws;
                 drawn = (count > 0).then(|| Sampled::of_guide(guide, of, convention, count));
                 Posterior::new(guide, of, convention)
@@ -316,11 +323,10 @@ impl Run {
             None => {
                 // The guide has met a part of the pixels only.
                 let scene = SceneNormal::of_guide(&outcome.guide);
-                let nested = Nested::given(&outcome.guide, &self.pixels, &scene)?;
+                let nested = Nested::given(&outcome.guide, &self.taken.pixels, &scene)?;
                 Posterior::placed(&nested, self.plan.convention)
             }
         };
-        let nonlinear = nonlinear(&outcome.guide, &self.learned, normal.as_ref());
         self.laps.lap("posterior of pixels");
         let record = Record {
             model: self.plan.model,
@@ -336,6 +342,10 @@ impl Run {
             interrupted,
             elbo_with_brightness: self.elbo_with_brightness,
             library: self.library,
+            outliers: self
+                .taken
+                .outliers
+                .map(|rows| rows.into_iter().map(|row| self.scene.places()[row]).collect()),
             order: (0..outcome.guide.k()).collect(),
             nonlinear,
             seconds: self.laps.seconds,
@@ -378,7 +388,7 @@ impl Run {
             draws: (nested::SCENES * nested::PER_SCENE) as u32,
         });
         laps.lap("posterior of spectra");
-        let nested = learned.on(&self.pixels);
+        let nested = learned.on(&self.taken.pixels);
         let convention = self.plan.convention;
         if self.of.sample_of.is_some() {
             // Its pixels get their posteriors with all others.

@@ -61,7 +61,8 @@ fn devices_lists_one_that_auto_takes() {
     }
 }
 
-const RUN: [&str; 27] = [
+const RUN: [&str; 28] = [
+    "--outliers-aside",
     "--common-mixture",
     "--learn-shade",
     "--draws",
