@@ -125,7 +125,7 @@ fn odd_scenes_have_a_defined_answer() {
 fn fits(cube: &Cube, interrupted: &(dyn Fn() -> bool + Sync)) -> Vec<Evidence> {
     let cpu = device::choose(&Choice::Cpu).unwrap();
     let model = |k| Unmixing::auto().model(k).map(|(model, _)| model);
-    block_on(evidence(&cpu, &model, cube, 0, &|_| (), interrupted)).unwrap()
+    block_on(evidence(&cpu, &model, (cube, true), 0, &|_| (), interrupted)).unwrap()
 }
 
 #[test]

@@ -438,6 +438,20 @@ fn noise_may_grow_with_the_signal() {
 }
 
 #[test]
+fn some_pixels_may_hold_what_is_no_material_of_the_scene() {
+    let settings = Settings { outlier_share: 0.02, ..plain() };
+    let (odd, all) = (simulate(&settings).unwrap(), simulate(&plain()).unwrap());
+    assert_eq!((&odd.endmembers, &odd.abundances), (&all.endmembers, &all.abundances));
+    let pairs = odd.cube.lanes(Axis(2)).into_iter().zip(all.cube.lanes(Axis(2)));
+    let differ = pairs.filter(|(a, b)| a != b).count();
+    let pixels = settings.rows * settings.cols;
+    assert_eq!(differ, (0.02 * pixels as f64).round() as usize);
+    assert!(odd.cube.iter().all(|&y| (0.0..=1.5).contains(&y)));
+    let said = simulate(&Settings { outlier_share: 0.3, ..plain() }).unwrap_err().to_string();
+    assert!(said.starts_with("outliers 0.3"), "{said}");
+}
+
+#[test]
 fn grains_that_are_mixed_are_darker_than_fields_side_by_side() {
     let settings = Settings { mixing: Mixing::Intimate, ..plain() };
     let off = deviations(&settings);

@@ -69,6 +69,9 @@ pub struct SimulateArgs {
     /// What the last spectrum is multiplied by: 0.05 for deep water
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, allow_negative_numbers = true)]
     pub dark: f64,
+    /// Share of the pixels that hold what is no material of the scene, in each another thing
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub outliers: f64,
     /// Seed of the scene
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,

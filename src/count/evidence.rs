@@ -14,6 +14,7 @@ use crate::engine::svi;
 use crate::scene::Cube;
 use crate::starts::{self, Init, Proposal, families};
 use crate::statistics::effective::default_bands;
+use crate::statistics::outliers::{are_few, outliers};
 use crate::statistics::repeats::without_repeats;
 
 /// What fits with one number of endmembers reached.
@@ -49,7 +50,7 @@ const DIRECTIONS: usize = 10;
 pub type ModelOf<'a> = &'a (dyn Fn(usize) -> Result<Model> + Sync);
 
 /// Fits with 1, 2, 3, ... endmembers until three numbers in a row are worse than the best.
-/// `observe` is told each number; `interrupted` ends with what there is.
+/// `outliers_aside` leaves out pixels unlike all others, `observe` is told each number; `interrupted` ends with what there is.
 ///
 /// # Errors
 ///
@@ -57,14 +58,17 @@ pub type ModelOf<'a> = &'a (dyn Fn(usize) -> Result<Model> + Sync);
 pub async fn evidence(
     device: &Device,
     model: ModelOf<'_>,
-    cube: &Cube,
+    (cube, outliers_aside): (&Cube, bool),
     seed: u64,
     observe: &(dyn Fn(&Evidence) + Sync),
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<Evidence>> {
     let part = Pixels::sample(cube, MOST_PIXELS);
     let looked_at = Pixels::sample(cube, LOOKED_AT);
-    let weighing = unless(interrupted, move |_| Ok(weighed(part, &looked_at)));
+    let weighing = unless(interrupted, move |_| match outliers_aside {
+        true => Ok(weighed(without_outliers(part), &without_outliers(looked_at))),
+        false => Ok(weighed(part, &looked_at)),
+    });
     let (part, bands) = match weighing {
         Ok(weighed) => weighed,
         Err(Error::Interrupted) => return Ok(Vec::new()),
@@ -108,6 +112,16 @@ pub async fn evidence(
         }
     }
     Ok(found)
+}
+
+/// Pixels without those unlike all others, where these are few.
+fn without_outliers(of: Pixels) -> Pixels {
+    let found = outliers(of.cube(), DIRECTIONS);
+    if !are_few(found.len(), of.count()) {
+        return of;
+    }
+    let is_kept = |n: &usize| found.binary_search(n).is_err();
+    of.chosen(&(0..of.count()).filter(is_kept).collect::<Vec<usize>>())
 }
 
 /// The pixels of the fits, and how many of their bands count: `part` of the scene, or, where its

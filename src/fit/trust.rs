@@ -13,6 +13,9 @@ use crate::statistics::products::NONLINEAR;
 const TIMES: f64 = 1.5;
 /// What no posterior knows of: a scene is never quite what the model takes it for.
 const MORE: f64 = 0.005;
+/// How far the abundances of a pixel are off that no mixture explains (root mean square): it may
+/// have any.
+const OF_OUTLIERS: f64 = 0.5;
 /// [`MORE`] where most pixels share a mixture: all of them are wrong by what the mixture is.
 const MORE_SHARED: f64 = 0.025;
 /// Where pixels share a mixture, each endmember should have a pixel with this much of it.
@@ -88,6 +91,10 @@ impl Trust {
         }
         let purest = totals.largest().iter().copied().fold(f32::INFINITY, f32::min).into();
         let (nonlinear, shared) = (record.nonlinear, record.model.common.is_some());
+        let below = TIMES * stated + if shared { MORE_SHARED } else { MORE };
+        let learned_from = f64::from(fit.guide().params.pixels.max(1));
+        let outliers = record.outliers.as_ref().map_or(0, Vec::len) as f64;
+        let share = (outliers / learned_from).min(1.0);
         let reasons = [
             (Reason::Nonlinear, nonlinear.is_some_and(|share| share > NONLINEAR)),
             (Reason::Unknown, nonlinear.is_none()),
@@ -97,7 +104,7 @@ impl Trust {
         ];
         Some(Trust {
             stated,
-            below: TIMES * stated + if shared { MORE_SHARED } else { MORE },
+            below: (below.powi(2) + share * OF_OUTLIERS.powi(2)).sqrt(),
             nonlinear,
             purest,
             agreement: fit.search().map(|found| found.agreement),

@@ -8,6 +8,7 @@ mod dominant;
 mod maps;
 mod materials;
 mod mixing;
+mod outliers;
 mod rare;
 mod settings;
 mod shapes;
@@ -77,6 +78,7 @@ enum Stream {
     Brightness,
     Holes,
     Rows,
+    Outliers = u64::MAX - 2,
     Shapes = u64::MAX - 1,
     Rare = u64::MAX,
 }
@@ -127,6 +129,12 @@ pub fn simulate(settings: &Settings) -> Result<Simulated> {
         if settings.pure_pixels { &cores } else { &[] },
     );
 
+    let odd = outliers::outliers(
+        rows * cols,
+        settings.outlier_share,
+        &mut generator(seed, Stream::Outliers, 0),
+    );
+
     let mut cube = Array3::zeros((rows, cols, bands));
     cube.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(row, mut line)| {
         let mut rng = generator(seed, Stream::Rows, row);
@@ -135,6 +143,7 @@ pub fn simulate(settings: &Settings) -> Result<Simulated> {
             let shares = abundances.slice(ndarray::s![row, col, ..]);
             let mut previous = 0.0;
             let own = shapes.of_pixel(row * cols + col);
+            let odd = odd.get(&(row * cols + col));
             for (band, value) in spectrum.iter_mut().enumerate() {
                 let mut variance = noise.variance;
                 let varied = |i: usize| endmembers[[i, band]] * shapes.factor(&own, i, band);
@@ -144,7 +153,11 @@ pub fn simulate(settings: &Settings) -> Result<Simulated> {
                     variance += noise.variability * part * part;
                 }
                 previous = noise.next(band, previous, &mut rng);
-                let signal = f64::from(brightness[[row, col]]) * mean;
+                let mut signal = f64::from(brightness[[row, col]]) * mean;
+                if let Some(odd) = odd {
+                    let at = band as f64 / bands as f64;
+                    signal += odd.share * (odd.reflectance(at) - signal);
+                }
                 variance += (settings.signal_noise * signal).powi(2);
                 *value = (signal + variance.sqrt() * previous) as f32;
             }

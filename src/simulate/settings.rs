@@ -69,6 +69,9 @@ pub struct Settings {
     pub least_abundance: f64,
     /// What the spectrum of the last endmember is multiplied by, above 0 to 1: deep water, at 0.05.
     pub dark: f64,
+    /// Share of the pixels that hold what is no material of the scene, in each another thing, 0
+    /// (none) to 0.2. The truth has the mixture beside it.
+    pub outlier_share: f64,
     /// Seed of all random numbers: one seed gives one scene, with any number of threads.
     pub seed: u64,
 }
@@ -95,6 +98,7 @@ impl Default for Settings {
             signal_noise: 0.0,
             least_abundance: 0.0,
             dark: 1.0,
+            outlier_share: 0.0,
             seed: 0,
         }
     }
@@ -149,6 +153,7 @@ impl Settings {
             (setting::VARIABILITY, self.variability_sd, 1.0),
             (setting::SHARED_VARIABILITY, self.shared_variability_sd, 0.5),
             (setting::SIGNAL_NOISE, self.signal_noise, 1.0),
+            (setting::OUTLIERS, self.outlier_share, 0.2),
         ] {
             if !(0.0..=most).contains(&value) {
                 return Err(Error::setting(

@@ -31,6 +31,15 @@ const COMPARED: usize = 1024;
 /// The least residual of a band, reflectance: without noise rounding is all that is left.
 const LEAST: f64 = 1e-5;
 
+/// The share of the pixels that may be outliers: more of them are a part of the scene that so few
+/// directions do not explain.
+const FEW: f64 = 0.05;
+
+/// Whether so many of `pixels` are few enough to be outliers.
+pub fn are_few(count: usize, pixels: usize) -> bool {
+    count as f64 <= FEW * pixels as f64
+}
+
 /// The pixels of a cube of finite values that are unlike all others, ascending: those whose
 /// residual, beyond the `2 k + 2` leading directions that at least six pixels share, and one pixel
 /// in 200, is more than four times that of the typical pixel, both as it is and as a share of the
@@ -91,8 +100,9 @@ fn without_alike(
 /// Of the `most` leading directions of the spectra those that enough pixels share, by the
 /// participation ratio of their squares, (L, at most `most`).
 fn shared_directions(cube: &Cube, most: usize) -> Array2<f64> {
-    let axes = Spread::about_zero(&shortened(cube)).leading(most).vectors;
-    let along = products(cube, axes.view());
+    let short = shortened(cube);
+    let axes = Spread::about_zero(&short).leading(most).vectors;
+    let along = products(&short, axes.view());
     let enough = SHARED_BY.max(SHARE * cube.pixels() as f64);
     let shared = |j: &usize| {
         let squares = along.column(*j).mapv(|x| x * x);
@@ -213,7 +223,7 @@ mod tests {
         let expected: Vec<usize> = (0..2000).filter(|&n| odd(n)).collect();
         for by in [0.2, 1.0, 30.0, 1e4] {
             let add = |n: usize, x: f64, _: usize| match odd(n) {
-                true => by * ((5 + n / 125) as f64 * x + n as f64).sin(),
+                true => by * ((9 + n / 125) as f64 * x + n as f64).sin(),
                 false => 0.0,
             };
             assert_eq!(outliers(&cube(2000, 0.01, add), 3), expected, "{by}");

@@ -410,7 +410,7 @@ impl Unmixing {
         let counted =
             self.clone().brightness(true).spectra(Spectra::Joint).family(Family::FullRank);
         let model = |k| counted.model(k).map(|(model, _)| model);
-        let (cube, seed) = (scene.cube(), self.svi.seed);
+        let (cube, seed) = ((scene.cube(), self.outliers_aside), self.svi.seed);
         let found = count::evidence(&device, &model, cube, seed, &told, &stop).await?;
         Ok(moments.with_evidence(found))
     }

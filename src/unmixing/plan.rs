@@ -21,7 +21,7 @@ use crate::settings::{Concentration, EffectiveBands, PosteriorKind, SearchBudget
 use crate::starts::{self, Init};
 use crate::statistics::effective::{default_bands, independent_bands};
 use crate::statistics::neighbours::residual_correlation;
-use crate::statistics::outliers::outliers;
+use crate::statistics::outliers::{are_few, outliers};
 use crate::statistics::repeats::without_repeats;
 
 /// Prior sd of the log concentration, where it is learned.
@@ -45,10 +45,6 @@ const SHADE_SPREAD: f64 = 1.5;
 /// do by 0.04 at most in simulated scenes whose bands err together, and by 0.4 to 0.6 in real ones
 /// (docs/evidence.md).
 const ALIKE: f64 = 0.15;
-
-/// The share of a scene's pixels that may be outliers: more of them are a part of the scene that
-/// so few endmembers do not explain.
-const OUTLIERS: f64 = 0.05;
 
 /// Steps below which a search would cost far more than the fit.
 pub const WORTH_A_SEARCH: u32 = 1000;
@@ -336,8 +332,7 @@ impl Plan {
 /// Whether so many of `pixels` are unlike all others that they are no outliers, with `extremes`
 /// among them that were taken for being so.
 fn are_too_many(found: Option<&[usize]>, pixels: usize, extremes: usize) -> bool {
-    let most = (OUTLIERS * pixels as f64) as usize + extremes;
-    found.is_some_and(|found| found.len() > most)
+    found.is_some_and(|found| !are_few(found.len().saturating_sub(extremes), pixels))
 }
 
 /// The convention that was asked for; else shares of spectra over their peaks, unless somebody says

@@ -101,6 +101,7 @@ fn numbers_of_a_simulation() {
         ("--shared-variability", "1"),
         ("--signal-noise", "-1"),
         ("--least-abundance", "0.5"),
+        ("--outliers", "0.3"),
         ("--dark", "0"),
         ("--rows", "99999999999"),
     ] {

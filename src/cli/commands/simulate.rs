@@ -54,6 +54,7 @@ pub fn run(args: &SimulateArgs) -> Result<Done> {
         signal_noise: args.signal_noise,
         least_abundance: args.least_abundance,
         dark: args.dark,
+        outlier_share: args.outliers,
         seed: args.seed,
     };
     let simulated = Arc::new(aside(move || simulate(&settings))?);

@@ -58,6 +58,8 @@ pub const SHARED_VARIABILITY: &str = "shared variability";
 pub const SIGNAL_NOISE: &str = "signal noise";
 /// Abundance of a simulated scene below which there is nothing.
 pub const LEAST_ABUNDANCE: &str = "least abundance";
+/// Share of the pixels of a simulated scene that are unlike all others.
+pub const OUTLIERS: &str = "outliers";
 /// What the last spectrum of a simulated scene is multiplied by.
 pub const DARK: &str = "dark";
 
@@ -74,7 +76,7 @@ pub const MEMORY: &str = "memory";
 pub const DEVICE_MEMORY: &str = "device memory";
 
 /// The names of all settings.
-pub const ALL: [&str; 34] = [
+pub const ALL: [&str; 35] = [
     MEMORY,
     DEVICE_MEMORY,
     DRAWS,
@@ -109,6 +111,7 @@ pub const ALL: [&str; 34] = [
     SIGNAL_NOISE,
     LEAST_ABUNDANCE,
     DARK,
+    OUTLIERS,
 ];
 
 #[cfg(test)]
