@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Forty-four scenes of eleven kinds, most of them unlike the model: is a fit ever worse than the classics?
+"""Forty-eight scenes of twelve kinds, most of them unlike the model: is a fit ever worse than the classics?
 
     benches/kinds.py run --out FOLDER [--seeds 0-3] [--kinds a,b] [--jobs 2]
     benches/kinds.py table --out FOLDER
@@ -39,6 +39,7 @@ KINDS = {
                "--noise", 0.003],
     "zeros-dark": ["--maps", "dirichlet", "--brightness", 0.2, "--least-abundance", 0.1,
                    "--dark", 0.1, "--noise", 0.005, "--shared-variability", 0.03],
+    "flat": ["--maps", "flat", "--brightness", 0.15, "--variability", 0.03, "--noise", 0.005],
     "outliers": ["--maps", "dirichlet", "--brightness", 0.2, "--variability", 0.03, "--noise",
                  0.005, "--outliers", 0.003],
 }

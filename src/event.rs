@@ -53,6 +53,13 @@ pub enum Event {
         /// Whether that is enough.
         kept: bool,
     },
+    /// Whether how mixed pixels are is learned was decided.
+    Concentration {
+        /// By how much the fit that learns it is ahead in evidence, nats a pixel.
+        gain: f64,
+        /// Whether that is enough.
+        learned: bool,
+    },
     /// More spectra were given than endmembers are wanted, and some of them were taken.
     Library {
         /// The spectra that were taken, counted from 0, in the order of the endmembers.
@@ -162,6 +169,7 @@ impl fmt::Display for Event {
             }
             Event::Neighbours { correlation, exact } => neighbours(f, *correlation, *exact),
             Event::CommonMixture { gain, kept } => mixture(f, *gain, *kept),
+            Event::Concentration { gain, learned } => concentration(f, *gain, *learned),
             Event::Library { chosen, of } => {
                 let numbers: Vec<String> =
                     chosen.iter().map(|i| format!("number {}", i + 1)).collect();
@@ -280,6 +288,11 @@ fn shade(f: &mut fmt::Formatter<'_>, shade: &search::Shade) -> fmt::Result {
 fn mixture(f: &mut fmt::Formatter<'_>, gain: f64, kept: bool) -> fmt::Result {
     let so = if kept { "many pixels share it" } else { "too little, so there is none" };
     write!(f, "a common mixture gains {gain:.3} nats a pixel: {so}")
+}
+
+fn concentration(f: &mut fmt::Formatter<'_>, gain: f64, learned: bool) -> fmt::Result {
+    let so = if learned { "so it is" } else { "too little, so it is not" };
+    write!(f, "a concentration that is learned gains {gain:.3} nats a pixel: {so}")
 }
 
 fn searching(f: &mut fmt::Formatter<'_>, settings: &search::Settings) -> fmt::Result {

@@ -14,8 +14,9 @@ pub enum Endmembers {
 /// Total concentration of the abundances' Dirichlet (equation 2).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Concentration {
-    /// 0.2 K: few materials in each pixel; where the posterior of pixels is exact, less for
-    /// endmembers of which more abundances are next to nothing.
+    /// 0.2 K: few materials in each pixel. Where the posterior of pixels is exact, less for
+    /// endmembers of which more abundances are next to nothing; and where a search runs and bands
+    /// count as independent, learned if evidence asks for it.
     #[default]
     Sparse,
     /// A given one, > 0; K is flat on the simplex.

@@ -67,6 +67,45 @@ fn intervals_hold_in_scenes_that_one_mixture_fills() {
     assert_eq!(held(&(again, truth, matching), |_| true).0, all);
 }
 
+/// Pixels that hold a little of everything: at a concentration that expects few materials in each
+/// spectra give way, abundances are off by half as much again, and intervals hold 0.66 of them.
+#[test]
+fn how_mixed_pixels_are_is_learned_where_evidence_asks_for_it() {
+    let settings = Settings {
+        rows: 36,
+        cols: 36,
+        bands: 40,
+        brightness_sd: 0.1,
+        noise_sd: 0.005,
+        maps: Maps::Flat,
+        seed: 5,
+        ..Settings::default()
+    };
+    let found = fitted(&settings);
+    let decided = found.0.search().unwrap().concentration;
+    assert!(decided.is_some_and(|(gain, learned)| learned && gain > 0.2), "{decided:?}");
+    let model = &found.0.record().model;
+    assert!(model.concentration_sd.is_some() && model.common.is_none());
+    // A total of three is flat.
+    let total = found.0.posterior().concentration;
+    assert!((1.5..4.5).contains(&total), "{total}");
+    let (all, _) = held(&found, |_| true);
+    assert!((0.72..0.97).contains(&all), "{all}");
+    let made = simulate(&settings).unwrap();
+    let scene = made.scene("field").unwrap();
+    let given = Unmixing::new(3).concentration(Concentration::Given(0.6)).seed(settings.seed);
+    let given = given.device(Device::cpu()).fit(&scene).unwrap();
+    assert_eq!(given.search().unwrap().concentration, None);
+    let truth = Reference::new(&scene, &made.truth());
+    let rmse = |fit: &Fit| fit.score(&truth).unwrap().peak.abundance_rmse.unwrap();
+    assert!(rmse(&found.0) < 0.8 * rmse(&given), "{} {}", rmse(&found.0), rmse(&given));
+    // Where most abundances are next to nothing it stays as it was.
+    let sparse = fitted(&Settings { maps: Maps::Dirichlet, ..settings });
+    let decided = sparse.0.search().unwrap().concentration;
+    assert!(decided.is_some_and(|(_, learned)| !learned), "{decided:?}");
+    assert!(sparse.0.record().model.concentration_sd.is_none());
+}
+
 /// Materials that are not there at all, and pixels of one alone: intervals must be able to end at
 /// zero and at one.
 #[test]

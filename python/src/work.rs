@@ -57,6 +57,7 @@ impl From<&Told> for Event {
             Told::EffectiveBands { .. } => ("effective-bands", None, None, None),
             Told::Neighbours { .. } => ("neighbours", None, None, None),
             Told::CommonMixture { .. } => ("common-mixture", None, None, None),
+            Told::Concentration { .. } => ("concentration", None, None, None),
             Told::Library { .. } => ("library", None, None, None),
             Told::Searching(_) => ("searching", None, None, None),
             Told::Search(search::Event::Steps(done, all)) => {

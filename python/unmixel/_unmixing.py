@@ -88,7 +88,8 @@ class Unmixing:
         Bands that count as independent evidence, at least 1. Default: as residuals say, at least
         16.
     concentration : float or "learn", optional
-        Total concentration of the abundances' Dirichlet, above 0; K is flat. Default: 0.2 K.
+        Total concentration of the abundances' Dirichlet, above 0; K is flat. Default:
+        0.2 K, and learned where bands count as independent and evidence asks for it.
     common_mixture : bool, optional
         Whether many pixels may share one mixture. Default: where bands count as independent.
     learn_shade : bool, optional

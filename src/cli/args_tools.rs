@@ -81,6 +81,7 @@ pub struct SimulateArgs {
 pub enum MapsArg {
     Smooth,
     Dirichlet,
+    Flat,
     Dominant,
 }
 
@@ -160,6 +161,8 @@ pub enum WorldArg {
     Zeros,
     /// The last material is all but black
     Dark,
+    /// All mixtures are as likely
+    Flat,
     /// One mixture nearly everywhere
     Dominant,
 }

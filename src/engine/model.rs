@@ -174,6 +174,12 @@ impl Model {
         Model { brightness: None, brightness_spread: None, ..self.clone() }
     }
 
+    /// The model whose total concentration is learned, with a prior of this sd of its logarithm, and
+    /// which has no common mixture.
+    pub fn with_learned_concentration(&self, sd: f64) -> Self {
+        Model { concentration_sd: Some(sd), common: None, ..self.clone() }
+    }
+
     /// The model with K endmembers and everything else at its default.
     pub fn new(endmembers: usize) -> Self {
         Model {

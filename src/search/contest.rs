@@ -208,7 +208,7 @@ fn highest(brief: &[(usize, f64)]) -> Option<f64> {
 
 /// By how much one solution makes pixels more probable than another, nats a pixel, and the
 /// standard error of that.
-fn ahead(one: &[f64], other: &[f64]) -> (f64, f64) {
+pub fn ahead(one: &[f64], other: &[f64]) -> (f64, f64) {
     let gains = || one.iter().zip(other).map(|(one, other)| one - other);
     let gain = mean(gains());
     let variance = mean(gains().map(|of| (of - gain).powi(2)));
@@ -216,7 +216,7 @@ fn ahead(one: &[f64], other: &[f64]) -> (f64, f64) {
 }
 
 /// Of those that are finite; zero of none.
-fn mean(of: impl Iterator<Item = f64>) -> f64 {
+pub fn mean(of: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = of.filter(|x| x.is_finite()).fold((0.0, 0.0), |(s, n), x| (s + x, n + 1.0));
     if count > 0.0 { sum / count } else { 0.0 }
 }

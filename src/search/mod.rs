@@ -4,27 +4,27 @@
 //! where bands count as independent the evidence has the last word. No truth is seen.
 
 mod bands;
+mod concentration;
 mod contest;
+mod first;
 mod judge;
 pub mod mixture;
 mod moves;
 mod shade;
 pub mod spectra_first;
 
-use std::sync::{Arc, mpsc};
-
 use ndarray::Array2;
 
 use crate::engine::backend::Device;
 use crate::engine::ground::clock::{Duration, Instant};
 use crate::engine::ground::error::{Error, Result};
-use crate::engine::ground::interrupt::{Interrupted, unless};
+
 use crate::engine::ground::setting;
 use crate::engine::guide::Guide;
 use crate::engine::model::{Family, Model};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi;
-use crate::starts::{self, Init, Proposal, each_family};
+use crate::starts::{self, Init};
 use crate::statistics::angles::match_spectra;
 pub use bands::MOST_BANDS;
 use bands::Seen;
@@ -50,11 +50,22 @@ pub struct Settings {
     /// it.
     #[serde(skip)]
     pub shade_is_open: bool,
+    /// Sd of the prior of the logarithm of the abundances' total concentration, where that may be
+    /// learned because evidence asks for it.
+    #[serde(skip)]
+    pub concentration_is_open: Option<f64>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { starts: 8, moves: 4, seconds: None, common_is_open: false, shade_is_open: false }
+        Settings {
+            starts: 8,
+            moves: 4,
+            seconds: None,
+            common_is_open: false,
+            shade_is_open: false,
+            concentration_is_open: None,
+        }
     }
 }
 
@@ -116,13 +127,16 @@ pub struct Mode {
 #[derive(Debug, Clone)]
 pub struct Found {
     /// Where the fit goes on. Its model is that of the search, but for a common mixture, and a
-    /// brightness of the pixels, that the search left out.
+    /// brightness of the pixels, that the search left out, and a concentration that it learns.
     pub guide: Guide,
     /// By how much a common mixture is ahead in evidence, nats a pixel, and whether it stays; none
     /// where the search did not decide on that.
     pub common: Option<(f64, bool)>,
     /// Whether pixels differ in brightness; none where the search did not decide on that.
     pub shade: Option<Shade>,
+    /// By how much a learned concentration is ahead in evidence, nats a pixel, and whether it is
+    /// learned; none where the search did not decide on that.
+    pub concentration: Option<(f64, bool)>,
     /// Whether that is the guide of a solution as it stands, and not one around its spectra.
     pub fitted: bool,
     /// The chosen solution as a phrase.
@@ -155,7 +169,8 @@ pub fn most_steps(settings: &Settings, starts: usize) -> u64 {
     let tried = shade::TRIED.min(starts).saturating_add(starts) as u64;
     let shade = if settings.shade_is_open { tried.saturating_mul(probe) } else { 0 };
     let all = count(starts, Init::FAMILIES.len()).saturating_add(moves).saturating_add(again);
-    all.saturating_add(shade)
+    let learned = settings.concentration_is_open.map_or(0, |_| probe + polish);
+    all.saturating_add(shade).saturating_add(learned)
 }
 
 /// How far a search is.
@@ -220,11 +235,11 @@ pub async fn search(
     let (of_scene, model, part) = (model, &seen.model(model), &seen.pixels);
     let brightness = model.brightness.is_some();
     svi::params(model, fit, (part.count(), part.bands()))?;
-    let proposals = starts_of(part, model, settings.starts, fit.seed, interrupted)?;
+    let proposals = first::starts_of(part, model, settings.starts, fit.seed, interrupted)?;
     let settling = if seen.is_merged() { u64::from(SETTLE_STEPS) } else { 0 };
     let total = most_steps(settings, proposals.len()).saturating_add(settling);
     let mut judge = Judge::new(device, model, fit, part, total, observe, interrupted);
-    let starts = proposals.into_iter().map(told).collect();
+    let starts = proposals.into_iter().map(first::told).collect();
 
     let mut table: Vec<Fitted> = judge.probe(starts).await?;
     let mut shade = None;
@@ -295,22 +310,35 @@ pub async fn search(
             contest::contest(&judge, &mut table, (count, best), part, open, interrupted).await?;
         (best, common) = (won.best, won.common);
     }
-    let done = judge.done();
     let without = Model { common: None, ..of_scene.clone() };
-    let of_scene = if common.is_some_and(|(_, kept)| !kept) { &without } else { of_scene };
+    let mut of_scene = if common.is_some_and(|(_, kept)| !kept) { &without } else { of_scene };
+    let mut concentration = None;
+    let learning;
+    if let Some(sd) = settings.concentration_is_open.filter(|_| !interrupted())
+        && contest::is_for(of_scene, pixels.bands())
+    {
+        let row = (&table[..], best);
+        if let Some((gain, is_learned, fitted)) =
+            concentration::decide(&judge, sd, row, part, interrupted).await?
+        {
+            concentration = Some((gain, is_learned));
+            table.push(fitted);
+            if is_learned {
+                (best, common) = (table.len() - 1, common.map(|(gain, _)| (gain, false)));
+                learning = of_scene.with_learned_concentration(sd);
+                of_scene = &learning;
+            }
+        }
+    }
+    let done = judge.done();
     let found = finish(of_scene, fit, pixels, &seen, table, best, count)?;
-    let found = Found { interrupted: interrupted(), common, shade, ..found };
+    let found = Found { interrupted: interrupted(), common, shade, concentration, ..found };
     if !seen.is_merged() || !seen.is_all_of(pixels) || found.interrupted {
         return Ok(found);
     }
     let judge = Judge::new(device, of_scene, fit, pixels, total, observe, interrupted);
     judge.count(done);
     settle(judge, found).await
-}
-
-/// A start as it is told, and its spectra.
-fn told(of: Proposal) -> (String, Array2<f64>) {
-    (format!("{}, seed {}", of.family, of.seed), of.endmembers)
 }
 
 /// Whether pixels differ in brightness; judge and starts go on as if it had been asked for that
@@ -327,11 +355,11 @@ async fn shaded<'a>(
     if shade.is_none_or(|shade| shade.kept) {
         return Ok((shade, judge, table));
     }
-    let starts = match starts_of(part, plain.model(), count, plain.seed(), interrupted) {
+    let starts = match first::starts_of(part, plain.model(), count, plain.seed(), interrupted) {
         Err(Error::Interrupted) => Vec::new(),
         starts => starts?,
     };
-    let fitted = plain.probe(starts.into_iter().map(told).collect()).await?;
+    let fitted = plain.probe(starts.into_iter().map(first::told).collect()).await?;
     match by_elbo(&fitted).is_empty() {
         true => Ok((None, judge, table)),
         false => Ok((shade, plain, fitted)),
@@ -346,38 +374,6 @@ async fn settle(judge: Judge<'_>, found: Found) -> Result<Found> {
         Some(guide) if !low_rank => Ok(Found { guide, fitted: true, ..found }),
         _ => Ok(found),
     }
-}
-
-/// Up to `count` starts; when interrupted, those found by then.
-fn starts_of(
-    part: &Pixels,
-    model: &Model,
-    count: usize,
-    seed: u64,
-    interrupted: Interrupted,
-) -> Result<Vec<Proposal>> {
-    let (k, brightness) = (model.endmembers, model.brightness.is_some());
-    let families = families_of(model, part.bands());
-    let (tell, told) = mpsc::channel();
-    let cube = Arc::clone(part.cube());
-    let finding = unless(interrupted, move |stop| {
-        let mut tell = |proposal| tell.send(proposal).is_ok() && !stop();
-        each_family(&cube, k, &families, count, brightness, seed, &mut tell)
-    });
-    let found: Vec<Proposal> = told.try_iter().collect();
-    match finding {
-        Err(Error::Interrupted) if !found.is_empty() => Ok(found),
-        result => result.map(|()| found),
-    }
-}
-
-/// The families of starts that a search takes. Faces of the cloud tell the endmembers where what
-/// lies outside of them is noise. Where bands err together it is how materials vary, and endmembers
-/// would be more extreme than any pixel.
-fn families_of(model: &Model, bands: usize) -> Vec<Init> {
-    let by_faces = |init: &Init| matches!(init, Init::Simplex | Init::SimplexNormalised);
-    let independent = model.has_independent_bands(bands);
-    Init::FAMILIES.into_iter().filter(|init| independent || !by_faces(init)).collect()
 }
 
 /// Solutions with an ELBO, those that went on before others, the best first.
@@ -481,6 +477,7 @@ fn finish(
         guide,
         common: None,
         shade: None,
+        concentration: None,
         fitted,
         description,
         solutions,

@@ -114,6 +114,7 @@ pub fn simulate(settings: &Settings) -> Result<Simulated> {
         Maps::Dirichlet => {
             (dirichlet::abundances(size, k, Model::new(k).concentration, pure, rng), Vec::new())
         }
+        Maps::Flat => (dirichlet::abundances(size, k, k as f64, pure, rng), Vec::new()),
         Maps::Dominant => dominant::abundances(size, k, pure, rng),
     };
     if settings.rare_share > 0.0 {

@@ -17,6 +17,8 @@ pub enum Maps {
     Smooth,
     /// Each pixel for itself from Dirichlet(0.2, ..., 0.2), as the model has it by default.
     Dirichlet,
+    /// Each pixel for itself from Dirichlet(1, ..., 1): all mixtures are as likely.
+    Flat,
     /// One mixture nearly everywhere, and squares of others, a tenth of the pixels.
     Dominant,
 }
@@ -37,7 +39,7 @@ pub struct Settings {
     /// How abundances lie in the image.
     pub maps: Maps,
     /// True: each endmember fills at least one valid pixel, as far as there are pixels; with
-    /// [`Maps::Dirichlet`] some pixels are all but pure. False: no abundance exceeds 0.8 (or 1 / K,
+    /// [`Maps::Dirichlet`] and [`Maps::Flat`] some pixels may be all but pure. False: no abundance exceeds 0.8 (or 1 / K,
     /// where that is more).
     pub pure_pixels: bool,
     /// Standard deviation of log brightness over the image, 0 (all pixels equally bright) to 2.

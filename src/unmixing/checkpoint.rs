@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Unmixing;
+use super::laps::Laps;
 use super::plan::Plan;
-use super::run::{Laps, Run};
+use super::run::Run;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::svi;
 use crate::engine::wait::block_on;
@@ -41,6 +42,9 @@ pub(super) struct Meta {
     pub common: Option<bool>,
     /// Whether pixels differ in brightness, where that was decided on.
     pub shade: Option<bool>,
+    /// Whether the concentration of the abundances is learned, where that was decided on.
+    #[serde(default)]
+    pub concentration: Option<bool>,
     pub seconds: Vec<(String, f64)>,
 }
 
@@ -115,6 +119,7 @@ impl Run {
             elbo_with_brightness: self.elbo_with_brightness,
             common: self.plan.common,
             shade: self.plan.shade,
+            concentration: self.plan.concentration,
             seconds: self.laps.seconds.clone(),
         };
         Ok(Checkpoint { meta, run })
@@ -149,6 +154,10 @@ impl Unmixing {
         let learned = plan.without_repeats(&taken.learned);
         if let Some(kept) = meta.shade.filter(|_| plan.shade_is_open()) {
             plan.decide_shade(kept);
+        }
+        if let Some(learned) = meta.concentration.filter(|_| plan.concentration_is_open().is_some())
+        {
+            plan.decide_concentration(learned);
         }
         if let Some(kept) = meta.common.filter(|_| plan.common_is_open()) {
             plan.decide_common(kept);

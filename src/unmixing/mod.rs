@@ -5,6 +5,7 @@ mod budget;
 mod checkpoint;
 mod fallback;
 mod keep;
+mod laps;
 mod plan;
 mod run;
 mod windows;

@@ -98,6 +98,8 @@ pub(super) struct Plan {
     /// Whether pixels differ in brightness, where a search decided on it.
     pub shade: Option<bool>,
     shade_is_asked: bool,
+    /// Whether the concentration of the abundances is learned, where a search decided on it.
+    pub concentration: Option<bool>,
     /// The one start; none: a search finds it.
     pub init: Option<Init>,
     pub search: search::Settings,
@@ -141,6 +143,7 @@ impl Plan {
             errs: false,
             common: of.common_mixture,
             shade: None,
+            concentration: None,
             shade_is_asked: of.brightness.is_some() || !of.learn_shade,
             search: of.search_settings(),
             outliers_aside: of.outliers_aside,
@@ -272,6 +275,10 @@ impl Plan {
             of.tell(&Event::CommonMixture { gain, kept });
             self.decide_common(kept);
         }
+        if let Some((gain, learned)) = found.concentration {
+            of.tell(&Event::Concentration { gain, learned });
+            self.decide_concentration(learned);
+        }
     }
 
     /// Whether the search is to say if pixels differ in brightness: where nobody else does, and
@@ -286,6 +293,24 @@ impl Plan {
         self.shade = Some(kept);
         if !kept {
             self.model = self.model.without_brightness();
+        }
+    }
+
+    /// Sd of the prior of the log concentration, where the search is to say if that is learned:
+    /// where nobody else does, bands count as independent, and intervals depend on it.
+    pub fn concentration_is_open(&self) -> Option<f64> {
+        let fixed = self.model.sparser && self.model.concentration_sd.is_none();
+        let exact = self.posterior == PosteriorKind::Exact && self.first.is_none();
+        let open = fixed && exact && !self.errs && self.common != Some(true);
+        (open && self.concentration.is_none()).then_some(CONCENTRATION_SD)
+    }
+
+    /// Learns the concentration or leaves it as it is, for good.
+    pub fn decide_concentration(&mut self, learned: bool) {
+        self.concentration = Some(learned);
+        if learned {
+            self.model = self.model.with_learned_concentration(CONCENTRATION_SD);
+            self.common = Some(false);
         }
     }
 

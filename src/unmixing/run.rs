@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::aside::of_all_pixels;
 use super::fallback::or_on_cpu;
+use super::laps::Laps;
 use super::plan::{Plan, Taken, bands_unseen, effective_bands};
 use super::{Unmixing, chosen};
 use crate::engine::backend::{self, Device};
-use crate::engine::ground::clock::Instant;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::{Interrupted, unless};
 use crate::engine::guide::Guide;
@@ -68,25 +68,6 @@ pub struct Run {
     pub(super) description: String,
     pub(super) bands: f64,
     pub(super) laps: Laps,
-}
-
-/// Seconds that stages took, in order.
-#[derive(Debug)]
-pub(super) struct Laps {
-    since: Instant,
-    pub(super) seconds: Vec<(String, f64)>,
-}
-
-impl Laps {
-    /// Stages that go on from earlier ones.
-    pub(super) fn after(seconds: Vec<(String, f64)>) -> Self {
-        Laps { since: Instant::now(), seconds }
-    }
-
-    fn lap(&mut self, stage: &str) {
-        self.seconds.push((stage.to_owned(), self.since.elapsed().as_secs_f64()));
-        self.since = Instant::now();
-    }
 }
 
 impl Run {
@@ -491,7 +472,13 @@ async fn search(of: &Unmixing, plan: &Plan, device: &Device, pixels: &Pixels) ->
     let stop = || of.is_interrupted();
     let (model, svi) = (plan.searched(), &plan.svi);
     let (common_is_open, shade_is_open) = (plan.common_is_open(), plan.shade_is_open());
-    let settings = search::Settings { common_is_open, shade_is_open, ..plan.search.clone() };
+    let concentration_is_open = plan.concentration_is_open();
+    let settings = search::Settings {
+        common_is_open,
+        shade_is_open,
+        concentration_is_open,
+        ..plan.search.clone()
+    };
     let found = search::search(device, model, svi, &settings, pixels, &observe, &stop).await?;
     let (count, bands) = (pixels.count(), pixels.bands());
     if found.pixels < count || found.bands < bands {

@@ -111,6 +111,7 @@ impl Case {
             WorldArg::Signal => simulate::Settings { signal_noise: 0.03, ..model },
             WorldArg::Zeros => simulate::Settings { least_abundance: 0.1, ..model },
             WorldArg::Dark => simulate::Settings { dark: 0.05, ..model },
+            WorldArg::Flat => simulate::Settings { maps: Maps::Flat, ..model },
             WorldArg::Dominant => simulate::Settings { maps: Maps::Dominant, ..model },
         }
     }

@@ -37,6 +37,7 @@ pub fn run(args: &SimulateArgs) -> Result<Done> {
         maps: match args.maps {
             MapsArg::Smooth => Maps::Smooth,
             MapsArg::Dirichlet => Maps::Dirichlet,
+            MapsArg::Flat => Maps::Flat,
             MapsArg::Dominant => Maps::Dominant,
         },
         pure_pixels: !args.no_pure_pixels,

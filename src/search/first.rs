@@ -1,0 +1,48 @@
+//! Where a search begins.
+
+use std::sync::{Arc, mpsc};
+
+use ndarray::Array2;
+
+use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::interrupt::{Interrupted, unless};
+use crate::engine::model::Model;
+use crate::engine::pixels::Pixels;
+use crate::starts::{Init, Proposal, each_family};
+
+/// Up to `count` starts; when interrupted, those found by then.
+pub fn starts_of(
+    part: &Pixels,
+    model: &Model,
+    count: usize,
+    seed: u64,
+    interrupted: Interrupted,
+) -> Result<Vec<Proposal>> {
+    let (k, brightness) = (model.endmembers, model.brightness.is_some());
+    let families = families_of(model, part.bands());
+    let (tell, told) = mpsc::channel();
+    let cube = Arc::clone(part.cube());
+    let finding = unless(interrupted, move |stop| {
+        let mut tell = |proposal| tell.send(proposal).is_ok() && !stop();
+        each_family(&cube, k, &families, count, brightness, seed, &mut tell)
+    });
+    let found: Vec<Proposal> = told.try_iter().collect();
+    match finding {
+        Err(Error::Interrupted) if !found.is_empty() => Ok(found),
+        result => result.map(|()| found),
+    }
+}
+
+/// The families of starts that a search takes. Faces of the cloud tell the endmembers where what
+/// lies outside of them is noise. Where bands err together it is how materials vary, and endmembers
+/// would be more extreme than any pixel.
+fn families_of(model: &Model, bands: usize) -> Vec<Init> {
+    let by_faces = |init: &Init| matches!(init, Init::Simplex | Init::SimplexNormalised);
+    let independent = model.has_independent_bands(bands);
+    Init::FAMILIES.into_iter().filter(|init| independent || !by_faces(init)).collect()
+}
+
+/// A start as it is told, and its spectra.
+pub fn told(of: Proposal) -> (String, Array2<f64>) {
+    (format!("{}, seed {}", of.family, of.seed), of.endmembers)
+}
