@@ -11,10 +11,10 @@ use crate::engine::ground::error::Result;
 use crate::engine::pixels::Pixels;
 use crate::posterior::nested;
 
-/// What a learned concentration must gain in evidence, nats a pixel: 0.3 to 1 in simulated scenes
-/// whose abundances are flat, 0.2 at most in others (docs/evidence.md). Over a common mixture, which
+/// What a learned concentration must gain in evidence, nats a pixel: 0.1 to 1 in simulated scenes
+/// whose abundances are flat, 0.02 at most in others (docs/evidence.md). Over a common mixture, which
 /// is the less simple of the two, it must gain nothing.
-const GAIN: f64 = 0.25;
+const GAIN: f64 = 0.05;
 /// And so many standard errors.
 const ERRORS: f64 = 2.0;
 /// What coming to rest makes up for between two fits of one solution, nats a pixel.

@@ -314,9 +314,7 @@ pub async fn search(
     let mut of_scene = if common.is_some_and(|(_, kept)| !kept) { &without } else { of_scene };
     let mut concentration = None;
     let learning;
-    if let Some(sd) = settings.concentration_is_open.filter(|_| !interrupted())
-        && contest::is_for(of_scene, pixels.bands())
-    {
+    if let Some(sd) = settings.concentration_is_open.filter(|_| !interrupted()) {
         let row = (&table[..], best);
         if let Some((gain, is_learned, fitted)) =
             concentration::decide(&judge, sd, row, part, interrupted).await?

@@ -297,7 +297,9 @@ impl Plan {
     }
 
     /// Sd of the prior of the log concentration, where the search is to say if that is learned:
-    /// where nobody else does, bands count as independent, and intervals depend on it.
+    /// where nobody else does, and what is left of neighbouring pixels is noise, so that each of
+    /// them is evidence. The prior of the abundances is the same for all of their bands, be these
+    /// independent or not.
     pub fn concentration_is_open(&self) -> Option<f64> {
         let fixed = self.model.sparser && self.model.concentration_sd.is_none();
         let exact = self.posterior == PosteriorKind::Exact && self.first.is_none();
