@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Forty-eight scenes of twelve kinds, most of them unlike the model: is a fit ever worse than the classics?
+"""Scenes of twelve kinds, most of them unlike the model: is a fit ever worse than the classics?
 
     benches/kinds.py run --out FOLDER [--seeds 0-3] [--kinds a,b] [--jobs 2]
     benches/kinds.py table --out FOLDER

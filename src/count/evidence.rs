@@ -50,7 +50,8 @@ const DIRECTIONS: usize = 10;
 pub type ModelOf<'a> = &'a (dyn Fn(usize) -> Result<Model> + Sync);
 
 /// Fits with 1, 2, 3, ... endmembers until three numbers in a row are worse than the best.
-/// `outliers_aside` leaves out pixels unlike all others, `observe` is told each number; `interrupted` ends with what there is.
+/// `outliers_aside` leaves out pixels unlike all others, `observe` is told each number;
+/// `interrupted` ends with what there is.
 ///
 /// # Errors
 ///

@@ -114,6 +114,8 @@ impl Common {
     }
 }
 
+/// Prior sd of the log concentration, where that is learned.
+pub const CONCENTRATION_SD: f64 = 1.0;
 /// Prior sd of log brightness: a pixel may well be three times as bright as another.
 pub const BRIGHTNESS_SD: f64 = 1.0;
 /// Prior scale of an endmember's sd between pixels, reflectance.
@@ -174,10 +176,9 @@ impl Model {
         Model { brightness: None, brightness_spread: None, ..self.clone() }
     }
 
-    /// The model whose total concentration is learned, with a prior of this sd of its logarithm, and
-    /// which has no common mixture.
-    pub fn with_learned_concentration(&self, sd: f64) -> Self {
-        Model { concentration_sd: Some(sd), common: None, ..self.clone() }
+    /// The model whose total concentration is learned and which has no common mixture.
+    pub fn with_learned_concentration(&self) -> Self {
+        Model { concentration_sd: Some(CONCENTRATION_SD), common: None, ..self.clone() }
     }
 
     /// The model with K endmembers and everything else at its default.

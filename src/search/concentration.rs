@@ -12,8 +12,8 @@ use crate::engine::pixels::Pixels;
 use crate::posterior::nested;
 
 /// What a learned concentration must gain in evidence, nats a pixel: 0.1 to 1 in simulated scenes
-/// whose abundances are flat, 0.02 at most in others (docs/evidence.md). Over a common mixture, which
-/// is the less simple of the two, it must gain nothing.
+/// whose abundances are flat, 0.02 at most in others (docs/evidence.md). Over a common mixture,
+/// which is the less simple of the two, it must gain nothing.
 const GAIN: f64 = 0.05;
 /// And so many standard errors.
 const ERRORS: f64 = 2.0;
@@ -22,21 +22,21 @@ const BEHIND: f64 = 1.0;
 /// What solutions with a learned concentration are told by.
 const LEARNED: &str = "learned concentration";
 
-/// The solution of row `best`, fitted again from where it began with a concentration that is
-/// learned and without a common mixture, and by how much it is ahead in evidence, nats a pixel; and
-/// whether that is enough. None where the two cannot be compared, or when interrupted.
+/// Fits the solution of row `best` again from where it began, with a concentration that is learned
+/// and without a common mixture, and adds it to the table: by how much it is ahead in evidence,
+/// nats a pixel, and whether that is enough. None where the two cannot be compared, or when
+/// interrupted.
 ///
 /// # Errors
 ///
 /// What ends all fits, as a device that is lost.
 pub async fn decide(
     judge: &Judge<'_>,
-    sd: f64,
-    (table, best): (&[Fitted], usize),
+    (table, best): (&mut Vec<Fitted>, usize),
     pixels: &Pixels,
     interrupted: &(dyn Fn() -> bool + Sync),
-) -> Result<Option<(f64, bool, Fitted)>> {
-    let learning = judge.with_learned_concentration(sd);
+) -> Result<Option<(f64, bool)>> {
+    let learning = judge.with_learned_concentration();
     let again = learning.again(table, &[best], LEARNED).await?;
     judge.count(learning.done());
     let Some(mut fitted) = again.into_iter().next() else { return Ok(None) };
@@ -44,16 +44,18 @@ pub async fn decide(
         return Ok(None);
     };
     let brief = |guide| nested::evidence(guide, pixels, interrupted);
-    let (Some(with), Some(without)) = (brief(learned)?, brief(plain)?) else { return Ok(None) };
-    if with - without < -BEHIND {
-        return Ok((!interrupted()).then_some((with - without, false, fitted)));
-    }
     let at_rest = |guide| nested::evidence_at_rest(guide, pixels, interrupted);
-    let (Some(with), Some(without)) = (at_rest(learned)?, at_rest(plain)?) else {
-        return Ok(None);
-    };
-    let (gain, error) = ahead(&with, &without);
-    let least = if plain.model.common.is_some() { 0.0 } else { GAIN.max(ERRORS * error) };
-    fitted.evidence = Some(mean(with.into_iter()));
-    Ok((!interrupted()).then_some((gain, gain > least, fitted)))
+    let (Some(with), Some(without)) = (brief(learned)?, brief(plain)?) else { return Ok(None) };
+    let mut decided = (with - without, false);
+    if decided.0 > -BEHIND {
+        let (Some(with), Some(without)) = (at_rest(learned)?, at_rest(plain)?) else {
+            return Ok(None);
+        };
+        let (gain, error) = ahead(&with, &without);
+        let mixed = plain.model.common.is_some();
+        decided = (gain, gain > if mixed { 0.0 } else { GAIN.max(ERRORS * error) });
+        fitted.evidence = Some(mean(with.into_iter()));
+    }
+    table.push(fitted);
+    Ok((!interrupted()).then_some(decided))
 }

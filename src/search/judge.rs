@@ -174,10 +174,10 @@ impl<'a> Judge<'a> {
         self.of(self.model.without_brightness())
     }
 
-    /// A judge of the model whose concentration is learned, with a prior of this sd of its
-    /// logarithm, and which has no common mixture; its fits have all their steps.
-    pub fn with_learned_concentration(&self, sd: f64) -> Self {
-        self.of(self.model.with_learned_concentration(sd))
+    /// A judge of the model whose concentration is learned and which has no common mixture; its
+    /// fits have all their steps.
+    pub fn with_learned_concentration(&self) -> Self {
+        self.of(self.model.with_learned_concentration())
     }
 
     fn of(&self, model: Model) -> Self {

@@ -50,10 +50,10 @@ pub struct Settings {
     /// it.
     #[serde(skip)]
     pub shade_is_open: bool,
-    /// Sd of the prior of the logarithm of the abundances' total concentration, where that may be
-    /// learned because evidence asks for it.
+    /// Whether the total concentration of the abundances may be learned, where evidence asks for
+    /// it.
     #[serde(skip)]
-    pub concentration_is_open: Option<f64>,
+    pub concentration_is_open: bool,
 }
 
 impl Default for Settings {
@@ -64,7 +64,7 @@ impl Default for Settings {
             seconds: None,
             common_is_open: false,
             shade_is_open: false,
-            concentration_is_open: None,
+            concentration_is_open: false,
         }
     }
 }
@@ -169,7 +169,7 @@ pub fn most_steps(settings: &Settings, starts: usize) -> u64 {
     let tried = shade::TRIED.min(starts).saturating_add(starts) as u64;
     let shade = if settings.shade_is_open { tried.saturating_mul(probe) } else { 0 };
     let all = count(starts, Init::FAMILIES.len()).saturating_add(moves).saturating_add(again);
-    let learned = settings.concentration_is_open.map_or(0, |_| probe + polish);
+    let learned = if settings.concentration_is_open { probe + polish } else { 0 };
     all.saturating_add(shade).saturating_add(learned)
 }
 
@@ -254,18 +254,7 @@ pub async fn search(
     let others = may_win(&table, &kept);
     judge.polish(&mut table, &others).await?;
     let count = table.len();
-    let mut best = match by_elbo(&table).first() {
-        Some(&best) => best,
-        // Interrupted before a single step: the first start is what there is.
-        None if interrupted() && count > 0 => 0,
-        None => {
-            return Err(Error::Fit(
-                "no start gave a finite ELBO; check the scene's values and scale, or lower the \
-                 learning rate"
-                    .into(),
-            ));
-        }
-    };
+    let mut best = best_of(&table, interrupted())?;
     judge.until(deadline);
     for round in 0_usize.. {
         let over = settings.seconds.is_none() && round >= ROUNDS;
@@ -312,21 +301,14 @@ pub async fn search(
     }
     let without = Model { common: None, ..of_scene.clone() };
     let mut of_scene = if common.is_some_and(|(_, kept)| !kept) { &without } else { of_scene };
-    let mut concentration = None;
-    let learning;
-    if let Some(sd) = settings.concentration_is_open.filter(|_| !interrupted()) {
-        let row = (&table[..], best);
-        if let Some((gain, is_learned, fitted)) =
-            concentration::decide(&judge, sd, row, part, interrupted).await?
-        {
-            concentration = Some((gain, is_learned));
-            table.push(fitted);
-            if is_learned {
-                (best, common) = (table.len() - 1, common.map(|(gain, _)| (gain, false)));
-                learning = of_scene.with_learned_concentration(sd);
-                of_scene = &learning;
-            }
-        }
+    let (mut concentration, learning) = (None, of_scene.with_learned_concentration());
+    if settings.concentration_is_open && !interrupted() {
+        let row = (&mut table, best);
+        concentration = concentration::decide(&judge, row, part, interrupted).await?;
+    }
+    if concentration.is_some_and(|(_, learned)| learned) {
+        (best, common) = (table.len() - 1, common.map(|(gain, _)| (gain, false)));
+        of_scene = &learning;
     }
     let done = judge.done();
     let found = finish(of_scene, fit, pixels, &seen, table, best, count)?;
@@ -337,6 +319,20 @@ pub async fn search(
     let judge = Judge::new(device, of_scene, fit, pixels, total, observe, interrupted);
     judge.count(done);
     settle(judge, found).await
+}
+
+/// The row of the best of the starts; where a search is interrupted before a single step, the first
+/// start is what there is.
+fn best_of(table: &[Fitted], interrupted: bool) -> Result<usize> {
+    match by_elbo(table).first() {
+        Some(&best) => Ok(best),
+        None if interrupted && !table.is_empty() => Ok(0),
+        None => Err(Error::Fit(
+            "no start gave a finite ELBO; check the scene's values and scale, or lower the \
+             learning rate"
+                .into(),
+        )),
+    }
 }
 
 /// Whether pixels differ in brightness; judge and starts go on as if it had been asked for that

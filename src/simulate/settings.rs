@@ -39,8 +39,8 @@ pub struct Settings {
     /// How abundances lie in the image.
     pub maps: Maps,
     /// True: each endmember fills at least one valid pixel, as far as there are pixels; with
-    /// [`Maps::Dirichlet`] and [`Maps::Flat`] some pixels may be all but pure. False: no abundance exceeds 0.8 (or 1 / K,
-    /// where that is more).
+    /// [`Maps::Dirichlet`] and [`Maps::Flat`] some pixels may be all but pure. False: no abundance
+    /// exceeds 0.8 (or 1 / K, where that is more).
     pub pure_pixels: bool,
     /// Standard deviation of log brightness over the image, 0 (all pixels equally bright) to 2.
     pub brightness_sd: f64,

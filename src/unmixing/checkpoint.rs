@@ -155,8 +155,7 @@ impl Unmixing {
         if let Some(kept) = meta.shade.filter(|_| plan.shade_is_open()) {
             plan.decide_shade(kept);
         }
-        if let Some(learned) = meta.concentration.filter(|_| plan.concentration_is_open().is_some())
-        {
+        if let Some(learned) = meta.concentration.filter(|_| plan.concentration_is_open()) {
             plan.decide_concentration(learned);
         }
         if let Some(kept) = meta.common.filter(|_| plan.common_is_open()) {

@@ -9,7 +9,8 @@ use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::setting;
 use crate::engine::layout::Params;
 use crate::engine::model::{
-    BRIGHTNESS_SD, Common, EFFECTIVE_BANDS, Family, Held, Model, Noise, VARIABILITY_SCALE,
+    BRIGHTNESS_SD, CONCENTRATION_SD, Common, EFFECTIVE_BANDS, Family, Held, Model, Noise,
+    VARIABILITY_SCALE,
 };
 use crate::engine::pixels::Pixels;
 use crate::engine::svi;
@@ -23,9 +24,6 @@ use crate::statistics::effective::{default_bands, independent_bands};
 use crate::statistics::neighbours::residual_correlation;
 use crate::statistics::outliers::{are_few, outliers};
 use crate::statistics::repeats::without_repeats;
-
-/// Prior sd of the log concentration, where it is learned.
-const CONCENTRATION_SD: f64 = 1.0;
 
 /// The most pixels that spectra, noise and variability are learned from, where each pixel then has
 /// its exact posterior: as many as are searched whole, so that the fit goes on where the search
@@ -296,22 +294,21 @@ impl Plan {
         }
     }
 
-    /// Sd of the prior of the log concentration, where the search is to say if that is learned:
-    /// where nobody else does, and what is left of neighbouring pixels is noise, so that each of
-    /// them is evidence. The prior of the abundances is the same for all of their bands, be these
-    /// independent or not.
-    pub fn concentration_is_open(&self) -> Option<f64> {
+    /// Whether the search is to say if the concentration is learned: where nobody else does, and
+    /// what is left of neighbouring pixels is noise, so that each of them is evidence. The prior of
+    /// the abundances is the same for all of their bands, be these independent or not.
+    pub fn concentration_is_open(&self) -> bool {
         let fixed = self.model.sparser && self.model.concentration_sd.is_none();
         let exact = self.posterior == PosteriorKind::Exact && self.first.is_none();
         let open = fixed && exact && !self.errs && self.common != Some(true);
-        (open && self.concentration.is_none()).then_some(CONCENTRATION_SD)
+        open && self.concentration.is_none()
     }
 
     /// Learns the concentration or leaves it as it is, for good.
     pub fn decide_concentration(&mut self, learned: bool) {
         self.concentration = Some(learned);
         if learned {
-            self.model = self.model.with_learned_concentration(CONCENTRATION_SD);
+            self.model = self.model.with_learned_concentration();
             self.common = Some(false);
         }
     }
