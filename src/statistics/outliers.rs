@@ -28,6 +28,8 @@ const NOISE_OF_BOTH: f64 = 2.0;
 const LONGEST: f64 = 1.5;
 /// Pixels that each is compared with, at most.
 const COMPARED: usize = 1024;
+/// Rounds, at most: what is found is left out of the directions, which may hide others.
+const ROUNDS: usize = 8;
 /// The least residual of a band, reflectance: without noise rounding is all that is left.
 const LEAST: f64 = 1e-5;
 
@@ -55,7 +57,7 @@ pub fn outliers(cube: &Cube, k: usize) -> Vec<usize> {
     let every = pixels.div_ceil(ENOUGH).max(1);
     let mut found = vec![false; pixels];
     let mut numbers = Vec::new();
-    loop {
+    for round in 1.. {
         let kept: Vec<usize> = (0..pixels).step_by(every).filter(|&n| !found[n]).collect();
         let part = cube.select(&kept);
         let axes = shared_directions(&part, most);
@@ -64,11 +66,11 @@ pub fn outliers(cube: &Cube, k: usize) -> Vec<usize> {
         found.iter_mut().zip(unlike).for_each(|(found, unlike)| *found |= unlike);
         let before = numbers.len();
         numbers = (0..pixels).filter(|&n| found[n]).collect();
-        // What is found is left out of the directions, which may hide others.
-        if numbers.len() == before || found.len() - numbers.len() <= pixels / 2 {
+        if numbers.len() == before || round == ROUNDS || 2 * numbers.len() >= pixels {
             return without_alike(cube, numbers, &axes, &typical);
         }
     }
+    numbers
 }
 
 /// Of pixels that are unlike the rest of a scene those that are unlike each other, too.
