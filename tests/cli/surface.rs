@@ -140,6 +140,7 @@ const SIMULATE: [&str; 21] = [
     "--shared-variability",
     "--mixing",
     "--signal-noise",
+    "--outliers",
     "--least-abundance",
     "--dark",
 ];
