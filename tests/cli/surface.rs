@@ -120,7 +120,7 @@ const COUNT: [&str; 5] = ["--out", "--force", "--json", "--device", "--seed"];
 const INFO: [&str; 3] = ["--json", "--out", "--force"];
 const CALIBRATE: [&str; 8] =
     ["--out", "--force", "--device", "--seed", "--scenes", "--steps", "--world", "--guide"];
-const SIMULATE: [&str; 21] = [
+const SIMULATE: [&str; 22] = [
     "--out",
     "--force",
     "--rows",
