@@ -15,8 +15,8 @@ pub enum Endmembers {
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Concentration {
     /// 0.2 K: few materials in each pixel. Where the posterior of pixels is exact, less for
-    /// endmembers of which more abundances are next to nothing; and where a search runs and bands
-    /// count as independent, learned if evidence asks for it.
+    /// endmembers of which more abundances are next to nothing; and where a search runs and
+    /// neighbouring pixels do not err together, learned if evidence asks for it.
     #[default]
     Sparse,
     /// A given one, > 0; K is flat on the simplex.

@@ -89,7 +89,7 @@ class Unmixing:
         16.
     concentration : float or "learn", optional
         Total concentration of the abundances' Dirichlet, above 0; K is flat. Default:
-        0.2 K, and learned where bands count as independent and evidence asks for it.
+        0.2 K, and learned where a search runs and evidence asks for it.
     common_mixture : bool, optional
         Whether many pixels may share one mixture. Default: where bands count as independent.
     learn_shade : bool, optional

@@ -223,8 +223,7 @@ pub struct RunArgs {
     pub convention: Option<ConventionArg>,
     /// Total concentration of the abundances' Dirichlet: K is flat, less favours pure pixels; or
     /// learn [default: 0.2 K, and where the posterior is exact less for materials of which more
-    /// abundances are next to nothing; learned where bands are independent and evidence asks for
-    /// it]
+    /// abundances are next to nothing; learned where a search runs and evidence asks for it]
     #[arg(long, value_name = "ALPHA|learn", allow_negative_numbers = true)]
     pub concentration: Option<Concentration>,
     /// Whether many pixels may share one mixture, around which a second Dirichlet is learned

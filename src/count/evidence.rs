@@ -118,11 +118,7 @@ pub async fn evidence(
 /// Pixels without those unlike all others, where these are few.
 fn without_outliers(of: Pixels) -> Pixels {
     let found = outliers(of.cube(), DIRECTIONS);
-    if !are_few(found.len(), of.count()) {
-        return of;
-    }
-    let is_kept = |n: &usize| found.binary_search(n).is_err();
-    of.chosen(&(0..of.count()).filter(is_kept).collect::<Vec<usize>>())
+    if are_few(found.len(), of.count()) { of.without(&found) } else { of }
 }
 
 /// The pixels of the fits, and how many of their bands count: `part` of the scene, or, where its

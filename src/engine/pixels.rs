@@ -158,9 +158,12 @@ impl Pixels {
 
     /// Those that are not in some rows, ascending, of the cube that the pixels were made of.
     pub(crate) fn without_rows(&self, rows: &[usize]) -> Self {
-        let out = self.in_rows(rows);
-        let is_kept = |n: &usize| out.binary_search(n).is_err();
-        self.chosen(&(0..self.count()).filter(is_kept).collect::<Vec<usize>>())
+        self.without(&self.in_rows(rows))
+    }
+
+    /// All but those with some numbers here, ascending.
+    pub(crate) fn without(&self, out: &[usize]) -> Self {
+        self.chosen(&all_but(out, self.count()))
     }
 
     /// The numbers here, ascending, of the pixels in some rows of the cube that they were made of,
@@ -243,6 +246,11 @@ impl Pixels {
             None => values,
         }
     }
+}
+
+/// The numbers below `count`, ascending, but for some that ascend.
+pub(crate) fn all_but(out: &[usize], count: usize) -> Vec<usize> {
+    (0..count).filter(|n| out.binary_search(n).is_err()).collect()
 }
 
 #[cfg(test)]

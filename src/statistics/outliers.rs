@@ -5,6 +5,7 @@
 use ndarray::{Array1, Array2, Axis};
 use rayon::prelude::*;
 
+use crate::engine::ground::math::median;
 use crate::scene::Cube;
 use crate::statistics::moments::products;
 use crate::statistics::principal::Spread;
@@ -118,7 +119,7 @@ fn shared_directions(cube: &Cube, most: usize) -> Array2<f64> {
 fn shortened(cube: &Cube) -> Cube {
     let length = |n: usize| cube.spectrum(n).iter().map(|&y| f64::from(y).powi(2)).sum::<f64>();
     let lengths: Vec<f64> = (0..cube.pixels()).map(|n| length(n).sqrt()).collect();
-    let most = LONGEST * median(lengths.clone());
+    let most = LONGEST * middle(lengths.clone());
     let mut short = cube.clone();
     for (n, &length) in lengths.iter().enumerate().filter(|(_, length)| **length > most) {
         let by = (most / length) as f32;
@@ -145,16 +146,16 @@ impl Typical {
             let axis = axes.row(l);
             let left = |n: usize| (f64::from(part.spectrum(n)[l]) - axis.dot(&along.row(n))).abs();
             // Half of a normal's values are within 0.6745 sds.
-            median((0..part.pixels()).map(left).collect()) / 0.6745
+            middle((0..part.pixels()).map(left).collect()) / 0.6745
         };
         let sds: Vec<f64> = (0..part.bands()).into_par_iter().map(one).collect();
         // A band that is nearly without noise does not decide alone.
-        let least = LEAST.max(0.1 * median(sds.clone()));
+        let least = LEAST.max(0.1 * middle(sds.clone()));
         let scale = sds.iter().map(|sd| 1.0 / sd.max(least)).collect();
         let typical = Typical { scale, size: 1.0, share: 0.0 };
         let (sizes, shares): (Vec<f64>, Vec<f64>) = typical.sizes(part, axes).into_iter().unzip();
         // Where there is no noise sizes are those of rounding.
-        Typical { size: median(sizes).max(1.0), share: median(shares), ..typical }
+        Typical { size: middle(sizes).max(1.0), share: middle(shares), ..typical }
     }
 
     /// What a fit leaves of a spectrum, (L), in units of the typical residual of each band.
@@ -181,12 +182,9 @@ impl Typical {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    let middle = values.len() / 2;
-    match values.is_empty() {
-        true => 0.0,
-        false => *values.select_nth_unstable_by(middle, f64::total_cmp).1,
-    }
+/// Of no values zero.
+fn middle(values: Vec<f64>) -> f64 {
+    median(values).unwrap_or_default()
 }
 
 #[cfg(test)]

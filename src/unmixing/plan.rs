@@ -12,7 +12,7 @@ use crate::engine::model::{
     BRIGHTNESS_SD, CONCENTRATION_SD, Common, EFFECTIVE_BANDS, Family, Held, Model, Noise,
     VARIABILITY_SCALE,
 };
-use crate::engine::pixels::Pixels;
+use crate::engine::pixels::{Pixels, all_but};
 use crate::engine::svi;
 use crate::event::Event;
 use crate::posterior::{nested, sampled};
@@ -335,8 +335,7 @@ impl Plan {
         if aside.is_empty() {
             return residual_correlation(cube, places, scene.cols(), k);
         }
-        let is_kept = |n: &usize| aside.binary_search(n).is_err();
-        let kept: Vec<usize> = (0..cube.pixels()).filter(is_kept).collect();
+        let kept = all_but(aside, cube.pixels());
         let places: Vec<u32> = kept.iter().map(|&n| places[n]).collect();
         residual_correlation(&cube.select(&kept), &places, scene.cols(), k)
     }
