@@ -1,5 +1,7 @@
 //! Spectra of pixels: a [`Cube`] in any order, and [`Pixels`] in the order that the engine takes.
 
+use std::iter::StepBy;
+use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::{Array, Axis, RemoveAxis};
@@ -108,8 +110,7 @@ impl Pixels {
 
     /// At most `most` pixels of a cube, evenly spread over its rows. Takes a copy of them.
     pub fn sample(cube: &Cube, most: usize) -> Self {
-        let every = cube.pixels().div_ceil(most.max(1)).max(1);
-        Self::shuffled(cube, (0..cube.pixels()).step_by(every).collect())
+        Self::shuffled(cube, spaced(cube.pixels(), most).collect())
     }
 
     /// The pixels of a cube whose rows have no order that matters, as they lie: of one that was
@@ -129,20 +130,15 @@ impl Pixels {
 
     /// A fair part of them, of at most `most`; all of them share their memory.
     pub fn part(&self, most: usize) -> Self {
-        self.every(most, |_| 0)
+        self.chosen(&spaced(self.count(), most).collect::<Vec<usize>>())
     }
 
     /// As many pixels half way between those of [`Pixels::part`]: others, where there are twice as
     /// many.
     pub fn part_between(&self, most: usize) -> Self {
-        self.every(most, |every| every / 2)
-    }
-
-    /// At most `most` pixels at equal distances; `first` makes the number of the first one of the
-    /// distance.
-    fn every(&self, most: usize, first: impl Fn(usize) -> usize) -> Self {
-        let every = self.count().div_ceil(most.max(1)).max(1);
-        self.chosen(&(first(every)..self.count()).step_by(every).collect::<Vec<usize>>())
+        let half = distance(self.count(), most) / 2;
+        let between = spaced(self.count(), most).map(|n| n + half).filter(|&n| n < self.count());
+        self.chosen(&between.collect::<Vec<usize>>())
     }
 
     /// Some of them, in their order here: `chosen` are their numbers, ascending. Takes a copy of
@@ -246,6 +242,16 @@ impl Pixels {
             None => values,
         }
     }
+}
+
+/// At most `most` of the numbers below `count`, from 0 on at equal distances.
+pub(crate) fn spaced(count: usize, most: usize) -> StepBy<Range<usize>> {
+    (0..count).step_by(distance(count, most))
+}
+
+/// How far apart they are.
+fn distance(count: usize, most: usize) -> usize {
+    count.div_ceil(most.max(1)).max(1)
 }
 
 /// The numbers below `count`, ascending, but for some that ascend.

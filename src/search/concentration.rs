@@ -5,7 +5,7 @@
 //! spectra give way, and is sure of the result. A learned one costs answers where most abundances
 //! are all but zero: guides of pixels have no long tail towards zero, and it comes out too large.
 
-use super::contest::{ahead, mean};
+use super::ahead::ahead;
 use super::judge::{Fitted, Judge};
 use crate::engine::ground::error::Result;
 use crate::engine::pixels::Pixels;
@@ -37,24 +37,22 @@ pub async fn decide(
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<(f64, bool)>> {
     let learning = judge.with_learned_concentration();
-    let again = learning.again(table, &[best], LEARNED).await?;
+    let again = learning.again(table, &[best], (LEARNED, f64::NEG_INFINITY)).await?;
     judge.count(learning.done());
     let Some(mut fitted) = again.into_iter().next() else { return Ok(None) };
     let (Some(plain), Some(learned)) = (table[best].whole_guide(), fitted.whole_guide()) else {
         return Ok(None);
     };
     let brief = |guide| nested::evidence(guide, pixels, interrupted);
-    let at_rest = |guide| nested::evidence_at_rest(guide, pixels, interrupted);
     let (Some(with), Some(without)) = (brief(learned)?, brief(plain)?) else { return Ok(None) };
+    let mixed = plain.model.common.is_some();
     let mut decided = (with - without, false);
     if decided.0 > -BEHIND {
-        let (Some(with), Some(without)) = (at_rest(learned)?, at_rest(plain)?) else {
-            return Ok(None);
-        };
+        let with = fitted.at_rest(pixels, interrupted)?;
+        let without = table[best].at_rest(pixels, interrupted)?;
+        let (Some(with), Some(without)) = (with, without) else { return Ok(None) };
         let (gain, error) = ahead(&with, &without);
-        let mixed = plain.model.common.is_some();
         decided = (gain, gain > if mixed { 0.0 } else { GAIN.max(ERRORS * error) });
-        fitted.evidence = Some(mean(with.into_iter()));
     }
     table.push(fitted);
     Ok((!interrupted()).then_some(decided))

@@ -3,8 +3,9 @@
 //! model in which each band varies for itself: it prefers an endmember that stands for variability
 //! to one that few pixels hold.
 
+use super::ahead::ahead;
 use super::judge::{Fitted, Judge};
-use super::{best_of_each, by_elbo, distinct, family, gains, mixture, same};
+use super::{best_of_each, by_elbo, distinct, family, gains, least_of, mixture, same};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::model::{Model, Noise};
 use crate::engine::pixels::Pixels;
@@ -112,9 +113,11 @@ pub async fn contest(
     let rest: Vec<usize> = rest.iter().copied().chain(families).collect();
     // Where the best by ELBO is far ahead of itself without the mixture, that tells.
     for rows in [one, &rest] {
-        let again = plain.again(table, rows, NONE).await?;
+        let least = table.get(first).map_or(f64::NEG_INFINITY, least_of);
+        let again = plain.again(table, rows, (NONE, least)).await?;
         table.extend(again);
-        let order: Vec<usize> = by_elbo(table).into_iter().filter(|&i| i >= first).collect();
+        let gone_on = |i: &usize| *i >= first && table[*i].elbo.is_some();
+        let order: Vec<usize> = by_elbo(table).into_iter().filter(gone_on).collect();
         without = briefly(table, &distinct(table, &order, MOST), &without)?;
         gain = highest(&with).zip(highest(&without)).map(|(with, without)| with - without);
         let like = |j: usize| table[j].like;
@@ -163,12 +166,7 @@ fn judged(
 ) -> Result<Option<usize>> {
     let mut at_rest: Vec<(usize, Vec<f64>)> = Vec::new();
     for &i in if rows.len() > 1 { rows } else { &[] } {
-        if let Some(guide) = table[i].whole_guide()
-            && let Some(found) = nested::evidence_at_rest(guide, pixels, interrupted)?
-        {
-            table[i].evidence = Some(mean(found.iter().copied()));
-            at_rest.push((i, found));
-        }
+        at_rest.extend(table[i].at_rest(pixels, interrupted)?.map(|found| (i, found)));
         if interrupted() {
             return Ok(None);
         }
@@ -206,21 +204,6 @@ fn highest(brief: &[(usize, f64)]) -> Option<f64> {
     brief.iter().map(|&(_, evidence)| evidence).reduce(f64::max)
 }
 
-/// By how much one solution makes pixels more probable than another, nats a pixel, and the
-/// standard error of that.
-pub fn ahead(one: &[f64], other: &[f64]) -> (f64, f64) {
-    let gains = || one.iter().zip(other).map(|(one, other)| one - other);
-    let gain = mean(gains());
-    let variance = mean(gains().map(|of| (of - gain).powi(2)));
-    (gain, (variance / one.len().max(1) as f64).sqrt())
-}
-
-/// Of those that are finite; zero of none.
-pub fn mean(of: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = of.filter(|x| x.is_finite()).fold((0.0, 0.0), |(s, n), x| (s + x, n + 1.0));
-    if count > 0.0 { sum / count } else { 0.0 }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -242,19 +225,5 @@ mod tests {
         let both = [(7, 570.0), (8, 577.0)];
         let like = |j: usize| Some(if j == 7 { 0 } else { 3 });
         assert!((paired(like, &with, &both).unwrap() - 1.5).abs() < 1e-9);
-    }
-
-    #[test]
-    fn one_is_ahead_by_the_mean_and_as_uncertain_as_the_pixels_differ() {
-        let (one, other) = ([3.0, 4.0, 5.0, 8.0], [2.0, 2.0, 4.0, 4.0]);
-        // Gains 1, 2, 1 and 4.
-        let (gain, error) = ahead(&one, &other);
-        assert!((gain - 2.0).abs() < 1e-12);
-        assert!((error - 6f64.sqrt() / 4.0).abs() < 1e-12, "{error}");
-        assert_eq!(ahead(&other, &one), (-gain, error));
-        assert_eq!(ahead(&[], &[]), (0.0, 0.0));
-        // A pixel that one of them does not explain says nothing.
-        let none = [f64::NEG_INFINITY, 2.0, 4.0, 4.0];
-        assert!((ahead(&one, &none).0 - 7.0 / 3.0).abs() < 1e-12);
     }
 }

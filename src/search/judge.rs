@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ndarray::{Array2, Axis};
 
+use super::ahead::mean;
 use super::bands::Seen;
 use super::{Event, Mode, POLISH_STEPS, PROBE_STEPS, SETTLE_STEPS, Solution};
 use crate::convention::Convention;
@@ -14,7 +15,7 @@ use crate::engine::guide::Guide;
 use crate::engine::model::{Family, Model};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::{self, Outcome, Run, Stop};
-use crate::posterior::Posterior;
+use crate::posterior::{Posterior, nested};
 use crate::starts;
 use crate::statistics::angles::match_spectra;
 
@@ -25,6 +26,8 @@ pub struct Fitted {
     pub elbo: Option<f64>,
     /// Where it was compared by it, nats a pixel.
     pub evidence: Option<f64>,
+    /// That of each pixel of a sample where its spectra come to rest, nats; it costs seconds.
+    at_rest: Option<Vec<f64>>,
     /// (K, L), reflectance: where it began, and where it is.
     began: Array2<f64>,
     pub endmembers: Array2<f64>,
@@ -49,6 +52,7 @@ impl Fitted {
             probe_elbo: None,
             elbo: None,
             evidence: None,
+            at_rest: None,
             began: endmembers.clone(),
             endmembers,
             like: None,
@@ -84,6 +88,24 @@ impl Fitted {
     /// The guide that it was fitted with.
     pub fn whole_guide(&self) -> Option<&Guide> {
         self.fit.as_ref()
+    }
+
+    /// Evidence of each pixel of a sample where its spectra come to rest, nats, as
+    /// [`nested::evidence_at_rest`] has it; their mean is from then on its evidence.
+    ///
+    /// # Errors
+    ///
+    /// What [`nested::check`] refuses.
+    pub fn at_rest(
+        &mut self,
+        pixels: &Pixels,
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Vec<f64>>> {
+        if let (None, Some(guide)) = (&self.at_rest, &self.fit) {
+            self.at_rest = nested::evidence_at_rest(guide, pixels, interrupted)?;
+            self.evidence = self.at_rest.as_deref().map(mean).or(self.evidence);
+        }
+        Ok(self.at_rest.clone())
     }
 
     /// Its rows of pixels in the order of the cube that these pixels are of.
@@ -246,13 +268,19 @@ impl<'a> Judge<'a> {
         each(self.device, rows.map(|(_, fitted)| fitted).collect(), polish).await.map(|_| ())
     }
 
-    /// Fits again, for [`PROBE_STEPS`] and [`POLISH_STEPS`] from where they began, rows of the
-    /// table of a judge of another model; `how` tells what is new. Those that fail are left out.
+    /// Fits again, for [`PROBE_STEPS`] from where they began, rows of the table of a judge of
+    /// another model; `how` tells what is new. Those with an ELBO of `least` or more go on. Those
+    /// that fail are left out.
     ///
     /// # Errors
     ///
     /// As [`Judge::probe`].
-    pub async fn again(&self, table: &[Fitted], rows: &[usize], how: &str) -> Result<Vec<Fitted>> {
+    pub async fn again(
+        &self,
+        table: &[Fitted],
+        rows: &[usize],
+        (how, least): (&str, f64),
+    ) -> Result<Vec<Fitted>> {
         let starts = rows.iter().map(|&row| {
             let of = &table[row];
             (format!("{}, {how}", of.origin), of.began.clone())
@@ -261,8 +289,10 @@ impl<'a> Judge<'a> {
         for (fitted, &row) in again.iter_mut().zip(rows) {
             fitted.like = Some(row);
         }
-        self.polish(&mut again, &(0..rows.len()).collect::<Vec<usize>>()).await?;
-        again.retain(|one| one.elbo.is_some());
+        let goes_on = |i: &usize| again[*i].probe_elbo.is_some_and(|elbo| elbo >= least);
+        let going_on: Vec<usize> = (0..again.len()).filter(goes_on).collect();
+        self.polish(&mut again, &going_on).await?;
+        again.retain(|one| one.probe_elbo.is_some());
         Ok(again)
     }
 
@@ -293,6 +323,7 @@ impl<'a> Judge<'a> {
         let elbo = outcome.elbo();
         fitted.endmembers = outcome.guide.medians();
         fitted.fit = Some(outcome.guide);
+        fitted.at_rest = None;
         Ok(elbo)
     }
 

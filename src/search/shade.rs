@@ -10,6 +10,7 @@ use super::{best_of_each, by_elbo, family};
 use crate::engine::ground::error::Result;
 use crate::engine::ground::math::median;
 use crate::engine::guide::Guide;
+use crate::engine::pixels::spaced;
 use crate::starts::Init;
 use crate::statistics::products::share_of_products;
 
@@ -88,9 +89,8 @@ pub(super) async fn decide(
 /// too few pixels to tell.
 fn brightness(guide: &Guide) -> Option<(f64, f64)> {
     let count = guide.params.pixels as usize;
-    let every = count.div_ceil(LOOKED_AT).max(1);
     let k = guide.k();
-    let rows: Vec<f64> = (0..count).step_by(every).flat_map(|n| guide.amounts(n)).collect();
+    let rows: Vec<f64> = spaced(count, LOOKED_AT).flat_map(|n| guide.amounts(n)).collect();
     let mut amounts = Array2::from_shape_vec((rows.len() / k, k), rows).ok()?;
     let (square, linear) = (amounts.t().dot(&amounts), amounts.sum_axis(Axis(0)));
     let factor = DMatrix::from_fn(k, k, |i, j| square[[i, j]]).cholesky();

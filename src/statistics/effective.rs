@@ -6,9 +6,10 @@ use ndarray::Array1;
 use rayon::prelude::*;
 
 use crate::engine::model::EFFECTIVE_BANDS;
+use crate::engine::pixels::spaced;
 use crate::scene::Cube;
-use crate::statistics::moments::products;
 use crate::statistics::principal::Spread;
+use crate::statistics::residuals::Residuals;
 
 /// Pixels that are looked at: enough to know the correlation of adjacent bands to better than a
 /// hundredth.
@@ -19,12 +20,12 @@ const ENOUGH: usize = 4096;
 /// is needed. Where the residuals of a real scene hold variability within materials, which
 /// neighbouring bands share, few bands count; where they are a sensor's own noise, all.
 pub fn independent_bands(cube: &Cube, k: usize) -> f64 {
-    let every = cube.pixels().div_ceil(ENOUGH).max(1);
-    let pixels: Vec<usize> = (0..cube.pixels()).step_by(every).collect();
-    let part = cube.select(&pixels);
+    let part = cube.select(&spaced(cube.pixels(), ENOUGH).collect::<Vec<usize>>());
     let axes = Spread::about_zero(&part).leading(k).vectors;
-    let along = products(&part, axes.view());
-    effective_bands(&part, |n| axes.dot(&along.row(n)))
+    let left = Residuals::new(&part, &axes);
+    let residuals: Vec<Array1<f64>> =
+        (0..part.pixels()).into_par_iter().map(|n| left.of(n)).collect();
+    effective_bands(&residuals, cube.bands())
 }
 
 /// The default: [`EFFECTIVE_BANDS`], and more where [`independent_bands`] finds more; and why.
@@ -36,21 +37,13 @@ pub fn default_bands(cube: &Cube, k: usize) -> (f64, &'static str) {
     (EFFECTIVE_BANDS.min(cube.bands() as f64), "the least by default")
 }
 
-/// Bands that count as independent, 1 to L, given the residuals that a fit leaves: `L (1 - rho) /
-/// (1 + rho)` with rho the mean correlation of adjacent bands, the effective size of an AR(1)
-/// sample (Bayley and Hammersley 1946, JRSS Suppl. 8). `fitted` gives the mean spectrum (L) of a
-/// pixel.
-pub fn effective_bands(cube: &Cube, fitted: impl Fn(usize) -> Array1<f64> + Sync) -> f64 {
-    let bands = cube.bands();
-    let every = cube.pixels().div_ceil(ENOUGH).max(1);
-    let chosen: Vec<usize> = (0..cube.pixels()).step_by(every).collect();
-    if chosen.len() < 2 || bands < 2 {
+/// Bands that count as independent, 1 to `bands`, given what is left of some pixels, (`bands`)
+/// each: `L (1 - rho) / (1 + rho)` with rho the mean correlation of adjacent bands, the effective
+/// size of an AR(1) sample (Bayley and Hammersley 1946, JRSS Suppl. 8).
+fn effective_bands(residuals: &[Array1<f64>], bands: usize) -> f64 {
+    if residuals.len() < 2 || bands < 2 {
         return bands.max(1) as f64;
     }
-    let residual = |&n: &usize| -> Vec<f64> {
-        cube.spectrum(n).iter().zip(&fitted(n)).map(|(&y, mu)| f64::from(y) - mu).collect()
-    };
-    let residuals: Vec<Vec<f64>> = chosen.par_iter().map(residual).collect();
     // Band by band, deviations from the band's mean residual; constant residuals have no
     // correlation.
     let column = |l: usize| -> Option<Vec<f64>> {
@@ -78,24 +71,20 @@ mod tests {
     fn an_ar1_chain_has_its_known_effective_size() {
         let (pixels, bands) = (4000, 40);
         for rho in [0.0, 0.6, 0.95] {
-            let mut cube = Cube::zeros(pixels, bands);
-            for n in 0..pixels {
-                let mut previous = 0.0;
-                for l in 0..bands {
-                    let fresh = f64::from(rng::normal_at(
-                        rng::key(1),
-                        Stream::Posterior,
-                        0,
-                        0,
-                        n as u32,
-                        l as u32,
-                    ));
-                    let step: f64 = if l == 0 { 1.0 } else { 1.0 - rho * rho };
-                    previous = if l == 0 { 0.0 } else { rho * previous } + step.sqrt() * fresh;
-                    cube.spectrum_mut(n)[l] = previous as f32;
-                }
-            }
-            let found = effective_bands(&cube, |_| Array1::zeros(bands));
+            let chain = |n: usize| {
+                let normal = |l: usize| {
+                    let key = rng::key(1);
+                    f64::from(rng::normal_at(key, Stream::Posterior, 0, 0, n as u32, l as u32))
+                };
+                let mut last = normal(0);
+                let rest = (1..bands).map(|l| {
+                    last = rho * last + f64::sqrt(1.0 - rho * rho) * normal(l);
+                    last
+                });
+                std::iter::once(normal(0)).chain(rest).collect()
+            };
+            let chains: Vec<Array1<f64>> = (0..pixels).map(chain).collect();
+            let found = effective_bands(&chains, bands);
             let exact = 40.0 * (1.0 - rho) / (1.0 + rho);
             // rho is known to about 1 / sqrt(pixels * bands) = 0.0025.
             assert!((found - exact).abs() < 0.03 * exact.max(4.0), "{rho}: {found} for {exact}");
@@ -137,10 +126,10 @@ mod tests {
 
     #[test]
     fn degenerate_scenes_count_all_their_bands_or_one() {
-        assert_eq!(effective_bands(&Cube::zeros(1, 7), |_| Array1::zeros(7)), 7.0);
-        assert_eq!(effective_bands(&Cube::zeros(9, 1), |_| Array1::zeros(1)), 1.0);
+        assert_eq!(effective_bands(&vec![Array1::zeros(7); 1], 7), 7.0);
+        assert_eq!(effective_bands(&vec![Array1::zeros(1); 9], 1), 1.0);
         // No residual at all: no correlation either.
-        assert_eq!(effective_bands(&Cube::zeros(9, 3), |_| Array1::zeros(3)), 3.0);
+        assert_eq!(effective_bands(&vec![Array1::zeros(3); 9], 3), 3.0);
         for (pixels, bands, k) in [(9, 3, 2), (1, 7, 1), (9, 1, 1), (9, 3, 5), (0, 3, 1)] {
             let found = independent_bands(&Cube::zeros(pixels, bands), k);
             assert!((1.0..=bands as f64).contains(&found), "{pixels} x {bands}, {k}: {found}");

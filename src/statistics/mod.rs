@@ -9,3 +9,4 @@ pub mod outliers;
 pub(crate) mod principal;
 pub mod products;
 pub mod repeats;
+pub(crate) mod residuals;

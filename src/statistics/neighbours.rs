@@ -5,9 +5,10 @@
 use ndarray::Array1;
 use rayon::prelude::*;
 
+use crate::engine::pixels::spaced;
 use crate::scene::Cube;
-use crate::statistics::moments::products;
 use crate::statistics::principal::Spread;
+use crate::statistics::residuals::Residuals;
 
 /// Pairs that are looked at: the correlation of so many is known to a hundredth.
 const ENOUGH: usize = 4096;
@@ -39,20 +40,15 @@ pub fn residual_correlation(cube: &Cube, places: &[u32], cols: usize, k: usize) 
     if pairs.len() < FEWEST {
         return None;
     }
-    let spaced = |count: usize| (0..count).step_by(count.div_ceil(ENOUGH).max(1));
-    let looked_at: Vec<usize> = spaced(cube.pixels()).collect();
+    let looked_at: Vec<usize> = spaced(cube.pixels(), ENOUGH).collect();
     let directions = (k + BEYOND).min(cube.bands() / 2).max(k);
     let axes = Spread::about_zero(&cube.select(&looked_at)).leading(directions).vectors;
     let residuals = |of: &[usize]| -> Vec<Array1<f64>> {
         let part = cube.select(of);
-        let along = products(&part, axes.view());
-        let rest = |n: usize| {
-            let fitted = axes.dot(&along.row(n));
-            part.spectrum(n).iter().zip(fitted).map(|(&y, mu)| f64::from(y) - mu).collect()
-        };
-        (0..of.len()).into_par_iter().map(rest).collect()
+        let left = Residuals::new(&part, &axes);
+        (0..of.len()).into_par_iter().map(|n| left.of(n)).collect()
     };
-    let chosen: Vec<(usize, usize)> = spaced(pairs.len()).map(|i| pairs[i]).collect();
+    let chosen: Vec<(usize, usize)> = spaced(pairs.len(), ENOUGH).map(|i| pairs[i]).collect();
     let (ones, others): (Vec<usize>, Vec<usize>) = chosen.into_iter().unzip();
     let (ones, others) = (residuals(&ones), residuals(&others));
     let (mut product, mut most) = (0.0, 0.0);

@@ -6,9 +6,11 @@ use ndarray::{Array1, Array2, Axis};
 use rayon::prelude::*;
 
 use crate::engine::ground::math::median;
+use crate::engine::pixels::spaced;
 use crate::scene::Cube;
 use crate::statistics::moments::products;
 use crate::statistics::principal::Spread;
+use crate::statistics::residuals::Residuals;
 
 /// Pixels that directions and sizes of residuals are learned from, at most.
 const ENOUGH: usize = 4096;
@@ -55,11 +57,10 @@ pub fn outliers(cube: &Cube, k: usize) -> Vec<usize> {
     if k == 0 || most <= k {
         return Vec::new();
     }
-    let every = pixels.div_ceil(ENOUGH).max(1);
     let mut found = vec![false; pixels];
     let mut numbers = Vec::new();
     for round in 1.. {
-        let kept: Vec<usize> = (0..pixels).step_by(every).filter(|&n| !found[n]).collect();
+        let kept: Vec<usize> = spaced(pixels, ENOUGH).filter(|&n| !found[n]).collect();
         let part = cube.select(&kept);
         let axes = shared_directions(&part, most);
         let typical = Typical::of(&part, &axes);
@@ -82,8 +83,8 @@ fn without_alike(
     typical: &Typical,
 ) -> Vec<usize> {
     let part = cube.select(&numbers);
-    let along = products(&part, axes.view());
-    let scaled = |n: usize| typical.scaled(part.spectrum(n), &axes.dot(&along.row(n)));
+    let left = Residuals::new(&part, axes);
+    let scaled = |n: usize| left.of(n) * &typical.scale;
     let left: Vec<Array1<f64>> = (0..part.pixels()).into_par_iter().map(scaled).collect();
     let squares: Vec<f64> = left.iter().map(|left| left.dot(left)).collect();
     let noise = (NOISE_OF_BOTH * typical.size).powi(2) * cube.bands() as f64;
@@ -91,10 +92,10 @@ fn without_alike(
         let (weaker, stronger) = (squares[n].min(squares[other]), squares[n].max(squares[other]));
         weaker - left[n].dot(&left[other]).powi(2) / stronger <= noise
     };
-    let every = left.len().div_ceil(COMPARED).max(1);
+    let compared: Vec<usize> = spaced(left.len(), COMPARED).collect();
     let is_odd = |n: &usize| {
-        let others = (0..left.len()).step_by(every).filter(|&other| alike(*n, other));
-        others.count() * every < ALIKE
+        let others = compared.iter().filter(|&&other| alike(*n, other)).count();
+        others * left.len() < ALIKE * compared.len()
     };
     let odd: Vec<usize> = (0..left.len()).into_par_iter().filter(is_odd).collect();
     odd.into_iter().map(|n| numbers[n]).collect()
@@ -141,34 +142,25 @@ struct Typical {
 impl Typical {
     /// Of what directions leave of some pixels.
     fn of(part: &Cube, axes: &Array2<f64>) -> Self {
-        let along = products(part, axes.view());
+        let left = Residuals::new(part, axes);
+        // Half of a normal's values are within 0.6745 sds.
         let one = |l: usize| {
-            let axis = axes.row(l);
-            let left = |n: usize| (f64::from(part.spectrum(n)[l]) - axis.dot(&along.row(n))).abs();
-            // Half of a normal's values are within 0.6745 sds.
-            middle((0..part.pixels()).map(left).collect()) / 0.6745
+            middle((0..part.pixels()).map(|n| left.in_band(n, l).abs()).collect()) / 0.6745
         };
         let sds: Vec<f64> = (0..part.bands()).into_par_iter().map(one).collect();
         // A band that is nearly without noise does not decide alone.
         let least = LEAST.max(0.1 * middle(sds.clone()));
         let scale = sds.iter().map(|sd| 1.0 / sd.max(least)).collect();
         let typical = Typical { scale, size: 1.0, share: 0.0 };
-        let (sizes, shares): (Vec<f64>, Vec<f64>) = typical.sizes(part, axes).into_iter().unzip();
+        let (sizes, shares): (Vec<f64>, Vec<f64>) = typical.sizes(part, &left).into_iter().unzip();
         // Where there is no noise sizes are those of rounding.
         Typical { size: middle(sizes).max(1.0), share: middle(shares), ..typical }
     }
 
-    /// What a fit leaves of a spectrum, (L), in units of the typical residual of each band.
-    fn scaled(&self, spectrum: &[f32], fitted: &Array1<f64>) -> Array1<f64> {
-        let left = spectrum.iter().zip(fitted).map(|(&y, mu)| f64::from(y) - mu);
-        left.zip(&self.scale).map(|(left, scale)| left * scale).collect()
-    }
-
     /// Of each pixel the size of what directions leave, and its share of the spectrum.
-    fn sizes(&self, cube: &Cube, axes: &Array2<f64>) -> Vec<(f64, f64)> {
-        let along = products(cube, axes.view());
+    fn sizes(&self, cube: &Cube, left: &Residuals<'_>) -> Vec<(f64, f64)> {
         let one = |n: usize| {
-            let left = self.scaled(cube.spectrum(n), &axes.dot(&along.row(n)));
+            let left = left.of(n) * &self.scale;
             let size = (left.dot(&left) / cube.bands() as f64).sqrt();
             let all: f64 = cube.spectrum(n).iter().map(|&y| f64::from(y).powi(2)).sum();
             (size, size / all.sqrt().max(f64::MIN_POSITIVE))
@@ -178,7 +170,7 @@ impl Typical {
 
     fn unlike(&self, cube: &Cube, axes: &Array2<f64>) -> Vec<bool> {
         let unlike = |(size, share)| size > UNLIKE * self.size && share > UNLIKE * self.share;
-        self.sizes(cube, axes).into_iter().map(unlike).collect()
+        self.sizes(cube, &Residuals::new(cube, axes)).into_iter().map(unlike).collect()
     }
 }
 

@@ -8,9 +8,11 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
 use crate::engine::ground::math::chi_squared;
+use crate::engine::pixels::spaced;
 use crate::scene::Cube;
 use crate::statistics::moments::products;
 use crate::statistics::principal::Spread;
+use crate::statistics::residuals::Residuals;
 
 /// Pixels that directions and noise are learned from, at most.
 const ENOUGH: usize = 4096;
@@ -75,17 +77,15 @@ pub fn without_repeats(cube: &Cube, k: usize) -> Vec<usize> {
 /// Coordinates of each pixel in the `k` leading directions, (N, k), in which noise has variance one
 /// and no correlation. None where there is none that is finite.
 fn in_units_of_noise(cube: &Cube, k: usize) -> Option<Array2<f64>> {
-    let every = cube.pixels().div_ceil(ENOUGH).max(1);
-    let part = cube.select(&(0..cube.pixels()).step_by(every).collect::<Vec<usize>>());
+    let part = cube.select(&spaced(cube.pixels(), ENOUGH).collect::<Vec<usize>>());
     let axes = Spread::about_zero(&part).leading(k).vectors;
-    let along = products(&part, axes.view());
+    let left = Residuals::new(&part, &axes);
     let bands = cube.bands();
     // What k directions leave has lost k of the bands' degrees of freedom; half of the squares of
     // normals lie below 0.455 of their mean, whatever a few pixels leave that others do not.
     let lost = bands as f64 / (bands - k) as f64;
     let variance = |l: usize| {
-        let square =
-            |n: usize| (f64::from(part.spectrum(n)[l]) - axes.row(l).dot(&along.row(n))).powi(2);
+        let square = |n: usize| left.in_band(n, l).powi(2);
         let mut squares: Vec<f64> = (0..part.pixels()).map(square).collect();
         let middle = squares.len() / 2;
         let typical = *squares.select_nth_unstable_by(middle, f64::total_cmp).1;
@@ -120,12 +120,12 @@ fn densest(
     (inner, outer): (f64, f64),
 ) -> Option<Vec<usize>> {
     let free: Vec<usize> = (0..of.len()).filter(|&n| of[n].is_none()).collect();
-    let spaced = |most: usize| free.iter().copied().step_by(free.len().div_ceil(most).max(1));
-    let counted: Vec<usize> = spaced(COUNTED).collect();
+    let some = |most: usize| spaced(free.len(), most).map(|i| free[i]);
+    let counted: Vec<usize> = some(COUNTED).collect();
     let around = |centre: &Array1<f64>, among: &[usize], radius: f64| -> Vec<usize> {
         among.iter().copied().filter(|&n| off(at.row(n), centre) <= radius).collect()
     };
-    let tried: Vec<usize> = spaced(TRIED).collect();
+    let tried: Vec<usize> = some(TRIED).collect();
     let near = |&n: &usize| {
         let centre = unit(at.row(n).to_owned())?;
         // Both have noise.

@@ -17,7 +17,7 @@ use crate::engine::layout::{
     BRIGHTNESS, COMMON, CONCENTRATION, COVARIANCE, Params, SPREAD, VARIABILITY,
 };
 use crate::engine::model::{Held, Model};
-use crate::engine::pixels::Cube;
+use crate::engine::pixels::{Cube, spaced};
 
 /// A variational posterior of one scene and its pixels, and the model that it is of. N pixels, in
 /// the order of the [`crate::engine::pixels::Pixels`] that it was made for.
@@ -315,10 +315,9 @@ fn start_noise(
     log_brightness: Option<ArrayView1<f32>>,
 ) -> Vec<f64> {
     // A few thousand pixels say it well enough, at a cost that does not grow with the scene.
-    let every = cube.pixels().div_ceil(4096).max(1);
     let mut squares = vec![0.0; cube.bands()];
     let mut count = 0.0;
-    for n in (0..cube.pixels()).step_by(every) {
+    for n in spaced(cube.pixels(), 4096) {
         let brightness = log_brightness.map_or(1.0, |g| f64::from(g[n]).exp());
         count += 1.0;
         for (l, square) in squares.iter_mut().enumerate() {

@@ -14,7 +14,7 @@ use super::shared::{NOISE_SHAPES, SHAPES, Shared};
 use crate::engine::ground::lanes::LANES;
 use crate::engine::guide::Guide;
 use crate::engine::layout::{BRIGHTNESS, VARIABILITY};
-use crate::engine::pixels::Cube;
+use crate::engine::pixels::{Cube, spaced};
 
 /// How long it is learned, and from how much.
 #[derive(Debug, Clone, Copy)]
@@ -177,8 +177,7 @@ fn sums(
     let (k, bands, key) = (known.k, known.bands, guide.params.key());
     let by_bands = known.by_bands(spectra);
     let groups = cube.pixels().div_ceil(LANES);
-    let every = groups.div_ceil(most / LANES).max(1);
-    let taken: Vec<usize> = (0..groups).step_by(every).collect();
+    let taken: Vec<usize> = spaced(groups, most / LANES).collect();
     let part = |of: &[usize]| {
         let mut group = Group::new(known);
         let mut room = Room::new(k);
