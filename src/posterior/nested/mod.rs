@@ -18,6 +18,7 @@ mod known;
 mod learn;
 mod learned_sums;
 mod lost;
+mod memory;
 mod mixture;
 mod newton;
 mod pixels;

@@ -6,6 +6,7 @@ use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
 use super::factor::cholesky;
 use super::known::Known;
+use super::memory::Memory;
 use super::{SpectraNormal, information, not_finite};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::unless;
@@ -13,13 +14,11 @@ use crate::engine::ground::math::{sigmoid, softplus, softplus_inverse};
 use crate::engine::guide::Guide;
 use crate::engine::pixels::Pixels;
 
-/// Newton's steps at most.
-const MOST_STEPS: usize = 20;
+/// Newton's steps at most: of seven materials without pure pixels it takes some thirty.
+const MOST_STEPS: usize = 40;
 /// A step leads away where the log density of a pixel falls by more than this, nats: the draws of
 /// the pixels leave about so much open.
 const DROP: f64 = 1e-4;
-/// What steps are multiplied by at most, where they are short for what was added to a curvature.
-const MOST_STRETCH: f64 = 4.0;
 /// A step that gains as much, nats of all pixels, is followed by another: one sd along one
 /// direction gains half a nat.
 const WORTH: f64 = 0.5;
@@ -130,9 +129,9 @@ impl Newton<'_> {
         let least_gain = -DROP * self.of.count() as f64;
         let mut steps: Vec<f64> = Vec::new();
         let mut best: Option<Place> = None;
-        // How far from the last curvature, in sds; what is added to it, and what steps are
-        // multiplied by.
-        let (mut since, mut level, mut stretch) = (f64::INFINITY, 0, 1.0f64);
+        // How far from the last curvature, in sds, and what is added to it.
+        let (mut since, mut level) = (f64::INFINITY, 0);
+        let mut memory = Memory::default();
         let mut led_down = false;
         loop {
             // Close by, an old curvature does.
@@ -142,20 +141,18 @@ impl Newton<'_> {
             let last = best.as_ref().map_or(f64::INFINITY, |best| best.length);
             if worse {
                 since = f64::INFINITY;
-                level += if stretch > 1.0 { 0 } else { 2 };
-                stretch = 1.0;
+                level += if memory.clear() { 0 } else { 2 };
             } else {
                 since = if since > FAR { 0.0 } else { since };
                 let before = best.take();
-                stretch = match &before {
-                    Some(before) if before.bend.level == level => before.stretch(gain, stretch),
-                    _ => 1.0,
-                };
-                let place = self.place(&centre, looked, before, level - 1)?;
-                // With less added, steps are longer by themselves.
-                stretch = if place.bend.level < level { 1.0 } else { stretch };
+                if let Some(Place { centre: from, slope, .. }) = &before {
+                    let step = centre.iter().zip(from).map(|(to, from)| to - from);
+                    let step = DVector::from_iterator(centre.len(), step);
+                    memory.add(step, slope, &looked.slope);
+                }
+                let place = self.place(&centre, looked, before, (level - 1, &memory))?;
                 level = place.bend.level;
-                since += place.length * stretch;
+                since += place.length;
                 best = Some(place);
             }
             let Some(place) = &best else { return Err(not_finite()) };
@@ -172,7 +169,7 @@ impl Newton<'_> {
                 }
                 return best.map(|place| (place, steps)).ok_or_else(not_finite);
             }
-            let step = self.step(place, level)? * stretch;
+            let step = self.step(place, level, &memory)?;
             centre.copy_from_slice(&place.centre);
             centre.iter_mut().zip(step.iter()).for_each(|(u, s)| *u += s.clamp(-LONGEST, LONGEST));
         }
@@ -185,7 +182,7 @@ impl Newton<'_> {
         centre: &[f64],
         looked: Looked,
         before: Option<Place>,
-        level: i32,
+        (level, memory): (i32, &Memory),
     ) -> Result<Place> {
         let Looked { density, slope, parts } = looked;
         let bend = match (parts, before) {
@@ -193,16 +190,16 @@ impl Newton<'_> {
             (None, Some(before)) => before.bend,
             (None, None) => return Err(not_finite()),
         };
-        let step = bend.factor.solve(&slope);
+        let step = memory.step(&slope, |slope| bend.factor.solve(slope));
         let length = (step.dot(&slope).max(0.0) / centre.len() as f64).sqrt();
         Ok(Place { centre: centre.to_vec(), density, slope, bend, length })
     }
 
     /// The step from a place, with so much added to its curvature.
-    fn step(&self, from: &Place, level: i32) -> Result<DVector<f64>> {
+    fn step(&self, from: &Place, level: i32, memory: &Memory) -> Result<DVector<f64>> {
         let Place { slope, bend, .. } = from;
         if level <= bend.level {
-            return Ok(bend.factor.solve(slope));
+            return Ok(memory.step(slope, |slope| bend.factor.solve(slope)));
         }
         let damped = self.cholesky(with(&bend.whole, share_added(level), &bend.complete))?;
         Ok(damped.as_ref().unwrap_or(&bend.factor).solve(slope))
@@ -311,18 +308,6 @@ impl Newton<'_> {
     }
 }
 
-impl Place {
-    /// What the next step is to be multiplied by, when one from here, multiplied by `stretch`, had
-    /// this gain: a parabola along it would have had its top there. What is added to a curvature
-    /// makes steps short.
-    fn stretch(&self, gain: f64, stretch: f64) -> f64 {
-        let rise = self.length.powi(2) * self.centre.len() as f64;
-        let bend = 2.0 * (stretch - gain / rise) / stretch.powi(2);
-        let top = if bend > 0.0 { 1.0 / bend } else { f64::INFINITY };
-        if self.bend.level > 0 { top.clamp(1.0, MOST_STRETCH.min(2.0 * stretch)) } else { 1.0 }
-    }
-}
-
 /// What is added of the complete term, as a share of it.
 fn share_added(level: i32) -> f64 {
     if level <= 0 { 0.0 } else { LEAST_KNOWN * 3f64.powi(level - 1) }
@@ -402,34 +387,6 @@ fn hold_sizes(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Along a line whose log density is a parabola, steps that what was added keeps short are
-    /// lengthened to its top, at most to twice what they were.
-    #[test]
-    fn short_steps_are_lengthened_to_the_top_of_a_parabola() {
-        let place = |level: i32| {
-            let whole = DMatrix::identity(1, 1);
-            let factor = Cholesky::new(whole.clone()).unwrap();
-            let bend = Rc::new(Bend { whole, complete: vec![1.0], factor, rise: vec![1.0], level });
-            let slope = DVector::from_vec(vec![3.0]);
-            Place { centre: vec![0.0], density: 0.0, slope, bend, length: 3.0 }
-        };
-        // Its slope is 3, and the step 3: its bend along the step is `true_bend` times what the
-        // step was made with.
-        let gain =
-            |stretch: f64, true_bend: f64| 9.0 * stretch - 4.5 * true_bend * stretch * stretch;
-        for (stretch, true_bend, wanted) in [
-            (1.0, 1.0, 1.0),
-            (1.0, 2.0, 1.0),
-            (1.0, 0.6, 1.0 / 0.6),
-            (1.0, 0.1, 2.0),
-            (2.0, 0.1, 4.0),
-        ] {
-            let found = place(3).stretch(gain(stretch, true_bend), stretch);
-            assert!((found - wanted).abs() < 1e-12, "{stretch} {true_bend}: {found}");
-        }
-        assert_eq!(place(0).stretch(gain(1.0, 0.1), 1.0), 1.0);
-    }
 
     #[test]
     fn values_bound_at_zero_do_not_move_those_they_correlate_with() {
