@@ -37,10 +37,11 @@ pub async fn decide(
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<(f64, bool)>> {
     let learning = judge.with_learned_concentration();
-    let again = learning.again(table, &[best], (LEARNED, f64::NEG_INFINITY)).await?;
+    let again = learning.again(table, &[best], LEARNED).await?;
+    learning.polish(table, &again).await?;
     judge.count(learning.done());
-    let Some(mut fitted) = again.into_iter().next() else { return Ok(None) };
-    let (Some(plain), Some(learned)) = (table[best].whole_guide(), fitted.whole_guide()) else {
+    let Some(&new) = again.first() else { return Ok(None) };
+    let (Some(plain), Some(learned)) = (table[best].whole_guide(), table[new].whole_guide()) else {
         return Ok(None);
     };
     let brief = |guide| nested::evidence(guide, pixels, interrupted);
@@ -48,12 +49,11 @@ pub async fn decide(
     let mixed = plain.model.common.is_some();
     let mut decided = (with - without, false);
     if decided.0 > -BEHIND {
-        let with = fitted.at_rest(pixels, interrupted)?;
+        let with = table[new].at_rest(pixels, interrupted)?;
         let without = table[best].at_rest(pixels, interrupted)?;
         let (Some(with), Some(without)) = (with, without) else { return Ok(None) };
         let (gain, error) = ahead(&with, &without);
         decided = (gain, gain > if mixed { 0.0 } else { GAIN.max(ERRORS * error) });
     }
-    table.push(fitted);
     Ok((!interrupted()).then_some(decided))
 }

@@ -5,8 +5,8 @@
 
 use super::ahead::ahead;
 use super::judge::{Fitted, Judge};
-use super::{best_of_each, by_elbo, distinct, family, gains, least_of, mixture, same};
-use crate::engine::ground::error::{Error, Result};
+use super::{best_of_each, by_elbo, distinct, family, gains, mixture, same};
+use crate::engine::ground::error::Result;
 use crate::engine::model::{Model, Noise};
 use crate::engine::pixels::Pixels;
 use crate::posterior::nested;
@@ -87,18 +87,7 @@ pub async fn contest(
     let order = polished(table);
     let with = distinct(table, &order, MOST);
     let undecided = Won { best, common: None };
-    let briefly = |table: &[Fitted], rows: &[usize], known: &[(usize, f64)]| {
-        let mut found = Vec::new();
-        for &i in rows {
-            if let Some(&of) = known.iter().find(|of| of.0 == i) {
-                found.push(of);
-            } else if let Some(guide) = table[i].whole_guide() {
-                found.extend(nested::evidence(guide, pixels, interrupted)?.map(|of| (i, of)));
-            }
-        }
-        Ok::<_, Error>(found)
-    };
-    let with = briefly(table, &with, &[])?;
+    let with = briefly(table, &with, pixels, interrupted)?;
     if !judge.has_common() {
         let won = judged(judge, table, &within_reach(&with), pixels, interrupted)?;
         return Ok(won.map_or(undecided, |best| Won { best, common: None }));
@@ -116,12 +105,15 @@ pub async fn contest(
     let rest: Vec<usize> = rest.iter().copied().chain(families).collect();
     // Where the best by ELBO is far ahead of itself without the mixture, that tells.
     for rows in [one, &rest] {
-        let least = table.get(first).map_or(f64::NEG_INFINITY, least_of);
-        let again = plain.again(table, rows, (NONE, least)).await?;
-        table.extend(again);
+        let again = plain.again(table, rows, NONE).await?;
+        let going_on = match again.len() > AT_REST {
+            true => within_reach(&briefly(table, &again, pixels, interrupted)?),
+            false => again,
+        };
+        plain.polish(table, &going_on).await?;
         let gone_on = |i: &usize| *i >= first && table[*i].elbo.is_some();
         let order: Vec<usize> = by_elbo(table).into_iter().filter(gone_on).collect();
-        without = briefly(table, &distinct(table, &order, MOST), &without)?;
+        without = briefly(table, &distinct(table, &order, MOST), pixels, interrupted)?;
         gain = highest(&with).zip(highest(&without)).map(|(with, without)| with - without);
         let like = |j: usize| table[j].like;
         if interrupted() || paired(like, &with, &without).is_some_and(|gain| gain > CLEAR) {
@@ -136,6 +128,22 @@ pub async fn contest(
     }
     let won = judged(judge, table, &within_reach(&without), pixels, interrupted)?;
     Ok(won.map_or(undecided, |best| Won { best, common: Some((gain, false)) }))
+}
+
+/// Rows and their brief evidence, of those that have one.
+fn briefly(
+    table: &[Fitted],
+    rows: &[usize],
+    pixels: &Pixels,
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Result<Vec<(usize, f64)>> {
+    let mut found = Vec::with_capacity(rows.len());
+    for &i in rows {
+        if let Some(guide) = table[i].whole_guide() {
+            found.extend(nested::evidence(guide, pixels, interrupted)?.map(|of| (i, of)));
+        }
+    }
+    Ok(found)
 }
 
 /// The row of the highest brief evidence, where that [`gains`] over the best by ELBO. Where most

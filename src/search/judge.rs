@@ -269,18 +269,18 @@ impl<'a> Judge<'a> {
     }
 
     /// Fits again, for [`PROBE_STEPS`] from where they began, rows of the table of a judge of
-    /// another model; `how` tells what is new. Those with an ELBO of `least` or more go on. Those
-    /// that fail are left out.
+    /// another model, and adds them to it, but for those that fail; `how` tells what is new. Gives
+    /// the new rows.
     ///
     /// # Errors
     ///
     /// As [`Judge::probe`].
     pub async fn again(
         &self,
-        table: &[Fitted],
+        table: &mut Vec<Fitted>,
         rows: &[usize],
-        (how, least): (&str, f64),
-    ) -> Result<Vec<Fitted>> {
+        how: &str,
+    ) -> Result<Vec<usize>> {
         let starts = rows.iter().map(|&row| {
             let of = &table[row];
             (format!("{}, {how}", of.origin), of.began.clone())
@@ -289,11 +289,10 @@ impl<'a> Judge<'a> {
         for (fitted, &row) in again.iter_mut().zip(rows) {
             fitted.like = Some(row);
         }
-        let goes_on = |i: &usize| again[*i].probe_elbo.is_some_and(|elbo| elbo >= least);
-        let going_on: Vec<usize> = (0..again.len()).filter(goes_on).collect();
-        self.polish(&mut again, &going_on).await?;
         again.retain(|one| one.probe_elbo.is_some());
-        Ok(again)
+        let first = table.len();
+        table.extend(again);
+        Ok((first..table.len()).collect())
     }
 
     /// The guide after [`SETTLE_STEPS`]; none where the fit failed.

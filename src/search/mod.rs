@@ -384,17 +384,10 @@ fn by_elbo(table: &[Fitted]) -> Vec<usize> {
 /// gain more than twice what the first gained to come up with it.
 fn may_win(table: &[Fitted], kept: &[usize]) -> Vec<usize> {
     let Some((&first, others)) = kept.split_first() else { return Vec::new() };
-    let least = least_of(&table[first]);
+    let (probe, end) = (table[first].probe_elbo, table[first].elbo);
+    let (Some(probe), Some(end)) = (probe, end) else { return others.to_vec() };
+    let least = end - 2.0 * (end - probe).max(0.0);
     others.iter().copied().filter(|&i| table[i].probe_elbo.is_some_and(|p| p >= least)).collect()
-}
-
-/// What the ELBO of others must be after their first steps to come up with one that went on, by
-/// twice what that gained.
-fn least_of(gone_on: &Fitted) -> f64 {
-    match (gone_on.probe_elbo, gone_on.elbo) {
-        (Some(probe), Some(end)) => end - 2.0 * (end - probe).max(0.0),
-        _ => f64::NEG_INFINITY,
-    }
 }
 
 /// Whether one solution is ahead of another by a share of [`GAIN`], in ELBO or evidence.
