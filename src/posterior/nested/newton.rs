@@ -32,6 +32,9 @@ pub(super) const SMALL: f64 = 0.1;
 /// Shorter steps may be noise, if they do not become shorter still: the draws of the pixels leave
 /// about an eighth open of what nearly all is lost of.
 pub(super) const NOISE: f64 = 0.5;
+/// So many steps in a row may gain nothing before it is noise that is left: the first ones along a
+/// direction that was not known are too long.
+const IDLE: usize = 2;
 /// The longest change of a latent in one step.
 const LONGEST: f64 = 0.5;
 /// What the relative size of a spectrum may vary by, with brightness.
@@ -132,7 +135,7 @@ impl Newton<'_> {
         // How far from the last curvature, in sds, and what is added to it.
         let (mut since, mut level) = (f64::INFINITY, 0);
         let mut memory = Memory::default();
-        let mut led_down = false;
+        let (mut led_down, mut idle) = (false, 0);
         loop {
             // Close by, an old curvature does.
             let looked = self.look(&centre, &prior, since > FAR)?;
@@ -162,7 +165,9 @@ impl Newton<'_> {
             let again = worse && !led_down;
             led_down = worse;
             let gains = gain > self.worth;
-            let rests = !gains && (place.length < self.small || (stays && !again));
+            idle = if gains { 0 } else { idle + 1 };
+            let stays = stays && !again && idle > IDLE;
+            let rests = !gains && (place.length < self.small || stays);
             if rests || steps.len() > MOST_STEPS {
                 if rests && last < place.length {
                     steps.push(last);
