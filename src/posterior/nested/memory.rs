@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn steps_that_fall_short_become_longer() {
-        assert!(off(30, true) < 1e-2, "{} {}", off(15, true), off(30, true));
+        assert!(off(30, true) < 1e-2, "{}", off(30, true));
         // Without a memory four directions have hardly begun.
         assert!(off(30, false) > 3.0, "{}", off(30, false));
     }
