@@ -1,7 +1,5 @@
 //! Spectra of pixels: a [`Cube`] in any order, and [`Pixels`] in the order that the engine takes.
 
-use std::iter::StepBy;
-use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::{Array, Axis, RemoveAxis};
@@ -9,6 +7,7 @@ use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use rayon::prelude::*;
 
 use crate::engine::ground::pages::Pages;
+use crate::engine::ground::sample::{distance, spaced};
 use crate::engine::layout::limits::BAND_GROUP;
 
 /// Pixels by bands, pixel-major, each row padded with zeros to a multiple of [`BAND_GROUP`], so
@@ -242,16 +241,6 @@ impl Pixels {
             None => values,
         }
     }
-}
-
-/// At most `most` of the numbers below `count`, from 0 on at equal distances.
-pub(crate) fn spaced(count: usize, most: usize) -> StepBy<Range<usize>> {
-    (0..count).step_by(distance(count, most))
-}
-
-/// How far apart they are.
-fn distance(count: usize, most: usize) -> usize {
-    count.div_ceil(most.max(1)).max(1)
 }
 
 /// The numbers below `count`, ascending, but for some that ascend.

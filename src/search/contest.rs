@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn evidence_does_not_make_up_for_any_elbo() {
         let of = |(probe, elbo): (f64, f64)| {
-            let cube = crate::scene::Cube::zeros(1, 4);
+            let cube = crate::engine::pixels::Cube::zeros(1, 4);
             let spectra = ndarray::Array2::zeros((1, 4));
             let mut fitted = Fitted::of(spectra, Pixels::as_given(cube), None);
             (fitted.probe_elbo, fitted.elbo) = (Some(probe), Some(elbo));

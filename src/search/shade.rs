@@ -9,8 +9,8 @@ use super::judge::{Fitted, Judge};
 use super::{best_of_each, by_elbo, family};
 use crate::engine::ground::error::Result;
 use crate::engine::ground::math::median;
+use crate::engine::ground::sample::spaced;
 use crate::engine::guide::Guide;
-use crate::engine::pixels::spaced;
 use crate::starts::Init;
 use crate::statistics::products::share_of_products;
 

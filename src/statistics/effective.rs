@@ -5,8 +5,8 @@
 use ndarray::Array1;
 use rayon::prelude::*;
 
+use crate::engine::ground::sample::spaced;
 use crate::engine::model::EFFECTIVE_BANDS;
-use crate::engine::pixels::spaced;
 use crate::scene::Cube;
 use crate::statistics::principal::Spread;
 use crate::statistics::residuals::Residuals;

@@ -5,7 +5,7 @@
 use ndarray::Array1;
 use rayon::prelude::*;
 
-use crate::engine::pixels::spaced;
+use crate::engine::ground::sample::spaced;
 use crate::scene::Cube;
 use crate::statistics::principal::Spread;
 use crate::statistics::residuals::Residuals;

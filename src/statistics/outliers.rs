@@ -6,7 +6,7 @@ use ndarray::{Array1, Array2, Axis};
 use rayon::prelude::*;
 
 use crate::engine::ground::math::median;
-use crate::engine::pixels::spaced;
+use crate::engine::ground::sample::spaced;
 use crate::scene::Cube;
 use crate::statistics::moments::products;
 use crate::statistics::principal::Spread;

@@ -1,4 +1,5 @@
-//! What everything stands on: errors, time, mathematics, random numbers, vectors, pages of memory.
+//! What everything stands on: errors, time, mathematics, random numbers, samples, vectors, pages of
+//! memory.
 
 pub mod clock;
 pub mod error;
@@ -8,5 +9,6 @@ pub(crate) mod lanes;
 pub mod math;
 pub mod pages;
 pub mod rng;
+pub(crate) mod sample;
 pub mod setting;
 pub mod spare;

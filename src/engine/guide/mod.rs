@@ -12,12 +12,13 @@ use self::transform::{add_products, loading_share};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::math::{softmax, softplus, softplus_inverse};
 use crate::engine::ground::rng::{self, Stream};
+use crate::engine::ground::sample::spaced;
 use crate::engine::layout::padding::padded;
 use crate::engine::layout::{
     BRIGHTNESS, COMMON, CONCENTRATION, COVARIANCE, Params, SPREAD, VARIABILITY,
 };
 use crate::engine::model::{Held, Model};
-use crate::engine::pixels::{Cube, spaced};
+use crate::engine::pixels::Cube;
 
 /// A variational posterior of one scene and its pixels, and the model that it is of. N pixels, in
 /// the order of the [`crate::engine::pixels::Pixels`] that it was made for.

@@ -12,9 +12,10 @@ use super::known::Known;
 use super::learned_sums::Sums;
 use super::shared::{NOISE_SHAPES, SHAPES, Shared};
 use crate::engine::ground::lanes::LANES;
+use crate::engine::ground::sample::spaced;
 use crate::engine::guide::Guide;
 use crate::engine::layout::{BRIGHTNESS, VARIABILITY};
-use crate::engine::pixels::{Cube, spaced};
+use crate::engine::pixels::Cube;
 
 /// How long it is learned, and from how much.
 #[derive(Debug, Clone, Copy)]
