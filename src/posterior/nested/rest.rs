@@ -14,7 +14,7 @@ use crate::engine::pixels::{Cube, Pixels};
 pub(super) const FEW: usize = 2048;
 /// They rest where a step would gain less than this, nats a pixel: by a parabola, half the square
 /// of its length in posterior sds.
-const REST: f64 = 0.01;
+const REST: f64 = 0.005;
 
 /// Spectra of a guide, moved by Newton's method to the mode of their posterior given `few` pixels,
 /// and noise, variability and what bands share, learned there: what a guide has not learned yet no
