@@ -1,5 +1,7 @@
 //! By how much one solution is ahead of another in evidence, and how sure that is.
 
+/// Standard errors by which a solution must be ahead to count: few pixels may tell.
+pub const ERRORS: f64 = 2.0;
 /// One pixel in so many at either end says nothing: what the draws of one solution miss is off by
 /// thousands of nats, and a single such pixel would be all that two solutions differ by.
 const EXTREME: usize = 500;

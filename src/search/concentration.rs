@@ -5,18 +5,15 @@
 //! spectra give way, and is sure of the result. A learned one costs answers where most abundances
 //! are all but zero: guides of pixels have no long tail towards zero, and it comes out too large.
 
-use super::ahead::ahead;
+use super::ahead::{ERRORS, ahead};
 use super::judge::{Fitted, Judge};
 use crate::engine::ground::error::Result;
 use crate::engine::pixels::Pixels;
-use crate::posterior::nested;
 
 /// What a learned concentration must gain in evidence, nats a pixel: 0.1 to 1 in simulated scenes
 /// whose abundances are flat, 0.02 at most in others (docs/evidence.md). Over a common mixture,
 /// which is the less simple of the two, it must gain nothing.
 const GAIN: f64 = 0.05;
-/// And so many standard errors.
-const ERRORS: f64 = 2.0;
 /// What coming to rest makes up for between two fits of one solution, nats a pixel.
 const BEHIND: f64 = 1.0;
 /// What solutions with a learned concentration are told by.
@@ -41,12 +38,10 @@ pub async fn decide(
     learning.polish(table, &again).await?;
     judge.count(learning.done());
     let Some(&new) = again.first() else { return Ok(None) };
-    let (Some(plain), Some(learned)) = (table[best].whole_guide(), table[new].whole_guide()) else {
-        return Ok(None);
-    };
-    let brief = |guide| nested::evidence(guide, pixels, interrupted);
-    let (Some(with), Some(without)) = (brief(learned)?, brief(plain)?) else { return Ok(None) };
-    let mixed = plain.model.common.is_some();
+    let with = table[new].brief(pixels, interrupted)?;
+    let without = table[best].brief(pixels, interrupted)?;
+    let (Some(with), Some(without)) = (with, without) else { return Ok(None) };
+    let mixed = table[best].whole_guide().is_some_and(|plain| plain.model.common.is_some());
     let mut decided = (with - without, false);
     if decided.0 > -BEHIND {
         let with = table[new].at_rest(pixels, interrupted)?;

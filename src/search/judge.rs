@@ -26,6 +26,8 @@ pub struct Fitted {
     pub elbo: Option<f64>,
     /// Where it was compared by it, nats a pixel.
     pub evidence: Option<f64>,
+    /// Brief evidence, nats a pixel, once it is known.
+    brief: Option<f64>,
     /// That of each pixel of a sample where its spectra come to rest, nats; it costs seconds.
     at_rest: Option<Vec<f64>>,
     /// (K, L), reflectance: where it began, and where it is.
@@ -52,6 +54,7 @@ impl Fitted {
             probe_elbo: None,
             elbo: None,
             evidence: None,
+            brief: None,
             at_rest: None,
             began: endmembers.clone(),
             endmembers,
@@ -88,6 +91,22 @@ impl Fitted {
     /// The guide that it was fitted with.
     pub fn whole_guide(&self) -> Option<&Guide> {
         self.fit.as_ref()
+    }
+
+    /// Brief evidence, nats a pixel, as [`nested::evidence`] has it.
+    ///
+    /// # Errors
+    ///
+    /// What [`nested::check`] refuses.
+    pub fn brief(
+        &mut self,
+        pixels: &Pixels,
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<f64>> {
+        if let (None, Some(guide)) = (self.brief, &self.fit) {
+            self.brief = nested::evidence(guide, pixels, interrupted)?;
+        }
+        Ok(self.brief)
     }
 
     /// Evidence of each pixel of a sample where its spectra come to rest, nats, as
@@ -322,7 +341,7 @@ impl<'a> Judge<'a> {
         let elbo = outcome.elbo();
         fitted.endmembers = outcome.guide.medians();
         fitted.fit = Some(outcome.guide);
-        fitted.at_rest = None;
+        (fitted.brief, fitted.at_rest) = (None, None);
         Ok(elbo)
     }
 
