@@ -4,6 +4,8 @@
 //! Where pixels hold a little of everything, a Dirichlet that expects few materials in each has
 //! spectra give way, and is sure of the result. A learned one costs answers where most abundances
 //! are all but zero: guides of pixels have no long tail towards zero, and it comes out too large.
+//! It would also pass where abundances are sparse and no pixel is pure, so either is compared with
+//! the best bounds on how pure pixels are.
 
 use super::ahead::{ERRORS, ahead};
 use super::judge::{Fitted, Judge};
@@ -47,8 +49,18 @@ pub async fn decide(
         let with = table[new].at_rest(pixels, interrupted)?;
         let without = table[best].at_rest(pixels, interrupted)?;
         let (Some(with), Some(without)) = (with, without) else { return Ok(None) };
-        let (gain, error) = ahead(&with, &without);
-        decided = (gain, gain > if mixed { 0.0 } else { GAIN.max(ERRORS * error) });
+        decided = match mixed {
+            true => {
+                let (gain, _) = ahead(&with.densities, &without.densities);
+                (gain, gain > 0.0)
+            }
+            // Where no pixel is pure a larger concentration says so, and besides that traces are
+            // few. What the first is worth both are given.
+            false => {
+                let (gain, error) = ahead(&with.bounded, &without.bounded);
+                (gain, gain > GAIN.max(ERRORS * error))
+            }
+        };
     }
     Ok((!interrupted()).then_some(decided))
 }

@@ -15,7 +15,8 @@ use crate::engine::guide::Guide;
 use crate::engine::model::{Family, Model};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::{self, Outcome, Run, Stop};
-use crate::posterior::{Posterior, nested};
+use crate::posterior::Posterior;
+use crate::posterior::nested::{self, AtRest};
 use crate::starts;
 use crate::statistics::angles::match_spectra;
 
@@ -29,7 +30,7 @@ pub struct Fitted {
     /// Brief evidence, nats a pixel, once it is known.
     brief: Option<f64>,
     /// That of each pixel of a sample where its spectra come to rest, nats; it costs seconds.
-    at_rest: Option<Vec<f64>>,
+    at_rest: Option<AtRest>,
     /// (K, L), reflectance: where it began, and where it is.
     began: Array2<f64>,
     pub endmembers: Array2<f64>,
@@ -119,10 +120,11 @@ impl Fitted {
         &mut self,
         pixels: &Pixels,
         interrupted: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Option<Vec<f64>>> {
+    ) -> Result<Option<AtRest>> {
         if let (None, Some(guide)) = (&self.at_rest, &self.fit) {
             self.at_rest = nested::evidence_at_rest(guide, pixels, interrupted)?;
-            self.evidence = self.at_rest.as_deref().map(mean).or(self.evidence);
+            let mean = self.at_rest.as_ref().map(|found| mean(&found.densities));
+            self.evidence = mean.or(self.evidence);
         }
         Ok(self.at_rest.clone())
     }

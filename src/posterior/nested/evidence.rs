@@ -7,6 +7,7 @@ use super::group::Group;
 use super::information::Room;
 use super::known::Known;
 use super::learn::{self, BRIEF, Begin};
+use super::purity::Purity;
 use super::rest::{FEW, rest};
 use super::{BLOCK, check, group_at};
 use crate::engine::ground::error::Result;
@@ -36,8 +37,18 @@ pub fn evidence(
     Ok(learned.map(|learned| learned.evidence).filter(|x| x.is_finite()))
 }
 
-/// Log density of each of some pixels, nats, at the spectra where a solution comes to rest: those
-/// of the guide, moved by Newton's method to the mode of their posterior given at most 2,048 of the
+/// Log density of each of some pixels, nats, at the spectra where a solution comes to rest.
+#[derive(Debug, Clone)]
+pub struct AtRest {
+    /// Under the Dirichlet of the abundances.
+    pub densities: Vec<f64>,
+    /// Where besides no pixel is purer than some bound, one for each endmember, at least one half:
+    /// those that make the pixels most probable. The same where there is a common mixture.
+    pub bounded: Vec<f64>,
+}
+
+/// Evidence of each of some pixels at the spectra where a solution comes to rest: those of the
+/// guide, moved by Newton's method to the mode of their posterior given at most 2,048 of the
 /// pixels. What a guide has not learned yet does not count. The pixels are others than those 2,048
 /// where there are twice as many, as spectra explain those best that they were learned from; they
 /// are the same for all solutions. Costs some thirty looks at each pixel, and some ten factors of a
@@ -51,30 +62,44 @@ pub fn evidence_at_rest(
     guide: &Guide,
     of: &Pixels,
     interrupted: &(dyn Fn() -> bool + Sync),
-) -> Result<Option<Vec<f64>>> {
+) -> Result<Option<AtRest>> {
     check(&guide.params)?;
     let others = of.part_between(FEW);
     let Some((known, at)) = rest(guide, &of.part(FEW), interrupted)? else { return Ok(None) };
     let found = densities(&known, others.cube(), guide.params.key(), &at.spectra);
-    Ok((!interrupted()).then_some(found).filter(|found| found.iter().any(|x| x.is_finite())))
+    let any = |found: &AtRest| found.densities.iter().any(|x| x.is_finite());
+    Ok((!interrupted()).then_some(found).filter(any))
 }
 
 /// Log density of each pixel given spectra, (K, L), nats.
-fn densities(known: &Known, cube: &Cube, key: [u32; 2], spectra: &[f64]) -> Vec<f64> {
+fn densities(known: &Known, cube: &Cube, key: [u32; 2], spectra: &[f64]) -> AtRest {
     let by_bands = known.by_bands(spectra);
     let count = cube.pixels();
     let part = |first: usize| {
         let (mut group, mut room) = (Group::new(known), Room::new(known.k));
-        let mut found = Vec::with_capacity(BLOCK);
+        let mut found = (Vec::with_capacity(BLOCK), Purity::new(known.k));
         for first in (first..count.min(first + BLOCK)).step_by(LANES) {
             group.take(cube, &group_at(first, count), key, &by_bands);
             room.draw(&mut group, &by_bands);
-            found.extend((0..group.rows).map(|at| room.evidence(&group, at) + known.normaliser));
+            let density = |at: usize| room.evidence(&group, at) + known.normaliser;
+            found.0.extend((0..group.rows).map(density));
+            room.add_purity(&group, &mut found.1);
         }
         found
     };
     let firsts: Vec<usize> = (0..count).step_by(BLOCK).collect();
-    firsts.into_par_iter().flat_map_iter(part).collect()
+    let parts: Vec<(Vec<f64>, Purity)> = firsts.into_par_iter().map(part).collect();
+    let (mut densities, mut purity) = (Vec::with_capacity(count), Purity::new(known.k));
+    for (found, of) in parts {
+        densities.extend(found);
+        purity.append(of);
+    }
+    let gains = match known.common {
+        Some(_) => vec![0.0; count],
+        None => purity.gains(&known.dirichlet),
+    };
+    let bounded = densities.iter().zip(gains).map(|(density, gain)| density + gain).collect();
+    AtRest { densities, bounded }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::group::Group;
 use super::group_at;
 use super::known::Known;
 use super::lost::{Moments, lost};
+use super::purity::Purity;
 use super::spread::Spread;
 use super::whiten::Whitened;
 use crate::engine::ground::lanes::{LANES, load};
@@ -186,6 +187,11 @@ impl Room {
                 to[usize::from(i)] += f64::from(*log);
             }
         }
+    }
+
+    /// Adds how pure the pixels of the group that was drawn are.
+    pub(super) fn add_purity(&self, group: &Group, to: &mut Purity) {
+        to.add(group, &self.amounts, &self.weights);
     }
 
     pub(super) fn white(&self) -> &Whitened {

@@ -25,6 +25,7 @@ mod pixels;
 mod power_normal;
 mod products;
 mod propose;
+mod purity;
 mod rest;
 mod scene;
 mod shared;
@@ -49,7 +50,7 @@ use best_fit::best_fit;
 pub use device::{KERNELS, Sizes};
 #[cfg(feature = "gpu")]
 pub(crate) use device::{OnDevice, is_taken};
-pub use evidence::{evidence, evidence_at_rest};
+pub use evidence::{AtRest, evidence, evidence_at_rest};
 use group::Group;
 use known::Known;
 use learn::{Begin, Learned, WHOLE, learn};
