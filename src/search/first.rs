@@ -10,18 +10,21 @@ use crate::engine::model::Model;
 use crate::engine::pixels::Pixels;
 use crate::starts::{Init, Proposal, each_family};
 
-/// Up to `count` starts; when interrupted, those found by then.
+/// The families whose endmembers are corners of the smallest simplex around spectra, or around
+/// their shapes.
+pub const FACES: [Init; 2] = [Init::Simplex, Init::SimplexNormalised];
+
+/// Up to `count` starts of these families; when interrupted, those found by then.
 pub fn starts_of(
     part: &Pixels,
     model: &Model,
-    count: usize,
-    seed: u64,
+    families: &[Init],
+    (count, seed): (usize, u64),
     interrupted: Interrupted,
 ) -> Result<Vec<Proposal>> {
     let (k, brightness) = (model.endmembers, model.brightness.is_some());
-    let families = families_of(model, part.bands());
     let (tell, told) = mpsc::channel();
-    let cube = Arc::clone(part.cube());
+    let (cube, families) = (Arc::clone(part.cube()), families.to_vec());
     let finding = unless(interrupted, move |stop| {
         let mut tell = |proposal| tell.send(proposal).is_ok() && !stop();
         each_family(&cube, k, &families, count, brightness, seed, &mut tell)
@@ -33,13 +36,12 @@ pub fn starts_of(
     }
 }
 
-/// The families of starts that a search takes. Faces of the cloud tell the endmembers where what
-/// lies outside of them is noise. Where bands err together it is how materials vary, and endmembers
-/// would be more extreme than any pixel.
-fn families_of(model: &Model, bands: usize) -> Vec<Init> {
-    let by_faces = |init: &Init| matches!(init, Init::Simplex | Init::SimplexNormalised);
+/// The families of starts that a search of this model on so many bands takes. Faces of the cloud
+/// tell the endmembers where what lies outside of them is noise. Where it is how materials vary, they
+/// do not take part.
+pub fn families_of(model: &Model, bands: usize) -> Vec<Init> {
     let independent = model.has_independent_bands(bands);
-    Init::FAMILIES.into_iter().filter(|init| independent || !by_faces(init)).collect()
+    Init::FAMILIES.into_iter().filter(|init| independent || !FACES.contains(init)).collect()
 }
 
 /// A start as it is told, and its spectra.

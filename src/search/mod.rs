@@ -7,6 +7,7 @@ mod ahead;
 mod bands;
 mod concentration;
 mod contest;
+mod faces;
 mod first;
 mod judge;
 pub mod mixture;
@@ -236,9 +237,13 @@ pub async fn search(
     let (of_scene, model, part) = (model, &seen.model(model), &seen.pixels);
     let brightness = model.brightness.is_some();
     svi::params(model, fit, (part.count(), part.bands()))?;
-    let proposals = first::starts_of(part, model, settings.starts, fit.seed, interrupted)?;
+    let families = first::families_of(model, part.bands());
+    let tries = (settings.starts, fit.seed);
+    let proposals = first::starts_of(part, model, &families, tries, interrupted)?;
     let settling = if seen.is_merged() { u64::from(SETTLE_STEPS) } else { 0 };
-    let total = most_steps(settings, proposals.len()).saturating_add(settling);
+    let challenged = faces::is_for(of_scene, pixels.bands());
+    let others = settling + if challenged { faces::MOST_STEPS } else { 0 };
+    let total = most_steps(settings, proposals.len()).saturating_add(others);
     let mut judge = Judge::new(device, model, fit, part, total, observe, interrupted);
     let starts = proposals.into_iter().map(first::told).collect();
 
@@ -299,6 +304,8 @@ pub async fn search(
         let won =
             contest::contest(&judge, &mut table, (count, best), part, open, interrupted).await?;
         (best, common) = (won.best, won.common);
+    } else if challenged && !interrupted() {
+        best = faces::challenge(&judge, (&mut table, best), part, interrupted).await?;
     }
     let without = Model { common: None, ..of_scene.clone() };
     let mut of_scene = if common.is_some_and(|(_, kept)| !kept) { &without } else { of_scene };
@@ -350,7 +357,9 @@ async fn shaded<'a>(
     if shade.is_none_or(|shade| shade.kept) {
         return Ok((shade, judge, table));
     }
-    let starts = match first::starts_of(part, plain.model(), count, plain.seed(), interrupted) {
+    let families = first::families_of(plain.model(), part.bands());
+    let tries = (count, plain.seed());
+    let starts = match first::starts_of(part, plain.model(), &families, tries, interrupted) {
         Err(Error::Interrupted) => Vec::new(),
         starts => starts?,
     };
