@@ -37,8 +37,8 @@ pub fn starts_of(
 }
 
 /// The families of starts that a search of this model on so many bands takes. Faces of the cloud
-/// tell the endmembers where what lies outside of them is noise. Where it is how materials vary, they
-/// do not take part.
+/// tell the endmembers where what lies outside of them is noise. Where it is how materials vary,
+/// they do not take part.
 pub fn families_of(model: &Model, bands: usize) -> Vec<Init> {
     let independent = model.has_independent_bands(bands);
     Init::FAMILIES.into_iter().filter(|init| independent || !FACES.contains(init)).collect()

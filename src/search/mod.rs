@@ -242,7 +242,7 @@ pub async fn search(
     let proposals = first::starts_of(part, model, &families, tries, interrupted)?;
     let settling = if seen.is_merged() { u64::from(SETTLE_STEPS) } else { 0 };
     let challenged = faces::is_for(of_scene, pixels.bands());
-    let others = settling + if challenged { faces::MOST_STEPS } else { 0 };
+    let others = settling + u64::from(challenged) * faces::MOST_STEPS;
     let total = most_steps(settings, proposals.len()).saturating_add(others);
     let mut judge = Judge::new(device, model, fit, part, total, observe, interrupted);
     let starts = proposals.into_iter().map(first::told).collect();
@@ -259,8 +259,7 @@ pub async fn search(
     judge.polish(&mut table, &kept[..kept.len().min(1)]).await?;
     let others = may_win(&table, &kept);
     judge.polish(&mut table, &others).await?;
-    let count = table.len();
-    let mut best = best_of(&table, interrupted())?;
+    let (count, mut best) = (table.len(), best_of(&table, interrupted())?);
     judge.until(deadline);
     for round in 0_usize.. {
         let over = settings.seconds.is_none() && round >= ROUNDS;
