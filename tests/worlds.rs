@@ -129,7 +129,7 @@ fn sparse_abundances_without_pure_pixels_are_no_mixed_ones() {
     assert!((0.8..0.97).contains(&all), "{all}");
 }
 
-/// Bands that err together, and no pure pixels: all starts but those by faces lead to modes in which
+/// Bands that err together, no pure pixels: all starts but those by faces lead to modes in which
 /// two materials share one. By ELBO one of these won, with errors of 0.24 in its abundances.
 #[test]
 fn faces_challenge_where_bands_err_together() {
