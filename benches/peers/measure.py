@@ -63,7 +63,7 @@ def sentence(code, complained):
     """Why a process failed, of the last line that it wrote."""
     lines = complained.strip().splitlines() or ["it says nothing"]
     if "ModuleNotFoundError" in lines[-1]:
-        return f"its package is not installed ({lines[-1].partition(': ')[2]})"
+        return f"lacks a package ({lines[-1].partition(': ')[2]})"
     if code < 0:
         return f"ended by {signal.Signals(-code).name}"
     return f"ended with status {code}: {lines[-1][:200]}"

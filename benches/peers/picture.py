@@ -112,19 +112,19 @@ def main():
     count = known["abundances"].shape[-1]
     wide = max(1.25 * (len(found) + 1), 9.0)
     cell = wide / (len(found) + 1) * known["abundances"].shape[0] / known["abundances"].shape[1]
-    tall = 4.2 + 0.9 + count * cell
+    tall = 4.2 + 1.0 + count * cell
     figure = plt.figure(figsize=(wide + 0.8, tall), dpi=150)
-    top, low = figure.add_gridspec(1, 1, left=0.08, right=0.62, top=1 - 0.65 / tall,
-                                   bottom=1 - 4.0 / tall), None
+    top = figure.add_gridspec(1, 1, left=0.08, right=0.66, top=1 - 0.65 / tall,
+                              bottom=1 - 4.0 / tall)
     axes = figure.add_subplot(top[0])
     chart(axes, found)
     figure.text(0.01, 1 - 0.28 / tall, record["scene"], fontsize=11, weight="bold")
     axes.legend(loc="upper left", bbox_to_anchor=(1.03, 1.0), frameon=False, fontsize=9,
                 labelspacing=0.7)
-    low = figure.add_gridspec(1, 1, left=0.04, right=0.94, top=count * cell / tall + 0.1 / tall,
-                              bottom=0.1 / tall)
+    low = figure.add_gridspec(1, 1, left=0.04, right=0.94, top=(count * cell + 0.2) / tall,
+                              bottom=0.2 / tall)
     picture = maps(figure, low[0], found, known)
-    bar = figure.add_axes([0.95, 0.1 / tall, 0.01, count * cell / tall])
+    bar = figure.add_axes([0.95, 0.2 / tall, 0.01, count * cell / tall])
     figure.colorbar(picture, cax=bar).ax.tick_params(labelsize=8)
     bar.set_title("share", fontsize=8)
     figure.savefig(args.out)

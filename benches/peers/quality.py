@@ -38,10 +38,10 @@ def peer(args, name, device, seed, out):
     return measure.run(words, variables(device), limit=args.limit)
 
 
-def run(args, device):
-    """All runs on one device; one that fails is not tried with the next seed."""
+def run(args, device, runs):
+    """Appends all runs on one device; a method that fails is not tried with the next seed."""
     names = [name for name in args.methods if device == "cpu" or METHODS[name].on_gpu]
-    runs, failed = [], set()
+    failed = set()
     for seed in args.seeds:
         for name in names:
             if name in failed:
@@ -55,20 +55,21 @@ def run(args, device):
                 failed.add(name)
             told = found.get("error") or f"{found['seconds']:.1f} s"
             print(f"{METHODS[name].title}, {device}, seed {seed}: {told}", flush=True)
-    return runs
 
 
 def score(args, runs):
-    """Adds `scores` to the runs that have results, by the program that has NumPy."""
-    python = args.environments.interpreter("main")
-    if python is None or not args.truth:
-        return
+    """Adds `scores` to the runs that have results, by a program with NumPy; else says why not."""
     results = [run["result"] for run in runs if "error" not in run]
+    if not args.truth or not results:
+        return "no truth is given" if results else None
+    python = args.environments.interpreter("main")
+    if python is None:
+        return args.environments.reasons["main"]
     done = subprocess.run([python, str(HERE / "scores.py"), str(args.truth), *results],
                           capture_output=True, text=True)
     if done.returncode:
-        print(f"no scores: {measure.sentence(done.returncode, done.stderr)}", flush=True)
-        return
+        return "the program that scores " + measure.sentence(done.returncode, done.stderr)
     scored = json.loads(done.stdout)
     for run in runs:
         run.update(scored.get(run["result"], {}))
+    return None

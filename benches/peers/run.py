@@ -13,7 +13,8 @@ PyTorch); a peer that does not install or fails is a row that says why.
 
 Writes peers.json (all runs), peers.md (tables) and, where there is a truth, peers.png. The scene is
 an .npz with `cube` (rows, columns, bands), the truth one with `endmembers` (K, bands) and
-`abundances` (rows, columns, K). Exit status: 0 if ours ran, 1 if not, 2 for bad input.
+`abundances` (rows, columns, K). Exit status: 0 if ours ran, 1 if not, 2 for bad input; when it is
+interrupted (130), what has run is written.
 """
 import argparse
 import ast
@@ -37,6 +38,8 @@ from methods import METHODS, OURS
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+# What reading the head of an array may raise.
+NO_ARRAY = (zipfile.BadZipFile, KeyError, ValueError, SyntaxError)
 
 
 def seeds(text):
@@ -100,14 +103,24 @@ def has_gpu():
     return subprocess.run(["nvidia-smi", "-L"], capture_output=True).returncode == 0
 
 
-def shape_of(path):
-    """Shape of the array `cube` of an .npz, without NumPy, which is not in this interpreter."""
-    with zipfile.ZipFile(path) as archive, archive.open("cube.npy") as file:
+def gpu_name():
+    words = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    return subprocess.run(words, capture_output=True, text=True).stdout.strip() or "a GPU"
+
+
+def shape_of(path, name):
+    """Shape of one array of an .npz, without NumPy, which is not in this interpreter."""
+    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
         head = file.read(12)
         size = int.from_bytes(head[8:10] if head[6] == 1 else head[8:12], "little")
         text = (head[10:] if head[6] == 1 else b"") + file.read(size)
     text = text.decode("latin-1")
     return ast.literal_eval(text[:text.rindex("}") + 1])["shape"]
+
+
+def refuse(sentence):
+    print(sentence, file=sys.stderr)
+    sys.exit(2)
 
 
 def scene(args):
@@ -118,15 +131,21 @@ def scene(args):
         done = measure.run([args.unmixel, "simulate", "--out", folder, "--force", "-k",
                             args.endmembers, *options])
         if "error" in done:
-            sys.exit(f"no scene can be simulated: {done['error']}")
+            refuse(f"no scene can be simulated: {done['error']}")
         args.scene, args.truth = folder / "scene.npz", folder / "truth.npz"
         args.title = args.title or f"simulated ({' '.join(options) or 'defaults'})"
     try:
-        rows, columns, bands = shape_of(args.scene)
-    except (zipfile.BadZipFile, KeyError, ValueError, SyntaxError):
-        print(f"{args.scene} is no .npz with an array `cube` of (rows, columns, bands)",
-              file=sys.stderr)
-        sys.exit(2)
+        rows, columns, bands = shape_of(args.scene, "cube")
+    except NO_ARRAY:
+        refuse(f"{args.scene} is no .npz with an array `cube` of (rows, columns, bands)")
+    if args.truth:
+        try:
+            shapes = [shape_of(args.truth, name) for name in ("endmembers", "abundances")]
+        except NO_ARRAY:
+            refuse(f"{args.truth} is no .npz with arrays `endmembers` and `abundances`")
+        wanted = [(args.endmembers, bands), (rows, columns, args.endmembers)]
+        if shapes != wanted:
+            refuse(f"{args.truth} has arrays of {shapes}, where {wanted} go with the scene and -k")
     args.pixels = rows * columns
     args.title = (f"{args.title or args.scene.stem}: {rows} x {columns} pixels, {bands} bands, "
                   f"{args.endmembers} endmembers")
@@ -142,15 +161,15 @@ def machine():
     except (OSError, StopIteration):
         pass
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{model}, {cores} cores"
+    return f"{model}, {cores} cores" + (f", {gpu_name()}" if has_gpu() else "")
 
 
-def write(args, runs):
+def write(args, runs, unscored):
     """peers.json, peers.md and peers.png."""
     version = subprocess.run([args.unmixel, "--version"], capture_output=True, text=True)
     record = dict(command=shlex.join(["benches/peers/run.py", *sys.argv[1:]]), scene=args.title,
                   date=datetime.date.today().isoformat(), machine=machine(),
-                  unmixel=version.stdout.strip(), runs=runs)
+                  unmixel=version.stdout.strip(), unscored=unscored, runs=runs)
     (args.out / "peers.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     page = table.markdown(record)
     (args.out / "peers.md").write_text(page, encoding="utf-8")
@@ -169,16 +188,19 @@ def main():
     (args.out / "results").mkdir(parents=True, exist_ok=True)
     scene(args)
     args.environments = Environments(args.python, not args.no_install, "gpu" in args.devices)
-    runs = []
-    for device in args.devices:
-        if args.what != "speed":
-            runs += quality.run(args, device)
-        if args.what != "quality":
-            runs += speed.run(args, device)
-    quality.score(args, [run for run in runs if run["part"] == "quality"])
-    write(args, runs)
-    good = [run for run in runs if run["method"] == "unmixel" and "error" not in run]
-    sys.exit(0 if good else 1)
+    runs, interrupted = [], False
+    try:
+        for device in args.devices:
+            if args.what != "speed":
+                quality.run(args, device, runs)
+            if args.what != "quality":
+                speed.run(args, device, runs)
+    except KeyboardInterrupt:
+        interrupted = True
+    ran = any(run["method"] == "unmixel" and "error" not in run for run in runs)
+    unscored = quality.score(args, [run for run in runs if run["part"] == "quality"])
+    write(args, runs, unscored)
+    sys.exit(130 if interrupted else 0 if ran else 1)
 
 
 if __name__ == "__main__":

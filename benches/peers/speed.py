@@ -51,9 +51,9 @@ def numpyro(args, device, setting, scan=1):
     return found
 
 
-def run(args, device):
-    """All runs on one device: settings by turns, NumPyro and ours by turns, `--rounds` times."""
-    runs, failed = [], set()
+def run(args, device, runs):
+    """Appends the runs on one device: in each round every setting, ours and NumPyro in turn."""
+    failed = set()
     for turn in range(args.rounds):
         for setting in ON_CPU if device == "cpu" else ON_GPU:
             tries = [("unmixel", lambda: ours(args, device, setting)),
@@ -70,4 +70,3 @@ def run(args, device):
                     failed.add(name)
                 told = found.get("error") or f"{found['step_ms']:.3f} ms a step"
                 print(f"speed, {setting[0]}, {name}, round {turn}: {told}", flush=True)
-    return runs

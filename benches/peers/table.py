@@ -83,6 +83,8 @@ def markdown(record):
                   "intervals, of methods that have some.", ""]
         for device in dict.fromkeys(run["device"] for run in of):
             lines += [*quality(of, device), ""]
+        if record.get("unscored"):
+            lines += [f"Without scores: {record['unscored']}.", ""]
         names = {run["method"] for run in of}
         lines += [f"- {method.title}: {method.about}." for name, method in METHODS.items()
                   if name in names] + [""]
