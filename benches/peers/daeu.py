@@ -8,8 +8,7 @@ Autoencoder", IEEE Access 6, 2018, doi:10.1109/ACCESS.2018.2818280, in PyTorch; 
 of the code that its first author has published: layers of 9K, 6K, 3K and K leaky rectifiers (0.1)
 without bias, batch normalisation, a soft threshold, shares of sum one, Gaussian dropout (0.0045), a
 linear decoder whose weights are the spectra, not negative; spectral angle as loss, RMSprop(0.001),
-2,000 spectra drawn by chance, in batches of 6, 40 times over. Takes a GPU where PyTorch sees one;
-on a CPU one thread, which for a network of this size is several times as quick as two.
+2,000 spectra drawn by chance, in batches of 6, 40 times over. Takes a GPU where PyTorch sees one.
 """
 import numpy as np
 
@@ -80,7 +79,6 @@ def main():
 
     stages.done("import")
     torch.manual_seed(args.seed)
-    torch.set_num_threads(1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     cube = common.read(args.scene)
     spectra = torch.tensor(cube.reshape(-1, cube.shape[-1]), dtype=torch.float32, device=device)

@@ -9,11 +9,13 @@ from methods import METHODS, OURS, PLAIN
 HERE = pathlib.Path(__file__).resolve().parent
 
 
-def variables(device):
-    """What of the environment keeps a peer on its device."""
+def variables(device, threads):
+    """What of the environment keeps a peer on its device, and its linear algebra to `threads`."""
+    libraries = ("OPENBLAS", "OMP", "MKL")
+    found = {f"{name}_NUM_THREADS": str(threads) for name in libraries}
     if device == "cpu":
-        return dict(JAX_PLATFORMS="cpu", CUDA_VISIBLE_DEVICES="")
-    return {}
+        found.update(JAX_PLATFORMS="cpu", CUDA_VISIBLE_DEVICES="")
+    return found
 
 
 def ours(args, name, device, seed, out):
@@ -35,7 +37,7 @@ def peer(args, name, device, seed, out):
         return dict(error=args.environments.reasons[method.environment])
     words = [python, HERE / method.program, "--scene", args.scene, "-k", args.endmembers,
              "--seed", seed, "--out", out]
-    return measure.run(words, variables(device), limit=args.limit)
+    return measure.run(words, variables(device, args.threads), limit=args.limit)
 
 
 def run(args, device, runs):

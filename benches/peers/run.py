@@ -64,6 +64,9 @@ def arguments():
     parser.add_argument("--peers", default=",".join(METHODS), help="those to run beside ours")
     parser.add_argument("--device", choices=["cpu", "gpu", "auto"], default="auto",
                         help="auto: the CPU, and an NVIDIA GPU where there is one")
+    parser.add_argument("--threads", type=int, default=1,
+                        help="of the linear algebra of NumPy and PyTorch (1: more make these peers "
+                        "slower where others use the cores, too)")
     parser.add_argument("--limit", type=float, default=1800, help="seconds that a run may take")
     parser.add_argument("--python", help="interpreter that has all packages; installs nothing")
     parser.add_argument("--no-install", action="store_true", help="run with what is there")

@@ -44,7 +44,8 @@ def numpyro(args, device, setting, scan=1):
         return dict(error=args.environments.reasons["main"])
     words = [python, HERE / "numpyro_pmm.py", "--scene", args.scene, "-k", args.endmembers,
              "--steps", steps, "--batch", pixels or args.pixels, "--scan", scan]
-    variables = {**quality.variables(device), **(ONE_CORE if cores else {})}
+    variables = {**quality.variables(device, cores or os.cpu_count()),
+                 **(ONE_CORE if cores else {})}
     found = measure.run(words, variables, core_of(cores), args.limit)
     if "said" in found:
         found["step_ms"] = found["said"]["step_ms"]
