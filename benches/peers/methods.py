@@ -21,8 +21,8 @@ METHODS = {
     "unmixel": Method(
         "unmixel", "`unmixel fit` with all defaults, search included", on_gpu=True),
     "unmixel-plain": Method(
-        "unmixel, NumPyro's model", "the model, guide and start of the next row, our engine",
-        on_gpu=True),
+        "unmixel, NumPyro's model", "the model, guide and start of the next row in our engine, which "
+        "ends by its own rule and then has the exact posterior", on_gpu=True),
     "numpyro": Method(
         "NumPyro", "`AutoNormal`, from VCA, until it has converged", "numpyro_pmm.py", "main",
         True),

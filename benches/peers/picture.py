@@ -21,7 +21,7 @@ from methods import METHODS, OURS  # noqa: E402
 
 COLOURS = ["#D55E00", "#E69F00", "#0072B2", "#CC79A7", "#009E73", "#56B4E9", "#000000", "#7F7F7F",
            "#8C6D31"]
-MARKERS = "oosDv^<>P"
+MARKERS = "oXsDv^<>P"
 NO_TICKS = dict(bottom=False, left=False, labelbottom=False, labelleft=False)
 
 
@@ -70,7 +70,8 @@ def chart(axes, found):
     axes.margins(0.12)
     axes.grid(True, which="both", color="#DDDDDD", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.set_title("lower left is better", fontsize=10, loc="left", color="#555555")
+    axes.set_title("medians over seeds, lines from the least to the largest; lower left is better",
+                   fontsize=9, loc="left", color="#555555")
 
 
 def minor(value):

@@ -24,7 +24,7 @@ def ours(args, name, device, seed, out):
              "--format", "npy", "--convention", "peak", "--drop-wavelengths", "none",
              "--seed", seed, "--device", device]
     if name == "unmixel-plain":
-        words += [*PLAIN, "--spectra", "joint", "--common-mixture", "off", "--posterior", "guide",
+        words += [*PLAIN, "--spectra", "joint", "--common-mixture", "off",
                   "--concentration", args.endmembers]
     return measure.run(words, limit=args.limit)
 
