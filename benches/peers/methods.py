@@ -21,14 +21,14 @@ METHODS = {
     "unmixel": Method(
         "unmixel", "`unmixel fit` with all defaults, search included", on_gpu=True),
     "unmixel-plain": Method(
-        "unmixel, NumPyro's model", "the model, guide and start of the next row in our engine, which "
-        "ends by its own rule and then has the exact posterior", on_gpu=True),
+        "unmixel, NumPyro's model", "the model, guide and start of the next row in our engine, "
+        "which ends by its own rule and then has the exact posterior", on_gpu=True),
     "numpyro": Method(
         "NumPyro", "`AutoNormal`, from VCA, until it has converged", "numpyro_pmm.py", "main",
         True),
     "daeu": Method(
         "DAEU (network)", "autoencoder of Palsson et al. 2018 in PyTorch: our implementation, the "
-        "settings of the code they have published", "daeu.py", "network", True),
+        "settings of the code they have published (for Urban)", "daeu.py", "network", True),
     "edaa": Method(
         "EDAA (archetypal)", "entropic descent archetypal analysis of Zouaoui et al. 2023: our "
         "implementation, the paper's settings", "edaa.py", "main"),
