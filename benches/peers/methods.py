@@ -28,7 +28,8 @@ METHODS = {
         True),
     "daeu": Method(
         "DAEU (network)", "autoencoder of Palsson et al. 2018 in PyTorch: our implementation, the "
-        "settings of the code they have published (for Urban)", "daeu.py", "network", True),
+        "settings of the code they have published (for Urban), shares by softmax", "daeu.py",
+        "network", True),
     "edaa": Method(
         "EDAA (archetypal)", "entropic descent archetypal analysis of Zouaoui et al. 2023: our "
         "implementation, the paper's settings", "edaa.py", "main"),

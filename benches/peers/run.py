@@ -62,6 +62,8 @@ def arguments():
     parser.add_argument("--seeds", type=seeds, default=seeds("0-2"))
     parser.add_argument("--rounds", type=int, default=3, help="of speed")
     parser.add_argument("--peers", default=",".join(METHODS), help="those to run beside ours")
+    parser.add_argument("--keep", action="store_true",
+                        help="keep what peers.json has of methods that do not run this time")
     parser.add_argument("--device", choices=["cpu", "gpu", "auto"], default="auto",
                         help="auto: the CPU, and an NVIDIA GPU where there is one")
     parser.add_argument("--threads", type=int, default=1,
@@ -186,6 +188,14 @@ def write(args, runs, unscored):
             print(f"no picture: {measure.sentence(done.returncode, done.stderr)}")
 
 
+def kept(args, runs):
+    """Earlier runs of this folder whose part, method and device have no new ones."""
+    new = {(run["part"], run["method"], run["device"]) for run in runs}
+    text = (args.out / "peers.json").read_text(encoding="utf-8")
+    return [run for run in json.loads(text)["runs"]
+            if (run["part"], run["method"], run["device"]) not in new]
+
+
 def main():
     args = arguments()
     (args.out / "results").mkdir(parents=True, exist_ok=True)
@@ -200,6 +210,8 @@ def main():
                 speed.run(args, device, runs)
     except KeyboardInterrupt:
         interrupted = True
+    if args.keep and (args.out / "peers.json").exists():
+        runs += kept(args, runs)
     ran = any(run["method"] == "unmixel" and "error" not in run for run in runs)
     unscored = quality.score(args, [run for run in runs if run["part"] == "quality"])
     write(args, runs, unscored)
