@@ -12,8 +12,8 @@ drawn by chance, in batches of 6, 40 times over. Takes a GPU where PyTorch sees 
 
 One thing differs, in its favour: shares are a softmax, as in the authors' later CNNAEU. With the
 threshold and division of the original, pixels below all thresholds have no shares at all: an RMSE
-of 0.19 to 0.38 instead of 0.09 on a simulated scene, of 0.10 to 0.20 instead of 0.09 to 0.12 on
-Samson.
+of 0.19 to 0.38 instead of 0.08 to 0.09 on a simulated scene, of 0.10 to 0.20 instead of 0.08 to
+0.12 on Samson.
 """
 import numpy as np
 

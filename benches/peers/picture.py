@@ -8,6 +8,7 @@ with any colour vision can tell apart; each method has its own marker, too.
 """
 import argparse
 import json
+import textwrap
 from statistics import median
 
 import matplotlib
@@ -119,7 +120,8 @@ def main():
                               bottom=1 - 4.0 / tall)
     axes = figure.add_subplot(top[0])
     chart(axes, found)
-    figure.text(0.01, 1 - 0.28 / tall, record["scene"], fontsize=11, weight="bold")
+    figure.text(0.01, 1 - 0.28 / tall, textwrap.fill(record["scene"], 120),
+                fontsize=10, weight="bold", va="center")
     axes.legend(loc="upper left", bbox_to_anchor=(1.03, 1.0), frameon=False, fontsize=9,
                 labelspacing=0.7)
     low = figure.add_gridspec(1, 1, left=0.04, right=0.94, top=(count * cell + 0.2) / tall,
