@@ -198,6 +198,7 @@ def kept(args, runs):
 
 def main():
     args = arguments()
+    args.out = args.out.resolve()
     (args.out / "results").mkdir(parents=True, exist_ok=True)
     scene(args)
     args.environments = Environments(args.python, not args.no_install, "gpu" in args.devices)
