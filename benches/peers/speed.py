@@ -25,9 +25,10 @@ def ours(args, device, setting):
     """Milliseconds a step of ours, and its whole process."""
     _, cores, pixels, steps = setting
     out = args.out / "speed"
+    # NumPyro's program ends with a guide, and so does ours here.
     words = [args.unmixel, "fit", args.scene, "-k", args.endmembers, *PLAIN, "--particles", 1,
-             "--no-early-stop", "--steps", steps, "--batch-size", pixels or args.pixels,
-             "--device", device, "--out", out, "--force"]
+             "--posterior", "guide", "--no-early-stop", "--steps", steps, "--batch-size",
+             pixels or args.pixels, "--device", device, "--out", out, "--force"]
     found = measure.run(words, dict(RAYON_NUM_THREADS="1") if cores else {}, core_of(cores),
                         args.limit)
     if "error" not in found:
