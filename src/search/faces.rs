@@ -8,7 +8,7 @@ use super::ahead::{ERRORS, ahead};
 use super::first::{self, FACES};
 use super::judge::{Fitted, Judge};
 use super::{POLISH_STEPS, PROBE_STEPS, by_elbo, same};
-use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::error::Result;
 use crate::engine::model::{Model, Noise};
 use crate::engine::pixels::Pixels;
 
@@ -31,18 +31,30 @@ pub fn is_for(model: &Model, bands: usize) -> bool {
 ///
 /// # Errors
 ///
-/// What ends all fits, as a device that is lost, and what [`crate::starts`] refuses.
+/// What ends all fits, as a device that is lost.
 pub async fn challenge(
     judge: &Judge<'_>,
     (table, best): (&mut Vec<Fitted>, usize),
     pixels: &Pixels,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<usize> {
+    // Both have all their steps, whatever the time of the moves before.
+    let whole = judge.with_all_steps();
+    let won = winner(&whole, (table, best), pixels, interrupted).await;
+    judge.count(whole.done());
+    won
+}
+
+async fn winner(
+    judge: &Judge<'_>,
+    (table, best): (&mut Vec<Fitted>, usize),
+    pixels: &Pixels,
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Result<usize> {
     let (model, count) = (judge.model(), FACES.len());
-    let starts = match first::starts_of(pixels, model, &FACES, (count, judge.seed()), interrupted) {
-        Err(Error::Interrupted) => return Ok(best),
-        starts => starts?,
-    };
+    // Where they have none, or are interrupted, there is no challenge.
+    let starts = first::starts_of(pixels, model, &FACES, (count, judge.seed()), interrupted);
+    let Ok(starts) = starts else { return Ok(best) };
     let rows = table.len();
     table.extend(judge.probe(starts.into_iter().map(first::told).collect()).await?);
     let challenger = by_elbo(&table[rows..]).first().map(|row| rows + row);

@@ -207,6 +207,11 @@ impl<'a> Judge<'a> {
         self.model.common.is_some()
     }
 
+    /// A judge whose fits have all their steps.
+    pub fn with_all_steps(&self) -> Self {
+        self.of(self.model.clone())
+    }
+
     /// A judge of the model without a common mixture, whose fits have all their steps.
     pub fn without_common(&self) -> Self {
         self.of(Model { common: None, ..self.model.clone() })
