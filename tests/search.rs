@@ -10,7 +10,7 @@ use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi;
 use unmixel::engine::wait::block_on;
 use unmixel::rooms::score::{Reference, match_spectra};
-use unmixel::rooms::search::{self, Event, Found, Settings};
+use unmixel::rooms::search::{self, Event, Found, Settings, Solution};
 use unmixel::simulate::{self, Simulated, simulate};
 use unmixel::{Error, Unmixing};
 
@@ -295,7 +295,10 @@ fn a_time_that_is_over_leaves_the_starts_and_no_time_is_refused() {
     let pixels = hard().scene("hard").unwrap().pixels();
     let settings = Settings { starts: 2, moves: 4, seconds: Some(1e-9), ..Settings::default() };
     let found = run(&pixels, 3, &settings, &|_| ());
-    assert_eq!(found.solutions.len(), 2);
+    // Bands err together here: starts by faces challenge what was found, whatever the time.
+    let faces = |of: &&Solution| of.origin.starts_with("simplex");
+    let starts = found.solutions.iter().filter(|of| !faces(of));
+    assert_eq!((starts.count(), found.solutions.iter().filter(faces).count()), (2, 2));
     assert!(found.solutions.iter().any(|one| one.elbo.is_some()), "they had all their steps");
     for seconds in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let none = Settings { seconds: Some(seconds), ..settings.clone() };
