@@ -7,7 +7,7 @@
 //! It would also pass where abundances are sparse and no pixel is pure, so either is compared with
 //! the best bounds on how pure pixels are.
 
-use super::ahead::{ERRORS, ahead};
+use super::ahead::ahead;
 use super::judge::{Fitted, Judge};
 use crate::engine::ground::error::Result;
 use crate::engine::pixels::Pixels;
@@ -55,10 +55,11 @@ pub async fn decide(
                 (gain, gain > 0.0)
             }
             // Where no pixel is pure a larger concentration says so, and besides that traces are
-            // few. What the first is worth both are given.
+            // few. What the first is worth both are given. Of small scenes a standard error is as
+            // much as what they gain, and neither answer is the safer one.
             false => {
                 let (gain, error) = ahead(&with.bounded, &without.bounded);
-                (gain, gain > GAIN.max(ERRORS * error))
+                (gain, gain > GAIN.max(error))
             }
         };
     }
