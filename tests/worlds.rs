@@ -86,6 +86,12 @@ fn how_mixed_pixels_are_is_learned_where_evidence_asks_for_it() {
     assert!(decided.is_some_and(|(gain, learned)| learned && gain > 0.2), "{decided:?}");
     let model = &found.0.record().model;
     assert!(model.concentration_sd.is_some() && model.common.is_none());
+    // Starts of other families are fitted so, too: they had been judged by the other one.
+    let learned = |of: &Found| {
+        let solutions = &of.0.search().unwrap().solutions;
+        solutions.iter().filter(|one| one.origin.ends_with("learned concentration")).count()
+    };
+    assert!(learned(&found) > 3, "{}", learned(&found));
     // A total of three is flat.
     let total = found.0.posterior().concentration;
     assert!((1.5..4.5).contains(&total), "{total}");
@@ -103,6 +109,7 @@ fn how_mixed_pixels_are_is_learned_where_evidence_asks_for_it() {
     let sparse = fitted(&Settings { maps: Maps::Dirichlet, ..settings });
     let decided = sparse.0.search().unwrap().concentration;
     assert!(decided.is_some_and(|(_, learned)| !learned), "{decided:?}");
+    assert_eq!(learned(&sparse), 1);
     assert!(sparse.0.record().model.concentration_sd.is_none());
 }
 

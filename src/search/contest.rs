@@ -22,7 +22,7 @@ const UNLEARNED: f64 = 6.0;
 /// Solutions that come to rest, or go on without a common mixture, at most. In 28 of 29 simulated
 /// scenes the best at rest is among the three of the highest brief evidence, which costs a tenth
 /// (docs/evidence.md).
-const AT_REST: usize = 4;
+pub const AT_REST: usize = 4;
 /// By how much the ELBO of a solution may be behind the best, nats a pixel and band, or by as much
 /// as the best gained since its first steps, where that is more: fits of little noise are still on
 /// their way. Beyond, the shapes along which spectra vary stand for a material that the solution
@@ -138,7 +138,7 @@ pub async fn contest(
 }
 
 /// Rows and their brief evidence, of those that have one.
-fn briefly(
+pub fn briefly(
     table: &mut [Fitted],
     rows: &[usize],
     pixels: &Pixels,
@@ -171,7 +171,7 @@ fn judged_briefly(
 
 /// The row of the highest evidence among some, of which the first is the best by ELBO. None when
 /// interrupted.
-fn judged(
+pub fn judged(
     judge: &Judge<'_>,
     table: &mut [Fitted],
     rows: &[usize],
@@ -226,7 +226,7 @@ fn explained(table: &[Fitted], brief: &[(usize, f64)], bands: usize) -> Vec<(usi
 }
 
 /// The rows of the highest brief evidence that may be the answer at rest, in the order given.
-fn within_reach(brief: &[(usize, f64)]) -> Vec<usize> {
+pub fn within_reach(brief: &[(usize, f64)]) -> Vec<usize> {
     let mut order = brief.to_vec();
     order.sort_by(|a, b| b.1.total_cmp(&a.1));
     let least = order.first().map_or(f64::NEG_INFINITY, |of| of.1 - UNLEARNED);

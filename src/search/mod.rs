@@ -171,7 +171,8 @@ pub fn most_steps(settings: &Settings, starts: usize) -> u64 {
     let tried = shade::TRIED.min(starts).saturating_add(starts) as u64;
     let shade = if settings.shade_is_open { tried.saturating_mul(probe) } else { 0 };
     let all = count(starts, Init::FAMILIES.len()).saturating_add(moves).saturating_add(again);
-    let learned = if settings.concentration_is_open { probe + polish } else { 0 };
+    let others = Init::FAMILIES.len() as u64 * probe + contest::AT_REST as u64 * polish;
+    let learned = if settings.concentration_is_open { probe + polish + others } else { 0 };
     all.saturating_add(shade).saturating_add(learned)
 }
 
@@ -308,15 +309,15 @@ pub async fn search(
     }
     let without = Model { common: None, ..of_scene.clone() };
     let mut of_scene = if common.is_some_and(|(_, kept)| !kept) { &without } else { of_scene };
-    let (mut concentration, learning) = (None, of_scene.with_learned_concentration());
+    let (mut decided, learning) = (None, of_scene.with_learned_concentration());
     if settings.concentration_is_open && !interrupted() {
-        let row = (&mut table, best);
-        concentration = concentration::decide(&judge, row, part, interrupted).await?;
+        decided = concentration::decide(&judge, (&mut table, best), part, interrupted).await?;
     }
-    if concentration.is_some_and(|(_, learned)| learned) {
-        (best, common) = (table.len() - 1, common.map(|(gain, _)| (gain, false)));
+    if let Some(decided) = decided.as_ref().filter(|of| of.learned) {
+        (best, common) = (decided.best, common.map(|(gain, _)| (gain, false)));
         of_scene = &learning;
     }
+    let concentration = decided.map(|of| (of.gain, of.learned));
     let done = judge.done();
     let found = finish(of_scene, fit, pixels, &seen, table, best, count)?;
     let found = Found { interrupted: interrupted(), common, shade, concentration, ..found };
