@@ -67,7 +67,9 @@ impl Purity {
             checked_beta_reg(total - own, own, 1.0 - BOUNDS[bound]).unwrap_or(0.0)
         };
         let gains = |bounds: &[usize]| -> Vec<f64> {
-            let inside = 1.0 - (0..k).map(|i| tail(i, bounds[i])).sum::<f64>();
+            let outside = (0..k).map(|i| tail(i, bounds[i])).sum::<f64>();
+            // All but nothing of a very sparse one may lie inside.
+            let inside = (1.0 - outside).max(f64::EPSILON);
             let gain = |above: &[f32]| {
                 let purer = (0..k).map(|i| f64::from(above[i * BOUNDS.len() + bounds[i]]));
                 let not_purer = (1.0 - purer.sum::<f64>()).max(0.0);
@@ -151,6 +153,12 @@ mod tests {
         // A flat one has few pixels there anyway.
         let flat = mean(&known(&shares(0.2, 0.8, 2000)).gains(&[1.0; K]));
         assert!(flat < 0.15, "{flat}");
+        // One so sparse that next to nothing of it lies inside, one of an endmember, and no pixels.
+        let sparse = known(&shares(0.2, 0.8, 50)).gains(&[1e-9; K]);
+        assert!(sparse.iter().all(|gain| gain.is_finite()), "{sparse:?}");
+        let one =
+            Purity { k: 1, above: vec![1.0; BOUNDS.len() - 1].into_iter().chain([0.0]).collect() };
+        assert_eq!(one.gains(&[0.2]), [0.0]);
         assert_eq!(known(&[]).gains(&[0.2; K]), [0.0; 0]);
     }
 }
