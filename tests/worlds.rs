@@ -38,6 +38,19 @@ fn held((fit, truth, matching): &Found, asked: impl Fn(f32) -> bool) -> (f64, us
     (inside as f64 / count as f64, count)
 }
 
+/// A small scene whose abundances are sparse, and none of them above 0.8.
+fn none_pure() -> Settings {
+    Settings {
+        rows: 20,
+        cols: 25,
+        bands: 64,
+        maps: Maps::Dirichlet,
+        pure_pixels: false,
+        brightness_sd: 0.2,
+        ..Settings::default()
+    }
+}
+
 /// Nine pixels in ten are one mixture. What is known of it is what its spectra let be known; held
 /// where a fit first has it, its pixels would all be surer than that, and hold the spectra.
 #[test]
@@ -117,18 +130,7 @@ fn how_mixed_pixels_are_is_learned_where_evidence_asks_for_it() {
 /// traces. With a learned concentration 0.67 of them were held, and errors half as large again.
 #[test]
 fn sparse_abundances_without_pure_pixels_are_no_mixed_ones() {
-    let settings = Settings {
-        rows: 20,
-        cols: 25,
-        bands: 64,
-        maps: Maps::Dirichlet,
-        pure_pixels: false,
-        brightness_sd: 0.2,
-        variability_sd: 0.05,
-        noise_sd: 0.01,
-        seed: 1,
-        ..Settings::default()
-    };
+    let settings = Settings { variability_sd: 0.05, noise_sd: 0.01, seed: 1, ..none_pure() };
     let found = fitted(&settings);
     let decided = found.0.search().unwrap().concentration;
     assert!(decided.is_some_and(|(gain, learned)| !learned && gain < -0.05), "{decided:?}");
@@ -141,17 +143,11 @@ fn sparse_abundances_without_pure_pixels_are_no_mixed_ones() {
 #[test]
 fn faces_challenge_where_bands_err_together() {
     let settings = Settings {
-        rows: 20,
-        cols: 25,
-        bands: 64,
-        maps: Maps::Dirichlet,
-        pure_pixels: false,
-        brightness_sd: 0.2,
         shared_variability_sd: 0.06,
         band_correlation: 0.9,
         noise_sd: 0.005,
         seed: 2,
-        ..Settings::default()
+        ..none_pure()
     };
     let found = fitted(&settings);
     let search = found.0.search().unwrap();

@@ -1,7 +1,7 @@
 //! By how much one solution is ahead of another in evidence, and how sure that is.
 
 /// Standard errors by which a solution must be ahead to count: few pixels may tell.
-pub const ERRORS: f64 = 2.0;
+const ERRORS: f64 = 2.0;
 /// One pixel in so many at either end says nothing: what the draws of one solution miss is off by
 /// thousands of nats, and a single such pixel would be all that two solutions differ by.
 const EXTREME: usize = 500;
@@ -18,6 +18,13 @@ pub fn ahead(one: &[f64], other: &[f64]) -> (f64, f64) {
     let gain = mean(gains);
     let variance = mean(&gains.iter().map(|of| (of - gain).powi(2)).collect::<Vec<f64>>());
     (gain, (variance / gains.len().max(1) as f64).sqrt())
+}
+
+/// By how much one solution is [`ahead`] of another, where that is more than `least`, nats a pixel,
+/// and than two standard errors.
+pub fn clearly_ahead(one: &[f64], other: &[f64], least: f64) -> Option<f64> {
+    let (gain, error) = ahead(one, other);
+    (gain > least.max(ERRORS * error)).then_some(gain)
 }
 
 /// Of those that are finite; zero of none.

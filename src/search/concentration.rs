@@ -9,7 +9,7 @@
 
 use super::ahead::ahead;
 use super::judge::{Fitted, Judge};
-use super::{best_of_each, contest, family, same};
+use super::{best_of_each, contest, same};
 use crate::engine::ground::error::Result;
 use crate::engine::pixels::Pixels;
 use crate::starts::Init;
@@ -60,7 +60,6 @@ pub async fn decide(
     if let Some(decided) = decided.as_mut().filter(|of| of.learned) {
         decided.best = others(&learning, (table, new), pixels, interrupted).await?;
     }
-    judge.count(learning.done());
     Ok(decided.filter(|_| !interrupted()))
 }
 
@@ -101,8 +100,7 @@ async fn others(
     pixels: &Pixels,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<usize> {
-    let of_family =
-        |&i: &usize| Init::FAMILIES.iter().any(|f| f.name() == family(&table[i].origin));
+    let of_family = |&i: &usize| table[i].is_of(&Init::FAMILIES);
     let starts = best_of_each(table).into_iter().filter(of_family);
     let rows: Vec<usize> = starts.filter(|&i| table[best].like != Some(i)).collect();
     let again = learning.again(table, &rows, LEARNED).await?;

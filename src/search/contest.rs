@@ -3,9 +3,9 @@
 //! model in which each band varies for itself: it prefers an endmember that stands for variability
 //! to one that few pixels hold.
 
-use super::ahead::{ERRORS, ahead};
+use super::ahead::clearly_ahead;
 use super::judge::{Fitted, Judge};
-use super::{best_of_each, by_elbo, distinct, family, gains, mixture, same};
+use super::{best_of_each, by_elbo, distinct, gains, mixture, same};
 use crate::engine::ground::error::Result;
 use crate::engine::model::{Model, Noise};
 use crate::engine::pixels::Pixels;
@@ -56,7 +56,7 @@ pub struct Won {
 /// The solution of the highest evidence among the `best` by ELBO, those of other modes that went
 /// on, and the classics, which go on for it if they have not; where there is no common mixture, the
 /// [`AT_REST`] of the highest brief evidence where their spectra come to rest. One that is not
-/// ahead of the best by ELBO by [`AHEAD`] and [`ERRORS`], or by what [`gains`] asks with a common
+/// [`clearly_ahead`] of the best by ELBO, by [`AHEAD`], or by what [`gains`] asks with a common
 /// mixture, does not take its place. When interrupted, the best by ELBO.
 ///
 /// The first `starts` rows of the table are starts. `open` says whether a common mixture of the
@@ -81,7 +81,7 @@ pub async fn contest(
     };
     let others = polished(table);
     let mut classics: Vec<usize> = Vec::new();
-    let classic = |i: &usize| CLASSICS.iter().any(|init| family(&table[*i].origin) == init.name());
+    let classic = |i: &usize| table[*i].is_of(&CLASSICS);
     for i in best_of_each(&table[..starts]).into_iter().filter(classic) {
         if !others.iter().chain(&classics).any(|&j| same(&table[i], &table[j])) {
             classics.push(i);
@@ -126,7 +126,6 @@ pub async fn contest(
             break;
         }
     }
-    judge.count(plain.done());
     let Some(gain) = gain.filter(|_| !interrupted()) else { return Ok(undecided) };
     if gain > mixture::GAIN {
         let best = judged_briefly(judge, table, best, &with);
@@ -189,8 +188,7 @@ pub fn judged(
     let Some((first, of_first)) = at_rest.first() else { return Ok(rows.first().copied()) };
     let mut best = (*first, 0.0);
     for (i, of_other) in &at_rest[1..] {
-        let (gain, error) = ahead(of_other, of_first);
-        if gain > AHEAD.max(ERRORS * error) && gain > best.1 {
+        if let Some(gain) = clearly_ahead(of_other, of_first, AHEAD).filter(|&gain| gain > best.1) {
             best = (*i, gain);
         }
     }

@@ -4,7 +4,7 @@
 //! is pure no other start comes near. So they do not take part in the search, and challenge what it
 //! has found by evidence, which knows.
 
-use super::ahead::{ERRORS, ahead};
+use super::ahead::clearly_ahead;
 use super::first::{self, FACES};
 use super::judge::{Fitted, Judge};
 use super::{POLISH_STEPS, PROBE_STEPS, by_elbo, same};
@@ -26,7 +26,7 @@ pub fn is_for(model: &Model, bands: usize) -> bool {
 
 /// Adds the starts by faces to the table, and gives the row of the answer: `best`, or the better of
 /// them by ELBO where that has the higher brief evidence after its first steps, is another mode
-/// once it has gone on, and is ahead by [`AHEAD`] and [`ERRORS`] where spectra come to rest. When
+/// once it has gone on, and is [`clearly_ahead`], by [`AHEAD`], where spectra come to rest. When
 /// interrupted `best`.
 ///
 /// # Errors
@@ -39,21 +39,10 @@ pub async fn challenge(
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<usize> {
     // Both have all their steps, whatever the time of the moves before.
-    let whole = judge.with_all_steps();
-    let won = winner(&whole, (table, best), pixels, interrupted).await;
-    judge.count(whole.done());
-    won
-}
-
-async fn winner(
-    judge: &Judge<'_>,
-    (table, best): (&mut Vec<Fitted>, usize),
-    pixels: &Pixels,
-    interrupted: &(dyn Fn() -> bool + Sync),
-) -> Result<usize> {
-    let (model, count) = (judge.model(), FACES.len());
+    let judge = &judge.with_all_steps();
     // Where they have none, or are interrupted, there is no challenge.
-    let starts = first::starts_of(pixels, model, &FACES, (count, judge.seed()), interrupted);
+    let tries = (FACES.len(), judge.seed());
+    let starts = first::of_families(pixels, judge.model(), &FACES, tries, interrupted);
     let Ok(starts) = starts else { return Ok(best) };
     let rows = table.len();
     table.extend(judge.probe(starts.into_iter().map(first::told).collect()).await?);
@@ -71,6 +60,6 @@ async fn winner(
     let of_best = table[best].at_rest(pixels, interrupted)?;
     let (Some(of_challenger), Some(of_best)) = (of_challenger, of_best) else { return Ok(best) };
     judge.tell(&table[challenger]);
-    let (gain, error) = ahead(&of_challenger.densities, &of_best.densities);
-    Ok(if gain > AHEAD.max(ERRORS * error) { challenger } else { best })
+    let won = clearly_ahead(&of_challenger.densities, &of_best.densities, AHEAD).is_some();
+    Ok(if won { challenger } else { best })
 }

@@ -14,8 +14,20 @@ use crate::starts::{Init, Proposal, each_family};
 /// their shapes.
 pub const FACES: [Init; 2] = [Init::Simplex, Init::SimplexNormalised];
 
-/// Up to `count` starts of these families; when interrupted, those found by then.
+/// Up to `count` starts of the families that a search of this model takes; when interrupted, those
+/// found by then.
 pub fn starts_of(
+    part: &Pixels,
+    model: &Model,
+    count: usize,
+    seed: u64,
+    interrupted: Interrupted,
+) -> Result<Vec<Proposal>> {
+    of_families(part, model, &families_of(model, part.bands()), (count, seed), interrupted)
+}
+
+/// Up to `count` starts of these families; when interrupted, those found by then.
+pub fn of_families(
     part: &Pixels,
     model: &Model,
     families: &[Init],
@@ -39,7 +51,7 @@ pub fn starts_of(
 /// The families of starts that a search of this model on so many bands takes. Faces of the cloud
 /// tell the endmembers where what lies outside of them is noise. Where it is how materials vary,
 /// they do not take part.
-pub fn families_of(model: &Model, bands: usize) -> Vec<Init> {
+fn families_of(model: &Model, bands: usize) -> Vec<Init> {
     let independent = model.has_independent_bands(bands);
     Init::FAMILIES.into_iter().filter(|init| independent || !FACES.contains(init)).collect()
 }

@@ -1,12 +1,13 @@
 //! Short fits of many starts, side by side where there are cores for it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ndarray::{Array2, Axis};
 
 use super::ahead::mean;
 use super::bands::Seen;
-use super::{Event, Mode, POLISH_STEPS, PROBE_STEPS, SETTLE_STEPS, Solution};
+use super::{Event, Mode, POLISH_STEPS, PROBE_STEPS, SETTLE_STEPS, Solution, family};
 use crate::convention::Convention;
 use crate::engine::backend::{Device, each};
 use crate::engine::ground::clock::Instant;
@@ -17,7 +18,7 @@ use crate::engine::pixels::Pixels;
 use crate::engine::svi::{self, Outcome, Run, Stop};
 use crate::posterior::Posterior;
 use crate::posterior::nested::{self, AtRest};
-use crate::starts;
+use crate::starts::{self, Init};
 use crate::statistics::angles::match_spectra;
 
 /// A start and the fit so far.
@@ -64,6 +65,11 @@ impl Fitted {
             pixels,
             fit: None,
         }
+    }
+
+    /// Whether it began as one of these families of starts does.
+    pub fn is_of(&self, families: &[Init]) -> bool {
+        families.iter().any(|init| init.name() == family(&self.origin))
     }
 
     /// What it began from, and where.
@@ -154,7 +160,8 @@ pub struct Judge<'a> {
     model: Model,
     fit: &'a svi::Settings,
     pixels: &'a Pixels,
-    done: AtomicU64,
+    /// Steps so far, which judges of other models that come of this one count on.
+    done: Arc<AtomicU64>,
     total: u64,
     observe: &'a (dyn Fn(&Event) + Sync),
     interrupted: &'a (dyn Fn() -> bool + Sync),
@@ -178,7 +185,7 @@ impl<'a> Judge<'a> {
             other => other,
         };
         let model = Model { family, ..model.clone() };
-        let (done, deadline) = (AtomicU64::new(0), None);
+        let (done, deadline) = (Arc::default(), None);
         Judge { device, model, fit, pixels, done, total, observe, interrupted, deadline }
     }
 
@@ -229,7 +236,7 @@ impl<'a> Judge<'a> {
     }
 
     fn of(&self, model: Model) -> Self {
-        let done = AtomicU64::new(self.done());
+        let done = Arc::clone(&self.done);
         Judge { model, done, deadline: None, ..*self }
     }
 

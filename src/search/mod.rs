@@ -238,9 +238,7 @@ pub async fn search(
     let (of_scene, model, part) = (model, &seen.model(model), &seen.pixels);
     let brightness = model.brightness.is_some();
     svi::params(model, fit, (part.count(), part.bands()))?;
-    let families = first::families_of(model, part.bands());
-    let tries = (settings.starts, fit.seed);
-    let proposals = first::starts_of(part, model, &families, tries, interrupted)?;
+    let proposals = first::starts_of(part, model, settings.starts, fit.seed, interrupted)?;
     let settling = if seen.is_merged() { u64::from(SETTLE_STEPS) } else { 0 };
     let challenged = faces::is_for(of_scene, pixels.bands());
     let others = settling + u64::from(challenged) * faces::MOST_STEPS;
@@ -260,7 +258,8 @@ pub async fn search(
     judge.polish(&mut table, &kept[..kept.len().min(1)]).await?;
     let others = may_win(&table, &kept);
     judge.polish(&mut table, &others).await?;
-    let (count, mut best) = (table.len(), best_of(&table, interrupted())?);
+    let count = table.len();
+    let mut best = best_of(&table, interrupted())?;
     judge.until(deadline);
     for round in 0_usize.. {
         let over = settings.seconds.is_none() && round >= ROUNDS;
@@ -353,13 +352,11 @@ async fn shaded<'a>(
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<(Option<Shade>, Judge<'a>, Vec<Fitted>)> {
     let plain = judge.without_brightness();
-    let shade = shade::decide(&judge, &plain, &table, interrupted).await?;
+    let shade = shade::decide(&plain, &table, interrupted).await?;
     if shade.is_none_or(|shade| shade.kept) {
         return Ok((shade, judge, table));
     }
-    let families = first::families_of(plain.model(), part.bands());
-    let tries = (count, plain.seed());
-    let starts = match first::starts_of(part, plain.model(), &families, tries, interrupted) {
+    let starts = match first::starts_of(part, plain.model(), count, plain.seed(), interrupted) {
         Err(Error::Interrupted) => Vec::new(),
         starts => starts?,
     };

@@ -6,7 +6,7 @@ use nalgebra::{DMatrix, DVector};
 use ndarray::{Array1, Array2, Axis};
 
 use super::judge::{Fitted, Judge};
-use super::{best_of_each, by_elbo, family};
+use super::{best_of_each, by_elbo};
 use crate::engine::ground::error::Result;
 use crate::engine::ground::math::median;
 use crate::engine::ground::sample::spaced;
@@ -59,7 +59,6 @@ pub struct Shade {
 ///
 /// What ends all fits, as a device that is lost.
 pub(super) async fn decide(
-    judge: &Judge<'_>,
     plain: &Judge<'_>,
     table: &[Fitted],
     interrupted: &(dyn Fn() -> bool + Sync),
@@ -71,12 +70,9 @@ pub(super) async fn decide(
         return Ok(Some(shade));
     }
     let best = |table: &[Fitted]| by_elbo(table).first().and_then(|&i| table[i].probe_elbo);
-    let as_they_are =
-        |i: usize| FAMILIES.iter().any(|init| init.name() == family(&table[i].origin));
     let few = best_of_each(table).into_iter().enumerate();
-    let few = few.filter(|&(rank, i)| rank == 0 || as_they_are(i));
+    let few = few.filter(|&(rank, i)| rank == 0 || table[i].is_of(&FAMILIES));
     let tried = plain.probe(few.map(|(_, i)| table[i].start()).collect()).await?;
-    judge.count(plain.done());
     let (Some(with), Some(without)) = (best(table), best(&tried)) else { return Ok(None) };
     let shade = Shade { gain: Some(with - without), kept: with - without > -GAIN, ..shade };
     Ok((!interrupted()).then_some(shade))
