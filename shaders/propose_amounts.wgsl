@@ -2,7 +2,8 @@
 // (equations 30 and 38), and the normal that amounts are proposed from.
 // Grid: pixels x draws of the scene. An invocation reads the spectrum once, and once more for each
 // eight shapes that bands share, with its sums in registers. Amounts are in the pixel's own order,
-// the smallest first. Constants of the pipeline make loops unroll.
+// the smallest first. Constants of the pipeline make loops unroll. Where curvatures are ALIKE for
+// all draws, the square is that of the spectra that pixels are placed by.
 @group(0) @binding(1) var<storage, read> spectra: array<f32>;
 @group(0) @binding(2) var<storage, read> scene: array<f32>;
 @group(0) @binding(3) var<storage, read> bands: array<f32>;
@@ -113,6 +114,14 @@ fn narrow(of_scene: u32) {
     }
 }
 
+// The value of a spectrum that curvature is made of, beside the one that was drawn.
+fn bent_by(l: u32, a: u32, drawn: f32) -> f32 {
+    if (ALIKE) {
+        return scene[centre_at() + l * ENDMEMBERS + order[a]];
+    }
+    return drawn;
+}
+
 // Slope and minus curvature of the log likelihood around the amounts that fit best. Residuals are
 // formed before they are squared.
 fn read_spectrum(pixel: u32, of_scene: u32) {
@@ -124,17 +133,18 @@ fn read_spectrum(pixel: u32, of_scene: u32) {
     }
     for (var l = 0u; l < p.bands; l++) {
         var c: array<f32, MOST_ENDMEMBERS>;
+        var bent: array<f32, MOST_ENDMEMBERS>;
         var rest = spectra[pixel * p.stride + l];
         for (var a = 0u; a < ENDMEMBERS; a++) {
             c[a] = scene[spectra_at() + (l * ENDMEMBERS + order[a]) * SCENES + of_scene];
             rest -= c[a] * around[a];
+            bent[a] = bent_by(l, a, c[a]);
         }
         let over_variance = bands[2u * p.bands * pixel + l];
         for (var a = 0u; a < ENDMEMBERS; a++) {
-            let weighted = over_variance * c[a];
-            linear[a] += weighted * rest;
+            linear[a] += over_variance * c[a] * rest;
             for (var b = 0u; b <= a; b++) {
-                square[a * ENDMEMBERS + b] += weighted * c[b];
+                square[a * ENDMEMBERS + b] += over_variance * bent[a] * bent[b];
             }
         }
     }
@@ -159,14 +169,27 @@ fn share(pixel: u32, of_scene: u32, block: u32) {
         for (var a = 0u; a < ENDMEMBERS; a++) {
             let c = scene[spectra_at() + (l * ENDMEMBERS + order[a]) * SCENES + of_scene];
             rest -= c * around[a];
-            low[a] += first * c;
-            high[a] += second * c;
+            let bent = bent_by(l, a, c);
+            low[a] += first * bent;
+            high[a] += second * bent;
         }
         low_rest += first * rest;
         high_rest += second * rest;
     }
+    if (ALIKE) {
+        for (var l = 0u; l < p.bands; l++) {
+            let at = factor_at(pixel, block, l);
+            let explained = dot(factors[at], low_rest) + dot(factors[at + 1u], high_rest);
+            for (var a = 0u; a < ENDMEMBERS; a++) {
+                let c = scene[spectra_at() + (l * ENDMEMBERS + order[a]) * SCENES + of_scene];
+                linear[a] -= explained * c;
+            }
+        }
+    }
     for (var a = 0u; a < ENDMEMBERS; a++) {
-        linear[a] -= dot(low[a], low_rest) + dot(high[a], high_rest);
+        if (!ALIKE) {
+            linear[a] -= dot(low[a], low_rest) + dot(high[a], high_rest);
+        }
         for (var b = 0u; b <= a; b++) {
             square[a * ENDMEMBERS + b] -= dot(low[a], low[b]) + dot(high[a], high[b]);
         }

@@ -27,6 +27,7 @@ override BRIGHT: bool = true;
 override VARIES: bool = true;
 override MIXED: bool = true;
 override SHAPED: bool = true;
+override ALIKE: bool = false;
 const MOST_ENDMEMBERS = 31u;
 const MOST_SHAPES = 88u;
 // Shapes that are taken at a time, two vectors of four.

@@ -39,12 +39,24 @@ pub(super) struct Stage {
     pub(super) inside: bool,
     /// Whether a run that was killed had found `target` empty: what is on record there is its own.
     pub(super) left_by_unforced: bool,
-    lock: Option<File>,
+    lock: Option<Lock>,
+}
+
+/// A lock that is held. It is given back by name when it is dropped: a process that is started at
+/// that moment has the file open, too, until it runs its own program, and would keep the lock.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A file system without locks has none to give back.
+        let _ = self.0.unlock();
+    }
 }
 
 /// How an attempt to take a staging folder ended.
 enum Taken {
-    Held(File),
+    Held(Lock),
     /// The process that holds it, as far as it is known.
     ByAnother(String),
 }
@@ -147,7 +159,8 @@ impl Stage {
 
     /// Says in the lock who holds it and whether it may write over results.
     fn sign(&self, forced: bool) -> io::Result<()> {
-        let Some(mut file) = self.lock.as_ref() else { return Ok(()) };
+        let Some(Lock(file)) = &self.lock else { return Ok(()) };
+        let mut file: &File = file;
         file.set_len(0)?;
         let leave = if forced { FORCED } else { "" };
         writeln!(file, "process {}\n{leave}", std::process::id())
@@ -225,10 +238,10 @@ fn put_in_order(folder: &Path, target: &Path) -> Result<bool> {
     let fail = |error| Error::io(folder, error);
     match acquire(folder).map_err(fail)? {
         Taken::ByAnother(who) => Err(busy(target, &who)),
-        Taken::Held(mut lock) => {
+        Taken::Held(lock) => {
             let mut text = String::new();
             // Empty where the run was killed before it signed: it wrote nothing then.
-            let _ = (&mut lock).take(1 << 10).read_to_string(&mut text);
+            let _ = (&lock.0).take(1 << 10).read_to_string(&mut text);
             let forced = text.lines().any(|line| line == FORCED);
             clear(folder, target).map_err(fail)?;
             disk::remove_file(&folder.join(LOCK)).map_err(fail)?;
@@ -304,8 +317,9 @@ fn acquire(folder: &Path) -> io::Result<Taken> {
             Err(fs::TryLockError::Error(error)) if is_unsupported(&error) => {}
             Err(fs::TryLockError::Error(error)) => return Err(error),
         }
-        if is_at(&file, &path) {
-            return Ok(Taken::Held(file));
+        let lock = Lock(file);
+        if is_at(&lock.0, &path) {
+            return Ok(Taken::Held(lock));
         }
     }
     Err(last.unwrap_or_else(|| io::Error::other("the folder's lock does not stay in place")))
@@ -344,6 +358,18 @@ fn busy(target: &Path, who: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_is_given_back_though_another_has_the_file_open() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("stage");
+        let Taken::Held(lock) = acquire(&folder).unwrap() else { panic!("it is taken") };
+        assert!(matches!(acquire(&folder).unwrap(), Taken::ByAnother(_)));
+        // What a process that is being started has of it.
+        let _open = lock.0.try_clone().unwrap();
+        drop(lock);
+        assert!(matches!(acquire(&folder).unwrap(), Taken::Held(_)));
+    }
 
     #[test]
     fn a_folder_of_that_name_that_is_something_else_is_left_alone() {

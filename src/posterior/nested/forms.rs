@@ -41,7 +41,8 @@ impl WithSimd for Forms<'_> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let spectra = Table { values: self.spectra, columns: self.k };
         for part in (0..LANES).step_by(S::F32_LANES) {
-            self.residual(simd, part);
+            let of = (self.y, self.precision, self.around);
+            residual(simd, part, spectra, of, self.weighted);
             sums(simd, part, self.weighted, spectra, self.linear);
             products(simd, part, self.precision, (spectra, spectra), true, self.square);
             if self.shared.count > 0 {
@@ -58,20 +59,6 @@ impl WithSimd for Forms<'_> {
 }
 
 impl Forms<'_> {
-    /// Precision times what the amounts leave.
-    #[inline(always)]
-    fn residual<S: Simd>(&mut self, simd: S, part: usize) {
-        for (l, c) in self.spectra.chunks_exact(self.k).enumerate() {
-            let at = l * LANES + part;
-            let mut rest = V::load(simd, self.y, at);
-            for (i, &c) in c.iter().enumerate() {
-                let u = V::load(simd, self.around, i * LANES + part);
-                rest = u.neg_mul_add(V::splat(simd, c), rest);
-            }
-            (rest * V::load(simd, self.precision, at)).store(self.weighted, at);
-        }
-    }
-
     /// Takes from slope and the lower half of the curvature what the variability that bands share
     /// may explain: with equation 38 the inverse covariance is P - F F', and F'x is T D'P x.
     #[inline(always)]
@@ -100,6 +87,60 @@ impl Forms<'_> {
                 sum.store(self.square, at);
             }
         }
+    }
+}
+
+/// Endmembers whose amounts are held in registers at once.
+const HELD: usize = 8;
+
+/// Precision times what amounts leave of spectra `y`, (L, LANES): `to`, of the same shape.
+#[inline(always)]
+pub(super) fn residual<S: Simd>(
+    simd: S,
+    part: usize,
+    spectra: Table,
+    of: (&[f32], &[f32], &[f32]),
+    to: &mut [f32],
+) {
+    for first in (0..spectra.columns).step_by(HELD) {
+        macro_rules! sizes {
+            ($($count:literal),*) => {
+                match HELD.min(spectra.columns - first) {
+                    $($count => leave::<S, $count>(simd, part, (spectra, first), of, to),)*
+                    _ => {}
+                }
+            };
+        }
+        sizes!(1, 2, 3, 4, 5, 6, 7, 8);
+    }
+}
+
+/// Takes out COUNT columns from `first` on; the first ones begin it, the last ones end it.
+#[inline(always)]
+fn leave<S: Simd, const COUNT: usize>(
+    simd: S,
+    part: usize,
+    (spectra, first): (Table, usize),
+    (y, precision, amounts): (&[f32], &[f32], &[f32]),
+    to: &mut [f32],
+) {
+    let (begins, ends) = (first == 0, first + COUNT == spectra.columns);
+    let mut of = [V::splat(simd, 0.0); COUNT];
+    for (i, of) in of.iter_mut().enumerate() {
+        *of = V::load(simd, amounts, (first + i) * LANES + part);
+    }
+    let rows = to.chunks_exact_mut(LANES).zip(spectra.values.chunks_exact(spectra.columns));
+    let pixels = y.chunks_exact(LANES).zip(precision.chunks_exact(LANES));
+    for ((to, row), (y, precision)) in rows.zip(pixels) {
+        let row = &row[first..first + COUNT];
+        let mut rest = V::load(simd, if begins { y } else { to }, part);
+        for i in 0..COUNT {
+            rest = of[i].neg_mul_add(V::splat(simd, row[i]), rest);
+        }
+        if ends {
+            rest = rest * V::load(simd, precision, part);
+        }
+        rest.store(to, part);
     }
 }
 

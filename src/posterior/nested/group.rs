@@ -9,6 +9,7 @@ use super::known::Known;
 use super::mixture::Shift;
 use super::power_normal::base;
 use super::shared::{Projection, Share};
+use super::slope::Slope;
 use crate::engine::ground::lanes::{LANES, Lanes};
 use crate::engine::ground::rng::{self, Stream};
 use crate::engine::pixels::Cube;
@@ -157,6 +158,13 @@ impl<'a> Group<'a> {
         }
     }
 
+    /// Has amounts, (K, LANES), and the covariance at them, whatever pixels were taken.
+    pub(super) fn place(&mut self, amounts: &[f32]) {
+        self.around.copy_from_slice(amounts);
+        self.weigh();
+        self.share();
+    }
+
     /// Precision of each band at the abundances that the amounts stand for: equation 7.
     fn weigh(&mut self) {
         let Known { k, variability, noise, weight, .. } = self.known;
@@ -272,17 +280,55 @@ impl<'a> Group<'a> {
         amounts: &mut [f32],
         logs: &mut [f32],
     ) {
+        self.bend(spectra);
+        self.amounts(first, amounts, logs);
+    }
+
+    /// As [`Group::draw`], with the curvature that [`Group::bend`] has found.
+    pub(super) fn draw_along(
+        &mut self,
+        spectra: &[f32],
+        first: u32,
+        amounts: &mut [f32],
+        logs: &mut [f32],
+    ) {
+        let shapes = &self.known.shapes;
+        let (count, columns) = (shapes.count(), &shapes.columns);
+        self.arch.dispatch(Slope {
+            shared: Projection { count, columns, taken: &self.taken },
+            room: &mut self.projected,
+            k: self.known.k,
+            spectra,
+            y: &self.y,
+            precision: &self.precision,
+            around: &self.around,
+            weighted: &mut self.weighted,
+            linear: &mut self.linear,
+        });
+        self.amounts(first, amounts, logs);
+    }
+
+    /// Finds the curvature given spectra (L, K).
+    pub(super) fn bend(&mut self, spectra: &[f32]) {
         self.forms(spectra);
         let k = self.known.k;
         for lane in 0..LANES {
             for a in 0..k {
                 let i = usize::from(self.order[a][lane]);
-                self.linear_sorted[a * LANES + lane] = self.linear[i * LANES + lane];
                 for b in 0..k {
                     let j = usize::from(self.order[b][lane]);
                     self.square_sorted[(a * k + b) * LANES + lane] =
                         self.square[(i * k + j) * LANES + lane];
                 }
+            }
+        }
+    }
+
+    /// Draws of the amounts by the forms that were found.
+    fn amounts(&mut self, first: u32, amounts: &mut [f32], logs: &mut [f32]) {
+        for (to, order) in self.linear_sorted.chunks_exact_mut(LANES).zip(&self.order) {
+            for (lane, (to, &i)) in to.iter_mut().zip(order).enumerate() {
+                *to = self.linear[usize::from(i) * LANES + lane];
             }
         }
         self.arch.dispatch(Amounts {

@@ -2,6 +2,7 @@
 //! spectra (docs/model.md, "Nested posterior"). The guide takes scene and pixels to be independent,
 //! and a pixel to be normal in its logits; the nested posterior assumes neither.
 
+mod alike;
 mod amounts;
 mod best_fit;
 mod cut;
@@ -29,6 +30,7 @@ mod purity;
 mod rest;
 mod scene;
 mod shared;
+mod slope;
 mod spread;
 mod vector;
 mod whiten;
@@ -45,6 +47,7 @@ use crate::engine::ground::setting;
 use crate::engine::guide::Guide;
 use crate::engine::layout::{COVARIANCE, HELD, Params, VARIABILITY};
 use crate::engine::pixels::Pixels;
+use alike::alike;
 use best_fit::best_fit;
 #[cfg(feature = "gpu")]
 pub use device::{KERNELS, Sizes};
@@ -291,8 +294,10 @@ impl<'a> Nested<'a> {
             Some(mixture) => spectra.iter().map(|c| mixture.shift_given(c, &mut group)).collect(),
             None => Vec::new(),
         };
+        let centre = self.known.by_bands(&self.scene.spectra.centre());
         Scenes {
-            centre: self.known.by_bands(&self.scene.spectra.centre()),
+            alike: alike(&self.known, &centre, &spectra),
+            centre,
             common,
             spectra,
             heights: heights.iter().take(SCENES).map(narrow).collect(),

@@ -87,6 +87,8 @@ pub struct Scenes {
     pub(super) heights: Vec<Vec<f32>>,
     /// What the common mixture adds to the prior of the amounts given each draw; none without one.
     pub(super) common: Vec<Shift>,
+    /// Whether the curvature given the spectra that pixels are placed by serves for all draws.
+    pub(super) alike: bool,
 }
 
 /// Draws of a group of pixels, and room for what is made of them.
@@ -122,6 +124,9 @@ impl<'a> Draws<'a> {
     fn round(&mut self) {
         let k = self.group.known.k;
         let begin = self.logs.len() / LANES;
+        if self.scenes.alike && begin == 0 {
+            self.group.bend(&self.scenes.centre);
+        }
         self.shares.resize((begin + ROUND) * k * LANES, 0.0);
         self.bright.resize((begin + ROUND) * LANES, 0.0);
         self.logs.resize((begin + ROUND) * LANES, 0.0);
@@ -134,7 +139,11 @@ impl<'a> Draws<'a> {
             let first = begin + s * PER_SCENE;
             let draws = first * LANES..(first + PER_SCENE) * LANES;
             let shares = &mut self.shares[draws.start * k..draws.end * k];
-            self.group.draw(spectra, first as u32, shares, &mut self.logs[draws.clone()]);
+            let logs = &mut self.logs[draws.clone()];
+            match self.scenes.alike {
+                true => self.group.draw_along(spectra, first as u32, shares, logs),
+                false => self.group.draw(spectra, first as u32, shares, logs),
+            }
             for (heights, order) in heights.chunks_exact_mut(LANES).zip(&self.group.order) {
                 for (h, &i) in heights.iter_mut().zip(order) {
                     *h = self.scenes.heights[s][usize::from(i)];

@@ -147,19 +147,18 @@ impl PowerNormals {
     /// Where cells begin, the density in them, and where they end.
     #[inline(always)]
     fn gather<S: Simd>(&self, simd: S, at: S::u32s) -> (V<S>, V<S>, V<S>) {
-        let mut found = [simd.splat_f32s(0.0); 3];
-        let [begin, flat, end] = &mut found;
+        let none = simd.splat_f32s(0.0);
+        let (mut begin, mut flat, mut end) = (none, none, none);
         let at = bytemuck::cast_slice::<S::u32s, u32>(std::slice::from_ref(&at));
-        let begin = bytemuck::cast_slice_mut::<S::f32s, f32>(std::slice::from_mut(begin));
-        let flat = bytemuck::cast_slice_mut::<S::f32s, f32>(std::slice::from_mut(flat));
-        let end = bytemuck::cast_slice_mut::<S::f32s, f32>(std::slice::from_mut(end));
-        for (i, &at) in at.iter().enumerate() {
-            let at = at as usize;
-            let cells = &self.cells[at..at + 3];
-            (begin[i], flat[i], end[i]) = (cells[0], cells[1], cells[2]);
+        let begins = bytemuck::cast_slice_mut::<S::f32s, f32>(std::slice::from_mut(&mut begin));
+        let flats = bytemuck::cast_slice_mut::<S::f32s, f32>(std::slice::from_mut(&mut flat));
+        let ends = bytemuck::cast_slice_mut::<S::f32s, f32>(std::slice::from_mut(&mut end));
+        let places = begins.iter_mut().zip(flats).zip(ends);
+        for (&at, ((begin, flat), end)) in at.iter().zip(places) {
+            let cells = &self.cells[at as usize..at as usize + 3];
+            (*begin, *flat, *end) = (cells[0], cells[1], cells[2]);
         }
-        let [begin, flat, end] = found.map(|v| V { simd, v });
-        (begin, flat, end)
+        (V { simd, v: begin }, V { simd, v: flat }, V { simd, v: end })
     }
 }
 

@@ -136,6 +136,7 @@ impl<'a> OnDevice<'a> {
             ("VARIES", on(!known.variability.is_empty())),
             ("MIXED", on(known.common.is_some())),
             ("SHAPED", on(sizes.shapes > 0)),
+            ("ALIKE", on(scenes.alike)),
         ];
         let lengths = [("MOST_ENDMEMBERS", k as u32), ("MOST_SHAPES", sizes.shapes)];
         let words = sizes::words(chunk, known, stride, room);
@@ -325,22 +326,16 @@ mod tests {
     use super::*;
     use crate::convention::Convention;
     use crate::engine::backend::device::{self, Place};
+    use crate::engine::guide::Guide;
     use crate::engine::model::Model;
     use crate::engine::pixels::{Cube, Pixels};
     use crate::engine::wait::block_on;
-    use crate::posterior::nested::SceneNormal;
     use crate::posterior::nested::known::tests::flat;
+    use crate::posterior::nested::{NOISE_SHAPES, SHAPES, SceneNormal, Shared};
     use crate::posterior::of_scene::OfScene;
 
-    /// Pixels have the same bits in whatever lots they go, in one lane or two; and whatever rounds
-    /// of draws they need.
-    #[test]
-    fn lots_do_not_matter() {
-        let Some(device) = device::tests::gpu() else {
-            eprintln!("skipped: no adapter");
-            return;
-        };
-        let Place::Gpu(adapter) = device.place else { return };
+    /// A guide with four endmembers, and 42 pixels.
+    fn scene() -> (Guide, Pixels) {
         let model = Model { brightness: Some(0.3), ..Model::new(4) };
         let (pixels, bands) = (42, 12);
         let mut guide = flat(&model, pixels, bands);
@@ -357,7 +352,61 @@ mod tests {
                 *y = 0.2 + ((n * 37 + l * (n % 7)) % 19) as f32 / 50.0;
             }
         }
-        let pixels = Pixels::as_given(cube);
+        (guide, Pixels::as_given(cube))
+    }
+
+    /// Where the curvature of the centre serves for all draws of the spectra it is that of the
+    /// twin, with shapes that bands share and without.
+    #[test]
+    fn the_curvature_of_the_centre_serves_as_on_the_cpu() {
+        let Some(device) = device::tests::gpu() else {
+            eprintln!("skipped: no adapter");
+            return;
+        };
+        let Place::Gpu(adapter) = device.place else { return };
+        let (guide, pixels) = scene();
+        let normal = SceneNormal::of_guide(&guide);
+        let shared = Shared {
+            sds: (0..4 * SHAPES).map(|at| 0.02 * (at % 4) as f64).collect(),
+            noise_sds: vec![0.01; NOISE_SHAPES],
+            noise: vec![4e-4; 12],
+            variability: vec![1e-4; 4 * 12],
+            dirichlet: None,
+        };
+        for normal in [normal.clone(), normal.varying(shared)] {
+            let nested = Nested::given(&guide, &pixels, &normal).unwrap();
+            let mut of = OfScene::new(&nested, Convention::Peak);
+            let mut means = Vec::new();
+            for alike in [true, false] {
+                of.scenes.alike = alike;
+                let on = block_on(OnDevice::new(&nested, &of.scenes, &adapter)).unwrap();
+                let pieces = block_on(on.summaries(&|| false)).unwrap().unwrap();
+                let found: Vec<f32> = pieces.iter().flat_map(|s| s.mean.clone()).collect();
+                let twin = nested.summary(0, &of.scenes);
+                for (at, (found, mean)) in found.iter().zip(&twin.mean).enumerate() {
+                    // Rounding puts a draw of 512 into another cell of a table now and then.
+                    let unit = 0.05 * twin.sd[at] + 1e-3;
+                    assert!((found - mean).abs() < unit, "{alike} {at}: {found} {mean}");
+                }
+                means.push((found, twin.sd));
+            }
+            // Spectra of this guide are far from alike: the other curvature is seen.
+            let [(a, sd), (b, _)] = &means[..] else { panic!("two ways") };
+            let off = a.iter().zip(b).zip(sd).map(|((a, b), sd)| (a - b).abs() / sd);
+            assert!(off.fold(0.0, f32::max) > 0.1);
+        }
+    }
+
+    /// Pixels have the same bits in whatever lots they go, in one lane or two; and whatever rounds
+    /// of draws they need.
+    #[test]
+    fn lots_do_not_matter() {
+        let Some(device) = device::tests::gpu() else {
+            eprintln!("skipped: no adapter");
+            return;
+        };
+        let Place::Gpu(adapter) = device.place else { return };
+        let (guide, pixels) = scene();
         let nested = Nested::given(&guide, &pixels, &SceneNormal::of_guide(&guide)).unwrap();
         let of = OfScene::new(&nested, Convention::Peak);
         let found = |most: usize| {

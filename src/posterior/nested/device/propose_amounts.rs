@@ -31,7 +31,7 @@ pub fn trips(sizes: &Sizes, k: u64) -> u64 {
     let triangle = k * (k + 1);
     let spectrum = u64::from(sizes.bands) * (1 + 2 * k + triangle);
     let blocks = u64::from(sizes.shapes).div_ceil(SHAPE_BLOCK as u64);
-    let share = blocks * (1 + 2 * k + triangle + u64::from(sizes.bands) * (1 + k));
+    let share = blocks * (1 + 2 * k + triangle + 2 * u64::from(sizes.bands) * (1 + k));
     // Twice with a common mixture, whose own form comes between.
     let propose = 2 * (triangle * (1 + k) + 2 * triangle);
     let narrow = 2 * k + 2 * k * k + k;
