@@ -5,7 +5,7 @@
 //! has found by evidence, which knows.
 
 use super::ahead::clearly_ahead;
-use super::first::{self, FACES};
+use super::first::FACES;
 use super::judge::{Fitted, Judge};
 use super::{POLISH_STEPS, PROBE_STEPS, by_elbo, same};
 use crate::engine::ground::error::Result;
@@ -24,8 +24,8 @@ pub fn is_for(model: &Model, bands: usize) -> bool {
     model.noise != Noise::Covariance && !model.has_independent_bands(bands)
 }
 
-/// Adds the starts by faces to the table, and gives the row of the answer: `best`, or the better of
-/// them by ELBO where that has the higher brief evidence after its first steps, is another mode
+/// Adds the starts by faces, after their first steps, to the table, and gives the row of the
+/// answer: `best`, or the better of them by ELBO where that has the higher brief evidence after its first steps, is another mode
 /// once it has gone on, and is [`clearly_ahead`], by [`AHEAD`], where spectra come to rest. When
 /// interrupted `best`.
 ///
@@ -35,17 +35,14 @@ pub fn is_for(model: &Model, bands: usize) -> bool {
 pub async fn challenge(
     judge: &Judge<'_>,
     (table, best): (&mut Vec<Fitted>, usize),
+    challengers: Vec<Fitted>,
     pixels: &Pixels,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<usize> {
     // Both have all their steps, whatever the time of the moves before.
     let judge = &judge.with_all_steps();
-    // Where they have none, or are interrupted, there is no challenge.
-    let tries = (FACES.len(), judge.seed());
-    let starts = first::of_families(pixels, judge.model(), &FACES, tries, interrupted);
-    let Ok(starts) = starts else { return Ok(best) };
     let rows = table.len();
-    table.extend(judge.probe(starts.into_iter().map(first::told).collect()).await?);
+    table.extend(challengers);
     let challenger = by_elbo(&table[rows..]).first().map(|row| rows + row);
     let Some(challenger) = challenger.filter(|_| !interrupted()) else { return Ok(best) };
     let briefly = table[challenger].brief(pixels, interrupted)?;

@@ -14,38 +14,39 @@ use crate::starts::{Init, Proposal, each_family};
 /// their shapes.
 pub const FACES: [Init; 2] = [Init::Simplex, Init::SimplexNormalised];
 
-/// Up to `count` starts of the families that a search of this model takes; when interrupted, those
+/// A start as it is told, and its spectra.
+pub type Begin = (String, Array2<f64>);
+
+/// Up to `count` starts of the families that a search of this model takes, and, where their answer
+/// will be `challenged`, one of each of [`FACES`] if they can be found; when interrupted, those
 /// found by then.
 pub fn starts_of(
     part: &Pixels,
     model: &Model,
-    count: usize,
-    seed: u64,
-    interrupted: Interrupted,
-) -> Result<Vec<Proposal>> {
-    of_families(part, model, &families_of(model, part.bands()), (count, seed), interrupted)
-}
-
-/// Up to `count` starts of these families; when interrupted, those found by then.
-pub fn of_families(
-    part: &Pixels,
-    model: &Model,
-    families: &[Init],
     (count, seed): (usize, u64),
+    challenged: bool,
     interrupted: Interrupted,
-) -> Result<Vec<Proposal>> {
+) -> Result<(Vec<Begin>, Vec<Begin>)> {
     let (k, brightness) = (model.endmembers, model.brightness.is_some());
     let (tell, told) = mpsc::channel();
-    let (cube, families) = (Arc::clone(part.cube()), families.to_vec());
+    let (cube, families) = (Arc::clone(part.cube()), families_of(model, part.bands()));
     let finding = unless(interrupted, move |stop| {
-        let mut tell = |proposal| tell.send(proposal).is_ok() && !stop();
-        each_family(&cube, k, &families, count, brightness, seed, &mut tell)
+        let find = |families: &[Init], count: usize, is_face: bool| {
+            let tell = tell.clone();
+            let mut tell = |proposal| tell.send((is_face, proposal)).is_ok() && !stop();
+            each_family(&cube, k, families, count, brightness, seed, &mut tell)
+        };
+        // Where they are not found there is no challenge.
+        let faces = || challenged.then(|| find(&FACES, FACES.len(), true));
+        rayon::join(|| find(&families, count, false), faces).0
     });
-    let found: Vec<Proposal> = told.try_iter().collect();
+    let (faces, found): (Vec<_>, Vec<_>) = told.try_iter().partition(|(is_face, _)| *is_face);
+    let begin = |of: Vec<(bool, Proposal)>| of.into_iter().map(|(_, of)| begin(of)).collect();
     match finding {
-        Err(Error::Interrupted) if !found.is_empty() => Ok(found),
-        result => result.map(|()| found),
+        Err(Error::Interrupted) if !found.is_empty() => {}
+        result => result?,
     }
+    Ok((begin(found), begin(faces)))
 }
 
 /// The families of starts that a search of this model on so many bands takes. Faces of the cloud
@@ -56,7 +57,6 @@ fn families_of(model: &Model, bands: usize) -> Vec<Init> {
     Init::FAMILIES.into_iter().filter(|init| independent || !FACES.contains(init)).collect()
 }
 
-/// A start as it is told, and its spectra.
-pub fn told(of: Proposal) -> (String, Array2<f64>) {
+fn begin(of: Proposal) -> Begin {
     (format!("{}, seed {}", of.family, of.seed), of.endmembers)
 }

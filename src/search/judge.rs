@@ -7,6 +7,7 @@ use ndarray::{Array2, Axis};
 
 use super::ahead::mean;
 use super::bands::Seen;
+use super::first::Begin;
 use super::{Event, Mode, POLISH_STEPS, PROBE_STEPS, SETTLE_STEPS, Solution, family};
 use crate::convention::Convention;
 use crate::engine::backend::{Device, each};
@@ -154,6 +155,12 @@ impl Fitted {
     }
 }
 
+/// A piece of work for a device.
+enum Work<'t> {
+    Polish(&'t mut Fitted),
+    Probe(Begin),
+}
+
 /// Fits starts of one scene.
 pub struct Judge<'a> {
     device: &'a Device,
@@ -260,23 +267,8 @@ impl<'a> Judge<'a> {
     /// # Errors
     ///
     /// What ends all fits, as a device that is lost. A fit that fails has no ELBO.
-    pub async fn probe(&self, starts: Vec<(String, Array2<f64>)>) -> Result<Vec<Fitted>> {
-        let probe = async |(origin, endmembers): (String, Array2<f64>)| {
-            let mut fitted = Fitted::new(origin, endmembers, self.pixels.clone());
-            if (self.interrupted)() {
-                return Ok(fitted);
-            }
-            let spectra = fitted.endmembers.clone();
-            // A start that no abundances go with is one that failed.
-            if let Ok(guide) = starts::begin(&self.model, self.fit, self.pixels, spectra) {
-                fitted.probe_elbo = self.go_on(&mut fitted, guide, PROBE_STEPS).await?;
-            }
-            if !fitted.cut {
-                (self.observe)(&Event::Judged(fitted.solution()));
-            }
-            Ok(fitted)
-        };
-        each(self.device, starts, probe).await
+    pub async fn probe(&self, starts: Vec<Begin>) -> Result<Vec<Fitted>> {
+        self.polish_and_probe(&mut [], &[], starts).await
     }
 
     /// Goes on with some of them for [`POLISH_STEPS`].
@@ -285,20 +277,57 @@ impl<'a> Judge<'a> {
     ///
     /// As [`Judge::probe`].
     pub async fn polish(&self, table: &mut [Fitted], rows: &[usize]) -> Result<()> {
+        self.polish_and_probe(table, rows, Vec::new()).await.map(|_| ())
+    }
+
+    /// Does [`Judge::polish`] and [`Judge::probe`] side by side.
+    ///
+    /// # Errors
+    ///
+    /// As [`Judge::probe`].
+    pub async fn polish_and_probe(
+        &self,
+        table: &mut [Fitted],
+        rows: &[usize],
+        starts: Vec<Begin>,
+    ) -> Result<Vec<Fitted>> {
         let rows = table.iter_mut().enumerate().filter(|(i, _)| rows.contains(i));
-        let polish = async |fitted: &mut Fitted| {
-            if (self.interrupted)() {
-                return Ok(());
-            }
-            if let Some(guide) = fitted.fit.clone() {
-                fitted.elbo = self.go_on(fitted, guide, POLISH_STEPS).await?;
-                if !fitted.cut {
-                    (self.observe)(&Event::Judged(fitted.solution()));
-                }
-            }
-            Ok(())
+        let mut work: Vec<Work> = rows.map(|(_, fitted)| Work::Polish(fitted)).collect();
+        work.extend(starts.into_iter().map(Work::Probe));
+        let one = async |work| match work {
+            Work::Polish(fitted) => self.polish_one(fitted).await.map(|()| None),
+            Work::Probe(start) => self.probe_one(start).await.map(Some),
         };
-        each(self.device, rows.map(|(_, fitted)| fitted).collect(), polish).await.map(|_| ())
+        Ok(each(self.device, work, one).await?.into_iter().flatten().collect())
+    }
+
+    async fn probe_one(&self, (origin, endmembers): Begin) -> Result<Fitted> {
+        let mut fitted = Fitted::new(origin, endmembers, self.pixels.clone());
+        if (self.interrupted)() {
+            return Ok(fitted);
+        }
+        let spectra = fitted.endmembers.clone();
+        // A start that no abundances go with is one that failed.
+        if let Ok(guide) = starts::begin(&self.model, self.fit, self.pixels, spectra) {
+            fitted.probe_elbo = self.go_on(&mut fitted, guide, PROBE_STEPS).await?;
+        }
+        if !fitted.cut {
+            self.tell(&fitted);
+        }
+        Ok(fitted)
+    }
+
+    async fn polish_one(&self, fitted: &mut Fitted) -> Result<()> {
+        if (self.interrupted)() {
+            return Ok(());
+        }
+        if let Some(guide) = fitted.fit.clone() {
+            fitted.elbo = self.go_on(fitted, guide, POLISH_STEPS).await?;
+            if !fitted.cut {
+                self.tell(fitted);
+            }
+        }
+        Ok(())
     }
 
     /// Fits again, for [`PROBE_STEPS`] from where they began, rows of the table of a judge of

@@ -238,13 +238,13 @@ pub async fn search(
     let (of_scene, model, part) = (model, &seen.model(model), &seen.pixels);
     let brightness = model.brightness.is_some();
     svi::params(model, fit, (part.count(), part.bands()))?;
-    let proposals = first::starts_of(part, model, settings.starts, fit.seed, interrupted)?;
-    let settling = if seen.is_merged() { u64::from(SETTLE_STEPS) } else { 0 };
     let challenged = faces::is_for(of_scene, pixels.bands());
+    let tries = (settings.starts, fit.seed);
+    let (starts, faces) = first::starts_of(part, model, tries, challenged, interrupted)?;
+    let settling = if seen.is_merged() { u64::from(SETTLE_STEPS) } else { 0 };
     let others = settling + u64::from(challenged) * faces::MOST_STEPS;
-    let total = most_steps(settings, proposals.len()).saturating_add(others);
+    let total = most_steps(settings, starts.len()).saturating_add(others);
     let mut judge = Judge::new(device, model, fit, part, total, observe, interrupted);
-    let starts = proposals.into_iter().map(first::told).collect();
 
     let mut table: Vec<Fitted> = judge.probe(starts).await?;
     let mut shade = None;
@@ -255,7 +255,9 @@ pub async fn search(
     let shaded = brightness && shade.is_none_or(|shade| shade.kept);
     let of_scene = if shaded { of_scene } else { &plain };
     let kept = distinct(&table, &best_of_each(&table), Init::FAMILIES.len());
-    judge.polish(&mut table, &kept[..kept.len().min(1)]).await?;
+    // One fit leaves cores idle: those who will challenge the answer begin beside it.
+    let first = &kept[..kept.len().min(1)];
+    let challengers = judge.polish_and_probe(&mut table, first, faces).await?;
     let others = may_win(&table, &kept);
     judge.polish(&mut table, &others).await?;
     let count = table.len();
@@ -304,7 +306,7 @@ pub async fn search(
             contest::contest(&judge, &mut table, (count, best), part, open, interrupted).await?;
         (best, common) = (won.best, won.common);
     } else if challenged && !interrupted() {
-        best = faces::challenge(&judge, (&mut table, best), part, interrupted).await?;
+        best = faces::challenge(&judge, (&mut table, best), challengers, part, interrupted).await?;
     }
     let without = Model { common: None, ..of_scene.clone() };
     let mut of_scene = if common.is_some_and(|(_, kept)| !kept) { &without } else { of_scene };
@@ -356,11 +358,12 @@ async fn shaded<'a>(
     if shade.is_none_or(|shade| shade.kept) {
         return Ok((shade, judge, table));
     }
-    let starts = match first::starts_of(part, plain.model(), count, plain.seed(), interrupted) {
+    let tries = (count, plain.seed());
+    let starts = match first::starts_of(part, plain.model(), tries, false, interrupted) {
         Err(Error::Interrupted) => Vec::new(),
-        starts => starts?,
+        starts => starts?.0,
     };
-    let fitted = plain.probe(starts.into_iter().map(first::told).collect()).await?;
+    let fitted = plain.probe(starts).await?;
     match by_elbo(&fitted).is_empty() {
         true => Ok((None, judge, table)),
         false => Ok((shade, plain, fitted)),

@@ -66,15 +66,14 @@ fn moves(
 ) -> Result<Vec<Move>> {
     let k = current.nrows();
     let named = |what: &'static str| move |candidate: Candidate| (what, candidate.spectrum);
-    let candidates: Vec<(&str, Array1<f64>)> =
-        residual_candidates(cube, |n| posterior.fitted(n), GROUPS, seed)?
-            .into_iter()
-            .map(named("pixels explained worst"))
-            .chain(cluster_candidates(cube, k, seed)?.into_iter().map(named("a cluster's centre")))
-            .filter(|(_, spectrum)| {
-                current.rows().into_iter().all(|c| sad(c, spectrum.view()) > NEWS)
-            })
-            .collect();
+    let worst = || residual_candidates(cube, |n| posterior.fitted(n), GROUPS, seed);
+    let (worst, clusters) = rayon::join(worst, || cluster_candidates(cube, k, seed));
+    let candidates: Vec<(&str, Array1<f64>)> = worst?
+        .into_iter()
+        .map(named("pixels explained worst"))
+        .chain(clusters?.into_iter().map(named("a cluster's centre")))
+        .filter(|(_, spectrum)| current.rows().into_iter().all(|c| sad(c, spectrum.view()) > NEWS))
+        .collect();
     // Ways to make one move, of which the best counts.
     let mut ways: Vec<Vec<Move>> = Vec::new();
     for (what, spectrum) in &candidates {

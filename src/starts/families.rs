@@ -87,21 +87,27 @@ pub fn each_family(
             break;
         }
         let seed = seed.wrapping_add(round as u64);
-        for (init, fruitless) in inits.iter().zip(&mut fruitless) {
-            if found.len() >= count || *fruitless >= TRIES {
-                continue;
-            }
-            let endmembers = finder.spectra(init, seed, round)?;
-            if found.iter().any(|before| same(before, &endmembers)) {
-                // Given spectra are the same with every seed.
-                *fruitless = if let Init::Spectra(_) = init { TRIES } else { *fruitless + 1 };
-                continue;
-            }
-            *fruitless = 0;
-            let misfit = finder.misfit(&endmembers)?;
-            found.push(endmembers.clone());
-            if !tell(Proposal { family: init.name(), seed, endmembers, misfit }) {
-                return Ok(());
+        let open: Vec<usize> = (0..inits.len()).filter(|&i| fruitless[i] < TRIES).collect();
+        let mut left = &open[..];
+        while found.len() < count && !left.is_empty() {
+            // As many side by side as there are cores, so that the first are told soon.
+            let most = rayon::current_num_threads().min(count - found.len());
+            let (now, later) = left.split_at(left.len().min(most));
+            left = later;
+            let these: Vec<&Init> = now.iter().map(|&i| &inits[i]).collect();
+            for (&i, start) in now.iter().zip(finder.each(&these, seed, round)) {
+                let (endmembers, misfit) = start?;
+                if found.iter().any(|before| same(before, &endmembers)) {
+                    // Given spectra are the same with every seed.
+                    let is_given = matches!(inits[i], Init::Spectra(_));
+                    fruitless[i] = if is_given { TRIES } else { fruitless[i] + 1 };
+                    continue;
+                }
+                fruitless[i] = 0;
+                found.push(endmembers.clone());
+                if !tell(Proposal { family: inits[i].name(), seed, endmembers, misfit }) {
+                    return Ok(());
+                }
             }
         }
     }

@@ -59,6 +59,46 @@ impl<'a> Finder<'a> {
         })
     }
 
+    /// Spectra (K, L) of some families, and how badly they fit, side by side.
+    pub(super) fn each(
+        &self,
+        inits: &[&Init],
+        seed: u64,
+        round: usize,
+    ) -> Vec<Result<(Array2<f64>, f64)>> {
+        self.prepare(inits, round);
+        let one = |init: &&Init| {
+            let spectra = self.spectra(init, seed, round)?;
+            let misfit = self.misfit(&spectra)?;
+            Ok((spectra, misfit))
+        };
+        inits.par_iter().with_max_len(1).map(one).collect()
+    }
+
+    /// Computes what several of the families need. It must be there before they go side by side: a
+    /// thread that computes it takes up other work while it waits for its own, perhaps a family
+    /// that waits for the result.
+    fn prepare(&self, inits: &[&Init], round: usize) {
+        let (mut plain, mut shapes, mut clusters) = (false, false, false);
+        for init in inits {
+            match init {
+                Init::Vca | Init::NFindr | Init::Simplex => plain = true,
+                Init::VcaNormalised | Init::NFindrNormalised | Init::SimplexNormalised => {
+                    shapes = true;
+                }
+                Init::Clusters => clusters = true,
+                Init::Random | Init::Spectra(_) => {}
+            }
+        }
+        let others = || {
+            rayon::join(
+                || shapes.then(|| self.shapes(round)),
+                || clusters.then(|| self.directions()),
+            )
+        };
+        rayon::join(|| plain.then(|| self.projections()), others);
+    }
+
     /// Spectra (K, L) of one family. Of the rounds of a search, each treats dark pixels
     /// differently.
     pub(super) fn spectra(&self, init: &Init, seed: u64, round: usize) -> Result<Array2<f64>> {
@@ -106,11 +146,13 @@ impl<'a> Finder<'a> {
         self.shapes[which].get_or_init(|| Shapes::new(&self.sample.cube, self.k, FLOORS[which]))
     }
 
+    fn directions(&self) -> &Array2<f64> {
+        self.directions.get_or_init(|| clusters::directions(&self.sample.cube, self.k))
+    }
+
     /// Clusters of spectral shape.
     pub(super) fn clusters(&self, seed: u64, round: usize) -> Clusters {
-        let points =
-            self.directions.get_or_init(|| clusters::directions(&self.sample.cube, self.k));
-        Clusters::new(&self.sample, points, self.k, FLOORS[round % FLOORS.len()], seed)
+        Clusters::new(&self.sample, self.directions(), self.k, FLOORS[round % FLOORS.len()], seed)
     }
 
     /// Robust spectra for the pixels that leave least.
