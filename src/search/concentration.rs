@@ -71,9 +71,8 @@ fn gain(
     pixels: &Pixels,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<(f64, bool)>> {
-    let with = table[new].brief(pixels, interrupted)?;
-    let without = table[best].brief(pixels, interrupted)?;
-    let (Some(with), Some(without)) = (with, without) else { return Ok(None) };
+    let brief = contest::briefly(table, &[new, best], pixels, interrupted)?;
+    let [(_, with), (_, without)] = brief[..] else { return Ok(None) };
     if with - without <= -BEHIND {
         return Ok(Some((with - without, false)));
     }

@@ -3,6 +3,8 @@
 //! model in which each band varies for itself: it prefers an endmember that stands for variability
 //! to one that few pixels hold.
 
+use rayon::prelude::*;
+
 use super::ahead::clearly_ahead;
 use super::judge::{Fitted, Judge};
 use super::{best_of_each, by_elbo, distinct, gains, mixture, same};
@@ -136,17 +138,20 @@ pub async fn contest(
     Ok(won.map_or(undecided, |best| Won { best, common: Some((gain, false)) }))
 }
 
-/// Rows and their brief evidence, of those that have one.
+/// Rows and their brief evidence, of those that have one, side by side, in the order given.
 pub fn briefly(
     table: &mut [Fitted],
     rows: &[usize],
     pixels: &Pixels,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<(usize, f64)>> {
-    let mut found = Vec::with_capacity(rows.len());
-    for &i in rows {
-        found.extend(table[i].brief(pixels, interrupted)?.map(|of| (i, of)));
-    }
+    let these: Vec<_> = table.iter_mut().enumerate().filter(|(i, _)| rows.contains(i)).collect();
+    let brief = |(i, of): (usize, &mut Fitted)| {
+        Ok(of.brief(pixels, interrupted)?.map(|evidence| (i, evidence)))
+    };
+    let found: Vec<_> = these.into_par_iter().with_max_len(1).map(brief).collect::<Result<_>>()?;
+    let mut found: Vec<(usize, f64)> = found.into_iter().flatten().collect();
+    found.sort_by_key(|(i, _)| rows.iter().position(|row| row == i));
     Ok(found)
 }
 

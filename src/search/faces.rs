@@ -5,6 +5,7 @@
 //! has found by evidence, which knows.
 
 use super::ahead::clearly_ahead;
+use super::contest;
 use super::first::FACES;
 use super::judge::{Fitted, Judge};
 use super::{POLISH_STEPS, PROBE_STEPS, by_elbo, same};
@@ -45,8 +46,9 @@ pub async fn challenge(
     table.extend(challengers);
     let challenger = by_elbo(&table[rows..]).first().map(|row| rows + row);
     let Some(challenger) = challenger.filter(|_| !interrupted()) else { return Ok(best) };
-    let briefly = table[challenger].brief(pixels, interrupted)?;
-    if briefly.is_none() || briefly <= table[best].brief(pixels, interrupted)? {
+    let brief = contest::briefly(table, &[challenger, best], pixels, interrupted)?;
+    let of = |row: usize| brief.iter().find(|of| of.0 == row).map(|of| of.1);
+    if of(challenger).is_none() || of(challenger) <= of(best) {
         return Ok(best);
     }
     judge.polish(table, &[challenger]).await?;

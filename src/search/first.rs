@@ -8,7 +8,7 @@ use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::{Interrupted, unless};
 use crate::engine::model::Model;
 use crate::engine::pixels::Pixels;
-use crate::starts::{Init, Proposal, each_family};
+use crate::starts::{Families, Init, Proposal};
 
 /// The families whose endmembers are corners of the smallest simplex around spectra, or around
 /// their shapes.
@@ -31,14 +31,17 @@ pub fn starts_of(
     let (tell, told) = mpsc::channel();
     let (cube, families) = (Arc::clone(part.cube()), families_of(model, part.bands()));
     let finding = unless(interrupted, move |stop| {
+        let of = Families::new(&cube, k, brightness, seed)?;
         let find = |families: &[Init], count: usize, is_face: bool| {
-            let tell = tell.clone();
             let mut tell = |proposal| tell.send((is_face, proposal)).is_ok() && !stop();
-            each_family(&cube, k, families, count, brightness, seed, &mut tell)
+            of.each(families, count, &mut tell)
         };
-        // Where they are not found there is no challenge.
-        let faces = || challenged.then(|| find(&FACES, FACES.len(), true));
-        rayon::join(|| find(&families, count, false), faces).0
+        find(&families, count, false)?;
+        if challenged && !stop() {
+            // Where they are not found there is no challenge.
+            let _ = find(&FACES, FACES.len(), true);
+        }
+        Ok(())
     });
     let (faces, found): (Vec<_>, Vec<_>) = told.try_iter().partition(|(is_face, _)| *is_face);
     let begin = |of: Vec<(bool, Proposal)>| of.into_iter().map(|(_, of)| begin(of)).collect();

@@ -50,68 +50,83 @@ pub fn families(
     seed: u64,
 ) -> Result<Vec<Proposal>> {
     let mut found = Vec::new();
-    each_family(cube, k, inits, count, brightness, seed, &mut |proposal| {
+    Families::new(cube, k, brightness, seed)?.each(inits, count, &mut |proposal| {
         found.push(proposal);
         true
     })?;
     Ok(found)
 }
 
-/// Gives the starts of [`families`] to `tell` one by one, as they are found, until it says that it
-/// is enough.
-///
-/// # Errors
-///
-/// What [`start`](super::start) refuses: [`Error::Setting`](crate::Error::Setting) for a number of
-/// endmembers that is 0 or more than the cube has pixels or bands,
-/// [`Error::Scene`](crate::Error::Scene) when the cube holds a value that is not finite.
-pub fn each_family(
-    cube: &Cube,
+/// The starts of one scene, family by family; what families have in common is computed once.
+pub struct Families<'a> {
+    cube: &'a Cube,
+    finder: Finder<'a>,
     k: usize,
-    inits: &[Init],
-    count: usize,
-    brightness: bool,
     seed: u64,
-    tell: &mut dyn FnMut(Proposal) -> bool,
-) -> Result<()> {
-    let finder = Finder::new(cube, k, brightness, seed)?;
-    for init in inits {
-        if let Init::Spectra(spectra) = init {
-            check_spectra(cube, k, spectra)?;
-        }
+}
+
+impl<'a> Families<'a> {
+    /// Those of `k` endmembers; `brightness` and `seed` are those of [`start`](super::start).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`](crate::Error::Setting) for a number of endmembers that is 0 or more than
+    /// the cube has pixels or bands, [`Error::Scene`](crate::Error::Scene) when the cube holds a
+    /// value that is not finite.
+    pub fn new(cube: &'a Cube, k: usize, brightness: bool, seed: u64) -> Result<Self> {
+        Ok(Families { cube, finder: Finder::new(cube, k, brightness, seed)?, k, seed })
     }
-    let mut found: Vec<Array2<f64>> = Vec::new();
-    let mut fruitless = vec![0; inits.len()];
-    for round in 0_usize.. {
-        if found.len() >= count || fruitless.iter().all(|&tries| tries >= TRIES) {
-            break;
+
+    /// Gives the starts of [`families`] to `tell` one by one, as they are found, until it says that
+    /// it is enough.
+    ///
+    /// # Errors
+    ///
+    /// What [`start`](super::start) refuses of the spectra of [`Init::Spectra`].
+    pub fn each(
+        &self,
+        inits: &[Init],
+        count: usize,
+        tell: &mut dyn FnMut(Proposal) -> bool,
+    ) -> Result<()> {
+        for init in inits {
+            if let Init::Spectra(spectra) = init {
+                check_spectra(self.cube, self.k, spectra)?;
+            }
         }
-        let seed = seed.wrapping_add(round as u64);
-        let open: Vec<usize> = (0..inits.len()).filter(|&i| fruitless[i] < TRIES).collect();
-        let mut left = &open[..];
-        while found.len() < count && !left.is_empty() {
-            // As many side by side as there are cores, so that the first are told soon.
-            let most = rayon::current_num_threads().min(count - found.len());
-            let (now, later) = left.split_at(left.len().min(most));
-            left = later;
-            let these: Vec<&Init> = now.iter().map(|&i| &inits[i]).collect();
-            for (&i, start) in now.iter().zip(finder.each(&these, seed, round)) {
-                let (endmembers, misfit) = start?;
-                if found.iter().any(|before| same(before, &endmembers)) {
-                    // Given spectra are the same with every seed.
-                    let is_given = matches!(inits[i], Init::Spectra(_));
-                    fruitless[i] = if is_given { TRIES } else { fruitless[i] + 1 };
-                    continue;
-                }
-                fruitless[i] = 0;
-                found.push(endmembers.clone());
-                if !tell(Proposal { family: inits[i].name(), seed, endmembers, misfit }) {
-                    return Ok(());
+        let mut found: Vec<Array2<f64>> = Vec::new();
+        let mut fruitless = vec![0; inits.len()];
+        for round in 0_usize.. {
+            if found.len() >= count || fruitless.iter().all(|&tries| tries >= TRIES) {
+                break;
+            }
+            let seed = self.seed.wrapping_add(round as u64);
+            let open: Vec<usize> = (0..inits.len()).filter(|&i| fruitless[i] < TRIES).collect();
+            let mut left = &open[..];
+            while found.len() < count && !left.is_empty() {
+                // So few side by side as keep the cores at work: the first are told soon.
+                let most = (2 * rayon::current_num_threads()).min(count - found.len());
+                let (now, later) = left.split_at(left.len().min(most));
+                left = later;
+                let these: Vec<&Init> = now.iter().map(|&i| &inits[i]).collect();
+                for (&i, start) in now.iter().zip(self.finder.each(&these, seed, round)) {
+                    let (endmembers, misfit) = start?;
+                    if found.iter().any(|before| same(before, &endmembers)) {
+                        // Given spectra are the same with every seed.
+                        let is_given = matches!(inits[i], Init::Spectra(_));
+                        fruitless[i] = if is_given { TRIES } else { fruitless[i] + 1 };
+                        continue;
+                    }
+                    fruitless[i] = 0;
+                    found.push(endmembers.clone());
+                    if !tell(Proposal { family: inits[i].name(), seed, endmembers, misfit }) {
+                        return Ok(());
+                    }
                 }
             }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// How badly mixtures of each of these sets of spectra, (K, L) each, fit: root of the mean square

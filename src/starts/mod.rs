@@ -29,7 +29,7 @@ mod vca;
 
 pub use brightness::fcls_with_brightness;
 pub use candidates::{Candidate, cluster_candidates, residual_candidates};
-pub use families::{Proposal, each_family, families, misfits};
+pub use families::{Families, Proposal, families, misfits};
 pub use fcls::fcls;
 pub use learned::{by_lot, learned_from, learned_from_windows};
 pub use library::choose_from_library;
