@@ -26,9 +26,9 @@ pub fn is_for(model: &Model, bands: usize) -> bool {
 }
 
 /// Adds the starts by faces, after their first steps, to the table, and gives the row of the
-/// answer: `best`, or the better of them by ELBO where that has the higher brief evidence after its first steps, is another mode
-/// once it has gone on, and is [`clearly_ahead`], by [`AHEAD`], where spectra come to rest. When
-/// interrupted `best`.
+/// answer: `best`, or the better of them by ELBO where that has the higher brief evidence, is
+/// another mode once it has gone on, and is [`clearly_ahead`], by [`AHEAD`], where spectra come to
+/// rest. When interrupted `best`.
 ///
 /// # Errors
 ///

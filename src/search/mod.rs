@@ -263,42 +263,7 @@ pub async fn search(
     let count = table.len();
     let mut best = best_of(&table, interrupted())?;
     judge.until(deadline);
-    for round in 0_usize.. {
-        let over = settings.seconds.is_none() && round >= ROUNDS;
-        if settings.moves == 0 || over || interrupted() || judge.late() {
-            break;
-        }
-        // Other clusters and groups a round, where the best is still the same.
-        let seed = fit.seed.wrapping_add(round as u64);
-        let from = &table[best];
-        let stop = || interrupted() || judge.late();
-        let moves = match moves::propose(part, from, shaded, settings.moves, seed, &stop) {
-            Ok(moves) if !moves.is_empty() => moves,
-            Ok(_) | Err(Error::Interrupted) => break,
-            Err(error) => return Err(error),
-        };
-        let starts = moves
-            .into_iter()
-            .map(|m| (format!("{}, round {}", m.what, round + 1), m.endmembers))
-            .collect();
-        let first = table.len();
-        table.extend(judge.probe(starts).await?.into_iter().filter(|one| !one.cut));
-        let order: Vec<usize> = by_elbo(&table).into_iter().filter(|&i| i >= first).collect();
-        let kept = distinct(&table, &order, MOVES_KEPT);
-        judge.polish(&mut table, &kept).await?;
-        let gain = |i: usize| {
-            let (new, old) = (table[i].elbo?, table[best].elbo?);
-            gains(new, old).then_some(new)
-        };
-        let better = kept.into_iter().filter(|&i| gain(i).is_some());
-        match better
-            .max_by(|&a, &b| gain(a).partial_cmp(&gain(b)).unwrap_or(std::cmp::Ordering::Equal))
-        {
-            Some(new) => best = new,
-            None if settings.seconds.is_none() => break,
-            None => {}
-        }
-    }
+    best = moves::rounds(&judge, (&mut table, best), settings, (part, shaded), interrupted).await?;
     let mut common = None;
     if contest::is_for(of_scene, pixels.bands()) && !interrupted() {
         let open = settings.common_is_open;

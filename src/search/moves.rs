@@ -6,8 +6,9 @@ use std::sync::Arc;
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
-use super::judge::Fitted;
-use crate::engine::ground::error::Result;
+use super::judge::{Fitted, Judge};
+use super::{MOVES_KEPT, ROUNDS, Settings, by_elbo, distinct, gains};
+use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::{Interrupted, heed, unless};
 use crate::engine::pixels::{Cube, Pixels};
 use crate::posterior::Posterior;
@@ -31,13 +32,65 @@ const NEWS: f64 = 0.03;
 const DOMINATED: f32 = 0.5;
 const FEWEST: usize = 5;
 
+/// Tries moves from row `best` of the table, round by round, adds them to it, and gives the row
+/// that is the best then; `shaded` says whether pixels differ in brightness.
+///
+/// # Errors
+///
+/// What ends all fits, as a device that is lost.
+pub async fn rounds(
+    judge: &Judge<'_>,
+    (table, mut best): (&mut Vec<Fitted>, usize),
+    settings: &Settings,
+    (part, shaded): (&Pixels, bool),
+    interrupted: Interrupted<'_>,
+) -> Result<usize> {
+    for round in 0_usize.. {
+        let over = settings.seconds.is_none() && round >= ROUNDS;
+        if settings.moves == 0 || over || interrupted() || judge.late() {
+            break;
+        }
+        // Other clusters and groups a round, where the best is still the same.
+        let seed = judge.seed().wrapping_add(round as u64);
+        let from = &table[best];
+        let stop = || interrupted() || judge.late();
+        let moves = match propose(part, from, shaded, settings.moves, seed, &stop) {
+            Ok(moves) if !moves.is_empty() => moves,
+            Ok(_) | Err(Error::Interrupted) => break,
+            Err(error) => return Err(error),
+        };
+        let starts = moves
+            .into_iter()
+            .map(|m| (format!("{}, round {}", m.what, round + 1), m.endmembers))
+            .collect();
+        let first = table.len();
+        table.extend(judge.probe(starts).await?.into_iter().filter(|one| !one.cut));
+        let order: Vec<usize> = by_elbo(table).into_iter().filter(|&i| i >= first).collect();
+        let kept = distinct(table, &order, MOVES_KEPT);
+        judge.polish(table, &kept).await?;
+        let gain = |i: usize| {
+            let (new, old) = (table[i].elbo?, table[best].elbo?);
+            gains(new, old).then_some(new)
+        };
+        let better = kept.into_iter().filter(|&i| gain(i).is_some());
+        match better
+            .max_by(|&a, &b| gain(a).partial_cmp(&gain(b)).unwrap_or(std::cmp::Ordering::Equal))
+        {
+            Some(new) => best = new,
+            None if settings.seconds.is_none() => break,
+            None => {}
+        }
+    }
+    Ok(best)
+}
+
 /// Up to `count` moves from a fit, those that explain the scene best with FCLS first; what one kind
 /// of replacement leaves open, as which endmember gives way, is settled in the same manner.
 ///
 /// # Errors
 ///
 /// [`crate::Error::Interrupted`] as soon as that is so.
-pub fn propose(
+fn propose(
     pixels: &Pixels,
     from: &Fitted,
     brightness: bool,

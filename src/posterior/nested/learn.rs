@@ -218,7 +218,8 @@ fn step_variances(known: &Known, guide: &Guide, sums: &Sums, shared: &mut Shared
     let least = f64::from(guide.params.noise_floor).max(f64::from(f32::MIN_POSITIVE));
     for l in 0..bands {
         let own = (k + 1) * l;
-        let mut bend = DMatrix::from_fn(k + 1, k + 1, |a, b| sums.bend[(own + a) * (k + 1) + b]);
+        let lower = |a: usize, b: usize| sums.bend[(own + a.max(b)) * (k + 1) + a.min(b)];
+        let mut bend = DMatrix::from_fn(k + 1, k + 1, lower);
         for a in 0..=k {
             bend[(a, a)] *= 1.0 + RIDGE;
         }
@@ -262,7 +263,8 @@ fn step_spectra(guide: &Guide, sums: &Sums, spectra: &mut [f64]) {
     let (k, bands, precision) = (p.k(), p.bands as usize, f64::from(p.endmember_precision));
     for l in 0..bands {
         let bend = DMatrix::from_fn(k, k, |i, j| {
-            sums.complete[(i * k + j) * bands + l] + if i == j { precision } else { 0.0 }
+            let sum = sums.complete[(i.max(j) * k + i.min(j)) * bands + l];
+            sum + if i == j { precision } else { 0.0 }
         });
         let slope = DVector::from_fn(k, |i, _| {
             let centre = f64::from(guide.prior_centre[i * p.stride() + l]);

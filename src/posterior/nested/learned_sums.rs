@@ -14,10 +14,10 @@ pub(super) struct Sums {
     pub(super) slope: Vec<f64>,
     /// Logarithms of the abundances, (K).
     pub(super) logs: Vec<f64>,
-    /// Curvature if amounts and shapes of all pixels were known, (K, K, L).
+    /// Curvature if amounts and shapes of all pixels were known, (K, K, L), its lower half.
     pub(super) complete: Vec<f64>,
     /// Slope and curvature by the variances of noise and endmembers of each band, (L, K + 1) and
-    /// (L, K + 1, K + 1).
+    /// (L, K + 1, K + 1), of which the lower half.
     pub(super) noise: Vec<f64>,
     pub(super) bend: Vec<f64>,
     /// Slope and curvature by the logarithms of the shapes' variances, (count) each, times two.
@@ -127,16 +127,20 @@ impl WithSimd for AddBands<'_> {
             let mut square = each(|lane| rest[lane] * rest[lane]);
             for i in 0..k {
                 let (c, m) = (load(&white.spectra, l * k + i), load(mean, i));
-                let mut slope = each(|lane| m[lane] * rest[lane]);
+                let mut spreads = [0.0; LANES];
                 for j in 0..k {
-                    let (other, n) = (load(&white.spectra, l * k + j), load(mean, j));
+                    let other = load(&white.spectra, l * k + j);
                     let s = load(spread, i * k + j);
-                    slope = each(|lane| slope[lane] - s[lane] * other[lane]);
-                    square = each(|lane| square[lane] + s[lane] * c[lane] * other[lane]);
+                    spreads = each(|lane| spreads[lane] + s[lane] * other[lane]);
+                }
+                square = each(|lane| square[lane] + spreads[lane] * c[lane]);
+                let slope = each(|lane| m[lane] * rest[lane] - spreads[lane]);
+                sums.slope[i * bands + l] += sum(&slope, rows);
+                for j in 0..=i {
+                    let (n, s) = (load(mean, j), load(spread, i * k + j));
                     let known = each(|lane| p[lane] * (m[lane] * n[lane] + s[lane]));
                     sums.complete[(i * k + j) * bands + l] += sum(&known, rows);
                 }
-                sums.slope[i * bands + l] += sum(&slope, rows);
             }
             // What is noise of the residual, mean square, given what is known of the pixel, beyond
             // the variance that it should have.
@@ -149,7 +153,7 @@ impl WithSimd for AddBands<'_> {
             for (a, share) in x.iter().enumerate() {
                 sums.noise[own + a] += sum(&each(|lane| share[lane] * off[lane]), rows);
                 let bend = each(|lane| share[lane] / (variance[lane] * variance[lane]));
-                for (b, share) in x.iter().enumerate() {
+                for (b, share) in x[..=a].iter().enumerate() {
                     let both = each(|lane| bend[lane] * share[lane]);
                     sums.bend[(own + a) * (k + 1) + b] += sum(&both, rows);
                 }
@@ -243,7 +247,9 @@ mod tests {
                 let s = at(spread, i * k + j);
                 square += s * c(i) * c(j);
                 plain.slope[i * BANDS + l] -= s * c(j);
-                plain.complete[(i * k + j) * BANDS + l] += p * (at(mean, i) * at(mean, j) + s);
+                let known = p * (at(mean, i) * at(mean, j) + s);
+                // Its lower half is there.
+                plain.complete[(i * k + j) * BANDS + l] += if j <= i { known } else { 0.0 };
             }
             let total: f64 = (0..k).map(|i| at(&group.around, i)).sum();
             let variance = f64::from(known.weight) / p;
@@ -253,7 +259,7 @@ mod tests {
             (0..k).for_each(|i| plain.slope[i * BANDS + l] += at(mean, i) * rest);
             for a in 0..=k {
                 plain.noise[(k + 1) * l + a] += x(a) * off / variance.powi(2);
-                for b in 0..=k {
+                for b in 0..=a {
                     plain.bend[((k + 1) * l + a) * (k + 1) + b] += x(a) * x(b) / variance.powi(2);
                 }
             }
