@@ -73,6 +73,12 @@ run() {
     done
     step apply-large-gpu 60 "$here/unmixel" apply "$out/fit-large-gpu" "$work/l/scene.img" \
         --device gpu --out "$out/apply-large-gpu"
+    # Steps that take all pixels, with spectra in 32 and in 16 bits.
+    for cube in f32 f16; do
+        step "steps-large-$cube" 40 "$here/unmixel" fit "$work/l/scene.img" -k 6 --init vca \
+            --posterior guide --no-early-stop --steps 2000 --batch-size 10000 --cube "$cube" \
+            --device gpu --format png --out "$out/steps-large-$cube"
+    done
     streamed "$side" "${HARDWARE_COPIES:-20}"
     step bench 120 "$here/unmixel" bench --out "$out/bench"
 }

@@ -1,6 +1,6 @@
 // Log density of the observed spectra and its derivatives by mean (A) and variance (B), equation 7.
 // Grid: rows x quads, none with covariance.
-@group(0) @binding(1) var<storage, read> cube: array<vec4f>;
+@group(0) @binding(1) var<storage, read> cube: array<vec4u>;
 @group(0) @binding(2) var<storage, read> theta: array<vec4f>;
 @group(0) @binding(3) var<storage, read> pixel_of: array<u32>;
 @group(0) @binding(4) var<storage, read> draws: array<f32>;
@@ -26,7 +26,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             variance += w * w * theta[variances + (k + 1u) * p.quads];
         }
     }
-    let y = cube[pixel_of[row % p.batch] * p.quads + quad];
+    let y = observed(pixel_of[row % p.batch] * p.quads + quad);
     let normal = normal_of_bands(y, mu[at], 1.0 / variance, log(variance), quad);
     score_mean[at] = normal.by_mean;
     score_variance[at] = normal.by_variance;

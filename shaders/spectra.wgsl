@@ -7,7 +7,7 @@
 // spectrum is asked for one row ahead of its use. The number of endmembers and whether they vary
 // is known when the pipeline is made, so that loops over them unroll, arrays of them are registers,
 // and what is not needed is left out.
-@group(0) @binding(1) var<storage, read> cube: array<vec4f>;
+@group(0) @binding(1) var<storage, read> cube: array<vec4u>;
 @group(0) @binding(2) var<storage, read> theta: array<vec4f>;
 @group(0) @binding(3) var<storage, read> pixel_of: array<u32>;
 @group(0) @binding(4) var<storage, read> draws: array<f32>;
@@ -60,11 +60,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
                 varies[k] = theta[row + (ENDMEMBERS + 1u + k) * p.quads];
             }
         }
-        var y = cube[pixel_of[first] * p.quads + read];
+        var y = observed(pixel_of[first] * p.quads + read);
         for (var start = first; start < last; start += together) {
             let end = min(start + together, last);
             for (var place = start; place < end; place++) {
-                let next = cube[pixel_of[min(place + 1u, last - 1u)] * p.quads + read];
+                let next = observed(pixel_of[min(place + 1u, last - 1u)] * p.quads + read);
                 let draw = row_at(particle, place, draw_stride());
                 let brightness = draws[draw + ROW_GROUP * 2u * ENDMEMBERS];
                 var mixed = vec4f(0.0);

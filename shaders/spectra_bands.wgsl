@@ -2,7 +2,7 @@
 // each band needs (equations 6, 7, 13). Four bands of endmembers, variances and sums stay in
 // registers.
 // Grid: chunks x particles x quads.
-@group(0) @binding(1) var<storage, read> cube: array<vec4f>;
+@group(0) @binding(1) var<storage, read> cube: array<vec4u>;
 @group(0) @binding(2) var<storage, read> theta: array<vec4f>;
 @group(0) @binding(3) var<storage, read> pixel_of: array<u32>;
 @group(0) @binding(4) var<storage, read> draws: array<f32>;
@@ -44,7 +44,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     for (var place = first; place < last; place++) {
         let draw = row_at(particle, place, draw_stride());
         let brightness = draws[draw + ROW_GROUP * 2u * ENDMEMBERS];
-        var residual = cube[pixel_of[place] * p.quads + quad];
+        var residual = observed(pixel_of[place] * p.quads + quad);
         var variance = noise;
         var amount: array<f32, MOST_ENDMEMBERS>;
         var square: array<f32, MOST_ENDMEMBERS>;

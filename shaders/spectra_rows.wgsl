@@ -2,7 +2,7 @@
 // row needs (equations 6, 7, 9). The scene's draw is a uniform: there llvmpipe reads a value for
 // eight lanes at once, in storage for one after the other.
 // Grid: particles x batch.
-@group(0) @binding(1) var<storage, read> cube: array<vec4f>;
+@group(0) @binding(1) var<storage, read> cube: array<vec4u>;
 @group(0) @binding(2) var<uniform> theta: array<vec4f, MOST_CONSTANTS / 4u>;
 @group(0) @binding(3) var<storage, read> pixel_of: array<u32>;
 @group(0) @binding(4) var<storage, read> draws: array<f32>;
@@ -43,7 +43,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     // Padding counts for nothing: there spectra, endmembers and variability are 0 and the noise is
     // 1.
     for (var quad = 0u; quad < p.quads; quad++) {
-        var residual = cube[spectrum + quad];
+        var residual = observed(spectrum + quad);
         var variance = theta[noise + quad];
         for (var k = 0u; k < ENDMEMBERS; k++) {
             residual -= amount[k] * theta[endmembers + k * p.quads + quad];

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::count::Evidence;
 use crate::engine::backend::DeviceInfo;
-use crate::engine::svi::{Progress, Stop};
+use crate::engine::svi::{HeldCube, Progress, Stop};
 use crate::search;
 
 /// Something that happened. Its `Display` is one line for people; a program matches on it instead.
@@ -17,6 +17,8 @@ pub enum Event {
     Counted(Evidence),
     /// The device was chosen.
     Device(DeviceInfo),
+    /// How the device holds the spectra, where floats of 16 bits were asked for.
+    HeldCube(HeldCube),
     /// The device, which nobody asked for by name, cannot do the work; the CPU does it, from what
     /// was kept of it if there is any.
     DeviceGivenUp {
@@ -195,6 +197,7 @@ impl fmt::Display for Event {
                 "{count} of {of} pixels are unlike the others, too many to be outliers: more \
                  endmembers may explain them"
             ),
+            Event::HeldCube(held) => held.fmt(f),
             Event::Shade(of) => shade(f, of),
             Event::Repeats { kept, of } => write!(
                 f,

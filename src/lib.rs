@@ -49,6 +49,8 @@ pub use event::Event;
 pub use fit::Fit;
 pub use posterior::Posterior;
 pub use scene::{Scene, Truth};
-pub use settings::{Concentration, EffectiveBands, PosteriorKind, SearchBudget, Spectra};
+pub use settings::{
+    Concentration, CubeFormat, EffectiveBands, PosteriorKind, SearchBudget, Spectra,
+};
 pub use starts::Init;
 pub use unmixing::{Checkpoint, Run, Unmixing};

@@ -66,6 +66,18 @@ pub enum PosteriorKind {
     Guide,
 }
 
+/// How a GPU holds the spectra that a scene is learned from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CubeFormat {
+    /// As they are, floats of 32 bits.
+    #[default]
+    F32,
+    /// Floats of 16 bits, rounded to eleven binary digits, where that is at most a tenth of the
+    /// noise in every band: half of the memory, and of what a step reads. The CPU, and the exact
+    /// posterior of pixels, take them as they are.
+    F16,
+}
+
 /// How long a search goes on after its starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum SearchBudget {

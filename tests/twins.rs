@@ -9,7 +9,8 @@ use common::{Problem, adapter, run_to, variants};
 use unmixel::engine::backend::Block;
 use unmixel::engine::backend::cpu::Cpu;
 use unmixel::engine::backend::gpu::Gpu;
-use unmixel::engine::layout::{Buf, Params};
+use unmixel::engine::ground::half;
+use unmixel::engine::layout::{Buf, HALF, Params};
 use unmixel::engine::model::Model;
 use unmixel::engine::passes::buffers::Buffers;
 use unmixel::engine::passes::{self, Access, Grid};
@@ -162,6 +163,45 @@ fn whole_runs_agree_and_repeat_to_the_bit() {
             .map(|(a, b)| (a - b).abs())
             .fold(0.0, f32::max);
         assert!(moved > 0.2, "{name}: the run went nowhere, {moved}");
+    }
+}
+
+/// A run whose spectra are floats of 16 bits has the bytes of a run with spectra that were rounded
+/// to these before, in every pass that reads them; and other bytes than one with the spectra as
+/// they are.
+#[test]
+fn spectra_of_16_bits_are_the_rounded_ones() {
+    let Some(adapter) = adapter() else { return };
+    for (name, problem) in variants().into_iter().filter(|(name, _)| {
+        ["plain", "covariance", "everything"].iter().any(|start| name.starts_with(start))
+    }) {
+        let mut rounded = Cube::clone(&problem.cube);
+        for n in 0..rounded.pixels() {
+            rounded.spectrum_mut(n).iter_mut().for_each(|y| *y = half::rounded(*y));
+        }
+        let rounded = Arc::new(rounded);
+        assert_ne!(rounded.padded(), problem.cube.padded());
+        let fused = passes::step(&problem.params).into_iter().map(|(pass, _)| pass).collect();
+        let separate = passes::all::<f32>().iter().map(|(pass, _)| *pass).collect();
+        let ways: [(u32, Vec<_>); 3] = [
+            (0, passes::step_on_software(&problem.params)),
+            (0, fused),
+            (problem.separate().flags, separate),
+        ];
+        for (flags, passes) in ways {
+            let run = |cube: &Arc<Cube>, half: u32| {
+                let flag = |p: &Params| Params { flags: p.flags | flags | half, ..*p };
+                let (sizes, guide) = (flag(&problem.params), problem.guide.clone());
+                let gpu = Gpu::with_passes(&adapter, &sizes, Arc::clone(cube), guide, &passes);
+                let mut gpu = block_on(gpu).unwrap();
+                let steps: Vec<Params> = problem.steps(5).iter().map(flag).collect();
+                let block = block_on(gpu.run(&steps, &|| false)).unwrap();
+                (block, block_on(gpu.guide()).unwrap())
+            };
+            let found = run(&problem.cube, HALF);
+            assert_eq!(found, run(&rounded, 0), "{name}, {} passes", passes.len());
+            assert_ne!(found, run(&problem.cube, 0), "{name}, {} passes", passes.len());
+        }
     }
 }
 

@@ -9,8 +9,8 @@ use unmixel::engine::ground::setting;
 use unmixel::rooms::io::library;
 use unmixel::scene::Scaling;
 use unmixel::{
-    Concentration, Convention, EffectiveBands, Error, Family, Init, Noise, PosteriorKind, Result,
-    SearchBudget, Spectra, Unmixing,
+    Concentration, Convention, CubeFormat, EffectiveBands, Error, Family, Init, Noise,
+    PosteriorKind, Result, SearchBudget, Spectra, Unmixing,
 };
 
 use crate::errors::OrRaise;
@@ -71,6 +71,8 @@ pub struct Settings {
     rank: Option<i128>,
     #[pyo3(item)]
     posterior: Option<String>,
+    #[pyo3(item)]
+    cube: Option<String>,
     #[pyo3(item)]
     draws: Option<i128>,
     #[pyo3(item)]
@@ -155,6 +157,10 @@ impl Settings {
                 ("covariance", Noise::Covariance),
             ];
             of = of.noise(word(setting::NOISE, noise, &words)?);
+        }
+        if let Some(cube) = &self.cube {
+            let words = [("f32", CubeFormat::F32), ("f16", CubeFormat::F16)];
+            of = of.cube(word(setting::CUBE, cube, &words)?);
         }
         if let Some(posterior) = &self.posterior {
             let words = [("exact", PosteriorKind::Exact), ("guide", PosteriorKind::Guide)];

@@ -67,6 +67,7 @@ impl From<&Told> for Event {
                 ("judged", None, None, one.elbo.or(one.probe_elbo))
             }
             Told::LearnedFrom { .. } => ("learned-from", None, None, None),
+            Told::HeldCube(_) => ("held-cube", None, None, None),
             Told::Outliers { .. } => ("outliers", None, None, None),
             Told::Repeats { .. } => ("repeats", None, None, None),
             Told::Shade(_) => ("shade", None, None, None),

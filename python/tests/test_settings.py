@@ -42,6 +42,8 @@ def test_every_keyword_changes_what_is_recorded(scene):
         "guide": settings_of(scene, guide="mean-field")["model"]["family"]
         != plain["model"]["family"],
         "rank": "4" in str(settings_of(scene, guide="low-rank", rank=4)["model"]["family"]),
+        "cube": ux.Unmixing(3, cube="f16", **QUICK).fit(scene).report["device"]["held"]["why"]
+        == "cpu",
         "posterior": settings_of(scene, posterior="guide")["posterior"] == "guide",
         "spectra": settings_of(scene, brightness=False, spectra="first")["spectra"] == "first",
         "convention": settings_of(scene, convention="reflectance")["convention"] == "reflectance",

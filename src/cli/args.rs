@@ -233,10 +233,20 @@ pub struct RunArgs {
     /// Whether how much the brightness of pixels differs is learned [default: on]
     #[arg(long, value_enum)]
     pub learn_shade: Option<Switch>,
+    /// How a GPU holds the spectra that the scene is learned from: f16 takes half of the memory,
+    /// and is taken where rounding is at most a tenth of the noise in every band [default: f32]
+    #[arg(long, value_enum)]
+    pub cube: Option<CubeArg>,
     /// Whether pixels unlike all others, at most one in twenty, are left out where the scene is
     /// learned [default: on]
     #[arg(long, value_enum)]
     pub outliers_aside: Option<Switch>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CubeArg {
+    F32,
+    F16,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

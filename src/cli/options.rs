@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use unmixel::engine::model::Family;
 use unmixel::{
-    Concentration, Convention, EffectiveBands, Error, Noise, PosteriorKind, Result, SearchBudget,
-    Spectra, Unmixing,
+    Concentration, Convention, CubeFormat, EffectiveBands, Error, Noise, PosteriorKind, Result,
+    SearchBudget, Spectra, Unmixing,
 };
 
 use super::args::{
@@ -70,6 +70,12 @@ pub fn settings(args: &RunArgs, unmixing: Unmixing) -> Result<Unmixing> {
     }
     if let Some(switch) = args.learn_shade {
         unmixing = unmixing.learn_shade(switch == Switch::On);
+    }
+    if let Some(cube) = args.cube {
+        unmixing = unmixing.cube(match cube {
+            args::CubeArg::F32 => CubeFormat::F32,
+            args::CubeArg::F16 => CubeFormat::F16,
+        });
     }
     if let Some(switch) = args.outliers_aside {
         unmixing = unmixing.outliers_aside(switch == Switch::On);

@@ -10,11 +10,11 @@ mod hfc;
 mod hysime;
 mod noise;
 
-use ndarray::Array2;
+use ndarray::{Array1, Array2};
 use serde::Serialize;
 
 use crate::engine::ground::error::{Error, Result};
-use crate::scene::Scene;
+use crate::scene::{Cube, Scene};
 use crate::statistics::moments::{mean_spectrum, second_moment};
 
 pub use evidence::{Evidence, MOST, MOST_PIXELS, STEPS, evidence};
@@ -98,7 +98,7 @@ pub fn count(scene: &Scene) -> Result<Count> {
         let method = format!("NWHFC, false alarms {rate:.0e}");
         estimates.push(Estimate { method, endmembers });
     }
-    let diagonal = Array2::from_diag(&ndarray::Array1::from(noise.clone()));
+    let diagonal = Array2::from_diag(&Array1::from(noise.clone()));
     let (upper, _) = hysime::subspace(&correlation, &diagonal);
     let (subspace, hysime_error) = hysime::subspace(&correlation, &noise::of_neighbours(cube));
     let (upper, subspace) = (upper.clamp(1, most), subspace.clamp(1, most));
@@ -123,6 +123,18 @@ pub fn count(scene: &Scene) -> Result<Count> {
         eigenvalues: whitened.correlation,
         hysime_error,
     })
+}
+
+/// Noise of each band, sd, reflectance, (L): what a regression on all other bands leaves. None of
+/// fewer pixels than it needs, or with values that are not finite.
+pub fn noise_sds(cube: &Cube) -> Option<Vec<f64>> {
+    let (pixels, bands) = (cube.pixels(), cube.bands());
+    if bands == 0 || pixels < bands + 2 {
+        return None;
+    }
+    let correlation = second_moment(cube, &Array1::zeros(bands));
+    let finite = correlation.iter().all(|v| v.is_finite());
+    finite.then(|| noise::variances(&correlation, pixels).into_iter().map(f64::sqrt).collect())
 }
 
 impl Count {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::backend::DeviceInfo;
 use crate::engine::model::Model;
-use crate::engine::svi::{Settings, Stop, median_of_last};
+use crate::engine::svi::{HeldCube, Settings, Stop, median_of_last};
 use crate::settings::{PosteriorKind, Spectra};
 
 /// Settings as used, and what happened.
@@ -24,6 +24,9 @@ pub struct Record {
     pub start: String,
     /// The device that it ran on.
     pub device: DeviceInfo,
+    /// How the device held the spectra; none where floats of 16 bits were not asked for.
+    #[serde(default)]
+    pub held: Option<HeldCube>,
     /// ELBO a pixel of every step, nats, all constants included.
     pub trace: Vec<f64>,
     /// Why it ended.

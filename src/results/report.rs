@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use super::folder::OutputFolder;
 use super::record::RECORD_FILE;
 use crate::engine::ground::error::Result;
+use crate::engine::svi::HeldCube;
 use crate::fit::Trust;
 use crate::scene::{Scaling, Scene};
 
@@ -106,6 +107,8 @@ pub struct DeviceReport {
     pub driver: String,
     /// Why it was chosen.
     pub reason: String,
+    /// How it held the spectra; none where floats of 16 bits were not asked for.
+    pub held: Option<HeldCube>,
 }
 
 /// The machine.

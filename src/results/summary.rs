@@ -33,6 +33,7 @@ impl Report {
                 backend: record.device.backend.clone(),
                 driver: record.device.driver.clone(),
                 reason: record.device.reason.clone(),
+                held: record.held.clone(),
             },
             steps_run: record.trace.len() as u32,
             steps_ceiling: record.svi.steps,

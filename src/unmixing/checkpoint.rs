@@ -10,7 +10,7 @@ use super::laps::Laps;
 use super::plan::Plan;
 use super::run::Run;
 use crate::engine::ground::error::{Error, Result};
-use crate::engine::svi;
+use crate::engine::svi::{self, HeldCube};
 use crate::engine::wait::block_on;
 use crate::event::Event;
 use crate::scene::Scene;
@@ -37,6 +37,8 @@ pub(super) struct Meta {
     pub effective_bands: f64,
     pub description: String,
     pub library: Option<Vec<usize>>,
+    #[serde(default)]
+    pub held: Option<HeldCube>,
     pub elbo_with_brightness: Option<f64>,
     /// Whether there is a common mixture, where that was asked for or decided on.
     pub common: Option<bool>,
@@ -116,6 +118,7 @@ impl Run {
             effective_bands: self.bands,
             description: self.description.clone(),
             library: self.library.clone(),
+            held: self.held.clone(),
             elbo_with_brightness: self.elbo_with_brightness,
             common: self.plan.common,
             shade: self.plan.shade,
@@ -162,8 +165,10 @@ impl Unmixing {
             plan.decide_common(kept);
         }
         let expected = if meta.is_first { plan.first.as_ref() } else { Some(&plan.model) };
-        // Whether the start had been fitted is no setting.
-        let settings = svi::Settings { warm: run.head.settings.warm, ..plan.svi.clone() };
+        // Whether the start had been fitted is no setting, nor how a device held the spectra.
+        let svi::Settings { warm, half, .. } = run.head.settings;
+        plan.svi.half = half;
+        let settings = svi::Settings { warm, ..plan.svi.clone() };
         if expected != Some(&run.head.model) || settings != run.head.settings {
             return Err(Error::Checkpoint(
                 "the checkpoint is of a run with other settings; give those that it began with"
@@ -185,6 +190,7 @@ impl Unmixing {
             elbo_with_brightness: meta.elbo_with_brightness,
             found: None,
             library: meta.library,
+            held: meta.held,
             description: meta.description,
             bands: meta.effective_bands,
             laps: Laps::after(meta.seconds),

@@ -4,6 +4,7 @@ mod aside;
 mod budget;
 mod checkpoint;
 mod fallback;
+mod held;
 mod keep;
 mod laps;
 mod plan;
@@ -30,7 +31,7 @@ use crate::event::Event;
 use crate::fit::Fit;
 use crate::scene::{Cube, Scene};
 use crate::settings::{
-    Concentration, EffectiveBands, Endmembers, PosteriorKind, SearchBudget, Spectra,
+    Concentration, CubeFormat, EffectiveBands, Endmembers, PosteriorKind, SearchBudget, Spectra,
 };
 use crate::starts::{self, Init};
 
@@ -151,6 +152,12 @@ impl Unmixing {
     /// default.
     pub fn learn_shade(self, learn_shade: bool) -> Self {
         Unmixing { learn_shade, ..self }
+    }
+
+    /// How a GPU holds the spectra: [`CubeFormat::F32`] by default.
+    pub fn cube(self, format: CubeFormat) -> Self {
+        let svi = svi::Settings { half: format == CubeFormat::F16, ..self.svi };
+        Unmixing { svi, ..self }
     }
 
     /// Whether pixels unlike all others ([`crate::statistics::outliers`]) are left out where

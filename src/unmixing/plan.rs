@@ -7,7 +7,7 @@ use crate::convention::Convention;
 use crate::engine::backend::memory_needed;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::setting;
-use crate::engine::layout::Params;
+use crate::engine::layout::{Buf, Params};
 use crate::engine::model::{
     BRIGHTNESS_SD, CONCENTRATION_SD, Common, EFFECTIVE_BANDS, Family, Held, Model, Noise,
     VARIABILITY_SCALE,
@@ -219,7 +219,7 @@ impl Plan {
         let Some(room) = self.device_memory else { return Ok(most) };
         let bytes = |pixels: usize| -> Result<u64> {
             let params = svi::params(self.searched(), &self.svi, (pixels, bands))?;
-            let spectra = pixels as u64 * 4 * params.stride() as u64;
+            let spectra = 4 * params.len(Buf::Cube) as u64;
             Ok(memory_needed(&params) + spectra)
         };
         let many = pixels.min(most).max(1);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::aside::of_all_pixels;
 use super::fallback::or_on_cpu;
+use super::held;
 use super::laps::Laps;
 use super::plan::{Plan, Taken, bands_unseen, effective_bands};
 use super::{Unmixing, chosen};
@@ -13,7 +14,7 @@ use crate::engine::ground::interrupt::{Interrupted, unless};
 use crate::engine::guide::Guide;
 use crate::engine::model::Model;
 use crate::engine::pixels::Pixels;
-use crate::engine::svi::{self, Outcome, Progress, Stop};
+use crate::engine::svi::{self, HeldCube, Outcome, Progress, Stop};
 use crate::engine::wait::block_on;
 use crate::event::Event;
 use crate::fit::{Fit, Record};
@@ -65,6 +66,7 @@ pub struct Run {
     pub(super) elbo_with_brightness: Option<f64>,
     pub(super) found: Option<Found>,
     pub(super) library: Option<Vec<usize>>,
+    pub(super) held: Option<HeldCube>,
     pub(super) description: String,
     pub(super) bands: f64,
     pub(super) laps: Laps,
@@ -89,6 +91,11 @@ impl Run {
         let device = of.open().await?;
         backend::check_memory(&device, &sizes)?;
         of.tell(&Event::Device(device.info.clone()));
+        let held = plan.svi.half.then(|| held::decide(device.is_cpu(), &learned));
+        if let Some(held) = &held {
+            of.tell(&Event::HeldCube(held.clone()));
+            plan.svi.half = held.half;
+        }
         let looked_at = learned.count() + taken.aside().len();
         if looked_at < of_all {
             of.tell(&Event::LearnedFrom { pixels: looked_at, of: of_all });
@@ -173,6 +180,7 @@ impl Run {
             elbo_with_brightness: None,
             found,
             library,
+            held,
             description,
             bands,
             laps,
@@ -317,6 +325,7 @@ impl Run {
             effective_bands: self.bands,
             start: self.description,
             device: self.device.info.clone(),
+            held: self.held,
             trace: outcome.trace,
             stop: outcome.stop,
             skipped: outcome.skipped,

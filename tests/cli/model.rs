@@ -163,3 +163,38 @@ fn contradictions_are_refused() {
         bench.refuses(line.split_whitespace(), &says);
     }
 }
+
+/// Floats of 16 bits hold the spectra on a GPU, where noise hides the rounding; what became of the
+/// wish is told and on record.
+#[test]
+fn spectra_are_halved_on_a_gpu_and_told_why_not_elsewhere() {
+    let bench = Bench::new();
+    bench.ok(&SCENE.replace("--rows 9", "--rows 20"));
+    let fit = "fit s/scene.npz -k 2 --steps 60 --cube f16";
+    let told = bench.ok(&format!("{fit} --device cpu --out cpu")).stderr;
+    assert!(told.contains("the CPU has them in memory; 16 is for a GPU"), "{told}");
+    let report = bench.report("cpu");
+    assert_eq!(report["device"]["held"]["why"], "cpu");
+    assert_eq!(report["settings"]["svi"]["half"], false);
+    bench.ok("fit s/scene.npz -k 2 --steps 60 --device cpu --out plain");
+    assert!(bench.report("plain")["device"]["held"].is_null());
+    let map = |of: &str| std::fs::read(bench.at(of).join("abundance_mean.npy")).unwrap();
+    assert_eq!(map("cpu"), map("plain"));
+    // Elsewhere there may be none.
+    if !std::env::var("UNMIXEL_GPU").is_ok_and(|mode| mode == "require") {
+        return;
+    }
+    let told = bench.ok(&format!("{fit} --device gpu --out gpu")).stderr;
+    assert!(told.contains("floats of 16 bits: rounding is"), "{told}");
+    let report = bench.report("gpu");
+    let share = report["device"]["held"]["rounding_of_noise"].as_f64().unwrap();
+    assert!(share > 0.0 && share <= 0.1, "{share}");
+    assert_eq!(report["settings"]["svi"]["half"], true);
+    bench.ok("fit s/scene.npz -k 2 --steps 60 --device gpu --out full");
+    assert_ne!(map("gpu"), map("full"));
+    // Next to no noise: rounding would show.
+    bench.ok("simulate --out t --rows 20 --cols 13 --bands 12 --brightness 0.2 --noise 0.0002");
+    let told = bench.ok(&format!("{} --device gpu --out t32", fit.replace("s/", "t/"))).stderr;
+    assert!(told.contains("floats of 32 bits: rounding to 16 would be"), "{told}");
+    assert_eq!(bench.report("t32")["settings"]["svi"]["half"], false);
+}

@@ -61,7 +61,8 @@ fn devices_lists_one_that_auto_takes() {
     }
 }
 
-const RUN: [&str; 28] = [
+const RUN: [&str; 29] = [
+    "--cube",
     "--outliers-aside",
     "--common-mixture",
     "--learn-shade",

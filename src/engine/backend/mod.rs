@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::ground::error::Result;
 use crate::engine::guide::Guide;
-use crate::engine::layout::Params;
+use crate::engine::layout::{HALF, Params};
 use crate::engine::pixels::Pixels;
 
 pub mod cpu;
@@ -159,10 +159,12 @@ const CPU_CHUNKS: u32 = 128;
 /// Rows that each takes at least, there: to begin and to write one takes as long as seven rows.
 const CPU_CHUNK_ROWS: u32 = 64;
 
-/// The sizes as the chosen device takes them.
+/// The sizes as the chosen device takes them; the CPU has the spectra as they are.
 pub fn sizes(device: &device::Device, params: Params) -> Params {
     match &device.place {
         device::Place::Cpu => {
+            // The spectra are in memory already.
+            let params = Params { flags: params.flags & !HALF, ..params };
             params.in_chunks(CPU_CHUNKS.min(params.batch.div_ceil(CPU_CHUNK_ROWS)))
         }
         #[cfg(feature = "gpu")]

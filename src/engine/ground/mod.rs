@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod error;
 pub mod files;
+pub mod half;
 pub mod interrupt;
 pub(crate) mod lanes;
 pub mod math;

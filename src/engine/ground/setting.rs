@@ -70,13 +70,16 @@ pub const SPECTRA: &str = "spectra";
 /// Draws of the posterior that are kept.
 pub const DRAWS: &str = "draws";
 
+/// How a GPU holds the spectra.
+pub const CUBE: &str = "cube";
 /// Memory that a fit may take.
 pub const MEMORY: &str = "memory";
 /// Memory that a fit may take on its device.
 pub const DEVICE_MEMORY: &str = "device memory";
 
 /// The names of all settings.
-pub const ALL: [&str; 35] = [
+pub const ALL: [&str; 36] = [
+    CUBE,
     MEMORY,
     DEVICE_MEMORY,
     DRAWS,

@@ -3,7 +3,7 @@
 /// The engine's buffers: f32, but [`Buf::PixelOf`] and [`Buf::Status`], which are u32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Buf {
-    /// Reflectance, (N, stride).
+    /// Reflectance, (N, stride); with [`HALF`](super::HALF) two floats of 16 bits to a word.
     Cube,
     /// Guide of the scene latents, (global_stride): G locs, G log scales, loadings (G, rank).
     Globals,

@@ -18,6 +18,8 @@ pub const SEPARATE: u32 = 32;
 pub const COMMON: u32 = 256;
 /// Flag: how much the brightness of pixels differs is learned.
 pub const SPREAD: u32 = 512;
+/// Flag: the spectra are floats of 16 bits; on a GPU only.
+pub const HALF: u32 = 1024;
 /// Flag: the guide of the endmembers stays as it is.
 pub const HELD: u32 = 64;
 /// Flag: the guide of the endmembers' variability stays as it is.

@@ -418,7 +418,10 @@ impl Params {
         let if_covariance = |len: usize| if self.has(COVARIANCE) { len } else { 0 };
         let if_separate = |len: usize| if self.has(SEPARATE) { len } else { 0 };
         let len = match buf {
-            Buf::Cube => (self.pixels as usize).saturating_mul(self.stride()),
+            Buf::Cube => {
+                let values = (self.pixels as usize).saturating_mul(self.stride());
+                if self.has(HALF) { values / 2 } else { values }
+            }
             Buf::Globals | Buf::GlobalGrads => self.global_stride(),
             Buf::GlobalMoments => self.global_stride().saturating_mul(2),
             Buf::PriorCentre => self.k() * self.stride(),

@@ -12,7 +12,7 @@ use crate::engine::passes::buffers::Buffers;
 /// One invocation a row and four bands; none with covariance noise.
 pub static PASS: Pass = Pass {
     name: "likelihood",
-    shader: shader!("likelihood", "normal"),
+    shader: shader!("likelihood", "cube", "normal"),
     bindings: &[
         (Buf::Cube, Access::Read),
         (Buf::Theta, Access::Read),

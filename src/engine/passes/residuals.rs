@@ -10,7 +10,7 @@ use crate::engine::passes::buffers::Buffers;
 /// One invocation a row and four bands.
 pub static PASS: Pass = Pass {
     name: "residuals",
-    shader: shader!("residuals"),
+    shader: shader!("residuals", "cube"),
     bindings: &[
         (Buf::Cube, Access::Read),
         (Buf::PixelOf, Access::Read),

@@ -17,7 +17,7 @@ use crate::engine::passes::buffers::Buffers;
 /// One workgroup a chunk of pixels and particle.
 pub static PASS: Pass = Pass {
     name: "spectra",
-    shader: shader!("spectra", "normal"),
+    shader: shader!("spectra", "cube", "normal"),
     bindings: &[
         (Buf::Cube, Access::Read),
         (Buf::Theta, Access::Read),

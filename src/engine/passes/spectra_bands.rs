@@ -8,7 +8,7 @@ use crate::engine::layout::Buf;
 /// One invocation a chunk, particle and four bands.
 pub static PASS: Pass = Pass {
     name: "spectra_bands",
-    shader: shader!("spectra_bands"),
+    shader: shader!("spectra_bands", "cube"),
     bindings: &[
         (Buf::Cube, Access::Read),
         (Buf::Theta, Access::Read),

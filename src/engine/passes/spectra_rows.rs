@@ -14,7 +14,7 @@ use crate::engine::layout::Buf;
 /// One invocation a row.
 pub static PASS: Pass = Pass {
     name: "spectra_rows",
-    shader: shader!("spectra_rows"),
+    shader: shader!("spectra_rows", "cube"),
     bindings: &[
         (Buf::Cube, Access::Read),
         (Buf::Theta, Access::Constant),

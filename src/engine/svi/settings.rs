@@ -3,7 +3,7 @@
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::setting;
 use crate::engine::guide;
-use crate::engine::layout::{MOST_PARTICLES, Params};
+use crate::engine::layout::{HALF, MOST_PARTICLES, Params};
 use crate::engine::model::{Family, MOST_COVARIANCE_BANDS, MOST_RANK, Model, Noise};
 
 /// How a fit is run.
@@ -23,6 +23,10 @@ pub struct Settings {
     pub seed: u64,
     /// Whether the stopping rule may end the run before the ceiling.
     pub early_stop: bool,
+    /// Whether a GPU holds the spectra as floats of 16 bits, rounded to eleven binary digits: half
+    /// of the memory, and of what a step reads. The CPU has them as they are.
+    #[serde(default)]
+    pub half: bool,
     /// Whether the start is a guide that a search has fitted: the run is then a descent of the rate
     /// alone ([`Schedule::descent`]). More steps at the full rate would undo some of the fit: they
     /// are relative, and what the data hardly tell, as a dark endmember's shape, drifts.
@@ -38,6 +42,7 @@ impl Default for Settings {
             learning_rate: 0.02,
             seed: 0,
             early_stop: true,
+            half: false,
             warm: false,
         }
     }
@@ -71,6 +76,7 @@ pub fn params(
     let (batch, particles) = (settings.batch_size, settings.particles);
     let mut params = Params::new(model, pixels, bands, batch, particles, settings.seed)?;
     check_rank(model, &params)?;
+    params.flags |= if settings.half { HALF } else { 0 };
     params.decay_first_global = DECAY_GLOBAL.0 as f32;
     params.decay_second_global = DECAY_GLOBAL.1 as f32;
     params.decay_first_local = DECAY_LOCAL.0 as f32;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::opened::Opened;
+use crate::engine::ground::half::packed;
 use crate::engine::layout::{Buf, MOST_CONSTANTS, Params};
+use crate::engine::pixels::Cube;
 
 /// One storage buffer for each [`Buf`].
 pub struct DeviceBuffers {
@@ -55,6 +57,22 @@ impl DeviceBuffers {
         write(opened, self.get(buf), words).await
     }
 
+    /// Writes the spectra, piece by piece, as floats of 16 bits or as they are.
+    pub async fn write_spectra(
+        &self,
+        opened: &Opened,
+        cube: &Cube,
+        half: bool,
+    ) -> Result<(), String> {
+        if !half {
+            return self.write(opened, Buf::Cube, bytemuck::cast_slice(cube.padded())).await;
+        }
+        for (i, piece) in cube.padded().chunks(2 * TRANSFER_WORDS).enumerate() {
+            write_at(opened, self.get(Buf::Cube), i * TRANSFER_WORDS, &packed(piece)).await?;
+        }
+        Ok(())
+    }
+
     /// Reads the first words, piece by piece.
     pub async fn read(&self, opened: &Opened, buf: Buf, len: usize) -> Result<Vec<u32>, String> {
         read(opened, self.get(buf), len).await
@@ -77,13 +95,24 @@ pub fn uniforms<'a, U: bytemuck::Pod>(of: impl ExactSizeIterator<Item = &'a U>) 
 /// Writes the first words of a buffer, piece by piece, each when the one before has arrived. The
 /// last one arrives before what is submitted next.
 pub async fn write(opened: &Opened, buffer: &wgpu::Buffer, words: &[u32]) -> Result<(), String> {
-    let Opened { queue, waiter, .. } = opened;
     for (i, piece) in words.chunks(TRANSFER_WORDS).enumerate() {
-        if i > 0 {
-            waiter.done(queue, queue.submit([])).await?;
-        }
-        queue.write_buffer(buffer, (4 * i * TRANSFER_WORDS) as u64, bytemuck::cast_slice(piece));
+        write_at(opened, buffer, i * TRANSFER_WORDS, piece).await?;
     }
+    Ok(())
+}
+
+/// Writes a piece from word number `at` on, when the one before it has arrived.
+async fn write_at(
+    opened: &Opened,
+    buffer: &wgpu::Buffer,
+    at: usize,
+    piece: &[u32],
+) -> Result<(), String> {
+    let Opened { queue, waiter, .. } = opened;
+    if at > 0 {
+        waiter.done(queue, queue.submit([])).await?;
+    }
+    queue.write_buffer(buffer, 4 * at as u64, bytemuck::cast_slice(piece));
     Ok(())
 }
 

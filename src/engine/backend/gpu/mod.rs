@@ -27,7 +27,7 @@ use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::lanes::{row_by_row, side_by_side};
 use crate::engine::guide::Guide;
 use crate::engine::layout::limits::{GROUPS_X, WORKGROUP};
-use crate::engine::layout::{Buf, Params, TRACE_LEN};
+use crate::engine::layout::{Buf, HALF, Params, TRACE_LEN};
 use crate::engine::passes::{self, Grid, Pass};
 use crate::engine::pixels::Cube;
 
@@ -86,7 +86,8 @@ impl Gpu {
         }
         let opened = adapter.open(params).await?;
         let device = &opened.device;
-        let held = opened.spectra(&cube);
+        let half = params.has(HALF);
+        let held = opened.spectra(&cube, half);
         let is_held = held.is_some();
         let buffers = DeviceBuffers::new(device, params, held);
         #[cfg(test)]
@@ -117,8 +118,9 @@ impl Gpu {
         let mut locals = vec![0.0; params.len(Buf::Locals)];
         side_by_side(&guide.locals, columns, &mut locals);
         if !is_held {
-            gpu.upload(Buf::Cube, bytemuck::cast_slice(cube.padded())).await?;
-            opened.hold_spectra(&cube, gpu.buffers.get(Buf::Cube));
+            gpu.buffers.write_spectra(&opened, &cube, half).await.map_err(|e| gpu.lost(&e))?;
+            gpu.check()?;
+            opened.hold_spectra(&cube, half, gpu.buffers.get(Buf::Cube));
         }
         for (buf, values) in [
             (Buf::Globals, &guide.globals),

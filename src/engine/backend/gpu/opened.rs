@@ -27,8 +27,9 @@ pub struct Opened {
     pub fault: Option<Fault>,
     /// By the text of the shader and its constants.
     compiled: Mutex<HashMap<(&'static str, String), Compiled>>,
-    /// The spectra that were uploaded last, which no pass writes: the fits of a search share them.
-    spectra: Mutex<Option<(Weak<Cube>, wgpu::Buffer)>>,
+    /// The spectra that were uploaded last, which no pass writes, and whether they are floats of 16
+    /// bits: the fits of a search share them.
+    spectra: Mutex<Option<(Weak<Cube>, bool, wgpu::Buffer)>>,
 }
 
 /// What the device said outside of a call: wgpu reports it on its own.
@@ -75,20 +76,23 @@ impl Opened {
         })
     }
 
-    /// The buffer that holds the spectra of this cube; none where others do, which are let go.
-    pub fn spectra(&self, cube: &Arc<Cube>) -> Option<wgpu::Buffer> {
+    /// The buffer that holds the spectra of this cube, as floats of 16 bits or not; none where
+    /// others do, which are let go.
+    pub fn spectra(&self, cube: &Arc<Cube>, half: bool) -> Option<wgpu::Buffer> {
         let mut held = self.spectra.lock().ok()?;
-        let is_held = |(of, _): &(Weak<Cube>, _)| std::ptr::eq(of.as_ptr(), Arc::as_ptr(cube));
+        let is_held = |(of, is_half, _): &(Weak<Cube>, bool, _)| {
+            std::ptr::eq(of.as_ptr(), Arc::as_ptr(cube)) && *is_half == half
+        };
         if !held.as_ref().is_some_and(is_held) {
             *held = None;
         }
-        held.as_ref().map(|(_, buffer)| buffer.clone())
+        held.as_ref().map(|(_, _, buffer)| buffer.clone())
     }
 
     /// Remembers that a buffer holds the spectra of this cube.
-    pub fn hold_spectra(&self, cube: &Arc<Cube>, buffer: &wgpu::Buffer) {
+    pub fn hold_spectra(&self, cube: &Arc<Cube>, half: bool, buffer: &wgpu::Buffer) {
         if let Ok(mut held) = self.spectra.lock() {
-            *held = Some((Arc::downgrade(cube), buffer.clone()));
+            *held = Some((Arc::downgrade(cube), half, buffer.clone()));
         }
     }
 
@@ -192,18 +196,20 @@ mod tests {
         let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
         let opened = Opened::new(device, queue, 100).unwrap();
         let (one, other) = (Arc::new(Cube::zeros(2, 3)), Arc::new(Cube::zeros(2, 3)));
-        assert!(opened.spectra(&one).is_none());
+        assert!(opened.spectra(&one, false).is_none());
         let buffer = opened.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
             size: 256,
             usage: wgpu::BufferUsages::STORAGE,
             mapped_at_creation: false,
         });
-        opened.hold_spectra(&one, &buffer);
-        assert_eq!(opened.spectra(&one), Some(buffer.clone()));
+        opened.hold_spectra(&one, false, &buffer);
+        assert_eq!(opened.spectra(&one, false), Some(buffer.clone()));
         // Of the same size, with the same values.
-        assert!(opened.spectra(&other).is_none());
-        assert!(opened.spectra(&one).is_none(), "let go for the other");
+        assert!(opened.spectra(&other, false).is_none());
+        assert!(opened.spectra(&one, false).is_none(), "let go for the other");
+        opened.hold_spectra(&one, false, &buffer);
+        assert!(opened.spectra(&one, true).is_none(), "of another kind");
     }
 
     #[test]

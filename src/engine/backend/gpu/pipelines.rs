@@ -1,7 +1,7 @@
 //! A pass as a compute pipeline with its bind group.
 
 use super::buffers::DeviceBuffers;
-use crate::engine::layout::{MOST_CONSTANTS, Params, VARIABILITY};
+use crate::engine::layout::{HALF, MOST_CONSTANTS, Params, VARIABILITY};
 use crate::engine::passes::{Access, Grid, Pass};
 
 /// A compiled pass: what all runs on a device share.
@@ -25,19 +25,23 @@ pub struct Pipeline {
 pub struct Constants {
     endmembers: u32,
     varies: bool,
+    half: bool,
 }
 
 impl Constants {
     pub fn new(pass: &Pass, params: &Params) -> Self {
-        match asks(pass) {
-            true => Constants { endmembers: params.endmembers, varies: params.has(VARIABILITY) },
-            false => Constants::default(),
+        let (unrolls, reads) = (asks(pass, "ENDMEMBERS"), asks(pass, "HALF"));
+        Constants {
+            endmembers: if unrolls { params.endmembers } else { 0 },
+            varies: unrolls && params.has(VARIABILITY),
+            half: reads && params.has(HALF),
         }
     }
 }
 
-fn asks(pass: &Pass) -> bool {
-    pass.shader.contains("override ENDMEMBERS")
+/// Whether a pass has a constant of this name.
+fn asks(pass: &Pass, name: &str) -> bool {
+    pass.shader.contains(&format!("override {name}:"))
 }
 
 /// What a pipeline is made of.
@@ -58,10 +62,13 @@ impl Compiled {
     /// Compiles a pass. What goes wrong is reported by the device.
     pub fn new(device: &wgpu::Device, pass: &'static Pass, constants: Constants) -> Self {
         let bindings: Vec<Access> = pass.bindings.iter().map(|&(_, access)| access).collect();
-        let all = [
+        let on = |yes: bool| f64::from(u8::from(yes));
+        let mut all = vec![
             ("ENDMEMBERS", f64::from(constants.endmembers)),
-            ("VARIES", f64::from(u8::from(constants.varies))),
+            ("VARIES", on(constants.varies)),
+            ("HALF", on(constants.half)),
         ];
+        all.retain(|(name, _)| asks(pass, name));
         let lengths = [("MOST_ENDMEMBERS", constants.endmembers)];
         Compiled::of(
             device,
@@ -70,8 +77,8 @@ impl Compiled {
                 text: pass.shader,
                 bindings: &bindings,
                 uniform: (size_of::<Params>(), true),
-                constants: if asks(pass) { &all[..] } else { &[] },
-                lengths: if asks(pass) { &lengths[..] } else { &[] },
+                constants: &all,
+                lengths: if asks(pass, "ENDMEMBERS") { &lengths[..] } else { &[] },
             },
         )
     }
