@@ -172,11 +172,7 @@ impl fmt::Display for Event {
             Event::Neighbours { correlation, exact } => neighbours(f, *correlation, *exact),
             Event::CommonMixture { gain, kept } => mixture(f, *gain, *kept),
             Event::Concentration { gain, learned } => concentration(f, *gain, *learned),
-            Event::Library { chosen, of } => {
-                let numbers: Vec<String> =
-                    chosen.iter().map(|i| format!("number {}", i + 1)).collect();
-                write!(f, "library: {} of {of} spectra", numbers.join(", "))
-            }
+            Event::Library { chosen, of } => library(f, chosen, *of),
             Event::Searching(settings) => searching(f, settings),
             Event::Search(search::Event::Steps(done, total)) => {
                 write!(f, "search: step {done} of {total}")
@@ -264,6 +260,11 @@ fn judged(f: &mut fmt::Formatter<'_>, one: &search::Solution) -> fmt::Result {
         (None, None, Some(elbo)) => write!(f, "  {origin}: ELBO {elbo:.3}"),
         (None, None, None) => write!(f, "  {origin}: failed"),
     }
+}
+
+fn library(f: &mut fmt::Formatter<'_>, chosen: &[usize], of: usize) -> fmt::Result {
+    let numbers: Vec<String> = chosen.iter().map(|i| format!("number {}", i + 1)).collect();
+    write!(f, "library: {} of {of} spectra", numbers.join(", "))
 }
 
 fn neighbours(f: &mut fmt::Formatter<'_>, correlation: f64, exact: bool) -> fmt::Result {

@@ -201,7 +201,8 @@ fn constants_are_those_of_rust() {
         let overrides: Vec<_> =
             shader.module.overrides.iter().filter_map(|(_, o)| o.name.clone()).collect();
         // `backend::gpu::pipelines` sets those after the first, and no other.
-        let known = |name: &String| ["WORKGROUP", "ENDMEMBERS", "VARIES"].contains(&&**name);
+        let known =
+            |name: &String| ["WORKGROUP", "ENDMEMBERS", "VARIES", "HALF"].contains(&&**name);
         if !overrides.iter().all(known) {
             return Err(format!("nobody sets one of the overrides {overrides:?}"));
         }

@@ -1,10 +1,12 @@
 //! How a GPU holds the spectra: as they are, or as floats of 16 bits where rounding them is small
 //! beside their noise.
 
+use super::Unmixing;
 use crate::count;
 use crate::engine::ground::half::rounded;
 use crate::engine::pixels::{Cube, Pixels};
-use crate::engine::svi::{HeldCube, WhyHeld};
+use crate::engine::svi::{HeldCube, Settings, WhyHeld};
+use crate::event::Event;
 
 /// What rounding may be in any band, as a share of the noise there, root mean squares: variances
 /// are off by a hundredth.
@@ -13,8 +15,22 @@ const MOST_OF_NOISE: f64 = 0.1;
 /// Pixels that tell noise and rounding, at most.
 const MOST_PIXELS: usize = 30_000;
 
+/// Decides how the device holds the spectra, where floats of 16 bits are asked for, tells it and
+/// settles it.
+pub(super) fn hold(
+    of: &Unmixing,
+    settings: &mut Settings,
+    is_cpu: bool,
+    pixels: &Pixels,
+) -> Option<HeldCube> {
+    let held = settings.half.then(|| decide(is_cpu, pixels))?;
+    settings.half = held.half;
+    of.tell(&Event::HeldCube(held.clone()));
+    Some(held)
+}
+
 /// How the device, the CPU or a GPU, holds the spectra, where floats of 16 bits were asked for.
-pub(super) fn decide(is_cpu: bool, pixels: &Pixels) -> HeldCube {
+fn decide(is_cpu: bool, pixels: &Pixels) -> HeldCube {
     if is_cpu {
         return HeldCube { half: false, rounding_of_noise: None, why: WhyHeld::Cpu };
     }

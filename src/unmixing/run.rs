@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::aside::of_all_pixels;
 use super::fallback::or_on_cpu;
-use super::held;
+use super::held::hold;
 use super::laps::Laps;
 use super::plan::{Plan, Taken, bands_unseen, effective_bands};
 use super::{Unmixing, chosen};
@@ -91,11 +91,7 @@ impl Run {
         let device = of.open().await?;
         backend::check_memory(&device, &sizes)?;
         of.tell(&Event::Device(device.info.clone()));
-        let held = plan.svi.half.then(|| held::decide(device.is_cpu(), &learned));
-        if let Some(held) = &held {
-            of.tell(&Event::HeldCube(held.clone()));
-            plan.svi.half = held.half;
-        }
+        let held = hold(of, &mut plan.svi, device.is_cpu(), &learned);
         let looked_at = learned.count() + taken.aside().len();
         if looked_at < of_all {
             of.tell(&Event::LearnedFrom { pixels: looked_at, of: of_all });
