@@ -69,7 +69,8 @@ fn effective<'a>(worth: impl Iterator<Item = &'a f32>) -> serde_json::Value {
     serde_json::json!({ "least": worth.first(), "in_99_percent": worth.get(worth.len() / 100) })
 }
 
-/// The search for report.json.
+/// The search for report.json, with what it decided of the model: by how much the fuller model is
+/// ahead, nats a pixel, and whether it is taken; `null` where that was not open.
 fn searched(found: &search::Found) -> serde_json::Value {
     serde_json::json!({
         "pixels": found.pixels,
@@ -78,8 +79,15 @@ fn searched(found: &search::Found) -> serde_json::Value {
         "polish_steps": search::POLISH_STEPS,
         "starts_that_agree": found.agreement.0,
         "starts": found.agreement.1,
+        "common_mixture": decided(found.common),
+        "learned_concentration": decided(found.concentration),
+        "brightness": decided(found.shade.map(|shade| (shade.gain, shade.kept))),
         "solutions": found.solutions,
     })
+}
+
+fn decided<G: serde::Serialize>(of: Option<(G, bool)>) -> Option<serde_json::Value> {
+    of.map(|(gain, taken)| serde_json::json!({ "gain": gain, "taken": taken }))
 }
 
 /// What a user should know before trusting the maps of a fit, a sentence each; `names` are those of

@@ -197,6 +197,13 @@ fn a_search_takes_a_time() {
     assert_eq!(rows("timed"), 2, "the starts alone");
     bench.ok(&format!("{fit} none --search 0"));
     assert_eq!(rows("none"), 2);
-    bench.ok(&format!("{fit} some --search 3"));
+    let ran = bench.ok(&format!("{fit} some --search 3"));
     assert!(rows("some") > 2);
+    // What the search decided of the model is on record as it is told.
+    let report = bench.report("some");
+    let decided = &report["search"]["learned_concentration"];
+    let gain = decided["gain"].as_f64().unwrap();
+    let told = format!("a concentration that is learned gains {gain:.3} nats a pixel");
+    assert!(decided["taken"].is_boolean() && ran.stderr.contains(&told), "{}", ran.stderr);
+    assert!(report["search"]["common_mixture"]["gain"].is_f64(), "{}", report["search"]);
 }
