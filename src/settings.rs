@@ -72,7 +72,7 @@ pub enum CubeFormat {
     /// As they are, floats of 32 bits.
     #[default]
     F32,
-    /// Floats of 16 bits, rounded to eleven binary digits, where that is at most a tenth of the
+    /// Floats of 16 bits, rounded to eleven binary digits, where that is at most a quarter of the
     /// noise in every band: half of the memory, and of what a step reads. The CPU, and the exact
     /// posterior of pixels, take them as they are.
     F16,

@@ -106,7 +106,7 @@ class Unmixing:
         pixels err together, in scenes of at most 30,000 pixels.
     cube : {"f32", "f16"}, optional
         How a GPU holds the spectra that the scene is learned from: ``"f16"`` takes half of the
-        memory, and is taken where rounding is at most a tenth of the noise in every band.
+        memory, and is taken where rounding is at most a quarter of the noise in every band.
         Default: ``"f32"``.
     draws : int, optional
         Draws of the posterior to keep, 0 to 1,000: each takes 4 N K bytes. Default: 0.

@@ -234,7 +234,7 @@ pub struct RunArgs {
     #[arg(long, value_enum)]
     pub learn_shade: Option<Switch>,
     /// How a GPU holds the spectra that the scene is learned from: f16 takes half of the memory,
-    /// and is taken where rounding is at most a tenth of the noise in every band [default: f32]
+    /// and is taken where rounding is at most a quarter of the noise in every band [default: f32]
     #[arg(long, value_enum)]
     pub cube: Option<CubeArg>,
     /// Whether pixels unlike all others, at most one in twenty, are left out where the scene is

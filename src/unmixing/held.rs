@@ -8,9 +8,9 @@ use crate::engine::pixels::{Cube, Pixels};
 use crate::engine::svi::{HeldCube, Settings, WhyHeld};
 use crate::event::Event;
 
-/// What rounding may be in any band, as a share of the noise there, root mean squares: variances
-/// are off by a hundredth.
-const MOST_OF_NOISE: f64 = 0.1;
+/// What rounding may be in any band, as a share of the noise there, root mean squares: it is noise
+/// of its own, of a sixteenth of the variance at most, and noise is learned with it.
+const MOST_OF_NOISE: f64 = 0.25;
 
 /// Pixels that tell noise and rounding, at most.
 const MOST_PIXELS: usize = 30_000;

@@ -188,7 +188,7 @@ fn spectra_are_halved_on_a_gpu_and_told_why_not_elsewhere() {
     assert!(told.contains("floats of 16 bits: rounding is"), "{told}");
     let report = bench.report("gpu");
     let share = report["device"]["held"]["rounding_of_noise"].as_f64().unwrap();
-    assert!(share > 0.0 && share <= 0.1, "{share}");
+    assert!(share > 0.0 && share <= 0.25, "{share}");
     assert_eq!(report["settings"]["svi"]["half"], true);
     bench.ok("fit s/scene.npz -k 2 --steps 60 --device gpu --out full");
     assert_ne!(map("gpu"), map("full"));

@@ -40,7 +40,7 @@ impl fmt::Display for HeldCube {
             }
             (WhyHeld::Coarse, Some(of)) => write!(
                 f,
-                "rounding to 16 would be {:.0} % of the noise in some band, and 10 % is allowed",
+                "rounding to 16 would be {:.0} % of the noise in some band, and 25 % is allowed",
                 100.0 * of
             ),
             (WhyHeld::Coarse, None) => f.write_str("some value is above 65,504, the most of 16"),
