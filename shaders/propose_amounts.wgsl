@@ -143,8 +143,9 @@ fn read_spectrum(pixel: u32, of_scene: u32) {
         let over_variance = bands[2u * p.bands * pixel + l];
         for (var a = 0u; a < ENDMEMBERS; a++) {
             linear[a] += over_variance * c[a] * rest;
+            let weighted = over_variance * bent[a];
             for (var b = 0u; b <= a; b++) {
-                square[a * ENDMEMBERS + b] += over_variance * bent[a] * bent[b];
+                square[a * ENDMEMBERS + b] += weighted * bent[b];
             }
         }
     }

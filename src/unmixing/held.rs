@@ -32,22 +32,19 @@ pub(super) fn hold(
 /// How the device, the CPU or a GPU, holds the spectra, where floats of 16 bits were asked for.
 fn decide(is_cpu: bool, pixels: &Pixels) -> HeldCube {
     if is_cpu {
-        return HeldCube { half: false, rounding_of_noise: None, why: WhyHeld::Cpu };
+        return HeldCube::new(WhyHeld::Cpu, None);
     }
     if pixels.cube().padded().iter().any(|y| rounded(*y).is_infinite()) {
-        return HeldCube { half: false, rounding_of_noise: None, why: WhyHeld::Coarse };
+        return HeldCube::new(WhyHeld::Coarse, None);
     }
     let part = pixels.part(MOST_PIXELS);
     let Some(noise) = count::noise_sds(part.cube()) else {
-        return HeldCube { half: false, rounding_of_noise: None, why: WhyHeld::NoiseUnknown };
+        return HeldCube::new(WhyHeld::NoiseUnknown, None);
     };
     let shares = rounding(part.cube()).into_iter().zip(noise).map(|(off, sd)| off / sd);
     let share = shares.fold(0.0, f64::max);
-    let (half, why) = match share <= MOST_OF_NOISE {
-        true => (true, WhyHeld::Small),
-        false => (false, WhyHeld::Coarse),
-    };
-    HeldCube { half, rounding_of_noise: Some(share), why }
+    let why = if share <= MOST_OF_NOISE { WhyHeld::Small } else { WhyHeld::Coarse };
+    HeldCube::new(why, Some(share))
 }
 
 /// What rounding to 16 bits takes from each band, root mean square, reflectance, (L).

@@ -30,6 +30,13 @@ pub enum WhyHeld {
     Cpu,
 }
 
+impl HeldCube {
+    /// Halved where rounding is small, and for no other reason.
+    pub fn new(why: WhyHeld, rounding_of_noise: Option<f64>) -> Self {
+        HeldCube { half: why == WhyHeld::Small, rounding_of_noise, why }
+    }
+}
+
 impl fmt::Display for HeldCube {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bits = if self.half { 16 } else { 32 };

@@ -9,7 +9,6 @@ use super::known::Known;
 use super::mixture::Shift;
 use super::power_normal::base;
 use super::shared::{Projection, Share};
-use super::slope::Slope;
 use crate::engine::ground::lanes::{LANES, Lanes};
 use crate::engine::ground::rng::{self, Stream};
 use crate::engine::pixels::Cube;
@@ -224,6 +223,11 @@ impl<'a> Group<'a> {
 
     /// Forms of the log likelihood given spectra (L, K), around the amounts.
     pub(super) fn forms(&mut self, spectra: &[f32]) {
+        self.fill(spectra, true);
+    }
+
+    /// Computes the slope, and the curvature where that is asked for.
+    fn fill(&mut self, spectra: &[f32], curved: bool) {
         let shapes = &self.known.shapes;
         let (count, columns) = (shapes.count(), &shapes.columns);
         self.arch.dispatch(Forms {
@@ -236,7 +240,7 @@ impl<'a> Group<'a> {
             around: &self.around,
             weighted: &mut self.weighted,
             linear: &mut self.linear,
-            square: &mut self.square,
+            square: curved.then_some(&mut self.square[..]),
         });
     }
 
@@ -292,19 +296,7 @@ impl<'a> Group<'a> {
         amounts: &mut [f32],
         logs: &mut [f32],
     ) {
-        let shapes = &self.known.shapes;
-        let (count, columns) = (shapes.count(), &shapes.columns);
-        self.arch.dispatch(Slope {
-            shared: Projection { count, columns, taken: &self.taken },
-            room: &mut self.projected,
-            k: self.known.k,
-            spectra,
-            y: &self.y,
-            precision: &self.precision,
-            around: &self.around,
-            weighted: &mut self.weighted,
-            linear: &mut self.linear,
-        });
+        self.fill(spectra, false);
         self.amounts(first, amounts, logs);
     }
 

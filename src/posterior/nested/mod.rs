@@ -30,7 +30,6 @@ mod purity;
 mod rest;
 mod scene;
 mod shared;
-mod slope;
 mod spread;
 mod vector;
 mod whiten;

@@ -299,7 +299,7 @@ mod tests {
             room: &mut vec![0.0; Projection::room(K, count) * LANES],
             weighted: &mut vec![0.0; BANDS * LANES],
             linear: &mut linear,
-            square: &mut square,
+            square: Some(&mut square),
         });
         let mut pairs = Vec::new();
         for lane in 0..LANES {

@@ -334,6 +334,16 @@ mod tests {
     use crate::posterior::nested::{NOISE_SHAPES, SHAPES, SceneNormal, Shared};
     use crate::posterior::of_scene::OfScene;
 
+    fn adapter() -> Option<Adapter> {
+        match device::tests::gpu().map(|device| device.place) {
+            Some(Place::Gpu(adapter)) => Some(*adapter),
+            _ => {
+                eprintln!("skipped: no adapter");
+                None
+            }
+        }
+    }
+
     /// A guide with four endmembers, and 42 pixels.
     fn scene() -> (Guide, Pixels) {
         let model = Model { brightness: Some(0.3), ..Model::new(4) };
@@ -359,11 +369,7 @@ mod tests {
     /// twin, with shapes that bands share and without.
     #[test]
     fn the_curvature_of_the_centre_serves_as_on_the_cpu() {
-        let Some(device) = device::tests::gpu() else {
-            eprintln!("skipped: no adapter");
-            return;
-        };
-        let Place::Gpu(adapter) = device.place else { return };
+        let Some(adapter) = adapter() else { return };
         let (guide, pixels) = scene();
         let normal = SceneNormal::of_guide(&guide);
         let shared = Shared {
@@ -401,11 +407,7 @@ mod tests {
     /// of draws they need.
     #[test]
     fn lots_do_not_matter() {
-        let Some(device) = device::tests::gpu() else {
-            eprintln!("skipped: no adapter");
-            return;
-        };
-        let Place::Gpu(adapter) = device.place else { return };
+        let Some(adapter) = adapter() else { return };
         let (guide, pixels) = scene();
         let nested = Nested::given(&guide, &pixels, &SceneNormal::of_guide(&guide)).unwrap();
         let of = OfScene::new(&nested, Convention::Peak);
