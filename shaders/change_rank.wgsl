@@ -19,7 +19,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let first = at / (p.rank * p.rank) * p.chunk_rows;
     var sum = 0.0;
     for (var place = first; place < min(first + p.chunk_rows, p.batch); place++) {
-        let loadings = place_at(pixel_of[place], p.local_stride) + ROW_GROUP * loadings_at();
+        let loadings = pixel_at(pixel_of[place], p.local_stride) + ROW_GROUP * loadings_at();
         for (var j = 0u; j < p.latents; j++) {
             let row = loadings + ROW_GROUP * j * p.rank;
             sum += locals[row + ROW_GROUP * l] * locals[row + ROW_GROUP * m];

@@ -13,10 +13,11 @@
 var<workgroup> sums: array<f32, WORKGROUP>;
 
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    fit = group.z;
     var sum = 0.0;
     for (var particle = lane; particle < p.particles; particle += WORKGROUP) {
-        sum += totals[(particle + 1u) * totals_stride() - 1u];
+        sum += totals[(particle_of_all(particle) + 1u) * totals_stride() - 1u];
     }
     sum *= p.scale / f32(p.particles);
     // Four reads of each on their way at a time, and no branch between them.
@@ -25,12 +26,13 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         for (var i = 0u; i < 4u; i++) {
             let j = first + i * WORKGROUP;
             let read = min(j, p.globals - 1u);
-            sum += select(0.0, terms[read], j < p.globals);
-            bad = bad | !finite(grads[read]) | !finite(grads[p.globals + read]);
+            sum += select(0.0, terms[terms_at() + read], j < p.globals);
+            let own = globals_at() + read;
+            bad = bad | !finite(grads[own]) | !finite(grads[own + p.globals]);
         }
     }
     if (bad) {
-        atomicOr(&status[0], 1u);
+        atomicOr(&status[STATUS * fit], 1u);
     }
     sums[lane] = sum + f32(p.pixels) / f32(p.particles) * dirichlet_constants(lane);
     workgroupBarrier();
@@ -42,14 +44,15 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         workgroupBarrier();
     }
     if (lane == 0u) {
-        // Half the log determinant of M, or zero without a low-rank guide.
+        // Half the log determinant of M, or zero without a low-rank guide, and so among several
+        // fits.
         let total = sums[0] + rank_inverse[p.rank * p.rank];
-        trace[p.trace_slot] = total;
+        trace[TRACE_LEN * fit + p.trace_slot] = total;
         if (!finite(total)) {
-            atomicOr(&status[0], 1u);
+            atomicOr(&status[STATUS * fit], 1u);
         }
-        if (atomicLoad(&status[0]) != 0u) {
-            atomicAdd(&status[1], 1u);
+        if (atomicLoad(&status[STATUS * fit]) != 0u) {
+            atomicAdd(&status[STATUS * fit + 1u], 1u);
         }
     }
 }
@@ -63,7 +66,7 @@ fn dirichlet_constants(lane: u32) -> f32 {
     }
     let each = p.endmembers + 1u;
     for (var i = lane; i < p.particles * each; i += WORKGROUP) {
-        let a = i / each * theta_stride() + dirichlet_at();
+        let a = theta_at(i / each) + dirichlet_at();
         let k = i % each;
         if (k < p.endmembers) {
             sum -= ln_gamma(theta[a + k]);

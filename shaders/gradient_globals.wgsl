@@ -12,25 +12,26 @@
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    fit = group.z;
     let j = invocation(group, lane);
     if (j >= p.globals) {
         return;
     }
     if (padded(j)) {
-        grads[j] = 0.0;
-        grads[p.globals + j] = 0.0;
-        terms[j] = 0.0;
+        grads[globals_at() + j] = 0.0;
+        grads[globals_at() + p.globals + j] = 0.0;
+        terms[terms_at() + j] = 0.0;
         return;
     }
-    let log_scale = globals[p.globals + j];
+    let log_scale = globals[globals_at() + p.globals + j];
     let scale = exp(log_scale);
     var by_loc = 0.0;
     var by_log_scale = 0.0;
     var term = 0.0;
     for (var particle = 0u; particle < p.particles; particle++) {
-        let e = eps[particle * p.globals + j];
+        let e = eps[particle_of_all(particle) * p.globals + j];
         // x: slope of the log joint by the latent, y: the latent's log prior.
-        let slope_and_prior = latent(particle, j, globals[j] + scale * e);
+        let slope_and_prior = latent(particle, j, globals[globals_at() + j] + scale * e);
         by_loc += slope_and_prior.x;
         by_log_scale += slope_and_prior.x * e * scale;
         if (p.rank > 0u) {
@@ -39,9 +40,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         term += slope_and_prior.y;
     }
     let share = p.per_pixel / f32(p.particles);
-    grads[j] = by_loc * share;
-    grads[p.globals + j] = by_log_scale * share + p.per_pixel;
-    terms[j] = term / f32(p.particles) + log_scale;
+    grads[globals_at() + j] = by_loc * share;
+    grads[globals_at() + p.globals + j] = by_log_scale * share + p.per_pixel;
+    terms[terms_at() + j] = term / f32(p.particles) + log_scale;
 }
 
 fn padded(j: u32) -> bool {
@@ -59,10 +60,10 @@ fn padded(j: u32) -> bool {
 }
 
 fn latent(particle: u32, j: u32, x: f32) -> vec2f {
-    let out = particle * theta_stride();
+    let out = theta_at(particle);
     if (j < noise_at()) {
         let c = theta[out + j];
-        let off = c - prior_centre[j];
+        let off = c - prior_centre[fit * noise_at() + j];
         let sum = total(particle, j / stride(), j % stride());
         let by_c = p.scale * sum - p.endmember_precision * off;
         let prior = -0.5 * p.endmember_precision * off * off - softplus(-x);
@@ -102,7 +103,7 @@ fn latent(particle: u32, j: u32, x: f32) -> vec2f {
 }
 
 fn total(particle: u32, column: u32, band: u32) -> f32 {
-    return totals[particle * totals_stride() + column * stride() + band];
+    return totals[particle_of_all(particle) * totals_stride() + column * stride() + band];
 }
 
 // Slope by the regression at i on the band `lag` before, and its log prior.

@@ -12,14 +12,15 @@
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    fit = group.z;
     let at = invocation(group, lane);
     let j = at / ROW_GROUP % p.latents;
     let place = at / (ROW_GROUP * p.latents) * ROW_GROUP + at % ROW_GROUP;
     if (place >= p.batch) {
         return;
     }
-    let guide = place_at(pixel_of[place], p.local_stride);
-    let out = place_at(place, p.local_stride);
+    let guide = pixel_at(pixel_of[place], p.local_stride);
+    let out = gradient_at(place);
     let scale = exp(locals[guide + ROW_GROUP * (p.latents + j)]);
     var by_loc = 0.0;
     var by_log_scale = 0.0;
@@ -55,11 +56,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
 }
 
-// Where gradients by the standard normals begin, behind those of the guide.
-fn by_standards() -> u32 {
-    return groups() * ROW_GROUP * p.local_stride;
-}
-
 // The guide's parameter below the diagonal, of latents j and m < j.
 fn below(j: u32, m: u32) -> u32 {
     return 2u * p.latents + j * (j - 1u) / 2u + m;
@@ -70,7 +66,7 @@ fn write(out: u32, d: u32, sum: f32) {
     let mean = sum / f32(p.particles);
     grads[out + ROW_GROUP * d] = mean;
     if (!finite(mean)) {
-        atomicOr(&status[0], 1u);
+        atomicOr(&status[STATUS * fit], 1u);
     }
 }
 
@@ -79,7 +75,7 @@ fn slope_of_latent(particle: u32, place: u32, j: u32) -> f32 {
     let draw = row_at(particle, place, draw_stride());
     let sums = row_at(particle, place, row_grad_stride());
     let brightness = draws[draw + ROW_GROUP * 2u * p.endmembers];
-    let a = particle * theta_stride() + dirichlet_at();
+    let a = theta_at(particle) + dirichlet_at();
     let share = common_share(draw);
     if (j + 1u < p.endmembers) {
         var mean_slope = 0.0;
@@ -97,7 +93,7 @@ fn slope_of_latent(particle: u32, place: u32, j: u32) -> f32 {
         mixed += draws[draw + ROW_GROUP * k] * row_grads[sums + ROW_GROUP * k];
     }
     let g = draws[draw + ROW_GROUP * (2u * p.endmembers + 1u)];
-    return brightness * mixed - theta[particle * theta_stride() + precision_at()] * g;
+    return brightness * mixed - theta[theta_at(particle) + precision_at()] * g;
 }
 
 // The probability that the row has the common mixture.

@@ -16,9 +16,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
     let place = at / p.latents;
     let j = at % p.latents;
-    let guide = place_at(pixel_of[place], p.local_stride);
+    let guide = pixel_at(pixel_of[place], p.local_stride);
     let row = guide + ROW_GROUP * (loadings_at() + j * p.rank);
-    let out = place_at(place, p.local_stride) + ROW_GROUP * (loadings_at() + j * p.rank);
+    let out = gradient_at(place) + ROW_GROUP * (loadings_at() + j * p.rank);
     // The entropy's gradient: V M^-1.
     for (var r = 0u; r < p.rank; r++) {
         var sum = 0.0;
@@ -28,8 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         grads[out + ROW_GROUP * r] = sum;
     }
     for (var particle = 0u; particle < p.particles; particle++) {
-        let by_standard =
-            groups() * ROW_GROUP * p.local_stride + row_at(particle, place, p.latents);
+        let by_standard = by_standards() + row_at(particle, place, p.latents);
         var by_shared = grads[by_standard + ROW_GROUP * j];
         // Latent j is in those after it, by the column of T.
         for (var i = j + 1u; i < p.latents; i++) {

@@ -18,9 +18,10 @@ var<workgroup> sums: array<vec4f, WORKGROUP>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    fit = group.z;
     let at = group.y * GROUPS_X + group.x;
     if (at == 0u && lane == 0u) {
-        atomicStore(&status[0], 0u);
+        atomicStore(&status[STATUS * fit], 0u);
     }
     let fours = (p.globals + 3u) / 4u;
     let blocks = (fours + WORKGROUP - 1u) / WORKGROUP + 1u;
@@ -29,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
     let particle = at / blocks;
     if (at % blocks + 1u == blocks) {
-        dirichlets(particle, particle * theta_stride() + dirichlet_at(), lane);
+        dirichlets(particle, theta_at(particle) + dirichlet_at(), lane);
         return;
     }
     let first = 4u * (at % blocks * WORKGROUP + lane);
@@ -42,8 +43,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     var log_scales = vec4f(0.0);
     for (var i = 0u; i < 4u; i++) {
         let j = min(first + i, p.globals - 1u);
-        locs[i] = globals[j];
-        log_scales[i] = globals[p.globals + j];
+        locs[i] = globals[globals_at() + j];
+        log_scales[i] = globals[globals_at() + p.globals + j];
     }
     for (var i = 0u; i < min(4u, p.globals - first); i++) {
         write(particle, first + i, drawn[i], locs[i], log_scales[i]);
@@ -53,8 +54,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 // Draws a latent from its normal, and gives it as the model takes it.
 fn write(particle: u32, j: u32, drawn: f32, loc: f32, log_scale: f32) {
     let e = with_loadings(particle, j, drawn);
-    eps[particle * p.globals + j] = e;
-    let out = particle * theta_stride();
+    eps[particle_of_all(particle) * p.globals + j] = e;
+    let out = theta_at(particle);
     let x = loc + exp(log_scale) * e;
     if (j < noise_at()) {
         theta[out + j] = select(0.0, softplus(x), j % stride() < p.bands);
@@ -96,7 +97,8 @@ fn with_loadings(particle: u32, j: u32, drawn: f32) -> f32 {
 
 fn latent(particle: u32, j: u32) -> f32 {
     let drawn = normals(STREAM_GLOBAL, particle, j / 4u, 0u)[j % 4u];
-    return globals[j] + exp(globals[p.globals + j]) * with_loadings(particle, j, drawn);
+    let own = globals_at() + j;
+    return globals[own] + exp(globals[own + p.globals]) * with_loadings(particle, j, drawn);
 }
 
 // A latent of those from the mean abundance on, by its place among them.
@@ -127,7 +129,7 @@ fn dirichlets(particle: u32, out: u32, lane: u32) {
         if (has(SPREAD)) {
             over_variance = exp(-2.0 * shared_latent(particle, spread_at() - mean_at()));
         }
-        theta[particle * theta_stride() + precision_at()] = over_variance;
+        theta[theta_at(particle) + precision_at()] = over_variance;
     }
     if (!has(COMMON)) {
         return;

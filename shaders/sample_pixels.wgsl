@@ -10,6 +10,7 @@
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    fit = group.z;
     let row = invocation(group, lane);
     if (row >= rows()) {
         return;
@@ -17,10 +18,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let place = row % p.batch;
     let particle = row / p.batch;
     let pixel = drawn(place / ROW_GROUP) * ROW_GROUP + place % ROW_GROUP;
-    if (particle == 0u) {
+    if (particle_of_all(particle) == 0u) {
         pixel_of[place] = pixel;
     }
-    let guide = place_at(pixel, p.local_stride);
+    let guide = pixel_at(pixel, p.local_stride);
     let noise = row_at(particle, place, p.latents);
     let weight = row_at(particle, place, draw_stride());
     let log_weight = weight + ROW_GROUP * p.endmembers;
@@ -69,7 +70,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     draws[weight + ROW_GROUP * (2u * p.endmembers + 1u)] = brightness;
     draws[weight + ROW_GROUP * (2u * p.endmembers + 2u)] = log_scales;
     if (has(COMMON)) {
-        write_common(particle * theta_stride() + dirichlet_at(), weight);
+        write_common(theta_at(particle) + dirichlet_at(), weight);
     }
 }
 

@@ -26,6 +26,7 @@ var<workgroup> terms: array<f32, PITCH * MOST_SUMS>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    fit = group.z;
     let at = group.y * GROUPS_X + group.x;
     if (at >= p.chunks * p.particles) {
         return;
@@ -42,7 +43,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let quad = slot + lane;
         let own = quad < p.quads;
         let read = min(quad, p.quads - 1u);
-        let row = particle * (theta_stride() / 4u) + read;
+        let row = theta_at(particle) / 4u + read;
         var endmember: array<vec4f, MOST_ENDMEMBERS>;
         var varies: array<vec4f, MOST_ENDMEMBERS>;
         var sum_mean: array<vec4f, MOST_ENDMEMBERS>;
@@ -115,7 +116,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             workgroupBarrier();
         }
         if (own) {
-            let out = (chunk * p.particles + particle) * columns() * p.quads + quad;
+            let part = (fit * p.chunks + chunk) * p.particles + particle;
+            let out = part * columns() * p.quads + quad;
             partials[out + ENDMEMBERS * p.quads] = sum_variance;
             for (var k = 0u; k < ENDMEMBERS; k++) {
                 partials[out + k * p.quads] = sum_mean[k];

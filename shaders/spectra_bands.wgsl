@@ -14,6 +14,7 @@ const MOST_ENDMEMBERS = 31u;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    fit = group.z;
     let at = invocation(group, lane);
     if (at >= p.chunks * p.particles * p.quads) {
         return;
@@ -21,7 +22,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let quad = at % p.quads;
     let particle = (at / p.quads) % p.particles;
     let chunk = at / (p.quads * p.particles);
-    let endmembers = particle * (theta_stride() / 4u) + quad;
+    let endmembers = theta_at(particle) / 4u + quad;
     let varieties = endmembers + (ENDMEMBERS + 1u) * p.quads;
     var endmember: array<vec4f, MOST_ENDMEMBERS>;
     var varies: array<vec4f, MOST_ENDMEMBERS>;
@@ -73,7 +74,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     // Padding is no data.
     let counts = 4u * quad + vec4u(0u, 1u, 2u, 3u) < vec4u(p.bands);
     let weight = p.weight * select(vec4f(0.0), vec4f(1.0), counts);
-    let out = (chunk * p.particles + particle) * columns() * p.quads + quad;
+    let part = (fit * p.chunks + chunk) * p.particles + particle;
+    let out = part * columns() * p.quads + quad;
     partials[out + ENDMEMBERS * p.quads] = 0.5 * weight * sum_variance;
     for (var k = 0u; k < ENDMEMBERS; k++) {
         partials[out + k * p.quads] = weight * sum_mean[k];

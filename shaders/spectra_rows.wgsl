@@ -15,6 +15,7 @@ const MOST_CONSTANTS = 16384u;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    fit = group.z;
     let row = invocation(group, lane);
     if (row >= rows()) {
         return;
@@ -36,7 +37,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         by_variance[k] = 0.0;
     }
     let spectrum = pixel_of[place] * p.quads;
-    let endmembers = particle * (theta_stride() / 4u);
+    let endmembers = theta_at(particle) / 4u;
     let noise = endmembers + ENDMEMBERS * p.quads;
     // Without variability there is the noise precision.
     let varieties = noise + p.quads;

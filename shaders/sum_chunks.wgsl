@@ -12,6 +12,7 @@ var<workgroup> parts: array<vec4f, WORKGROUP>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    fit = group.z;
     let quads = columns() * p.quads;
     let sums = quads + scalars();
     let groups_a_particle = (sums + SUMS - 1u) / SUMS;
@@ -39,7 +40,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (slice != 0u) {
         return;
     }
-    let out = particle * totals_stride();
+    let out = particle_of_all(particle) * totals_stride();
     let total = parts[lane];
     if (i < quads) {
         // A particle's totals need not begin with a whole vector.
@@ -60,7 +61,7 @@ fn slices() -> u32 {
 fn of_bands(particle: u32, i: u32, slice: u32) -> vec4f {
     let quads = columns() * p.quads;
     let step = slices() * p.particles * quads;
-    var at = (slice * p.particles + particle) * quads + i;
+    var at = ((fit * p.chunks + slice) * p.particles + particle) * quads + i;
     var four = array<vec4f, 4>(vec4f(0.0), vec4f(0.0), vec4f(0.0), vec4f(0.0));
     var chunk = slice;
     for (; chunk + 3u * slices() < p.chunks; chunk += 4u * slices()) {
@@ -81,7 +82,7 @@ fn of_bands(particle: u32, i: u32, slice: u32) -> vec4f {
 fn of_pixels(particle: u32, j: u32, slice: u32) -> f32 {
     var sum = 0.0;
     for (var chunk = slice; chunk < p.chunks; chunk += slices()) {
-        sum += row_sums[(particle * p.chunks + chunk) * scalars() + j];
+        sum += row_sums[(particle_of_all(particle) * p.chunks + chunk) * scalars() + j];
     }
     return sum;
 }

@@ -15,6 +15,7 @@ var<workgroup> terms: array<f32, WORKGROUP * PITCH>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    fit = group.z;
     let all = p.particles * p.chunks;
     let own = (group.y * GROUPS_X + group.x) * (WORKGROUP / TOGETHER) + lane / TOGETHER;
     // A workgroup that is not full does the last chunk once more and writes nothing.
@@ -44,7 +45,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             for (var other = 0u; other < TOGETHER; other++) {
                 sum += terms[(lane - i + other) * PITCH + i];
             }
-            row_sums[at * scalars() + block + i] = sum;
+            row_sums[(fit * all + at) * scalars() + block + i] = sum;
         }
         workgroupBarrier();
     }
@@ -71,12 +72,12 @@ fn scalar(draw: u32, column: u32) -> f32 {
 // Log density of spectrum and latents, and the entropy of the pixel's guide, without constants.
 fn local_elbo(particle: u32, place: u32) -> f32 {
     let draw = row_at(particle, place, draw_stride());
-    let a = particle * theta_stride() + dirichlet_at();
+    let a = theta_at(particle) + dirichlet_at();
     let g = draws[draw + ROW_GROUP * (2u * p.endmembers + 1u)];
     let sums = row_at(particle, place, row_grad_stride());
     let entropy = draws[draw + ROW_GROUP * (2u * p.endmembers + 2u)];
     var sum = row_grads[sums + ROW_GROUP * 2u * p.endmembers]
-        - 0.5 * theta[particle * theta_stride() + precision_at()] * g * g + entropy;
+        - 0.5 * theta[theta_at(particle) + precision_at()] * g * g + entropy;
     for (var k = 0u; k < p.endmembers; k++) {
         sum += theta[a + k] * draws[draw + ROW_GROUP * (p.endmembers + k)];
     }

@@ -7,17 +7,20 @@
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    fit = group.z;
     let j = invocation(group, lane);
     let count = global_stride();
-    if (j >= count || status[0] != 0u || held(j)) {
+    if (j >= count || status[STATUS * fit] != 0u || held(j)) {
         return;
     }
-    let before = vec2f(moments[j], moments[count + j]);
+    let own = globals_at() + j;
+    let first = own + globals_at();
+    let before = vec2f(moments[first], moments[first + count]);
     let decay = vec2f(p.decay_first_global, p.decay_second_global);
-    let after = moments_after(before, grads[j], decay);
-    moments[j] = after.x;
-    moments[count + j] = after.y;
-    globals[j] += p.rate_global * climb(after * vec2f(p.correction_first, p.correction_second));
+    let after = moments_after(before, grads[own], decay);
+    moments[first] = after.x;
+    moments[first + count] = after.y;
+    globals[own] += p.rate_global * climb(after * vec2f(p.correction_first, p.correction_second));
 }
 
 // Whether the loc, log scale or loading at j is of a latent that stays.

@@ -15,11 +15,12 @@ const LOADING_PIXELS = 6.25;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    fit = group.z;
     let at = invocation(group, lane);
     let units = p.local_stride - p.latents;
     let unit = at / ROW_GROUP % units;
     let place = at / (ROW_GROUP * units) * ROW_GROUP + at % ROW_GROUP;
-    if (place >= p.batch || status[0] != 0u) {
+    if (place >= p.batch || status[STATUS * fit] != 0u) {
         return;
     }
     let pixel = pixel_of[place];
@@ -32,7 +33,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         return;
     }
     // The loc comes first, so that it sees the log scale as it was.
-    let guide = place_at(pixel, p.local_stride);
+    let guide = pixel_at(pixel, p.local_stride);
     let scale = exp(locals[guide + ROW_GROUP * (p.latents + unit)]);
     update(pixel, place, unit, p.rate_local * min(1.0, LOC_STEP * scale));
     update(pixel, place, p.latents + unit, p.rate_local);
@@ -40,12 +41,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
 // One step of Adam on parameter d of a pixel.
 fn update(pixel: u32, place: u32, d: u32, rate: f32) {
-    let first = place_at(pixel, 2u * p.local_stride) + ROW_GROUP * d;
+    let first = pixel_at(pixel, 2u * p.local_stride) + ROW_GROUP * d;
     let second = first + ROW_GROUP * p.local_stride;
-    let grad = grads[place_at(place, p.local_stride) + ROW_GROUP * d];
+    let grad = grads[gradient_at(place) + ROW_GROUP * d];
     let decay = vec2f(p.decay_first_local, p.decay_second_local);
     let after = moments_after(vec2f(moments[first], moments[second]), grad, decay);
     moments[first] = after.x;
     moments[second] = after.y;
-    locals[place_at(pixel, p.local_stride) + ROW_GROUP * d] += rate * climb(after);
+    locals[pixel_at(pixel, p.local_stride) + ROW_GROUP * d] += rate * climb(after);
 }

@@ -120,9 +120,9 @@ fn the_running_sum_is_that_of_all_pixels() {
 
     let Some(adapter) = adapter() else { return };
     let (cube, guide) = (Arc::clone(&problem.cube), problem.guide.clone());
-    let mut gpu = block_on(Gpu::new(&adapter, &problem.params, cube, guide)).unwrap();
+    let mut gpu = block_on(Gpu::new(&adapter, &problem.params, cube, vec![guide])).unwrap();
     block_on(gpu.run(&problem.steps(400), &|| false)).unwrap();
-    let (_, locals) = block_on(gpu.guide()).unwrap();
+    let (_, locals) = block_on(gpu.guide(0)).unwrap();
     let words = block_on(gpu.download(Buf::RankSum, problem.params.len(Buf::RankSum))).unwrap();
     let found: Vec<f32> = words.into_iter().map(f32::from_bits).collect();
     let locals = side_by_side(&problem.params, &locals);
@@ -181,7 +181,7 @@ fn the_largest_matrix_is_inverted() {
         passes::all::<f32>().into_iter().find(|(pass, _)| pass.name == "factor_rank").unwrap();
     let (cube, guide) = (Arc::clone(&problem.cube), problem.guide.clone());
     let mut gpu =
-        block_on(Gpu::with_passes(&adapter, &problem.params, cube, guide, &[pass])).unwrap();
+        block_on(Gpu::with_passes(&adapter, &problem.params, cube, vec![guide], &[pass])).unwrap();
     for buf in [Buf::RankPartials, Buf::RankSum] {
         block_on(gpu.upload(buf, twin.words(buf))).unwrap();
     }

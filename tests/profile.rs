@@ -45,7 +45,7 @@ fn check(expected: &[&str], steps: &[Params], mut timed: Backend, mut plain: Bac
     assert!(laps.iter().map(|(_, seconds)| seconds).sum::<f64>() > 0.0, "{laps:?}");
     block_on(plain.run(steps, &|| false)).unwrap();
     // The same passes on the same device in the same order: the same bits.
-    assert!(block_on(timed.guide()).unwrap() == block_on(plain.guide()).unwrap());
+    assert!(block_on(timed.guide(0)).unwrap() == block_on(plain.guide(0)).unwrap());
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn device_passes_are_timed() {
     let problem = problem(Family::FullRank);
     let open = || {
         let cube = Arc::clone(&problem.cube);
-        let gpu = Gpu::new(&adapter, &problem.params, cube, problem.guide.clone());
+        let gpu = Gpu::new(&adapter, &problem.params, cube, vec![problem.guide.clone()]);
         Backend::Gpu(Box::new(block_on(gpu).unwrap()))
     };
     let (mut timed, plain) = (open(), open());

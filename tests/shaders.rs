@@ -10,7 +10,7 @@ use unmixel::engine::ground::rng::{self, Stream};
 use unmixel::engine::layout::limits::{GROUPS_X, MOST_FUSED, MOST_SHAPES, WORKGROUP};
 use unmixel::engine::layout::{
     BRIGHTNESS, COMMON, CONCENTRATION, COVARIANCE, FULL_RANK, HELD, HELD_VARIABILITY,
-    MOST_CONSTANTS, Params, SEPARATE, SPREAD, VARIABILITY,
+    MOST_CONSTANTS, Params, SEPARATE, SPREAD, STATUS, TRACE_LEN, VARIABILITY,
 };
 use unmixel::engine::model::MOST_RANK;
 use unmixel::engine::passes::{self, Pass};
@@ -219,6 +219,8 @@ fn constants_are_those_of_rust() {
             ("HELD", HELD),
             ("HELD_VARIABILITY", HELD_VARIABILITY),
             ("SEPARATE", SEPARATE),
+            ("TRACE_LEN", TRACE_LEN),
+            ("STATUS", STATUS),
         ];
         if shader.module.functions.iter().any(|(_, f)| f.name.as_deref() == Some("philox")) {
             expected.extend([

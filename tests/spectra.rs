@@ -50,7 +50,7 @@ fn on_gpu(
     b: &Buffers<f32>,
 ) -> [Vec<f32>; 2] {
     let (cube, guide) = (Arc::clone(&problem.cube), problem.guide.clone());
-    let mut gpu = block_on(Gpu::with_passes(adapter, step, cube, guide, passes)).unwrap();
+    let mut gpu = block_on(Gpu::with_passes(adapter, step, cube, vec![guide], passes)).unwrap();
     for buf in [Buf::Theta, Buf::PixelOf, Buf::Draws] {
         block_on(gpu.upload(buf, b.words(buf))).unwrap();
     }

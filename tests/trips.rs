@@ -99,7 +99,7 @@ fn a_fit_that_would_be_cut_off_is_refused() {
     let settings = Settings { batch_size: 4, particles: 2, ..Settings::default() };
     let problem = Problem::new(model, settings, 60, 60);
     let (cube, guide) = (Arc::clone(&problem.cube), problem.guide.clone());
-    let opened = block_on(Gpu::new(&adapter, &problem.params, cube, guide));
+    let opened = block_on(Gpu::new(&adapter, &problem.params, cube, vec![guide]));
     // Hardware has no such limit.
     if adapter.is_software() {
         let refusal = opened.err().unwrap().to_string();
@@ -194,7 +194,8 @@ fn count(adapter: &Adapter, problem: &Problem, pass: &'static Pass) -> u64 {
     }
     let (cube, guide) = (Arc::clone(&problem.cube), problem.guide.clone());
     let mut gpu =
-        block_on(Gpu::with_passes(adapter, &problem.separate(), cube, guide, &[pass])).unwrap();
+        block_on(Gpu::with_passes(adapter, &problem.separate(), cube, vec![guide], &[pass]))
+            .unwrap();
     for &(buf, _) in pass.bindings {
         block_on(gpu.upload(buf, buffers.words(buf))).unwrap();
     }

@@ -10,7 +10,8 @@ use unmixel::engine::backend::Block;
 use unmixel::engine::backend::cpu::Cpu;
 use unmixel::engine::backend::gpu::Gpu;
 use unmixel::engine::ground::half;
-use unmixel::engine::layout::{Buf, HALF, Params};
+use unmixel::engine::guide::Guide;
+use unmixel::engine::layout::{Buf, HALF, Params, SEPARATE};
 use unmixel::engine::model::Model;
 use unmixel::engine::passes::buffers::Buffers;
 use unmixel::engine::passes::{self, Access, Grid};
@@ -53,7 +54,7 @@ fn every_pass_agrees_with_its_twin() {
                 &adapter,
                 &sizes,
                 Arc::clone(&problem.cube),
-                problem.guide.clone(),
+                vec![problem.guide.clone()],
                 &[pass],
             ))
             .unwrap();
@@ -123,9 +124,9 @@ fn run_on_gpu(
     count: u32,
 ) -> (Block, (Vec<f32>, Vec<f32>)) {
     let (cube, guide) = (Arc::clone(&problem.cube), problem.guide.clone());
-    let mut gpu = block_on(Gpu::new(adapter, &problem.params, cube, guide)).unwrap();
-    let block = block_on(gpu.run(&problem.steps(count), &|| false)).unwrap();
-    (block, block_on(gpu.guide()).unwrap())
+    let mut gpu = block_on(Gpu::new(adapter, &problem.params, cube, vec![guide])).unwrap();
+    let block = block_on(gpu.run(&problem.steps(count), &|| false)).unwrap().remove(0);
+    (block, block_on(gpu.guide(0)).unwrap())
 }
 
 fn run_on_cpu(problem: &Problem, count: u32) -> (Block, (Vec<f32>, Vec<f32>)) {
@@ -192,17 +193,72 @@ fn spectra_of_16_bits_are_the_rounded_ones() {
             let run = |cube: &Arc<Cube>, half: u32| {
                 let flag = |p: &Params| Params { flags: p.flags | flags | half, ..*p };
                 let (sizes, guide) = (flag(&problem.params), problem.guide.clone());
-                let gpu = Gpu::with_passes(&adapter, &sizes, Arc::clone(cube), guide, &passes);
+                let gpu =
+                    Gpu::with_passes(&adapter, &sizes, Arc::clone(cube), vec![guide], &passes);
                 let mut gpu = block_on(gpu).unwrap();
                 let steps: Vec<Params> = problem.steps(5).iter().map(flag).collect();
-                let block = block_on(gpu.run(&steps, &|| false)).unwrap();
-                (block, block_on(gpu.guide()).unwrap())
+                let block = block_on(gpu.run(&steps, &|| false)).unwrap().remove(0);
+                (block, block_on(gpu.guide(0)).unwrap())
             };
             let found = run(&problem.cube, HALF);
             assert_eq!(found, run(&rounded, 0), "{name}, {} passes", passes.len());
             assert_ne!(found, run(&problem.cube, 0), "{name}, {} passes", passes.len());
         }
     }
+}
+
+/// Fits that go on side by side have the bytes of each alone, in every model that allows it; the
+/// others are refused.
+#[test]
+fn fits_side_by_side_are_those_alone() {
+    let Some(adapter) = adapter() else { return };
+    let mut compared = 0;
+    for (name, problem) in variants() {
+        // Three places to begin from, the last one of which goes nowhere: none of its steps is
+        // finite, and that must not stop the others.
+        let mut guides = vec![problem.guide.clone(); 3];
+        guides[1].globals.iter_mut().for_each(|x| *x += 0.1);
+        guides[1].locals.iter_mut().for_each(|x| *x -= 0.2);
+        guides[1].prior_centre.iter_mut().for_each(|x| *x *= 0.9);
+        guides[2].globals[0] = f32::NAN;
+        let fused = passes::step(&problem.params).into_iter().map(|(pass, _)| pass).collect();
+        for passes in [passes::step_on_software(&problem.params), fused] {
+            let open = |guides: &[Guide]| {
+                let cube = Arc::clone(&problem.cube);
+                let guides = guides.to_vec();
+                block_on(Gpu::with_passes(&adapter, &problem.params, cube, guides, &passes))
+            };
+            if problem.params.has(SEPARATE) || problem.params.rank > 0 {
+                let refused = open(&guides).err().unwrap().to_string();
+                assert!(refused.contains("3 fits"), "{name}: {refused}");
+                continue;
+            }
+            let run = |guides: &[Guide]| {
+                let mut gpu = open(guides).unwrap();
+                let blocks = block_on(gpu.run(&problem.steps(5), &|| false)).unwrap();
+                let state = |fit| {
+                    let (guide, moments) = (gpu.guide(fit), gpu.moments(fit));
+                    let all = [block_on(guide).unwrap(), block_on(moments).unwrap()];
+                    let bits = |values: &Vec<f32>| values.iter().map(|x| x.to_bits()).collect();
+                    all.iter().flat_map(|(a, b)| [bits(a), bits(b)]).collect()
+                };
+                let states = (0..guides.len()).map(state).collect();
+                (blocks, states)
+            };
+            let (blocks, states): (Vec<Block>, Vec<Vec<Vec<u32>>>) = run(&guides);
+            for (fit, guide) in guides.iter().enumerate() {
+                let (block, state) = run(std::slice::from_ref(guide));
+                assert_eq!(blocks[fit].skipped, block[0].skipped, "{name}, fit {fit}");
+                let bits = |of: &Block| of.elbo.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(&blocks[fit]), bits(&block[0]), "{name}, fit {fit}");
+                assert!(states[fit] == state[0], "{name}, fit {fit} of {} passes", passes.len());
+                compared += 1;
+            }
+            assert_eq!([0, 0, 5], [0, 1, 2].map(|fit| blocks[fit].skipped), "{name}");
+            assert!(states[0] != states[1], "{name}: what a fit begins from is not used");
+        }
+    }
+    assert!(compared > 2 * 3 * 10, "{compared}");
 }
 
 #[test]
@@ -219,7 +275,7 @@ fn more_workgroups_than_a_dimension_holds() {
         &adapter,
         &step,
         Arc::clone(&problem.cube),
-        problem.guide.clone(),
+        vec![problem.guide.clone()],
         &[pass],
     ))
     .unwrap();
@@ -274,7 +330,7 @@ fn a_step_reads_nothing_else_of_the_step_before() {
             let passes: Vec<_> = passes.iter().map(|(pass, _)| *pass).collect();
             let open = || {
                 let (cube, guide) = (Arc::clone(&problem.cube), problem.guide.clone());
-                block_on(Gpu::with_passes(adapter, &problem.separate(), cube, guide, &passes))
+                block_on(Gpu::with_passes(adapter, &problem.separate(), cube, vec![guide], &passes))
                     .unwrap()
             };
             let (mut used, mut fresh) = (open(), open());

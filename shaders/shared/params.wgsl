@@ -52,6 +52,11 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> p: Params;
 
+// Which of several fits that run side by side, the third dimension of the grid. Each has its own
+// part of every buffer, one after the other, but for the spectra and the minibatch, which all of
+// them share.
+var<private> fit: u32;
+
 const BRIGHTNESS = 1u;
 const VARIABILITY = 2u;
 const FULL_RANK = 4u;
@@ -62,6 +67,10 @@ const HELD = 64u;
 const HELD_VARIABILITY = 128u;
 const COMMON = 256u;
 const SPREAD = 512u;
+
+// Words of the status and of the trace of a fit.
+const STATUS = 4u;
+const TRACE_LEN = 1024u;
 
 fn has(flag: u32) -> bool {
     return (p.flags & flag) != 0u;
@@ -94,18 +103,32 @@ fn scalars() -> u32 {
 }
 fn totals_stride() -> u32 { return columns() * stride() + scalars(); }
 fn global_stride() -> u32 { return p.globals * (2u + p.rank); }
+fn globals_at() -> u32 { return fit * global_stride(); }
+fn terms_at() -> u32 { return fit * p.globals * (1u + p.particles); }
 fn loadings_at() -> u32 { return p.local_stride - p.latents * p.rank; }
 fn scene_chunk() -> u32 { return max((p.globals + 255u) / 256u, 64u); }
 fn scene_chunks() -> u32 { return (p.globals + scene_chunk() - 1u) / scene_chunk(); }
+// A particle among those of all fits.
+fn particle_of_all(particle: u32) -> u32 { return fit * p.particles + particle; }
+fn theta_at(particle: u32) -> u32 { return particle_of_all(particle) * theta_stride(); }
 // Where a row begins whose columns lie ROW_GROUP apart: rows are places of the minibatch or pixels
 // of the scene, and lie side by side.
 const ROW_GROUP = 16u;
 fn row_at(particle: u32, place: u32, columns: u32) -> u32 {
-    return place_at(place, p.particles * columns) + particle * columns * ROW_GROUP;
+    let group = fit * groups() + place / ROW_GROUP;
+    return (group * p.particles + particle) * columns * ROW_GROUP + place % ROW_GROUP;
 }
-fn place_at(place: u32, columns: u32) -> u32 {
-    return place / ROW_GROUP * columns * ROW_GROUP + place % ROW_GROUP;
+fn pixel_at(pixel: u32, columns: u32) -> u32 {
+    return (fit * scene_groups() + pixel / ROW_GROUP) * columns * ROW_GROUP + pixel % ROW_GROUP;
 }
+// Gradients of the guide of the minibatch's pixels; where they end, those by each latent begin, to
+// be found by their `row_at`.
+fn gradient_at(place: u32) -> u32 {
+    let before = fit * groups() * ROW_GROUP * p.particles * p.latents;
+    let group = fit * groups() + place / ROW_GROUP;
+    return before + group * p.local_stride * ROW_GROUP + place % ROW_GROUP;
+}
+fn by_standards() -> u32 { return (fit + 1u) * groups() * ROW_GROUP * p.local_stride; }
 fn groups() -> u32 { return (p.batch + ROW_GROUP - 1u) / ROW_GROUP; }
 fn scene_groups() -> u32 { return (p.pixels + ROW_GROUP - 1u) / ROW_GROUP; }
 fn rows() -> u32 { return p.particles * p.batch; }

@@ -196,8 +196,8 @@ impl Clock<'_> {
     async fn block(&mut self, count: u32, interrupted: &(dyn Fn() -> bool + Sync)) -> Result<f64> {
         let steps = self.next(count);
         let begin = Instant::now();
-        let block = self.backend.run(&steps, interrupted).await?;
-        self.skipped = block.skipped;
+        let blocks = self.backend.run(&steps, interrupted).await?;
+        self.skipped = blocks.first().map_or(0, |block| block.skipped);
         Ok(begin.elapsed().as_secs_f64().max(1e-9) / f64::from(count))
     }
 }
@@ -215,7 +215,7 @@ impl Job<'_> {
         check_memory(self.device, &sizes)?;
         let state = self.start.guide(&sizes, self.model, self.pixels);
         let opening = Instant::now();
-        let backend = backend::open(self.device, &sizes, self.pixels, state).await?;
+        let backend = backend::open(self.device, &sizes, self.pixels, vec![state]).await?;
         let open_seconds = opening.elapsed().as_secs_f64();
         let mut clock = Clock { backend, sizes, settings: &self.settings, step: 0, skipped: 0 };
         let first_step_seconds = clock.block(1, interrupted).await?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ndarray::{Array2, Axis};
+use rayon::prelude::*;
 
 use super::ahead::mean;
 use super::bands::Seen;
@@ -12,11 +13,11 @@ use super::{Event, Mode, POLISH_STEPS, PROBE_STEPS, SETTLE_STEPS, Solution, fami
 use crate::convention::Convention;
 use crate::engine::backend::{Device, each};
 use crate::engine::ground::clock::Instant;
-use crate::engine::ground::error::{Error, Result};
+use crate::engine::ground::error::Result;
 use crate::engine::guide::Guide;
 use crate::engine::model::{Family, Model};
 use crate::engine::pixels::Pixels;
-use crate::engine::svi::{self, Outcome, Run, Stop};
+use crate::engine::svi::{self, Outcome, Stop};
 use crate::posterior::Posterior;
 use crate::posterior::nested::{self, AtRest};
 use crate::starts::{self, Init};
@@ -155,10 +156,10 @@ impl Fitted {
     }
 }
 
-/// A piece of work for a device.
+/// A piece of work for a device: what it does side by side.
 enum Work<'t> {
-    Polish(&'t mut Fitted),
-    Probe(Begin),
+    Polish(Vec<&'t mut Fitted>),
+    Probe(Vec<Begin>),
 }
 
 /// Fits starts of one scene.
@@ -292,37 +293,53 @@ impl<'a> Judge<'a> {
         starts: Vec<Begin>,
     ) -> Result<Vec<Fitted>> {
         let rows = table.iter_mut().enumerate().filter(|(i, _)| rows.contains(i));
-        let mut work: Vec<Work> = rows.map(|(_, fitted)| Work::Polish(fitted)).collect();
-        work.extend(starts.into_iter().map(Work::Probe));
+        let rows: Vec<&mut Fitted> = rows.map(|(_, fitted)| fitted).collect();
+        // A thread takes a fit; a GPU takes the step of all fits of a kind as one.
+        let work: Vec<Work> = match self.device.is_cpu() {
+            true => {
+                let rows = rows.into_iter().map(|fitted| Work::Polish(vec![fitted]));
+                rows.chain(starts.into_iter().map(|start| Work::Probe(vec![start]))).collect()
+            }
+            false => vec![Work::Polish(rows), Work::Probe(starts)],
+        };
         let one = async |work| match work {
-            Work::Polish(fitted) => self.polish_one(fitted).await.map(|()| None),
-            Work::Probe(start) => self.probe_one(start).await.map(Some),
+            Work::Polish(rows) => self.polish_all(rows).await.map(|()| Vec::new()),
+            Work::Probe(starts) => self.probe_all(starts).await,
         };
         Ok(each(self.device, work, one).await?.into_iter().flatten().collect())
     }
 
-    async fn probe_one(&self, (origin, endmembers): Begin) -> Result<Fitted> {
-        let mut fitted = Fitted::new(origin, endmembers, self.pixels.clone());
+    async fn probe_all(&self, starts: Vec<Begin>) -> Result<Vec<Fitted>> {
+        let fresh = |(origin, endmembers)| Fitted::new(origin, endmembers, self.pixels.clone());
+        let mut probed: Vec<Fitted> = starts.into_iter().map(fresh).collect();
         if (self.interrupted)() {
-            return Ok(fitted);
+            return Ok(probed);
         }
-        let spectra = fitted.endmembers.clone();
         // A start that no abundances go with is one that failed.
-        if let Ok(guide) = starts::begin(&self.model, self.fit, self.pixels, spectra) {
-            fitted.probe_elbo = self.go_on(&mut fitted, guide, PROBE_STEPS).await?;
+        let begin = |fitted: &Fitted| {
+            starts::begin(&self.model, self.fit, self.pixels, fitted.endmembers.clone()).ok()
+        };
+        let guides: Vec<Option<Guide>> = probed.par_iter().map(begin).collect();
+        let mut rows: Vec<&mut Fitted> = probed.iter_mut().collect();
+        let elbos = self.go_on(&mut rows, guides, PROBE_STEPS).await?;
+        for (fitted, elbo) in rows.into_iter().zip(elbos) {
+            fitted.probe_elbo = elbo;
+            if !fitted.cut {
+                self.tell(fitted);
+            }
         }
-        if !fitted.cut {
-            self.tell(&fitted);
-        }
-        Ok(fitted)
+        Ok(probed)
     }
 
-    async fn polish_one(&self, fitted: &mut Fitted) -> Result<()> {
+    async fn polish_all(&self, mut rows: Vec<&mut Fitted>) -> Result<()> {
         if (self.interrupted)() {
             return Ok(());
         }
-        if let Some(guide) = fitted.fit.clone() {
-            fitted.elbo = self.go_on(fitted, guide, POLISH_STEPS).await?;
+        rows.retain(|fitted| fitted.fit.is_some());
+        let guides = rows.iter().map(|fitted| fitted.fit.clone()).collect();
+        let elbos = self.go_on(&mut rows, guides, POLISH_STEPS).await?;
+        for (fitted, elbo) in rows.into_iter().zip(elbos) {
+            fitted.elbo = elbo;
             if !fitted.cut {
                 self.tell(fitted);
             }
@@ -363,45 +380,53 @@ impl<'a> Judge<'a> {
     ///
     /// As [`Judge::probe`].
     pub async fn settle(&self, guide: Guide) -> Result<Option<Guide>> {
-        match self.fit(guide, SETTLE_STEPS).await {
-            Ok(outcome) => Ok(Some(outcome.guide)),
-            Err(Error::Fit(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let outcomes = self.fit(vec![guide], SETTLE_STEPS).await?;
+        Ok(outcomes.into_iter().flatten().next().map(|outcome| outcome.guide))
     }
 
-    /// Fits on and gives the ELBO; none where the fit failed, or time ran out.
-    async fn go_on(&self, fitted: &mut Fitted, guide: Guide, steps: u32) -> Result<Option<f64>> {
-        let outcome = match self.fit(guide, steps).await {
-            Ok(outcome) => outcome,
-            Err(Error::Fit(_)) => return Ok(None),
-            Err(error) => return Err(error),
+    /// Fits on from guides, where there is one, and gives the ELBO of each; none where the fit
+    /// failed, or time ran out.
+    async fn go_on(
+        &self,
+        rows: &mut [&mut Fitted],
+        guides: Vec<Option<Guide>>,
+        steps: u32,
+    ) -> Result<Vec<Option<f64>>> {
+        let begun: Vec<bool> = guides.iter().map(Option::is_some).collect();
+        let outcomes = self.fit(guides.into_iter().flatten().collect(), steps).await?;
+        let mut outcomes = outcomes.into_iter();
+        let mut one = |(fitted, begun): (&mut &mut Fitted, bool)| match begun {
+            true => self.take(fitted, outcomes.next()?.ok()?),
+            false => None,
         };
+        Ok(rows.iter_mut().zip(begun).map(&mut one).collect())
+    }
+
+    /// Keeps where a fit has come to, and gives its ELBO.
+    fn take(&self, fitted: &mut Fitted, outcome: Outcome) -> Option<f64> {
         if outcome.stop == Stop::Interrupted && self.late() {
             fitted.cut = true;
-            return Ok(None);
+            return None;
         }
         let elbo = outcome.elbo();
         fitted.endmembers = outcome.guide.medians();
         fitted.fit = Some(outcome.guide);
         (fitted.brief, fitted.at_rest) = (None, None);
-        Ok(elbo)
+        elbo
     }
 
-    /// So many steps from a guide, with a momentum for who goes on from there. They begin without
+    /// So many steps from guides, with a momentum for who goes on from there. They begin without
     /// one: fits of a search are to be told apart by where they are, and a start that is pushed on
     /// overcounts its evidence sooner (docs/evidence.md).
-    async fn fit(&self, guide: Guide, steps: u32) -> Result<Outcome> {
-        let guide = Guide { momentum: None, ..guide };
-        let settings = svi::Settings { steps, early_stop: false, warm: false, ..self.fit.clone() };
-        let mut run = Run::open(self.device, &settings, self.pixels, guide).await?;
-        let mut seen = 0;
-        while let Some(progress) = run.advance(&|| (self.interrupted)() || self.late()).await? {
-            let fresh = u64::from(progress.step - seen);
-            seen = progress.step;
+    async fn fit(&self, guides: Vec<Guide>, steps: u32) -> Result<Vec<Result<Outcome>>> {
+        let still = |guide| Guide { momentum: None, ..guide };
+        let guides = guides.into_iter().map(still).collect();
+        let mut observe = |fresh| {
             let done = self.done.fetch_add(fresh, Ordering::Relaxed) + fresh;
             (self.observe)(&Event::Steps(done, self.total.max(done)));
-        }
-        run.hand_over().await
+        };
+        let interrupted = || (self.interrupted)() || self.late();
+        svi::fit_all(self.device, self.fit, steps, self.pixels, guides, &mut observe, &interrupted)
+            .await
     }
 }

@@ -1,9 +1,10 @@
-//! Where the passes run: on a GPU through WGSL, or on the CPU. Both hold the state of one run and
-//! do whole blocks of steps; nothing crosses to the host inside a block.
+//! Where the passes run: on a GPU through WGSL, or on the CPU. Both hold the state of a fit, a GPU
+//! also of several side by side, and do whole blocks of steps; nothing crosses to the host inside a
+//! block.
 
 use std::sync::Arc;
 
-use crate::engine::ground::error::Result;
+use crate::engine::ground::error::{Error, Result};
 use crate::engine::guide::Guide;
 use crate::engine::layout::{HALF, Params};
 use crate::engine::pixels::Pixels;
@@ -20,19 +21,20 @@ pub use device::{Choice, Device, DeviceInfo};
 pub use each::each;
 pub(crate) use memory::{available as available_memory, needed as memory_needed};
 
-/// A run's state on a device.
+/// The state of fits on a device.
 pub enum Backend {
-    /// On the CPU: its async functions never wait.
+    /// One fit on the CPU: its async functions never wait.
     Cpu(Box<cpu::Cpu>),
-    /// On a GPU.
+    /// On a GPU: one fit, or several of one scene and one set of sizes.
     #[cfg(feature = "gpu")]
     Gpu(Box<gpu::Gpu>),
 }
 
 impl Backend {
-    /// Does `steps` in order; none but the last of a run may be left out. Asks `interrupted` now
-    /// and then and stops early when it says so. At most [`crate::engine::layout::TRACE_LEN`] steps
-    /// a call.
+    /// Does `steps` in order, of every fit; none but the last of a run may be left out. Asks
+    /// `interrupted` now and then and stops early when it says so. At most
+    /// [`crate::engine::layout::TRACE_LEN`] steps a call. Gives what the block did to each fit: as
+    /// many steps to all of them.
     ///
     /// # Errors
     ///
@@ -41,17 +43,17 @@ impl Backend {
         &mut self,
         steps: &[Params],
         interrupted: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Block> {
+    ) -> Result<Vec<Block>> {
         match self {
-            Backend::Cpu(cpu) => Ok(cpu.run(steps, interrupted)),
+            Backend::Cpu(cpu) => Ok(vec![cpu.run(steps, interrupted)]),
             #[cfg(feature = "gpu")]
             Backend::Gpu(gpu) => gpu.run(steps, interrupted).await,
         }
     }
 
     /// Does `steps` with a clock around every pass: the seconds that each took of a step on
-    /// average, in order, passes without work left out. None where the device has no clock of its
-    /// own. Slower than [`Backend::run`], since passes wait for each other.
+    /// average, all fits together, in order, passes without work left out. None where the device
+    /// has no clock of its own. Slower than [`Backend::run`], since passes wait for each other.
     ///
     /// # Errors
     ///
@@ -64,35 +66,36 @@ impl Backend {
         }
     }
 
-    /// The guide as it stands: scene latents (global_stride), pixel latents (N, local_stride).
+    /// The guide of a fit as it stands: scene latents (global_stride), pixel latents (N,
+    /// local_stride).
     ///
     /// # Errors
     ///
     /// [`crate::Error::DeviceLost`] when the device fails.
-    pub async fn guide(&self) -> Result<(Vec<f32>, Vec<f32>)> {
+    pub async fn guide(&self, fit: usize) -> Result<(Vec<f32>, Vec<f32>)> {
         match self {
             Backend::Cpu(cpu) => Ok(cpu.guide()),
             #[cfg(feature = "gpu")]
-            Backend::Gpu(gpu) => gpu.guide().await,
+            Backend::Gpu(gpu) => gpu.guide(fit).await,
         }
     }
 
-    /// The optimiser's two moments of every parameter of the guide: (2, global_stride), and for
+    /// The optimiser's two moments of every parameter of a fit's guide: (2, global_stride), and for
     /// pixels (N, 2, local_stride).
     ///
     /// # Errors
     ///
     /// [`crate::Error::DeviceLost`] when the device fails.
-    pub async fn moments(&self) -> Result<(Vec<f32>, Vec<f32>)> {
+    pub async fn moments(&self, fit: usize) -> Result<(Vec<f32>, Vec<f32>)> {
         match self {
             Backend::Cpu(cpu) => Ok(cpu.moments()),
             #[cfg(feature = "gpu")]
-            Backend::Gpu(gpu) => gpu.moments().await,
+            Backend::Gpu(gpu) => gpu.moments(fit).await,
         }
     }
 
-    /// The running sum over pixels of products of loadings, (rank, rank); empty where the guide has
-    /// none.
+    /// The running sum over pixels of products of loadings of the first fit, (rank, rank); empty
+    /// where the guide has none.
     ///
     /// # Errors
     ///
@@ -134,12 +137,12 @@ pub async fn ceilings(device: &device::Device, sizes: &[usize]) -> Result<Ceilin
     }
 }
 
-/// What a block of steps did.
+/// What a block of steps did to a fit.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Block {
     /// ELBO of each step done, without the constants of [`crate::engine::guide::elbo_constant`].
     pub elbo: Vec<f32>,
-    /// Steps of the run so far that were not finite and so changed nothing.
+    /// Steps of the fit so far that were not finite and so changed nothing.
     pub skipped: u32,
 }
 
@@ -172,19 +175,39 @@ pub fn sizes(device: &device::Device, params: Params) -> Params {
     }
 }
 
-/// Puts a run on the chosen device.
+/// How many fits of such sizes go on side by side on the chosen device, at least 1. On the CPU that
+/// is for threads to decide, each with a fit of its own.
+pub fn fits_at_once(device: &device::Device, params: &Params) -> usize {
+    match &device.place {
+        device::Place::Cpu => 1,
+        #[cfg(feature = "gpu")]
+        device::Place::Gpu(adapter) => gpu::fits_at_once(adapter, params),
+    }
+}
+
+/// Puts a fit of each guide on the chosen device: one, or as many as [`fits_at_once`] allows.
+///
+/// # Errors
+///
+/// [`Error::Device`] for none or more than that, or where the device has no room or cannot be
+/// opened.
 pub async fn open(
     device: &device::Device,
     params: &Params,
     pixels: &Pixels,
-    guide: Guide,
+    guides: Vec<Guide>,
 ) -> Result<Backend> {
-    let cube = Arc::clone(pixels.cube());
+    let cube = pixels.cube();
     match &device.place {
-        device::Place::Cpu => Ok(Backend::Cpu(Box::new(cpu::Cpu::new(params, cube, guide)))),
+        device::Place::Cpu => {
+            let Ok([guide]) = <[Guide; 1]>::try_from(guides) else {
+                return Err(Error::Device("a run on the CPU is of one fit".into()));
+            };
+            Ok(Backend::Cpu(Box::new(cpu::Cpu::new(params, Arc::clone(cube), guide))))
+        }
         #[cfg(feature = "gpu")]
         device::Place::Gpu(adapter) => {
-            let gpu = gpu::Gpu::new(adapter, params, cube, guide).await?;
+            let gpu = gpu::Gpu::new(adapter, params, Arc::clone(cube), guides).await?;
             Ok(Backend::Gpu(Box::new(gpu)))
         }
     }

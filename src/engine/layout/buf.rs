@@ -78,6 +78,12 @@ pub enum Buf {
 }
 
 impl Buf {
+    /// Whether fits that run side by side have it in common: the spectra, and the minibatch, which
+    /// is drawn by seed and step. Every fit has a part of its own of all others.
+    pub fn is_common(self) -> bool {
+        matches!(self, Buf::Cube | Buf::PixelOf)
+    }
+
     /// Every buffer.
     pub const ALL: [Buf; 31] = [
         Buf::Cube,

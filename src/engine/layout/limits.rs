@@ -45,6 +45,9 @@ pub const ROW_GROUP: usize = rng::LANES;
 /// Steps whose ELBO the trace buffer holds: the longest block between two reads.
 pub const TRACE_LEN: u32 = 1024;
 
+/// Words of the status of a fit.
+pub const STATUS: u32 = 4;
+
 /// The fewest scene latents worth a partial sum of their own, and the most such sums.
 pub(super) const MIN_SCENE_CHUNK: usize = 64;
 pub(super) const MOST_SCENE_CHUNKS: usize = 256;

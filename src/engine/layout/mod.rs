@@ -16,7 +16,7 @@ use crate::engine::ground::rng;
 use crate::engine::model::{Family, Held, Model, Noise};
 pub use buf::Buf;
 pub use flags::*;
-pub use limits::{BAND_GROUP, MOST_CONSTANTS, MOST_PARTICLES, ROW_GROUP, TRACE_LEN};
+pub use limits::{BAND_GROUP, MOST_CONSTANTS, MOST_PARTICLES, ROW_GROUP, STATUS, TRACE_LEN};
 use limits::{MAX_CHUNKS, MIN_CHUNK_ROWS, MIN_SCENE_CHUNK, MOST_FUSED, MOST_SCENE_CHUNKS};
 
 /// All that a pass may know of a step, as shaders see it: a uniform of 32-bit words.
@@ -451,7 +451,7 @@ impl Params {
             Buf::RankSum => square,
             Buf::RankInverse => square + 1,
             Buf::Trace => TRACE_LEN as usize,
-            Buf::Status => 4,
+            Buf::Status => STATUS as usize,
         };
         len.max(4)
     }

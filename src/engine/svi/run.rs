@@ -4,17 +4,13 @@
 use crate::engine::backend::{self, Backend, device::Device};
 use crate::engine::ground::clock::{Duration, Instant};
 use crate::engine::ground::error::{Error, Result};
-use crate::engine::ground::math::median;
-use crate::engine::guide::{self, Guide, Momentum};
+use crate::engine::guide::{Guide, Momentum};
 use crate::engine::layout::Params;
-use crate::engine::model::Model;
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::checkpoint::{Checkpoint, Head};
-use crate::engine::svi::schedule::{Plateau, Schedule};
+use crate::engine::svi::schedule::{BLOCK, Plateau, Schedule};
 use crate::engine::svi::settings::{Before, Settings, at_step, params, visits};
-
-/// Steps between two looks at the ELBO.
-pub(crate) const BLOCK: u32 = 50;
+use crate::engine::svi::track::{Track, median_of_last};
 
 /// How far a run is.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,7 +104,8 @@ impl Outcome {
     }
 }
 
-/// One run of a guide's model on some pixels, on one device.
+/// One run of a guide's model on some pixels, on one device; or of several guides of one model and
+/// one past, which then take every step together.
 ///
 /// ```no_run
 /// # use unmixel::engine::{guide::Guide, pixels::Pixels};
@@ -125,19 +122,13 @@ impl Outcome {
 pub struct Run {
     backend: Backend,
     settings: Settings,
-    model: Model,
     sizes: Params,
-    prior_centre: Vec<f32>,
-    /// What the device leaves out of every ELBO.
-    constant: f64,
+    /// Each fit, at least one. The first decides when the run ends; several have no stopping rule.
+    tracks: Vec<Track>,
     pixels: Pixels,
     before: Before,
     schedule: Schedule,
     plateau: Plateau,
-    /// ELBO of each step as the device gives it.
-    elbo: Vec<f32>,
-    /// Steps that were not finite: before the device was opened, and since.
-    skipped: (u32, u32),
     opened: f64,
     stepped: Duration,
     fingerprint: Option<u64>,
@@ -156,28 +147,44 @@ impl Run {
         pixels: &Pixels,
         guide: Guide,
     ) -> Result<Run> {
+        let sizes = Run::sizes(device, settings, pixels, &guide)?;
+        Run::open_all(device, settings, sizes, pixels, vec![guide]).await
+    }
+
+    /// The sizes of a run on a device.
+    fn sizes(
+        device: &Device,
+        settings: &Settings,
+        pixels: &Pixels,
+        guide: &Guide,
+    ) -> Result<Params> {
         let sizes = params(&guide.model, settings, (pixels.count(), pixels.bands()))?;
         let sizes = backend::sizes(device, sizes);
         guide.check(&sizes)?;
-        let constant = guide::elbo_constant(&sizes, &guide.model, &guide.prior_centre);
-        let (model, prior_centre) = (guide.model.clone(), guide.prior_centre.clone());
-        let gradients = guide.momentum.as_ref().map_or(0, |momentum| momentum.steps);
-        let before = Before { visits: guide.visits, gradients };
+        Ok(sizes)
+    }
+
+    /// Puts guides of these sizes and one past on a device.
+    async fn open_all(
+        device: &Device,
+        settings: &Settings,
+        sizes: Params,
+        pixels: &Pixels,
+        guides: Vec<Guide>,
+    ) -> Result<Run> {
+        let before = guides.first().map(Before::of).unwrap_or_default();
+        let tracks = guides.iter().map(|guide| Track::new(&sizes, guide)).collect();
         let begin = Instant::now();
-        let backend = backend::open(device, &sizes, pixels, guide).await?;
+        let backend = backend::open(device, &sizes, pixels, guides).await?;
         Ok(Run {
             backend,
             settings: settings.clone(),
-            model,
             sizes,
-            prior_centre,
-            constant,
+            tracks,
             pixels: pixels.clone(),
             before,
             schedule: Schedule::of(settings, &sizes),
             plateau: Plateau::default(),
-            elbo: Vec::new(),
-            skipped: (0, 0),
             opened: begin.elapsed().as_secs_f64(),
             stepped: Duration::ZERO,
             fingerprint: None,
@@ -195,11 +202,11 @@ impl Run {
         let (head, elbo, guide) = checkpoint.into_guide()?;
         let mut run = Run::open(device, &head.settings, pixels, guide).await?;
         run.before = Before { visits: head.visits, gradients: head.gradients };
-        run.skipped.0 = head.skipped;
+        run.tracks[0].skipped.0 = head.skipped;
         run.stepped = Duration::try_from_secs_f64(head.seconds).unwrap_or_default();
         run.fingerprint = Some(fingerprint);
         // The schedule and the stopping rule stand where these ELBOs bring them.
-        run.elbo = elbo;
+        run.tracks[0].elbo = elbo;
         let steps = run.steps();
         (BLOCK..=steps).step_by(BLOCK as usize).for_each(|step| run.look(step));
         if steps > run.schedule.last() {
@@ -214,7 +221,7 @@ impl Run {
 
     /// Steps done.
     pub fn steps(&self) -> u32 {
-        self.elbo.len() as u32
+        self.tracks[0].elbo.len() as u32
     }
 
     /// The settings that it was opened with.
@@ -245,14 +252,17 @@ impl Run {
         let steps: Vec<Params> =
             (step..(first + BLOCK).min(self.schedule.last())).map(of_step).collect();
         let begin = Instant::now();
-        let block = self.backend.run(&steps, interrupted).await?;
+        let blocks = self.backend.run(&steps, interrupted).await?;
         self.stepped += begin.elapsed();
-        if block.elbo.is_empty() {
+        for (track, block) in self.tracks.iter_mut().zip(&blocks) {
+            track.skipped.1 = block.skipped;
+            track.elbo.extend(&block.elbo);
+        }
+        let done = (self.steps() - step) as usize;
+        if done == 0 {
             return Ok(None);
         }
-        self.skipped.1 = block.skipped;
-        self.elbo.extend(&block.elbo);
-        if block.elbo.len() == steps.len() {
+        if done == steps.len() {
             self.look(self.steps());
         }
         Ok(Some(self.progress(first as usize)))
@@ -265,32 +275,22 @@ impl Run {
             return;
         }
         let first = (steps - 1) / BLOCK * BLOCK;
-        let elbo = self.median(first as usize, steps as usize).unwrap_or(f64::NEG_INFINITY);
+        let elbo = self.tracks[0].median(first as usize, steps as usize);
+        let elbo = elbo.unwrap_or(f64::NEG_INFINITY);
         if self.plateau.push(elbo) {
             self.schedule.cool_from(steps);
         }
     }
 
-    /// Median ELBO a pixel of some steps, nats; none when none is finite.
-    fn median(&self, first: usize, last: usize) -> Option<f64> {
-        let of_block: Vec<f64> =
-            self.elbo[first..last].iter().map(|&elbo| self.a_pixel(elbo)).collect();
-        median_finite(&of_block)
-    }
-
-    fn a_pixel(&self, elbo: f32) -> f64 {
-        (f64::from(elbo) + self.constant) / f64::from(self.sizes.pixels)
-    }
-
     fn progress(&self, first: usize) -> Progress {
-        let (step, ceiling) = (self.steps(), self.schedule.last());
+        let (track, step, ceiling) = (&self.tracks[0], self.steps(), self.schedule.last());
         let a_step = self.stepped.as_secs_f64() / f64::from(step.max(1));
         let left = a_step * f64::from(ceiling - step);
         Progress {
             step,
             ceiling,
-            elbo: self.median(first, self.elbo.len()).unwrap_or(f64::NEG_INFINITY),
-            skipped: self.skipped.0.saturating_add(self.skipped.1),
+            elbo: track.median(first, track.elbo.len()).unwrap_or(f64::NEG_INFINITY),
+            skipped: track.skipped(),
             elapsed: self.stepped,
             left: Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX),
         }
@@ -302,27 +302,27 @@ impl Run {
     ///
     /// [`Error::DeviceLost`] when the device fails.
     pub async fn checkpoint(&mut self) -> Result<Checkpoint> {
-        let (globals, locals) = self.backend.guide().await?;
-        let (global_moments, local_moments) = self.backend.moments().await?;
-        let pixels = &self.pixels;
+        let (globals, locals) = self.backend.guide(0).await?;
+        let (global_moments, local_moments) = self.backend.moments(0).await?;
+        let (track, pixels) = (&self.tracks[0], &self.pixels);
         let fingerprint = *self.fingerprint.get_or_insert_with(|| pixels.fingerprint());
         Ok(Checkpoint {
             head: Head {
                 version: Checkpoint::VERSION,
-                model: self.model.clone(),
+                model: track.model.clone(),
                 settings: self.settings.clone(),
                 pixels: self.pixels.count(),
                 bands: self.pixels.bands(),
                 fingerprint,
                 visits: self.before.visits,
                 gradients: self.before.gradients,
-                skipped: self.skipped.0.saturating_add(self.skipped.1),
+                skipped: track.skipped(),
                 seconds: self.stepped.as_secs_f64(),
             },
-            elbo: self.elbo.clone(),
+            elbo: track.elbo.clone(),
             globals,
             locals,
-            prior_centre: self.prior_centre.clone(),
+            prior_centre: track.prior_centre.clone(),
             rank_sum: self.backend.rank_sum().await?,
             global_moments,
             local_moments,
@@ -336,7 +336,7 @@ impl Run {
     /// [`Error::Fit`] where none of the last steps gave a finite ELBO, [`Error::DeviceLost`] when
     /// the device fails.
     pub async fn finish(self) -> Result<Outcome> {
-        self.end(false).await
+        self.end(0, false).await
     }
 
     /// Ends the run as [`Run::finish`] does, with a guide that keeps its [`Momentum`], so that
@@ -346,30 +346,31 @@ impl Run {
     ///
     /// As [`Run::finish`].
     pub async fn hand_over(self) -> Result<Outcome> {
-        self.end(true).await
+        self.end(0, true).await
     }
 
-    async fn end(self, keeps_momentum: bool) -> Result<Outcome> {
-        let steps = self.elbo.len();
+    /// What becomes of a fit, when the run ends here.
+    async fn end(&self, fit: usize, keeps_momentum: bool) -> Result<Outcome> {
+        let track = &self.tracks[fit];
+        let steps = track.elbo.len();
         let last = steps.saturating_sub(BLOCK as usize);
-        if steps > 0 && self.median(last, steps).is_none() {
+        if steps > 0 && track.median(last, steps).is_none() {
             return Err(Error::Fit(format!(
                 "none of the last {} steps gave a finite ELBO; check the scene's values and \
                  scale, or lower the learning rate",
                 steps - last
             )));
         }
-        let (globals, locals) = self.backend.guide().await?;
+        let (globals, locals) = self.backend.guide(fit).await?;
         let rank_sum = self.backend.rank_sum().await?;
         let momentum = match keeps_momentum {
             true => {
-                let (globals, locals) = self.backend.moments().await?;
+                let (globals, locals) = self.backend.moments(fit).await?;
                 let steps = self.before.gradients.saturating_add(self.steps());
                 Some(Momentum { steps, globals, locals })
             }
             false => None,
         };
-        let trace = self.elbo.iter().map(|&elbo| self.a_pixel(elbo)).collect();
         let stop = match self.schedule.cooling_since() {
             _ if self.steps() < self.schedule.last() => Stop::Interrupted,
             Some(fired_at) => Stop::Converged { fired_at },
@@ -378,16 +379,16 @@ impl Run {
         };
         let guide = Guide {
             visits: self.before.visits + visits(&self.sizes, self.steps()),
-            model: self.model,
+            model: track.model.clone(),
             params: self.sizes,
             globals,
             locals,
-            prior_centre: self.prior_centre,
+            prior_centre: track.prior_centre.clone(),
             rank_sum,
             momentum,
         };
         let seconds = (self.opened, self.stepped.as_secs_f64());
-        let skipped = self.skipped.0.saturating_add(self.skipped.1);
+        let (trace, skipped) = (track.trace(), track.skipped());
         Ok(Outcome { guide, trace, stop, skipped, seconds })
     }
 }
@@ -414,12 +415,52 @@ pub async fn fit(
     run.finish().await
 }
 
-/// The median ELBO of the last block of steps; none where none is finite.
-pub fn median_of_last(trace: &[f64]) -> Option<f64> {
-    median_finite(&trace[trace.len().saturating_sub(BLOCK as usize)..])
-}
-
-/// The median, not the mean: a draw from the tail of a narrow guide can cost hundreds of nats.
-fn median_finite(values: &[f64]) -> Option<f64> {
-    median(values.iter().copied().filter(|x| x.is_finite()).collect())
+/// Takes `steps` steps from each of some guides of one model, and hands each over with a momentum
+/// for who goes on from there; as many as a device takes at once go on side by side. There is no
+/// stopping rule. `observe` is told, after every block, how many steps were done since, of all fits
+/// together; `interrupted` ends those that are under way with what there is, and those that are not
+/// begun have no steps. Gives what became of each guide, in their order.
+///
+/// # Errors
+///
+/// What [`Run::open`] and [`Run::advance`] refuse, which ends all of them. The outcome of one is an
+/// [`Error::Fit`] where none of its last steps gave a finite ELBO.
+pub async fn fit_all(
+    device: &Device,
+    settings: &Settings,
+    steps: u32,
+    pixels: &Pixels,
+    guides: Vec<Guide>,
+    observe: &mut dyn FnMut(u64),
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Result<Vec<Result<Outcome>>> {
+    let settings = Settings { steps, early_stop: false, warm: false, ..settings.clone() };
+    let mut outcomes = Vec::with_capacity(guides.len());
+    let mut guides = guides.into_iter().peekable();
+    while let Some(first) = guides.next() {
+        let sizes = Run::sizes(device, &settings, pixels, &first)?;
+        let (before, most) = (Before::of(&first), backend::fits_at_once(device, &sizes));
+        let mut together = vec![first];
+        let is_like = |next: &Guide| Before::of(next) == before;
+        while together.len() < most
+            && let Some(next) = guides.next_if(is_like)
+        {
+            next.check(&sizes)?;
+            together.push(next);
+        }
+        let count = together.len();
+        let mut run = Run::open_all(device, &settings, sizes, pixels, together).await?;
+        let mut seen = 0;
+        while let Some(progress) = run.advance(interrupted).await? {
+            observe(count as u64 * u64::from(progress.step - seen));
+            seen = progress.step;
+        }
+        for fit in 0..count {
+            outcomes.push(match run.end(fit, true).await {
+                Err(error) if !matches!(error, Error::Fit(_)) => return Err(error),
+                outcome => outcome,
+            });
+        }
+    }
+    Ok(outcomes)
 }

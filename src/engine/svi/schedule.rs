@@ -15,6 +15,8 @@ pub struct Schedule {
     fired: Option<u32>,
 }
 
+/// Steps between two looks at the ELBO.
+pub(crate) const BLOCK: u32 = 50;
 /// Steps of the descent, unless the ceiling leaves less.
 const DESCENT: u32 = 1500;
 /// Share of the full rate at which a run goes on from a fitted guide: its moments are kept, so that

@@ -2,7 +2,7 @@
 
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::setting;
-use crate::engine::guide;
+use crate::engine::guide::{self, Guide};
 use crate::engine::layout::{HALF, MOST_PARTICLES, Params};
 use crate::engine::model::{Family, MOST_COVARIANCE_BANDS, MOST_RANK, Model, Noise};
 
@@ -184,6 +184,14 @@ pub(crate) struct Before {
     pub visits: f64,
     /// Gradients that the optimiser's moments are of.
     pub gradients: u32,
+}
+
+impl Before {
+    /// What a guide has behind it.
+    pub fn of(guide: &Guide) -> Self {
+        let gradients = guide.momentum.as_ref().map_or(0, |momentum| momentum.steps);
+        Before { visits: guide.visits, gradients }
+    }
 }
 
 /// Gradients that a pixel sees in so many steps, mean over pixels.

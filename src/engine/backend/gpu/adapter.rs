@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock};
 
+use super::buffers::words;
 use super::opened::Opened;
 use crate::engine::backend::DeviceInfo;
 use crate::engine::ground::error::{Error, Result};
@@ -116,9 +117,9 @@ impl Adapter {
         ]
     }
 
-    /// Refuses a run with a buffer that is larger than the device allows.
+    /// Refuses a fit with a buffer that is larger than the device allows.
     pub(crate) fn check(&self, params: &Params) -> Result<()> {
-        self.check_bytes(largest(params))
+        self.check_bytes(largest(params, 1))
     }
 
     fn check_bytes(&self, largest: u64) -> Result<()> {
@@ -140,9 +141,9 @@ impl Adapter {
         offered.max_storage_buffer_binding_size.min(offered.max_buffer_size)
     }
 
-    /// The device for a run: that of the run before, where it serves.
-    pub(super) async fn open(&self, params: &Params) -> Result<Arc<Opened>> {
-        self.open_with(largest(params)).await
+    /// The device for so many fits: that of the run before, where it serves.
+    pub(super) async fn open(&self, params: &Params, fits: usize) -> Result<Arc<Opened>> {
+        self.open_with(largest(params, fits)).await
     }
 
     /// A device with buffers of so many bytes: that of the run before, where it serves. Refuses
@@ -188,7 +189,7 @@ impl Adapter {
     }
 }
 
-/// Bytes of a run's largest buffer.
-fn largest(params: &Params) -> u64 {
-    Buf::ALL.map(|buf| 4 * params.len(buf) as u64).into_iter().max().unwrap_or(0)
+/// Bytes of the largest buffer of so many fits.
+fn largest(params: &Params, fits: usize) -> u64 {
+    Buf::ALL.map(|buf| 4 * words(params, buf, fits) as u64).into_iter().max().unwrap_or(0)
 }

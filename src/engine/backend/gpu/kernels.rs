@@ -114,7 +114,7 @@ impl Kernels {
     ///
     /// [`Error::DeviceLost`](crate::Error::DeviceLost) where the device fails.
     pub async fn write(&self, buffer: usize, words: &[u32]) -> Result<()> {
-        let written = buffers::write(&self.opened, &self.buffers[buffer], words).await;
+        let written = buffers::write(&self.opened, &self.buffers[buffer], 0, words).await;
         self.sound(written)
     }
 
@@ -124,7 +124,7 @@ impl Kernels {
     ///
     /// [`Error::DeviceLost`](crate::Error::DeviceLost) where the device fails.
     pub async fn read(&self, buffer: usize, words: usize) -> Result<Vec<u32>> {
-        let read = buffers::read(&self.opened, &self.buffers[buffer], words).await;
+        let read = buffers::read(&self.opened, &self.buffers[buffer], 0, words).await;
         self.sound(read)
     }
 

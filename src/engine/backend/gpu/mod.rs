@@ -27,17 +27,18 @@ use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::lanes::{row_by_row, side_by_side};
 use crate::engine::guide::Guide;
 use crate::engine::layout::limits::{GROUPS_X, WORKGROUP};
-use crate::engine::layout::{Buf, HALF, Params, TRACE_LEN};
+use crate::engine::layout::{Buf, HALF, MOST_CONSTANTS, Params, SEPARATE, TRACE_LEN};
 use crate::engine::passes::{self, Grid, Pass};
 use crate::engine::pixels::Cube;
 
-/// A run on a GPU.
+/// Fits on a GPU, side by side.
 pub struct Gpu {
     opened: Arc<Opened>,
     pipelines: Vec<Pipeline>,
     buffers: DeviceBuffers,
     params: wgpu::Buffer,
     sizes: Params,
+    fits: usize,
     /// Steps a submit, adapted so that one takes about [`SUBMIT_SECONDS`].
     steps_a_submit: usize,
 }
@@ -50,19 +51,45 @@ const FIRST_STEPS: usize = 4;
 /// The most steps a submit: their parameters are one small upload.
 const MOST_STEPS: usize = 128;
 
+/// Bytes of the buffers of all fits together, at most, and of the largest of them: what every
+/// WebGPU device takes as one binding. Where a fit alone takes more, it goes alone.
+const MOST_BYTES: u64 = 1 << 30;
+const MOST_BINDING: u64 = 128 << 20;
+
+/// How many fits of such sizes go on side by side, at least 1: each pass is one dispatch for all of
+/// them, as a fit of few pixels leaves a GPU idle. Passes that keep their steps in memory, and
+/// those of the low-rank guide, know of one fit; no search has these.
+pub(super) fn fits_at_once(adapter: &Adapter, params: &Params) -> usize {
+    if params.has(SEPARATE) || params.rank > 0 {
+        return 1;
+    }
+    let parts = || Buf::ALL.into_iter().filter(|buf| !buf.is_common());
+    let bytes = |buf| 4 * params.len(buf) as u64;
+    let largest = parts().map(bytes).max().unwrap_or(1);
+    let all: u64 = parts().map(bytes).sum();
+    let most = (MOST_BINDING / largest).min(MOST_BYTES / all);
+    // A software driver reads the scene's draws of all fits as one uniform.
+    let constants = match adapter.is_software() {
+        true => MOST_CONSTANTS / params.len(Buf::Theta),
+        false => usize::MAX,
+    };
+    usize::try_from(most).unwrap_or(usize::MAX).min(constants).max(1)
+}
+
 impl Gpu {
-    /// Compiles the passes and uploads the run.
+    /// Compiles the passes and uploads a fit of each guide, which all have these sizes; as many as
+    /// [`fits_at_once`] says, at most.
     pub async fn new(
         adapter: &Adapter,
         params: &Params,
         cube: Arc<Cube>,
-        guide: Guide,
+        guides: Vec<Guide>,
     ) -> Result<Self> {
         let passes = match adapter.is_software() {
             true => passes::step_on_software(params),
             false => passes::step(params).into_iter().map(|(pass, _)| pass).collect(),
         };
-        Gpu::with_passes(adapter, params, cube, guide, &passes).await
+        Gpu::with_passes(adapter, params, cube, guides, &passes).await
     }
 
     /// As [`Gpu::new`], with a list of passes of one's own: tests run them one at a time.
@@ -70,9 +97,16 @@ impl Gpu {
         adapter: &Adapter,
         params: &Params,
         cube: Arc<Cube>,
-        guide: Guide,
+        guides: Vec<Guide>,
         passes: &[&'static Pass],
     ) -> Result<Self> {
+        let fits = guides.len();
+        if fits == 0 || fits > fits_at_once(adapter, params) {
+            return Err(Error::Device(format!(
+                "{}: {fits} fits of this scene cannot go on side by side",
+                adapter.info().name
+            )));
+        }
         // A software driver would give wrong sums and no error.
         if adapter.is_software()
             && let Some(pass) = passes::too_long(params, passes)
@@ -84,12 +118,12 @@ impl Gpu {
                 pass.name
             )));
         }
-        let opened = adapter.open(params).await?;
+        let opened = adapter.open(params, fits).await?;
         let device = &opened.device;
         let half = params.has(HALF);
         let held = opened.spectra(&cube, half);
         let is_held = held.is_some();
-        let buffers = DeviceBuffers::new(device, params, held);
+        let buffers = DeviceBuffers::new(device, params, fits, held);
         #[cfg(test)]
         opened.suffer(Fault::NoMemory);
         let uniform = device.create_buffer(&wgpu::BufferDescriptor {
@@ -111,43 +145,62 @@ impl Gpu {
             buffers,
             params: uniform,
             sizes: *params,
+            fits,
             steps_a_submit: FIRST_STEPS,
         };
         gpu.check()?;
-        let columns = params.local_stride as usize;
-        let mut locals = vec![0.0; params.len(Buf::Locals)];
-        side_by_side(&guide.locals, columns, &mut locals);
         if !is_held {
             gpu.buffers.write_spectra(&opened, &cube, half).await.map_err(|e| gpu.lost(&e))?;
             gpu.check()?;
             opened.hold_spectra(&cube, half, gpu.buffers.get(Buf::Cube));
         }
+        for (fit, guide) in guides.iter().enumerate() {
+            gpu.put(fit, guide).await?;
+        }
+        Ok(gpu)
+    }
+
+    /// Writes a guide as that of a fit.
+    async fn put(&self, fit: usize, guide: &Guide) -> Result<()> {
+        let columns = self.sizes.local_stride as usize;
+        let mut locals = vec![0.0; self.sizes.len(Buf::Locals)];
+        side_by_side(&guide.locals, columns, &mut locals);
         for (buf, values) in [
             (Buf::Globals, &guide.globals),
             (Buf::Locals, &locals),
             (Buf::PriorCentre, &guide.prior_centre),
             (Buf::RankSum, &guide.rank_sum),
         ] {
-            gpu.upload(buf, bytemuck::cast_slice(values)).await?;
+            self.write((buf, fit), bytemuck::cast_slice(values)).await?;
         }
         if let Some(momentum) = &guide.momentum {
-            let mut moments = vec![0.0; params.len(Buf::LocalMoments)];
+            let mut moments = vec![0.0; self.sizes.len(Buf::LocalMoments)];
             side_by_side(&momentum.locals, 2 * columns, &mut moments);
-            gpu.upload(Buf::GlobalMoments, bytemuck::cast_slice(&momentum.globals)).await?;
-            gpu.upload(Buf::LocalMoments, bytemuck::cast_slice(&moments)).await?;
+            self.write((Buf::GlobalMoments, fit), bytemuck::cast_slice(&momentum.globals)).await?;
+            self.write((Buf::LocalMoments, fit), bytemuck::cast_slice(&moments)).await?;
         }
-        Ok(gpu)
+        Ok(())
     }
 
-    /// Writes the first words of a buffer.
+    /// Writes the first words of a buffer, of the first fit.
     pub async fn upload(&self, buf: Buf, words: &[u32]) -> Result<()> {
-        self.buffers.write(&self.opened, buf, words).await.map_err(|e| self.lost(&e))?;
+        self.write((buf, 0), words).await
+    }
+
+    /// Reads the first `len` words of a buffer, of the first fit.
+    pub async fn download(&self, buf: Buf, len: usize) -> Result<Vec<u32>> {
+        self.read((buf, 0), len).await
+    }
+
+    /// Writes the first words of a fit's part of a buffer.
+    async fn write(&self, part: (Buf, usize), words: &[u32]) -> Result<()> {
+        self.buffers.write(&self.opened, part, words).await.map_err(|e| self.lost(&e))?;
         self.check()
     }
 
-    /// Reads the first `len` words of a buffer.
-    pub async fn download(&self, buf: Buf, len: usize) -> Result<Vec<u32>> {
-        let words = self.buffers.read(&self.opened, buf, len).await.map_err(|e| self.lost(&e))?;
+    /// Reads the first `len` words of a fit's part of a buffer.
+    async fn read(&self, part: (Buf, usize), len: usize) -> Result<Vec<u32>> {
+        let words = self.buffers.read(&self.opened, part, len).await.map_err(|e| self.lost(&e))?;
         self.check()?;
         Ok(words)
     }
@@ -172,7 +225,7 @@ impl Gpu {
                     let Some((x, y)) = groups((pipeline.grid)(params)) else { continue };
                     compute.set_pipeline(&pipeline.pipeline);
                     compute.set_bind_group(0, &pipeline.bind_group, &[(i * UNIFORM_STRIDE) as u32]);
-                    compute.dispatch_workgroups(x, y, 1);
+                    compute.dispatch_workgroups(x, y, self.fits as u32);
                 }
             }
         }
@@ -212,7 +265,7 @@ impl Gpu {
         &mut self,
         steps: &[Params],
         interrupted: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Block> {
+    ) -> Result<Vec<Block>> {
         let (mut done, mut queued) = (0, 0);
         // While one submit runs the next one is written down: the device has no pause.
         let mut flying = VecDeque::new();
@@ -234,11 +287,15 @@ impl Gpu {
                 self.steps_a_submit = fitting.clamp(1, (2 * count).min(MOST_STEPS));
             }
         }
-        let trace = self.download(Buf::Trace, TRACE_LEN as usize).await?;
-        let status = self.download(Buf::Status, 2).await?;
-        let elbo =
-            steps[..done].iter().map(|p| f32::from_bits(trace[p.trace_slot as usize])).collect();
-        Ok(Block { elbo, skipped: status[1] })
+        // The parts of all fits follow each other.
+        let (of_trace, of_status) = (TRACE_LEN as usize, self.buffers.len(Buf::Status));
+        let trace = self.download(Buf::Trace, self.fits * of_trace).await?;
+        let status = self.download(Buf::Status, self.fits * of_status).await?;
+        let of_fit = |(trace, status): (&[u32], &[u32])| {
+            let elbo = |p: &Params| f32::from_bits(trace[p.trace_slot as usize]);
+            Block { elbo: steps[..done].iter().map(elbo).collect(), skipped: status[1] }
+        };
+        Ok(trace.chunks(of_trace).zip(status.chunks(of_status)).map(of_fit).collect())
     }
 
     /// As [`super::Backend::profile`].
@@ -247,33 +304,34 @@ impl Gpu {
     }
 
     /// As [`super::Backend::guide`].
-    pub async fn guide(&self) -> Result<(Vec<f32>, Vec<f32>)> {
+    pub async fn guide(&self, fit: usize) -> Result<(Vec<f32>, Vec<f32>)> {
         let columns = self.sizes.local_stride as usize;
-        Ok((self.floats(Buf::Globals).await?, self.rows(Buf::Locals, columns).await?))
+        let globals = self.floats((Buf::Globals, fit)).await?;
+        Ok((globals, self.rows((Buf::Locals, fit), columns).await?))
     }
 
     /// As [`super::Backend::moments`].
-    pub async fn moments(&self) -> Result<(Vec<f32>, Vec<f32>)> {
+    pub async fn moments(&self, fit: usize) -> Result<(Vec<f32>, Vec<f32>)> {
         let columns = 2 * self.sizes.local_stride as usize;
-        let mut globals = self.floats(Buf::GlobalMoments).await?;
+        let mut globals = self.floats((Buf::GlobalMoments, fit)).await?;
         globals.truncate(2 * self.sizes.global_stride());
-        Ok((globals, self.rows(Buf::LocalMoments, columns).await?))
+        Ok((globals, self.rows((Buf::LocalMoments, fit), columns).await?))
     }
 
     /// As [`super::Backend::rank_sum`].
     pub async fn rank_sum(&self) -> Result<Vec<f32>> {
-        let mut sum = self.floats(Buf::RankSum).await?;
+        let mut sum = self.floats((Buf::RankSum, 0)).await?;
         sum.truncate((self.sizes.rank as usize).pow(2));
         Ok(sum)
     }
 
-    async fn floats(&self, buf: Buf) -> Result<Vec<f32>> {
-        let words = self.download(buf, self.buffers.len(buf)).await?;
+    async fn floats(&self, part: (Buf, usize)) -> Result<Vec<f32>> {
+        let words = self.read(part, self.buffers.len(part.0)).await?;
         Ok(bytemuck::cast_vec(words))
     }
 
-    /// A buffer with so many columns for each pixel, (N, columns).
-    async fn rows(&self, buf: Buf, columns: usize) -> Result<Vec<f32>> {
-        Ok(row_by_row(&self.floats(buf).await?, columns, self.sizes.pixels as usize))
+    /// A part of a buffer with so many columns for each pixel, (N, columns).
+    async fn rows(&self, part: (Buf, usize), columns: usize) -> Result<Vec<f32>> {
+        Ok(row_by_row(&self.floats(part).await?, columns, self.sizes.pixels as usize))
     }
 }

@@ -211,7 +211,7 @@ mod tests {
         let (device, _queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
         let params = Params::new(&Model::new(3), 10, 5, 4, 1, 0).unwrap();
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let buffers = DeviceBuffers::new(&device, &params, None);
+        let buffers = DeviceBuffers::new(&device, &params, 2, None);
         let uniform = device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
             size: 256,

@@ -70,7 +70,7 @@ async fn block(gpu: &Gpu, steps: &[Params]) -> Result<Laps> {
         });
         compute.set_pipeline(&pipeline.pipeline);
         compute.set_bind_group(0, &pipeline.bind_group, &[(i * UNIFORM_STRIDE) as u32]);
-        compute.dispatch_workgroups(*x, *y, 1);
+        compute.dispatch_workgroups(*x, *y, gpu.fits as u32);
     }
     encoder.resolve_query_set(&stamps, 0..count, &resolved, 0);
     encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, Some(8 * u64::from(count)));
