@@ -16,7 +16,7 @@ use unmixel::engine::backend::{Device, device};
 use unmixel::engine::guide::Guide;
 use unmixel::engine::model::{Family, Held, Model, Noise};
 use unmixel::engine::pixels::{Cube, Pixels};
-use unmixel::engine::svi::{Checkpoint, Head, Outcome, Run, Settings, Stop};
+use unmixel::engine::svi::{self, Checkpoint, Head, Outcome, Run, Settings, Stop};
 use unmixel::engine::wait::block_on;
 use unmixel::rooms::starts;
 
@@ -220,6 +220,52 @@ fn a_guide_that_was_handed_over_keeps_what_a_new_one_has_not() {
         other.advance(&|| false).await.unwrap();
         assert_ne!(other.finish().await.unwrap().guide.globals, rested.guide.globals);
     });
+}
+
+/// Fits that a device does together, some with another past than the others, have the bytes of each
+/// alone; one that fails does not end the others.
+#[test]
+fn fits_together_are_those_alone() {
+    let (pixels, all) = (pixels(1), settings());
+    let few = Settings { steps: 60, early_stop: false, ..all.clone() };
+    for device in devices() {
+        for (name, model) in models() {
+            let from = start(&model, &all, &pixels);
+            let mut moved = from.clone();
+            moved.globals.iter_mut().for_each(|x| *x += 0.1);
+            let mut broken = from.clone();
+            broken.globals.fill(f32::NAN);
+            let alone = |guide: &Guide| {
+                block_on(async {
+                    let mut run = Run::open(&device, &few, &pixels, guide.clone()).await.unwrap();
+                    while run.advance(&|| false).await.unwrap().is_some() {}
+                    run.hand_over().await
+                })
+            };
+            let later = alone(&from).unwrap().guide;
+            let guides = vec![from.clone(), moved, later, broken, from];
+            let mut steps = 0;
+            let mut count = |fresh| steps += fresh;
+            let together =
+                svi::fit_all(&device, &all, 60, &pixels, guides.clone(), &mut count, &|| false);
+            let together = block_on(together).unwrap();
+            assert_eq!((together.len(), steps), (5, 300), "{name}");
+            for (fit, (guide, found)) in guides.iter().zip(&together).enumerate() {
+                let at = format!("{}, {name}, fit {fit}", device.info.name);
+                match (alone(guide), found) {
+                    (Ok(a), Ok(b)) => {
+                        let kept = |of: &Outcome| of.guide.momentum.clone().unwrap();
+                        assert!(same(&a, b) && kept(&a) == kept(b), "{at}");
+                    }
+                    (Err(Error::Fit(a)), Err(Error::Fit(b))) => assert_eq!(&a, b, "{at}"),
+                    (a, b) => panic!("{at}: {:?}, {:?}", a.err(), b.as_ref().err()),
+                }
+            }
+            let is_broken: Vec<bool> = together.iter().map(Result::is_err).collect();
+            assert_eq!(is_broken, [false, false, false, true, false], "{name}");
+            assert!(!same(together[0].as_ref().unwrap(), together[1].as_ref().unwrap()));
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::engine::backend::{Device, each};
+use crate::engine::backend::{Device, each, pieces};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::{Interrupted, unless};
 use crate::engine::model::Model;
@@ -159,18 +159,19 @@ async fn best_of(
     seed: u64,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<f64>> {
-    let settings = svi::Settings { steps: STEPS, early_stop: false, seed, ..Default::default() };
-    let fit = async |endmembers| -> Result<Option<f64>> {
-        let guide = starts::begin(model, &settings, pixels, endmembers)?;
-        let fit = svi::fit(device, &settings, pixels, guide, &mut |_| (), interrupted).await?;
-        Ok(fit.elbo())
+    let settings = svi::Settings { seed, ..Default::default() };
+    // A fit that fails is no error: others may succeed.
+    let begin = |one: Proposal| match starts::begin(model, &settings, pixels, one.endmembers) {
+        Err(Error::Fit(_)) => None,
+        guide => Some(guide),
     };
-    let elbo = async |one: Proposal| match fit(one.endmembers).await {
-        // A fit that fails is no error: others may succeed.
-        Err(Error::Fit(_)) => Ok(None),
-        result => result,
+    let fit = async |starts: Vec<Proposal>| {
+        let guides = starts.into_iter().filter_map(begin).collect::<Result<_>>()?;
+        svi::fit_all(device, &settings, STEPS, pixels, guides, &mut |_| (), interrupted).await
     };
-    Ok(each(device, starts, elbo).await?.into_iter().flatten().reduce(f64::max))
+    let fits = each(device, pieces(device, starts), fit).await?;
+    let elbos = fits.into_iter().flatten().flatten().filter_map(|outcome| outcome.elbo());
+    Ok(elbos.reduce(f64::max))
 }
 
 #[cfg(test)]

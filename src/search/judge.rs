@@ -11,7 +11,7 @@ use super::bands::Seen;
 use super::first::Begin;
 use super::{Event, Mode, POLISH_STEPS, PROBE_STEPS, SETTLE_STEPS, Solution, family};
 use crate::convention::Convention;
-use crate::engine::backend::{Device, each};
+use crate::engine::backend::{Device, each, pieces};
 use crate::engine::ground::clock::Instant;
 use crate::engine::ground::error::Result;
 use crate::engine::guide::Guide;
@@ -294,14 +294,9 @@ impl<'a> Judge<'a> {
     ) -> Result<Vec<Fitted>> {
         let rows = table.iter_mut().enumerate().filter(|(i, _)| rows.contains(i));
         let rows: Vec<&mut Fitted> = rows.map(|(_, fitted)| fitted).collect();
-        // A thread takes a fit; a GPU takes the step of all fits of a kind as one.
-        let work: Vec<Work> = match self.device.is_cpu() {
-            true => {
-                let rows = rows.into_iter().map(|fitted| Work::Polish(vec![fitted]));
-                rows.chain(starts.into_iter().map(|start| Work::Probe(vec![start]))).collect()
-            }
-            false => vec![Work::Polish(rows), Work::Probe(starts)],
-        };
+        let rows = pieces(self.device, rows).into_iter().map(Work::Polish);
+        let starts = pieces(self.device, starts).into_iter().map(Work::Probe);
+        let work = rows.chain(starts).collect();
         let one = async |work| match work {
             Work::Polish(rows) => self.polish_all(rows).await.map(|()| Vec::new()),
             Work::Probe(starts) => self.probe_all(starts).await,

@@ -1,4 +1,5 @@
-//! Several pieces of work that each take a device: side by side on the CPU, in turn on a GPU.
+//! Several fits that a device does: side by side on the CPU, each by a thread; as one piece of work
+//! on a GPU, or piece by piece.
 
 use rayon::prelude::*;
 
@@ -25,6 +26,15 @@ pub async fn each<T: Send, R: Send>(
         done.push(one(item).await?);
     }
     Ok(done)
+}
+
+/// Fits of one kind as the pieces of work that a device takes: each alone on the CPU, where a thread
+/// takes it; all of them together on a GPU, for [`fit_all`](crate::engine::svi::fit_all).
+pub fn pieces<T>(device: &Device, fits: Vec<T>) -> Vec<Vec<T>> {
+    match device.is_cpu() {
+        true => fits.into_iter().map(|fit| vec![fit]).collect(),
+        false => vec![fits],
+    }
 }
 
 #[cfg(test)]

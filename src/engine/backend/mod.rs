@@ -18,7 +18,7 @@ pub mod gpu;
 mod memory;
 
 pub use device::{Choice, Device, DeviceInfo};
-pub use each::each;
+pub use each::{each, pieces};
 pub(crate) use memory::{available as available_memory, needed as memory_needed};
 
 /// The state of fits on a device.
