@@ -28,8 +28,8 @@ pub async fn each<T: Send, R: Send>(
     Ok(done)
 }
 
-/// Fits of one kind as the pieces of work that a device takes: each alone on the CPU, where a thread
-/// takes it; all of them together on a GPU, for [`fit_all`](crate::engine::svi::fit_all).
+/// Fits of one kind as the pieces of work that a device takes: each alone on the CPU, where a
+/// thread takes it; all of them together on a GPU, for [`fit_all`](crate::engine::svi::fit_all).
 pub fn pieces<T>(device: &Device, fits: Vec<T>) -> Vec<Vec<T>> {
     match device.is_cpu() {
         true => fits.into_iter().map(|fit| vec![fit]).collect(),

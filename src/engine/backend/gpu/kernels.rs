@@ -7,7 +7,7 @@ use super::adapter::Adapter;
 use super::buffers::{self, UNIFORM_STRIDE};
 use super::groups;
 use super::opened::Opened;
-use super::pipelines::{Compiled, Source};
+use super::pipelines::{self, Compiled, Source};
 use crate::engine::ground::error::Result;
 use crate::engine::passes::{Access, Grid};
 
@@ -102,7 +102,7 @@ impl Kernels {
             });
             (compiled.pipeline, bind_group)
         };
-        let pipelines = kernels.iter().map(pipeline).collect();
+        let pipelines = pipelines::each(kernels, pipeline);
         let kernels = Kernels { opened: Arc::clone(&opened), pipelines, buffers, uniform };
         opened.failed.check()?;
         Ok(kernels)

@@ -132,13 +132,10 @@ impl Gpu {
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        let pipelines = passes
-            .iter()
-            .map(|pass| {
-                let compiled = opened.compiled(pass, params);
-                Pipeline::new(device, pass, compiled, &buffers, &uniform)
-            })
-            .collect();
+        let pipelines = pipelines::each(passes, |pass| {
+            let compiled = opened.compiled(pass, params);
+            Pipeline::new(device, pass, compiled, &buffers, &uniform)
+        });
         let gpu = Gpu {
             opened: Arc::clone(&opened),
             pipelines,

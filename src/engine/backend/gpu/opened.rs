@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use super::pipelines::{Compiled, Constants};
 use super::waiter::Waiter;
@@ -25,8 +25,9 @@ pub struct Opened {
     /// What is to go wrong.
     #[cfg(test)]
     pub fault: Option<Fault>,
-    /// By the text of the shader and its constants.
-    compiled: Mutex<HashMap<(&'static str, String), Compiled>>,
+    /// By the text of the shader and its constants. Each has a lock of its own, so that several are
+    /// compiled at a time.
+    compiled: Mutex<HashMap<(&'static str, String), Arc<OnceLock<Compiled>>>>,
     /// The spectra that were uploaded last, which no pass writes, and whether they are floats of 16
     /// bits: the fits of a search share them.
     spectra: Mutex<Option<(Weak<Cube>, bool, wgpu::Buffer)>>,
@@ -131,11 +132,11 @@ impl Opened {
         key: (&'static str, String),
         compile: impl FnOnce() -> Compiled,
     ) -> Compiled {
-        match self.compiled.lock() {
-            Ok(mut all) => all.entry(key).or_insert_with(compile).clone(),
-            // A thread that panicked while compiling; the map may lack an entry and no more.
-            Err(_) => compile(),
-        }
+        // Poisoned by a panic elsewhere: what it holds is whole.
+        let mut all = self.compiled.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let own = Arc::clone(all.entry(key).or_default());
+        drop(all);
+        own.get_or_init(compile).clone()
     }
 }
 

@@ -1,5 +1,8 @@
 //! A pass as a compute pipeline with its bind group.
 
+#[cfg(not(target_arch = "wasm32"))]
+use rayon::prelude::*;
+
 use super::buffers::DeviceBuffers;
 use crate::engine::layout::{HALF, MOST_CONSTANTS, Params, VARIABILITY};
 use crate::engine::passes::{Access, Grid, Pass};
@@ -42,6 +45,19 @@ impl Constants {
 /// Whether a pass has a constant of this name.
 fn asks(pass: &Pass, name: &str) -> bool {
     pass.shader.contains(&format!("override {name}:"))
+}
+
+/// Makes some pipelines, a core for each as far as there are any: a driver takes some tens of
+/// milliseconds for one that it has not seen before.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn each<T: Sync, R: Send>(of: &[T], make: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
+    of.par_iter().map(make).collect()
+}
+
+/// Makes some pipelines, one after the other: a browser compiles them on threads of its own.
+#[cfg(target_arch = "wasm32")]
+pub fn each<T, R>(of: &[T], make: impl Fn(&T) -> R) -> Vec<R> {
+    of.iter().map(make).collect()
 }
 
 /// What a pipeline is made of.
