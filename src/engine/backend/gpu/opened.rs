@@ -12,6 +12,9 @@ use crate::engine::layout::Params;
 use crate::engine::passes::Pass;
 use crate::engine::pixels::Cube;
 
+/// The text of a shader, and its constants.
+type Key = (&'static str, String);
+
 /// A device, its queue, and what was compiled for it.
 #[derive(Debug)]
 pub struct Opened {
@@ -27,7 +30,7 @@ pub struct Opened {
     pub fault: Option<Fault>,
     /// By the text of the shader and its constants. Each has a lock of its own, so that several are
     /// compiled at a time.
-    compiled: Mutex<HashMap<(&'static str, String), Arc<OnceLock<Compiled>>>>,
+    compiled: Mutex<HashMap<Key, Arc<OnceLock<Compiled>>>>,
     /// The spectra that were uploaded last, which no pass writes, and whether they are floats of 16
     /// bits: the fits of a search share them.
     spectra: Mutex<Option<(Weak<Cube>, bool, wgpu::Buffer)>>,
@@ -127,11 +130,7 @@ impl Opened {
     }
 
     /// What `compile` makes, made once for each text and its constants.
-    pub fn once(
-        &self,
-        key: (&'static str, String),
-        compile: impl FnOnce() -> Compiled,
-    ) -> Compiled {
+    pub fn once(&self, key: Key, compile: impl FnOnce() -> Compiled) -> Compiled {
         // Poisoned by a panic elsewhere: what it holds is whole.
         let mut all = self.compiled.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let own = Arc::clone(all.entry(key).or_default());
