@@ -72,6 +72,8 @@ impl Backend {
     /// # Errors
     ///
     /// [`crate::Error::DeviceLost`] when the device fails.
+    // Only GPUs have several.
+    #[cfg_attr(not(feature = "gpu"), allow(unused_variables))]
     pub async fn guide(&self, fit: usize) -> Result<(Vec<f32>, Vec<f32>)> {
         match self {
             Backend::Cpu(cpu) => Ok(cpu.guide()),
@@ -86,6 +88,8 @@ impl Backend {
     /// # Errors
     ///
     /// [`crate::Error::DeviceLost`] when the device fails.
+    // Only GPUs have several.
+    #[cfg_attr(not(feature = "gpu"), allow(unused_variables))]
     pub async fn moments(&self, fit: usize) -> Result<(Vec<f32>, Vec<f32>)> {
         match self {
             Backend::Cpu(cpu) => Ok(cpu.moments()),
@@ -177,6 +181,8 @@ pub fn sizes(device: &device::Device, params: Params) -> Params {
 
 /// How many fits of such sizes go on side by side on the chosen device, at least 1. On the CPU that
 /// is for threads to decide, each with a fit of its own.
+// Only a GPU asks for the sizes.
+#[cfg_attr(not(feature = "gpu"), allow(unused_variables))]
 pub fn fits_at_once(device: &device::Device, params: &Params) -> usize {
     match &device.place {
         device::Place::Cpu => 1,
