@@ -116,8 +116,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             workgroupBarrier();
         }
         if (own) {
-            let part = (fit * p.chunks + chunk) * p.particles + particle;
-            let out = part * columns() * p.quads + quad;
+            let out = partials_at(chunk, particle) + quad;
             partials[out + ENDMEMBERS * p.quads] = sum_variance;
             for (var k = 0u; k < ENDMEMBERS; k++) {
                 partials[out + k * p.quads] = sum_mean[k];

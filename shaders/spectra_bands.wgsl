@@ -74,8 +74,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     // Padding is no data.
     let counts = 4u * quad + vec4u(0u, 1u, 2u, 3u) < vec4u(p.bands);
     let weight = p.weight * select(vec4f(0.0), vec4f(1.0), counts);
-    let part = (fit * p.chunks + chunk) * p.particles + particle;
-    let out = part * columns() * p.quads + quad;
+    let out = partials_at(chunk, particle) + quad;
     partials[out + ENDMEMBERS * p.quads] = 0.5 * weight * sum_variance;
     for (var k = 0u; k < ENDMEMBERS; k++) {
         partials[out + k * p.quads] = weight * sum_mean[k];

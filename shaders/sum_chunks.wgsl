@@ -59,9 +59,8 @@ fn slices() -> u32 {
 
 // Four bands' sum over the chunks of a slice.
 fn of_bands(particle: u32, i: u32, slice: u32) -> vec4f {
-    let quads = columns() * p.quads;
-    let step = slices() * p.particles * quads;
-    var at = ((fit * p.chunks + slice) * p.particles + particle) * quads + i;
+    let step = slices() * p.particles * columns() * p.quads;
+    var at = partials_at(slice, particle) + i;
     var four = array<vec4f, 4>(vec4f(0.0), vec4f(0.0), vec4f(0.0), vec4f(0.0));
     var chunk = slice;
     for (; chunk + 3u * slices() < p.chunks; chunk += 4u * slices()) {

@@ -14,6 +14,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         return;
     }
     let own = globals_at() + j;
+    // There are two moments of each: twice as many before those of this fit.
     let first = own + globals_at();
     let before = vec2f(moments[first], moments[first + count]);
     let decay = vec2f(p.decay_first_global, p.decay_second_global);

@@ -98,6 +98,10 @@ fn theta_stride() -> u32 {
 fn draw_stride() -> u32 { return 2u * p.endmembers + select(3u, 5u, has(COMMON)); }
 fn row_grad_stride() -> u32 { return 2u * p.endmembers + 1u; }
 fn columns() -> u32 { return select(p.endmembers + 1u, 2u * p.endmembers + 1u, has(VARIABILITY)); }
+// The partial sums of a chunk and particle, in vectors of four.
+fn partials_at(chunk: u32, particle: u32) -> u32 {
+    return ((fit * p.chunks + chunk) * p.particles + particle) * columns() * p.quads;
+}
 fn scalars() -> u32 {
     return (p.endmembers + 1u) * select(1u, 2u, has(COMMON)) + select(0u, 1u, has(SPREAD));
 }

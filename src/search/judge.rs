@@ -315,25 +315,24 @@ impl<'a> Judge<'a> {
             starts::begin(&self.model, self.fit, self.pixels, fitted.endmembers.clone()).ok()
         };
         let guides: Vec<Option<Guide>> = probed.par_iter().map(begin).collect();
-        let mut rows: Vec<&mut Fitted> = probed.iter_mut().collect();
-        let elbos = self.go_on(&mut rows, guides, PROBE_STEPS).await?;
-        for (fitted, elbo) in rows.into_iter().zip(elbos) {
+        let begun = probed.iter_mut().zip(guides);
+        let begun = begun.filter_map(|(fitted, guide)| Some((fitted, guide?))).collect();
+        for (fitted, elbo) in self.go_on(begun, PROBE_STEPS).await? {
             fitted.probe_elbo = elbo;
-            if !fitted.cut {
-                self.tell(fitted);
-            }
         }
+        probed.iter().filter(|fitted| !fitted.cut).for_each(|fitted| self.tell(fitted));
         Ok(probed)
     }
 
-    async fn polish_all(&self, mut rows: Vec<&mut Fitted>) -> Result<()> {
+    async fn polish_all(&self, rows: Vec<&mut Fitted>) -> Result<()> {
         if (self.interrupted)() {
             return Ok(());
         }
-        rows.retain(|fitted| fitted.fit.is_some());
-        let guides = rows.iter().map(|fitted| fitted.fit.clone()).collect();
-        let elbos = self.go_on(&mut rows, guides, POLISH_STEPS).await?;
-        for (fitted, elbo) in rows.into_iter().zip(elbos) {
+        let begun = rows.into_iter().filter_map(|fitted| {
+            let guide = fitted.fit.clone()?;
+            Some((fitted, guide))
+        });
+        for (fitted, elbo) in self.go_on(begun.collect(), POLISH_STEPS).await? {
             fitted.elbo = elbo;
             if !fitted.cut {
                 self.tell(fitted);
@@ -379,22 +378,19 @@ impl<'a> Judge<'a> {
         Ok(outcomes.into_iter().flatten().next().map(|outcome| outcome.guide))
     }
 
-    /// Fits on from guides, where there is one, and gives the ELBO of each; none where the fit
-    /// failed, or time ran out.
-    async fn go_on(
+    /// Fits on from guides and gives the ELBO of each; none where the fit failed, or time ran out.
+    async fn go_on<'t>(
         &self,
-        rows: &mut [&mut Fitted],
-        guides: Vec<Option<Guide>>,
+        begun: Vec<(&'t mut Fitted, Guide)>,
         steps: u32,
-    ) -> Result<Vec<Option<f64>>> {
-        let begun: Vec<bool> = guides.iter().map(Option::is_some).collect();
-        let outcomes = self.fit(guides.into_iter().flatten().collect(), steps).await?;
-        let mut outcomes = outcomes.into_iter();
-        let mut one = |(fitted, begun): (&mut &mut Fitted, bool)| match begun {
-            true => self.take(fitted, outcomes.next()?.ok()?),
-            false => None,
+    ) -> Result<Vec<(&'t mut Fitted, Option<f64>)>> {
+        let (rows, guides): (Vec<&mut Fitted>, Vec<Guide>) = begun.into_iter().unzip();
+        let outcomes = self.fit(guides, steps).await?;
+        let one = |(fitted, outcome): (&'t mut Fitted, Result<Outcome>)| {
+            let elbo = outcome.ok().and_then(|outcome| self.take(fitted, outcome));
+            (fitted, elbo)
         };
-        Ok(rows.iter_mut().zip(begun).map(&mut one).collect())
+        Ok(rows.into_iter().zip(outcomes).map(one).collect())
     }
 
     /// Keeps where a fit has come to, and gives its ELBO.

@@ -6,6 +6,7 @@ use crate::engine::ground::clock::{Duration, Instant};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::guide::{Guide, Momentum};
 use crate::engine::layout::Params;
+use crate::engine::model::Model;
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::checkpoint::{Checkpoint, Head};
 use crate::engine::svi::schedule::{BLOCK, Plateau, Schedule};
@@ -122,6 +123,7 @@ impl Outcome {
 pub struct Run {
     backend: Backend,
     settings: Settings,
+    model: Model,
     sizes: Params,
     /// Each fit, at least one. The first decides when the run ends; several have no stopping rule.
     tracks: Vec<Track>,
@@ -148,7 +150,8 @@ impl Run {
         guide: Guide,
     ) -> Result<Run> {
         let sizes = Run::sizes(device, settings, pixels, &guide)?;
-        Run::open_all(device, settings, sizes, pixels, vec![guide]).await
+        let like = (guide.model.clone(), Before::of(&guide));
+        Run::open_all(device, settings, sizes, pixels, like, vec![guide]).await
     }
 
     /// The sizes of a run on a device.
@@ -159,26 +162,26 @@ impl Run {
         guide: &Guide,
     ) -> Result<Params> {
         let sizes = params(&guide.model, settings, (pixels.count(), pixels.bands()))?;
-        let sizes = backend::sizes(device, sizes);
-        guide.check(&sizes)?;
-        Ok(sizes)
+        Ok(backend::sizes(device, sizes))
     }
 
-    /// Puts guides of these sizes and one past on a device.
+    /// Puts guides of these sizes, and of this model and past, on a device.
     async fn open_all(
         device: &Device,
         settings: &Settings,
         sizes: Params,
         pixels: &Pixels,
+        (model, before): (Model, Before),
         guides: Vec<Guide>,
     ) -> Result<Run> {
-        let before = guides.first().map(Before::of).unwrap_or_default();
+        guides.iter().try_for_each(|guide| guide.check(&sizes))?;
         let tracks = guides.iter().map(|guide| Track::new(&sizes, guide)).collect();
         let begin = Instant::now();
         let backend = backend::open(device, &sizes, pixels, guides).await?;
         Ok(Run {
             backend,
             settings: settings.clone(),
+            model,
             sizes,
             tracks,
             pixels: pixels.clone(),
@@ -309,7 +312,7 @@ impl Run {
         Ok(Checkpoint {
             head: Head {
                 version: Checkpoint::VERSION,
-                model: track.model.clone(),
+                model: self.model.clone(),
                 settings: self.settings.clone(),
                 pixels: self.pixels.count(),
                 bands: self.pixels.bands(),
@@ -379,7 +382,7 @@ impl Run {
         };
         let guide = Guide {
             visits: self.before.visits + visits(&self.sizes, self.steps()),
-            model: track.model.clone(),
+            model: self.model.clone(),
             params: self.sizes,
             globals,
             locals,
@@ -415,11 +418,12 @@ pub async fn fit(
     run.finish().await
 }
 
-/// Takes `steps` steps from each of some guides of one model, and hands each over with a momentum
-/// for who goes on from there; as many as a device takes at once go on side by side. There is no
-/// stopping rule. `observe` is told, after every block, how many steps were done since, of all fits
-/// together; `interrupted` ends those that are under way with what there is, and those that are not
-/// begun have no steps. Gives what became of each guide, in their order.
+/// Takes `steps` steps from each of some guides, and hands each over with a momentum for who goes
+/// on from there. Those that follow each other and have one model and one past go on side by side,
+/// as many as the device takes at once. There is no stopping rule. `observe` is told, after every
+/// block, how many steps were done since, of all fits together; `interrupted` ends those that are
+/// under way with what there is, and those that are not begun have no steps. Gives what became of
+/// each guide, in their order.
 ///
 /// # Errors
 ///
@@ -439,17 +443,17 @@ pub async fn fit_all(
     let mut guides = guides.into_iter().peekable();
     while let Some(first) = guides.next() {
         let sizes = Run::sizes(device, &settings, pixels, &first)?;
-        let (before, most) = (Before::of(&first), backend::fits_at_once(device, &sizes));
+        let most = backend::fits_at_once(device, &sizes);
+        let like = (first.model.clone(), Before::of(&first));
+        let is_like = |next: &Guide| next.model == like.0 && Before::of(next) == like.1;
         let mut together = vec![first];
-        let is_like = |next: &Guide| Before::of(next) == before;
         while together.len() < most
             && let Some(next) = guides.next_if(is_like)
         {
-            next.check(&sizes)?;
             together.push(next);
         }
         let count = together.len();
-        let mut run = Run::open_all(device, &settings, sizes, pixels, together).await?;
+        let mut run = Run::open_all(device, &settings, sizes, pixels, like, together).await?;
         let mut seen = 0;
         while let Some(progress) = run.advance(interrupted).await? {
             observe(count as u64 * u64::from(progress.step - seen));

@@ -3,12 +3,10 @@
 use crate::engine::ground::math::median;
 use crate::engine::guide::{self, Guide};
 use crate::engine::layout::Params;
-use crate::engine::model::Model;
 use crate::engine::svi::schedule::BLOCK;
 
 /// One fit of a run.
 pub(super) struct Track {
-    pub model: Model,
     pub prior_centre: Vec<f32>,
     /// What the device leaves out of every ELBO.
     constant: f64,
@@ -23,7 +21,6 @@ impl Track {
     /// A fit of these sizes before its first step.
     pub fn new(sizes: &Params, guide: &Guide) -> Self {
         Track {
-            model: guide.model.clone(),
             prior_centre: guide.prior_centre.clone(),
             constant: guide::elbo_constant(sizes, &guide.model, &guide.prior_centre),
             pixels: f64::from(sizes.pixels),

@@ -169,6 +169,7 @@ impl Adapter {
         limits.max_storage_buffer_binding_size =
             limits.max_storage_buffer_binding_size.max(largest);
         limits.max_buffer_size = limits.max_buffer_size.max(largest);
+        let granted = limits.max_storage_buffer_binding_size;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("unmixel"),
             required_features: self.adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
@@ -182,7 +183,7 @@ impl Adapter {
         };
         let opening = self.adapter.request_device(&descriptor).await;
         let (device, queue) = opening.map_err(|e| refused(e.to_string()))?;
-        let opened = Opened::new(device, queue, largest).map_err(refused)?;
+        let opened = Opened::new(device, queue, granted).map_err(refused)?;
         #[cfg(test)]
         let opened = opened.with(self.fault);
         Ok(opened)
@@ -192,4 +193,21 @@ impl Adapter {
 /// Bytes of the largest buffer of so many fits.
 fn largest(params: &Params, fits: usize) -> u64 {
     Buf::ALL.map(|buf| 4 * words(params, buf, fits) as u64).into_iter().max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::backend::device::{Place, tests::gpu};
+    use crate::engine::wait::block_on;
+
+    #[test]
+    fn a_device_serves_all_that_fits_the_limits_that_it_was_opened_with() {
+        let Some(Place::Gpu(adapter)) = gpu().map(|device| device.place) else { return };
+        let open = |bytes| block_on(adapter.open_with(bytes)).unwrap();
+        let small = open(1000);
+        // Pipelines and spectra would be lost with another device.
+        assert!(Arc::ptr_eq(&small, &open(100 << 20)));
+        assert!(Arc::ptr_eq(&small, &open(128 << 20)));
+    }
 }

@@ -317,6 +317,9 @@ impl Gpu {
 
     /// As [`super::Backend::rank_sum`].
     pub async fn rank_sum(&self) -> Result<Vec<f32>> {
+        if self.sizes.rank == 0 {
+            return Ok(Vec::new());
+        }
         let mut sum = self.floats((Buf::RankSum, 0)).await?;
         sum.truncate((self.sizes.rank as usize).pow(2));
         Ok(sum)

@@ -23,7 +23,7 @@ pub struct Opened {
     pub failed: Arc<Failure>,
     /// Tells when the queue has done what it was given.
     pub waiter: Waiter,
-    /// Bytes of the largest buffer that it was opened for.
+    /// Bytes of the largest buffer that it takes.
     largest: u64,
     /// What is to go wrong.
     #[cfg(test)]
