@@ -3,35 +3,37 @@
 pub mod covariance;
 pub mod doubts;
 pub mod draws;
+mod means;
 pub mod nested;
+mod of_pixels;
 mod of_scene;
 pub(crate) mod peaks;
 pub mod sampled;
 pub(crate) mod scene_guide;
 mod totals;
 
+pub(crate) use means::Means;
 pub(crate) use of_scene::OfScene;
 pub use totals::Totals;
 
-use ndarray::{Array1, Array2, Array3, ArrayViewMut1, ArrayViewMut2, Axis, Zip};
+use ndarray::{Array1, Array2, Axis};
 use rayon::prelude::*;
 
+use self::means::{mean_of_columns, mixture};
 use self::nested::{Nested, Summary};
-use crate::convention::{Convention, without_traces};
+use self::of_pixels::{OfGuide, OfPixels, mean_of_rows};
+use crate::convention::Convention;
 use crate::engine::backend::Device;
 #[cfg(feature = "gpu")]
 use crate::engine::backend::device::Place;
 #[cfg(feature = "gpu")]
 use crate::engine::backend::gpu::Adapter;
 use crate::engine::ground::error::Result;
-use crate::engine::ground::rng;
 use crate::engine::guide::Guide;
-use crate::engine::guide::transform::add_loadings;
-use crate::engine::guide::transform::latent;
-use crate::engine::layout::{BRIGHTNESS, FULL_RANK};
+use crate::engine::layout::BRIGHTNESS;
 use crate::engine::pixels::Pixels;
 use crate::posterior::covariance::noise_of;
-use crate::posterior::scene_guide::{SceneGuide, shared};
+use crate::posterior::scene_guide::SceneGuide;
 
 /// The posterior of one fit in one convention. N pixels (the scene's valid ones), K endmembers, L
 /// bands in use. Spectra are in reflectance, or relative to their peak ([`Convention::Peak`]).
@@ -77,40 +79,14 @@ pub struct Posterior {
     pub residual: Vec<f32>,
 }
 
-/// What the posterior says of the pixels, in the engine's order.
-struct OfPixels {
-    mean: Array2<f32>,
-    sd: Array2<f32>,
-    brightness: Array1<f32>,
-    /// 5 %, 50 % and 95 % quantiles.
-    quantiles: [Array2<f32>; 3],
-    worth: Option<Array1<f32>>,
-}
-
-/// Draws of a pixel's latents behind its mean and sd: half of them points, half their mirror
-/// images.
-const DRAWS: usize = 64;
-/// Draws behind the mean and sd of a pixel where scene and pixels are drawn together from a
-/// low-rank guide: what they share is then random, not low-discrepancy points.
-const JOINT_DRAWS: usize = 256;
-
 impl Posterior {
     /// The posterior that a guide of these pixels stands for. In reflectance, endmember and noise
     /// moments are exact (quadrature, monotone transforms); abundance moments are averages over a
     /// fixed low-discrepancy set; a convention is applied to each draw, not to means.
     pub fn new(guide: &Guide, of: &Pixels, convention: Convention) -> Self {
-        let params = &guide.params;
         let scene = SceneGuide { guide };
-        // Peaks and abundances of one draw belong together where the guide lets them correlate.
-        let joint = params.rank > 0 && convention == Convention::Peak;
-        let draws = if joint { JOINT_DRAWS } else { DRAWS };
-        let (spectra, peaks) = match convention {
-            Convention::Reflectance => (scene.reflectance(), vec![vec![1.0; params.k()]; draws]),
-            Convention::Peak => scene.relative_to_peak(draws),
-        };
-        let shared = joint.then(|| (0..draws as u32).map(|draw| shared(params, draw)).collect());
-        let moments = pixels(guide, &peaks, shared);
-        Self::of(&scene, of, convention, spectra, moments, &mean_of_rows(&peaks))
+        let OfGuide { spectra, heights, pixels } = OfGuide::new(guide, convention, true);
+        Self::of(&scene, of, convention, spectra, pixels, &heights)
     }
 
     /// The nested posterior ([`Nested`]): spectra with the pixels integrated out, and pixels given
@@ -236,14 +212,10 @@ impl Posterior {
         let params = &scene.guide.params;
         let OfPixels { mean: abundance_mean, sd: abundance_sd, .. } = pixels;
         let [abundance_q05, abundance_q50, abundance_q95] = pixels.quantiles;
-        let mean_of =
-            |k: usize| abundance_mean.column(k).iter().map(|&w| f64::from(w)).sum::<f64>();
         let (noise_sd, noise_correlation) = noise_of(scene.guide);
         let posterior = Posterior {
             convention,
-            mean_abundance: (0..params.k())
-                .map(|k| mean_of(k) / of.count().max(1) as f64)
-                .collect(),
+            mean_abundance: mean_of_columns(&abundance_mean),
             abundance_mean,
             abundance_sd,
             abundance_q05,
@@ -285,9 +257,8 @@ impl Posterior {
 
     /// The mean fit of a pixel, (L), reflectance.
     pub fn fitted(&self, pixel: usize) -> Array1<f64> {
-        let bright = self.brightness.as_ref().map_or(1.0, |all| f64::from(all[pixel]));
-        let amounts = self.abundance_mean.row(pixel).mapv(|w| bright * f64::from(w));
-        amounts.dot(&self.endmember_mean)
+        let brightness = self.brightness.as_ref();
+        mixture(&self.abundance_mean, brightness, &self.endmember_mean, pixel)
     }
 
     /// Root mean square over bands of what the mean fit leaves, for each pixel.
@@ -333,142 +304,6 @@ impl Posterior {
             variability: self.variability.as_ref().map(|v| v.select(Axis(0), order)),
             mean_abundance: order.iter().map(|&i| self.mean_abundance[i]).collect(),
             ..self.clone()
-        }
-    }
-}
-
-/// Mean over draws, (K).
-fn mean_of_rows<T: Copy + Into<f64>>(draws: &[Vec<T>]) -> Array1<f64> {
-    let of = |k: usize| draws.iter().map(|draw| draw[k].into()).sum::<f64>() / draws.len() as f64;
-    (0..draws.first().map_or(0, Vec::len)).map(of).collect()
-}
-
-/// Standard normal points in `dimensions`, the same for every pixel: Roberts' additive recurrence
-/// (the generalised golden ratio), through the inverse normal, and their mirror images.
-fn points(dimensions: usize, draws: usize) -> Vec<Vec<f32>> {
-    // phi solves x^(d + 1) = x + 1; the iteration contracts.
-    let power = 1.0 / (dimensions as f64 + 1.0);
-    let phi = (0..64).fold(2.0_f64, |x, _| (1.0 + x).powf(power));
-    let half: Vec<Vec<f32>> = (0..draws / 2)
-        .map(|i| {
-            (0..dimensions)
-                .map(|d| {
-                    let u = (0.5 + (i as f64 + 1.0) * phi.powi(-(d as i32 + 1))).fract();
-                    rng::normal((u * 4_294_967_296.0) as u32)
-                })
-                .collect()
-        })
-        .collect();
-    let mirrored = half.iter().map(|point| point.iter().map(|x| -x).collect());
-    half.iter().cloned().chain(mirrored).collect()
-}
-
-/// Moments and quantiles of the abundances, and mean brightness, of every pixel. With h the `peaks`
-/// of a draw, abundances become `W_k h_k / sum_j W_j h_j` and brightness takes the factor: the
-/// mixture stays. With `shared` the draws of a low-rank guide are those of the peaks, without it
-/// each pixel's own.
-fn pixels(guide: &Guide, peaks: &[Vec<f32>], shared: Option<Vec<Vec<f32>>>) -> OfPixels {
-    let params = &guide.params;
-    let (n, k, latents) = (params.pixels as usize, params.k(), params.latents as usize);
-    let mut mean = Array2::<f32>::zeros((n, k));
-    let mut sd = Array2::<f32>::zeros((n, k));
-    let mut brightness = Array1::<f32>::ones(n);
-    let mut quantiles = Array3::<f32>::zeros((n, 3, k));
-    let points = points(latents, peaks.len());
-    let share = 1.0 / points.len() as f32;
-    let one_pixel = |n: usize,
-                     mut mean: ArrayViewMut1<f32>,
-                     mut sd: ArrayViewMut1<f32>,
-                     mut quantiles: ArrayViewMut2<f32>| {
-        let guide = guide.pixel(n);
-        let mut w = vec![0.0; k];
-        let mut bright = 0.0;
-        let mut drawn = vec![Vec::with_capacity(peaks.len()); k];
-        let mut add = |z: &[f32], share: f32, peaks: &[f32]| {
-            for (j, w) in w.iter_mut().enumerate() {
-                *w = if j + 1 < k { z[j] } else { 0.0 };
-            }
-            let top = w.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            w.iter_mut().for_each(|w| *w = (*w - top).exp());
-            let plain: f32 = w.iter().sum();
-            w.iter_mut().zip(peaks).for_each(|(w, h)| *w *= h);
-            let sum: f32 = w.iter().sum();
-            without_traces(&mut w);
-            for (((w, m), s), drawn) in w.iter().zip(&mut mean).zip(&mut sd).zip(&mut drawn) {
-                *m += share * w;
-                *s += share * w.powi(2);
-                drawn.push(*w);
-            }
-            let bare = if params.has(BRIGHTNESS) { z[k - 1].exp() } else { 1.0 };
-            bright += share * bare * sum / plain;
-        };
-        let mut z = vec![0.0; latents];
-        let loadings = &guide[params.loadings_at()..];
-        let factor = Factor::new(loadings, params.rank as usize, latents);
-        let mut eps = vec![0.0; latents];
-        for (draw, (point, peaks)) in points.iter().zip(peaks).enumerate() {
-            match &shared {
-                Some(shared) => {
-                    eps.copy_from_slice(point);
-                    add_loadings(&mut eps, loadings, &shared[draw]);
-                }
-                None if params.rank == 0 => eps.copy_from_slice(point),
-                None => factor.times(point, &mut eps),
-            }
-            for (j, z) in z.iter_mut().enumerate() {
-                *z = latent(params.has(FULL_RANK), guide, &eps, j);
-            }
-            add(&z, share, peaks);
-        }
-        for (j, drawn) in drawn.iter_mut().enumerate() {
-            drawn.sort_unstable_by(f32::total_cmp);
-            for (q, share) in nested::QUANTILES.into_iter().enumerate() {
-                quantiles[[q, j]] = drawn[(share * (drawn.len() - 1) as f32).round() as usize];
-            }
-        }
-        sd.zip_mut_with(&mean, |s, m| *s = (*s - m * m).max(0.0).sqrt());
-        bright
-    };
-    Zip::indexed(mean.outer_iter_mut())
-        .and(sd.outer_iter_mut())
-        .and(&mut brightness)
-        .and(quantiles.outer_iter_mut())
-        .par_for_each(|n, mean, sd, brightness, q| *brightness = one_pixel(n, mean, sd, q));
-    let quantiles = [0, 1, 2].map(|q| quantiles.index_axis(Axis(1), q).to_owned());
-    OfPixels { mean, sd, brightness, quantiles, worth: None }
-}
-
-/// Lower Cholesky factor of `I + V V'`: what a pixel's loadings make of standard normals, when
-/// nothing else is drawn with them.
-struct Factor {
-    rows: Vec<f32>,
-    latents: usize,
-}
-
-impl Factor {
-    fn new(loadings: &[f32], rank: usize, latents: usize) -> Self {
-        let mut rows = vec![0.0f32; latents * latents];
-        for j in 0..latents {
-            for i in 0..=j {
-                let product: f32 =
-                    (0..rank).map(|r| loadings[j * rank + r] * loadings[i * rank + r]).sum();
-                let known: f32 =
-                    (0..i).map(|m| rows[j * latents + m] * rows[i * latents + m]).sum();
-                let rest = product - known;
-                rows[j * latents + i] = if i == j {
-                    (1.0 + rest).max(1.0).sqrt()
-                } else {
-                    rest / rows[i * latents + i]
-                };
-            }
-        }
-        Factor { rows, latents }
-    }
-
-    fn times(&self, point: &[f32], to: &mut [f32]) {
-        for (j, to) in to.iter_mut().enumerate() {
-            let row = &self.rows[j * self.latents..][..=j];
-            *to = row.iter().zip(point).map(|(f, x)| f * x).sum();
         }
     }
 }

@@ -72,9 +72,9 @@ impl Seen {
         let rough =
             Array2::from_shape_fn((k, bands), |(k, l)| fitted.endmembers[[k, l / self.every]]);
         let in_order = Pixels::as_given(Arc::clone(self.pixels.cube()));
-        let Some(posterior) = fitted.posterior(&in_order) else { return rough };
-        let mut amounts = posterior.abundance_mean.mapv(f64::from);
-        if let Some(brightness) = &posterior.brightness {
+        let Some(means) = fitted.means(&in_order) else { return rough };
+        let mut amounts = means.abundances.mapv(f64::from);
+        if let Some(brightness) = &means.brightness {
             let bright = brightness.iter();
             amounts.rows_mut().into_iter().zip(bright).for_each(|(mut a, &b)| a *= f64::from(b));
         }

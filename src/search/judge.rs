@@ -18,7 +18,7 @@ use crate::engine::guide::Guide;
 use crate::engine::model::{Family, Model};
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::{self, Outcome, Stop};
-use crate::posterior::Posterior;
+use crate::posterior::Means;
 use crate::posterior::nested::{self, AtRest};
 use crate::starts::{self, Init};
 use crate::statistics::angles::match_spectra;
@@ -137,9 +137,9 @@ impl Fitted {
         Ok(self.at_rest.clone())
     }
 
-    /// Its rows of pixels in the order of the cube that these pixels are of.
-    pub fn posterior(&self, of: &Pixels) -> Option<Posterior> {
-        Some(Posterior::new(self.fit.as_ref()?, of, Convention::Reflectance))
+    /// Its means, with rows of pixels in the order of the cube that these pixels are of.
+    pub fn means(&self, of: &Pixels) -> Option<Means> {
+        Some(Means::new(self.fit.as_ref()?, of, Convention::Reflectance))
     }
 
     /// With endmembers in the order of `chosen`'s, in all bands.
@@ -147,11 +147,11 @@ impl Fitted {
         let pairs = match_spectra(chosen.endmembers.view(), self.endmembers.view());
         let order: Vec<usize> =
             pairs.map(|pairs| pairs.into_iter().map(|(k, _)| k).collect()).unwrap_or_default();
-        let abundances = if whole { self.posterior(&self.pixels) } else { None };
+        let abundances = if whole { self.means(&self.pixels) } else { None };
         Mode {
             row,
             endmembers: seen.in_all_bands(self).select(Axis(0), &order),
-            abundances: abundances.map(|p| p.abundance_mean.select(Axis(1), &order)),
+            abundances: abundances.map(|means| means.abundances.select(Axis(1), &order)),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{MOVES_KEPT, ROUNDS, Settings, by_elbo, distinct, gains};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::{Interrupted, heed, unless};
 use crate::engine::pixels::{Cube, Pixels};
-use crate::posterior::Posterior;
+use crate::posterior::Means;
 use crate::starts::{Candidate, cluster_candidates, misfits, residual_candidates};
 use crate::statistics::angles::sad;
 use crate::statistics::moments::{mean_spectrum, products};
@@ -100,17 +100,15 @@ fn propose(
 ) -> Result<Vec<Move>> {
     let cube = Arc::clone(pixels.cube());
     let in_order = Pixels::as_given(Arc::clone(&cube));
-    let Some(posterior) = from.posterior(&in_order) else { return Ok(Vec::new()) };
+    let Some(means) = from.means(&in_order) else { return Ok(Vec::new()) };
     let current = from.endmembers.clone();
-    unless(interrupted, move |stop| {
-        moves(&cube, &posterior, &current, brightness, count, seed, stop)
-    })
+    unless(interrupted, move |stop| moves(&cube, &means, &current, brightness, count, seed, stop))
 }
 
-/// The moves from a fit's spectra, (K, L), and posterior, its pixels in the cube's order.
+/// The moves from a fit's spectra, (K, L), and means, its pixels in the cube's order.
 fn moves(
     cube: &Cube,
-    posterior: &Posterior,
+    means: &Means,
     current: &Array2<f64>,
     brightness: bool,
     count: usize,
@@ -119,7 +117,7 @@ fn moves(
 ) -> Result<Vec<Move>> {
     let k = current.nrows();
     let named = |what: &'static str| move |candidate: Candidate| (what, candidate.spectrum);
-    let worst = || residual_candidates(cube, |n| posterior.fitted(n), GROUPS, seed);
+    let worst = || residual_candidates(cube, |n| means.fitted(n), GROUPS, seed);
     let (worst, clusters) = rayon::join(worst, || cluster_candidates(cube, k, seed));
     let candidates: Vec<(&str, Array1<f64>)> = worst?
         .into_iter()
@@ -137,7 +135,7 @@ fn moves(
         ways.push((0..k).map(at).collect());
     }
     heed(stop)?;
-    let shares = |at: usize| posterior.abundance_mean.column(at);
+    let shares = |at: usize| means.abundances.column(at);
     let in_two: Vec<_> = (0..k).into_par_iter().map(|at| halves(cube, shares(at))).collect();
     for (whole, halves) in in_two.into_iter().enumerate() {
         let Some((one, other)) = halves else { continue };
@@ -149,7 +147,7 @@ fn moves(
         ways.push((0..k).filter(|&at| at != whole).map(split).collect());
     }
     if let Some((a, b)) = most_alike(current) {
-        let merged = merged(current, &posterior.mean_abundance, a, b);
+        let merged = merged(current, &means.of_scene(), a, b);
         let merge = |(what, spectrum): &(&str, Array1<f64>)| {
             let what = format!("endmembers {} and {} in one, {what} for the other", a + 1, b + 1);
             Move { what, endmembers: with(current, &[(a, &merged), (b, spectrum)]) }

@@ -20,7 +20,7 @@ use crate::engine::layout::{Params, VARIABILITY};
 use crate::engine::model::Model;
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::Settings;
-use crate::posterior::Posterior;
+use crate::posterior::Means;
 use crate::starts::{self, purest};
 
 /// The guide of `model`, without brightness and with held endmembers, around the spectra of
@@ -34,9 +34,9 @@ pub fn begin(model: &Model, settings: &Settings, pixels: &Pixels, shaded: &Guide
     let (p, from, cube) = (&shaded.params, &shaded.globals, pixels.cube());
     // Which pixels are purest must not depend on the sizes that brightness leaves open.
     let in_order = Pixels::as_given(Arc::clone(cube));
-    let posterior = Posterior::new(shaded, &in_order, Convention::Peak);
+    let means = Means::new(shaded, &in_order, Convention::Peak);
     let medians = shaded.medians();
-    let pure = purest(cube, &posterior.abundance_mean, &medians)?;
+    let pure = purest(cube, &means.abundances, &medians)?;
     let sizes: Vec<f64> =
         Zip::from(medians.rows()).and(pure.rows()).map_collect(size).into_iter().collect();
     let mut spectra = medians;

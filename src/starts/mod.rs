@@ -270,8 +270,14 @@ pub fn check_sizes(bands: usize, pixels: usize, k: usize) -> Result<()> {
 }
 
 fn check_finite(cube: &Cube) -> Result<()> {
+    const BLOCK: usize = 4096;
     // Padding is part of it: it is zero, and a cube where it is not would spoil every product.
-    let bad = cube.padded().par_iter().position_first(|value| !value.is_finite());
+    // Without a way out, blocks are checked by vectors.
+    let is_bad = |block: &&[f32]| !block.iter().fold(true, |good, value| good & value.is_finite());
+    let block = cube.padded().par_chunks(BLOCK).enumerate().find_first(|(_, block)| is_bad(block));
+    let bad = block.and_then(|(at, block)| {
+        Some(at * BLOCK + block.iter().position(|value| !value.is_finite())?)
+    });
     match bad {
         None => Ok(()),
         Some(at) => Err(Error::Scene(format!(
