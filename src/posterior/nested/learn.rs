@@ -9,7 +9,7 @@ use super::group::Group;
 use super::group_at;
 use super::information::Room;
 use super::known::Known;
-use super::learned_sums::Sums;
+use super::learned_sums::{Adder, Sums};
 use super::shared::{NOISE_SHAPES, SHAPES, Shared};
 use crate::engine::ground::lanes::LANES;
 use crate::engine::ground::sample::spaced;
@@ -182,19 +182,19 @@ fn sums(
     let part = |of: &[usize]| {
         let mut group = Group::new(known);
         let mut room = Room::new(k);
-        let mut sums = Sums::new(k, bands, known.shapes.count());
+        let mut adder = Adder::new(k, bands, known.shapes.count());
         for &g in of {
             if interrupted() {
                 break;
             }
             group.take(cube, &group_at(g * LANES, cube.pixels()), key, &by_bands);
             room.draw(&mut group, &by_bands);
-            sums.add(&group, &room);
+            adder.add(&group, &room);
             if with_logs {
-                room.add_logs(&group, &mut sums.logs);
+                adder.add_logs(&group, &room);
             }
         }
-        sums
+        adder.sums()
     };
     let chunk = taken.len().div_ceil(PARTS).max(1);
     let parts: Vec<Sums> = taken.par_chunks(chunk).map(part).collect();

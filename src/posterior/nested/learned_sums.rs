@@ -3,6 +3,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::gathered::Gathered;
 use super::group::Group;
 use super::information::Room;
 use crate::engine::ground::lanes::{LANES, Lanes, load};
@@ -46,13 +47,6 @@ impl Sums {
         [slope, logs, complete, noise, bend, shapes, shapes_bend, evidence]
     }
 
-    /// Adds a group whose amounts were drawn.
-    pub(super) fn add(&mut self, group: &Group, room: &Room) {
-        self.evidence[0] += (0..group.rows).map(|lane| room.evidence(group, lane)).sum::<f64>();
-        Arch::new().dispatch(AddBands { sums: self, group, room });
-        self.add_shapes(group, room);
-    }
-
     /// By the log variance of a shape the log likelihood has the slope (A^2 - H) / 2 with A = R^-T
     /// F'r, H = 1 - diag (R R')^-1, and the information H^2 / 2.
     fn add_shapes(&mut self, group: &Group, room: &Room) {
@@ -89,9 +83,78 @@ impl Sums {
     }
 }
 
+/// Adds groups up. What a pixel has is gathered, and multiplied with what it has of each band, for
+/// several groups at once.
+pub(super) struct Adder {
+    sums: Sums,
+    /// E u_i u_j, j <= i, and precisions: [`Sums::complete`].
+    complete: Gathered,
+    /// 1 and the squares of the shares, and what is off: [`Sums::noise`].
+    noise: Gathered,
+    /// Their products, and precisions squared: [`Sums::bend`].
+    bend: Gathered,
+}
+
+impl Adder {
+    pub(super) fn new(k: usize, bands: usize, count: usize) -> Self {
+        let gathered = |rows: usize| Gathered::new(rows, bands);
+        Adder {
+            sums: Sums::new(k, bands, count),
+            complete: gathered(pair(k, 0)),
+            noise: gathered(k + 1),
+            bend: gathered(pair(k + 1, 0)),
+        }
+    }
+
+    /// Adds a group whose amounts were drawn.
+    pub(super) fn add(&mut self, group: &Group, room: &Room) {
+        let evidence = (0..group.rows).map(|lane| room.evidence(group, lane));
+        self.sums.evidence[0] += evidence.sum::<f64>();
+        Arch::new().dispatch(AddBands { to: self, group, room });
+        self.sums.add_shapes(group, room);
+        let full = [&mut self.complete, &mut self.noise, &mut self.bend].map(Gathered::end);
+        if full[0] {
+            self.multiply();
+        }
+    }
+
+    /// Adds logarithms of the abundances of a group whose amounts were drawn.
+    pub(super) fn add_logs(&mut self, group: &Group, room: &Room) {
+        room.add_logs(group, &mut self.sums.logs);
+    }
+
+    /// The sums over all groups.
+    pub(super) fn sums(mut self) -> Sums {
+        self.multiply();
+        self.sums
+    }
+
+    fn multiply(&mut self) {
+        let Sums { slope, logs, complete, noise, bend, .. } = &mut self.sums;
+        let (k, bands) = (logs.len(), slope.len() / logs.len().max(1));
+        let pairs = |count: usize| (0..count).flat_map(|i| (0..=i).map(move |j| (i, j)));
+        let of: Vec<(usize, usize)> = pairs(k + 1).collect();
+        self.complete.take(|row, l, sum| {
+            let (i, j) = of[row];
+            complete[(i * k + j) * bands + l] += sum;
+        });
+        self.noise.take(|a, l, sum| noise[(k + 1) * l + a] += sum);
+        self.bend.take(|row, l, sum| {
+            let (a, b) = of[row];
+            bend[((k + 1) * l + a) * (k + 1) + b] += sum;
+        });
+    }
+}
+
+/// The place of i, j among pairs of which j <= i.
+#[inline(always)]
+fn pair(i: usize, j: usize) -> usize {
+    i * (i + 1) / 2 + j
+}
+
 /// Adds what each band of a group says.
 struct AddBands<'a> {
-    sums: &'a mut Sums,
+    to: &'a mut Adder,
     group: &'a Group<'a>,
     room: &'a Room,
 }
@@ -101,7 +164,8 @@ impl WithSimd for AddBands<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let AddBands { sums, group, room } = self;
+        let AddBands { to, group, room } = self;
+        let Adder { sums, complete, noise, bend } = to;
         let (k, bands, count) = (group.known.k, group.known.bands, group.known.shapes.count());
         let (white, (mean, spread), rows) = (room.white(), room.moments_of_amounts(), group.rows);
         let weight = group.known.weight;
@@ -114,6 +178,18 @@ impl WithSimd for AddBands<'_> {
         for (i, x) in x[1..].iter_mut().enumerate() {
             let u = load(&group.around, i);
             *x = each(|lane| (u[lane] / total[lane]).powi(2));
+        }
+        for i in 0..k {
+            for j in 0..=i {
+                let (m, n, s) = (load(mean, i), load(mean, j), load(spread, i * k + j));
+                complete.put(pair(i, j), &those(rows, |lane| m[lane] * n[lane] + s[lane]));
+            }
+        }
+        for a in 0..=k {
+            noise.put(a, &those(rows, |lane| x[a][lane]));
+            for b in 0..=a {
+                bend.put(pair(a, b), &those(rows, |lane| x[a][lane] * x[b][lane]));
+            }
         }
         for l in 0..bands {
             let (p, rest) = (load(&group.precision, l), load(&white.rest, l));
@@ -136,11 +212,6 @@ impl WithSimd for AddBands<'_> {
                 square = each(|lane| square[lane] + spreads[lane] * c[lane]);
                 let slope = each(|lane| m[lane] * rest[lane] - spreads[lane]);
                 sums.slope[i * bands + l] += sum(&slope, rows);
-                for j in 0..=i {
-                    let (n, s) = (load(mean, j), load(spread, i * k + j));
-                    let known = each(|lane| p[lane] * (m[lane] * n[lane] + s[lane]));
-                    sums.complete[(i * k + j) * bands + l] += sum(&known, rows);
-                }
             }
             // What is noise of the residual, mean square, given what is known of the pixel, beyond
             // the variance that it should have.
@@ -149,15 +220,9 @@ impl WithSimd for AddBands<'_> {
                 let noise = (square[lane] + shared[lane]) / (p[lane] * p[lane]);
                 (noise - variance[lane]) / (variance[lane] * variance[lane])
             });
-            let own = (k + 1) * l;
-            for (a, share) in x.iter().enumerate() {
-                sums.noise[own + a] += sum(&each(|lane| share[lane] * off[lane]), rows);
-                let bend = each(|lane| share[lane] / (variance[lane] * variance[lane]));
-                for (b, share) in x[..=a].iter().enumerate() {
-                    let both = each(|lane| bend[lane] * share[lane]);
-                    sums.bend[(own + a) * (k + 1) + b] += sum(&both, rows);
-                }
-            }
+            complete.put_band(l, &those(rows, |lane| p[lane]));
+            noise.put_band(l, &those(rows, |lane| off[lane]));
+            bend.put_band(l, &those(rows, |lane| 1.0 / (variance[lane] * variance[lane])));
         }
     }
 }
@@ -171,10 +236,16 @@ fn each(value: impl Fn(usize) -> f32) -> Lanes<f32> {
     lanes
 }
 
+/// Zero beyond the first `rows`.
+#[inline(always)]
+fn those(rows: usize, value: impl Fn(usize) -> f32) -> Lanes<f32> {
+    each(|lane| if lane < rows { value(lane) } else { 0.0 })
+}
+
 /// The sum of the first `rows`.
 #[inline(always)]
 fn sum(lanes: &Lanes<f32>, rows: usize) -> f64 {
-    let mut parts = each(|lane| if lane < rows { lanes[lane] } else { 0.0 });
+    let mut parts = those(rows, |lane| lanes[lane]);
     let mut half = LANES / 2;
     while half > 0 {
         for lane in 0..half {
@@ -231,8 +302,9 @@ mod tests {
         let (mut group, mut room) = (Group::new(&known), Room::new(k));
         group.take(&cube, &group_at(0, PIXELS), [1, 2], &by_bands);
         room.draw(&mut group, &by_bands);
-        let mut found = Sums::new(k, BANDS, known.shapes.count());
-        found.add(&group, &room);
+        let mut adder = Adder::new(k, BANDS, known.shapes.count());
+        adder.add(&group, &room);
+        let found = adder.sums();
 
         let mut plain = Sums::new(k, BANDS, known.shapes.count());
         let ((mean, spread), white, count) =

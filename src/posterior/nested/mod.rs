@@ -13,6 +13,7 @@ mod dirichlet;
 mod evidence;
 mod factor;
 mod forms;
+mod gathered;
 mod group;
 mod information;
 mod known;
