@@ -6,8 +6,8 @@
 @group(0) @binding(1) var<storage, read_write> draws: array<f32>;
 @group(0) @binding(2) var<storage, read_write> answers: array<f32>;
 
-// Halvings of the range of a pixel's draws that a quantile is found by: to 1/1000 of the range.
-const HALVINGS = 10u;
+// Halvings of the range of a pixel's draws that a quantile is found by.
+const HALVINGS = 8u;
 const QUANTILES = vec3f(0.05, 0.5, 0.95);
 
 var<workgroup> lanes: array<vec4f, WORKGROUP>;
@@ -86,14 +86,20 @@ fn summarise(shares: u32, weights: u32, rows: u32, lane: u32, out: u32) {
     ends = least_of(lane, ends);
     // The sum of the weights is 1, but for its rounding.
     let mean = sums.x / sums.y;
+    // Squares, and the weight above the least share and under the most, which many draws may have.
     var square = vec4f(0.0);
     for (var row = lane; row < rows; row += WORKGROUP) {
-        let off = draws[shares + row] - mean;
-        square.x += draws[weights + row] * off * off;
+        let share = draws[shares + row];
+        let weight = draws[weights + row];
+        let off = share - mean;
+        square += weight * vec4f(off * off, f32(share > ends.x), f32(share < -ends.y), 0.0);
     }
     square = sum_of(lane, square);
     var low = vec3f(ends.x);
     var high = vec3f(-ends.y);
+    // The weight of the draws up to either end.
+    var to_low = vec3f(sums.y - square.y);
+    var to_high = vec3f(square.z);
     for (var i = 0u; i < HALVINGS; i++) {
         let middle = 0.5 * (low + high);
         var below = vec3f(0.0);
@@ -101,14 +107,17 @@ fn summarise(shares: u32, weights: u32, rows: u32, lane: u32, out: u32) {
             let counts = vec3f(draws[shares + row]) < middle;
             below += select(vec3f(0.0), vec3f(draws[weights + row]), counts);
         }
-        let up = sum_of(lane, vec4f(below, 0.0)).xyz < QUANTILES;
+        below = sum_of(lane, vec4f(below, 0.0)).xyz;
+        let up = below < QUANTILES;
         low = select(low, middle, up);
+        to_low = select(to_low, below, up);
         high = select(middle, high, up);
+        to_high = select(below, to_high, up);
     }
     if (lane == 0u) {
-        // An end that was never left may be a share that many draws have.
-        let found = select(vec3f(ends.x), 0.5 * (low + high), low > vec3f(ends.x));
-        let quantiles = select(vec3f(-ends.y), found, high < vec3f(-ends.y));
+        let between = (QUANTILES - to_low) / (to_high - to_low);
+        let found = select(low, low + between * (high - low), to_low < QUANTILES);
+        let quantiles = select(found, high, to_high < QUANTILES);
         answers[out] = mean;
         answers[out + ENDMEMBERS] = sqrt(max(square.x, 0.0));
         answers[out + 2u * ENDMEMBERS] = quantiles.x;

@@ -4,6 +4,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::group::Group;
 use super::known::Known;
+use super::marginal::Marginal;
 use super::mixture::Shift;
 use super::vector::{V, weigh};
 use crate::convention::trace;
@@ -20,10 +21,6 @@ pub(super) const ROUND: usize = SCENES * PER_SCENE;
 pub(super) const MOST_ROUNDS: usize = 6;
 /// Draws that all of a pixel's weighted draws must be worth, lest it gets another round.
 pub const WORTH: f32 = 100.0;
-/// Halvings of the range of a pixel's draws that a quantile is found by: to 1/1000 of the range.
-pub(super) const HALVINGS: usize = 10;
-/// The quantiles that are kept.
-pub const QUANTILES: [f32; 3] = [0.05, 0.5, 0.95];
 
 /// What the posterior says of some pixels, rows of K.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -368,75 +365,8 @@ impl WithSimd for Weights<'_> {
     }
 }
 
-/// Mean, sd and quantiles of one amount of sixteen pixels.
-struct Marginal<'a> {
-    k: usize,
-    a: usize,
-    shares: &'a [f32],
-    weights: &'a [f32],
-    found: &'a mut [Lanes<f32>; 5],
-}
-
-impl WithSimd for Marginal<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Marginal { k, a, shares, weights, found } = self;
-        let c = |x: f32| V::splat(simd, x);
-        let draws = weights.len() / LANES;
-        for part in (0..LANES).step_by(S::F32_LANES) {
-            let share = |d: usize| V::load(simd, shares, (d * k + a) * LANES + part);
-            let weight = |d: usize| V::load(simd, weights, d * LANES + part);
-            let (mut mean, mut total) = (c(0.0), c(0.0));
-            let (mut least, mut most) = (c(1.0), c(0.0));
-            for d in 0..draws {
-                let (share, weight) = (share(d), weight(d));
-                mean = weight.mul_add(share, mean);
-                total = total + weight;
-                // Draws without weight are none.
-                let counts = c(1e-9).less(weight);
-                least = counts.select(share.min(least), least);
-                most = counts.select(share.max(most), most);
-            }
-            // The sum of the weights is 1, but for its rounding.
-            let mean = mean / total;
-            let mut square = c(0.0);
-            for d in 0..draws {
-                let off = share(d) - mean;
-                square = (weight(d) * off).mul_add(off, square);
-            }
-            let (mut low, mut high) = ([least; 3], [most; 3]);
-            let half = c(0.5);
-            for _ in 0..HALVINGS {
-                let middle: [V<S>; 3] = std::array::from_fn(|q| (low[q] + high[q]) * half);
-                let mut below = [c(0.0); 3];
-                for d in 0..draws {
-                    let (share, weight) = (share(d), weight(d));
-                    for q in 0..3 {
-                        let more = below[q] + weight;
-                        below[q] = share.less(middle[q]).select(more, below[q]);
-                    }
-                }
-                for q in 0..3 {
-                    let up = below[q].less(c(QUANTILES[q]));
-                    low[q] = up.select(middle[q], low[q]);
-                    high[q] = up.select(high[q], middle[q]);
-                }
-            }
-            mean.store(&mut found[0], part);
-            square.max(c(0.0)).sqrt().store(&mut found[1], part);
-            for q in 0..3 {
-                // An end that was never left may be a share that many draws have.
-                let at = (low[q] + high[q]) * half;
-                let at = least.less(low[q]).select(at, least);
-                high[q].less(most).select(at, most).store(&mut found[2 + q], part);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -5,7 +5,8 @@ use super::sizes::{ANSWERS, DRAWS, Sizes};
 use crate::engine::backend::gpu::Kernel;
 use crate::engine::layout::limits::WORKGROUP;
 use crate::engine::passes::{Access, Grid};
-use crate::posterior::nested::pixels::{HALVINGS, ROUND};
+use crate::posterior::nested::marginal::HALVINGS;
+use crate::posterior::nested::pixels::ROUND;
 
 /// One workgroup a pixel of the list.
 pub static KERNEL: Kernel = Kernel {
