@@ -369,7 +369,8 @@ impl Run {
         let taken = &learned.steps[..learned.steps.len() - 1];
         self.of.tell(&Event::Nested {
             steps: taken.len(),
-            moved: taken.iter().sum(),
+            // The sum of no steps is minus zero.
+            moved: taken.iter().sum::<f64>() + 0.0,
             settled: learned.settled(),
             draws: (nested::SCENES * nested::PER_SCENE) as u32,
         });
