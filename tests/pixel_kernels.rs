@@ -4,6 +4,7 @@
 mod common;
 
 use common::Problem;
+use ndarray::Array2;
 use unmixel::engine::model::{Common, Family, Model, Noise};
 use unmixel::engine::pixels::{Cube, Pixels};
 use unmixel::engine::svi::Settings;
@@ -68,6 +69,21 @@ fn difference(a: &Posterior, b: &Posterior) -> f64 {
     worst
 }
 
+/// The mean difference of each quantile, in the units of [`difference`]: a share of what one value
+/// may be off by, as a draw in another cell leads either way.
+fn shift(a: &Posterior, b: &Posterior) -> f64 {
+    let units = &a.abundance_sd * 0.05 + 1e-3;
+    let pairs = [
+        (&a.abundance_q05, &b.abundance_q05),
+        (&a.abundance_q50, &b.abundance_q50),
+        (&a.abundance_q95, &b.abundance_q95),
+    ];
+    let shift = |(a, b): (&Array2<f32>, &Array2<f32>)| {
+        f64::from(((a - b) / &units).mean().unwrap_or(0.0).abs())
+    };
+    pairs.map(shift).into_iter().fold(0.0, f64::max)
+}
+
 /// Points are the same words on both, so that draws agree but for the rounding of logarithms: 1e-6
 /// of a value, and now and then another cell of a table, one draw of 512. With another seed a mean
 /// is off by the noise of some hundred weighted draws, a tenth of an sd.
@@ -89,6 +105,9 @@ fn kernels_agree_with_their_twin_and_others_do_not() {
             cpu.draws_worth.as_ref().unwrap().iter().copied().fold(f32::INFINITY, f32::min)
         );
         assert!(off < 1.0, "{name}: {off}");
+        let shift = shift(&cpu, &gpu);
+        println!("{name}: quantiles {shift:.4}");
+        assert!(shift < 0.02, "{name}: quantiles are off by {shift}");
         let worths = cpu.draws_worth.iter().zip(&gpu.draws_worth);
         for (a, b) in worths.flat_map(|(a, b)| a.iter().zip(b)) {
             // The number of rounds is another where the worth is near its bound.

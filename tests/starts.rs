@@ -459,6 +459,11 @@ fn refusals_name_the_option_and_the_way_out() {
         let wrong = start(&holed, 1, &init, true, 0).unwrap_err().to_string();
         assert!(wrong.starts_with("Pixel 2 of the cube holds NaN in band 1"), "{wrong}");
     }
+    // Far behind the block of values that is looked at first.
+    let mut large = Cube::zeros(1000, 3);
+    large.spectrum_mut(700)[2] = f32::INFINITY;
+    let wrong = start(&large, 1, &Init::Vca, true, 0).unwrap_err().to_string();
+    assert!(wrong.starts_with("Pixel 700 of the cube holds inf in band 2"), "{wrong}");
 }
 
 #[test]
