@@ -8,7 +8,8 @@ use crate::engine::guide::Guide;
 use crate::engine::layout::BRIGHTNESS;
 use crate::engine::pixels::Pixels;
 
-/// The means of a [`Posterior`](super::Posterior) of a guide, in a third of its time.
+/// The means of a [`Posterior`](super::Posterior) of a guide, without its sds, quantiles and
+/// residuals.
 pub(crate) struct Means {
     /// Abundances, (N, K), each row on the simplex.
     pub(crate) abundances: Array2<f32>,
@@ -36,7 +37,7 @@ impl Means {
         mixture(&self.abundances, self.brightness.as_ref(), &self.endmembers, pixel)
     }
 
-    /// The mean over pixels of each abundance, (K).
+    /// Mean abundances of the scene, (K).
     pub(crate) fn of_scene(&self) -> Vec<f64> {
         mean_of_columns(&self.abundances)
     }

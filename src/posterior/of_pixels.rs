@@ -63,8 +63,8 @@ pub(super) struct OfGuide {
 }
 
 impl OfGuide {
-    /// In a convention; quantiles of abundances, which take as long as all else, if they are asked
-    /// for.
+    /// In a convention; quantiles of abundances, for which draws are kept and sorted, if they are
+    /// asked for.
     pub(super) fn new(guide: &Guide, convention: Convention, quantiles: bool) -> Self {
         let (params, scene) = (&guide.params, SceneGuide { guide });
         // Peaks and abundances of one draw belong together where the guide lets them correlate.
