@@ -8,6 +8,7 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
 use crate::engine::ground::math::chi_squared;
+use crate::engine::ground::math::median;
 use crate::engine::ground::sample::spaced;
 use crate::scene::Cube;
 use crate::statistics::moments::products;
@@ -86,12 +87,10 @@ fn in_units_of_noise(cube: &Cube, k: usize) -> Option<Array2<f64>> {
     let lost = bands as f64 / (bands - k) as f64;
     let variance = |l: usize| {
         let square = |n: usize| left.in_band(n, l).powi(2);
-        let mut squares: Vec<f64> = (0..part.pixels()).map(square).collect();
-        let middle = squares.len() / 2;
-        let typical = *squares.select_nth_unstable_by(middle, f64::total_cmp).1;
-        typical * lost / 0.455 + LEAST_NOISE.powi(2)
+        let typical = median((0..part.pixels()).map(square).collect())?;
+        Some(typical * lost / 0.455 + LEAST_NOISE.powi(2))
     };
-    let noise: Vec<f64> = (0..bands).into_par_iter().map(variance).collect();
+    let noise: Vec<f64> = (0..bands).into_par_iter().map(variance).collect::<Option<_>>()?;
     let weighed = Array2::from_shape_fn((bands, k), |(l, i)| axes[[l, i]] * noise[l]);
     let covariance = axes.t().dot(&weighed);
     let dense = DMatrix::from_fn(k, k, |i, j| covariance[[i, j]]);
