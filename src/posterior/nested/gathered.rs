@@ -6,7 +6,7 @@ use ndarray::{ArrayView2, s};
 use crate::engine::ground::lanes::{LANES, Lanes};
 
 /// Groups that are gathered before they are multiplied: 128 pixels of 200 bands are 100 KiB.
-const GROUPS: usize = 8;
+pub(super) const GROUPS: usize = 8;
 /// Pixels that there is room for.
 const ROOM: usize = GROUPS * LANES;
 
@@ -16,37 +16,31 @@ pub(super) struct Gathered {
     of_pixels: Vec<f32>,
     /// Of each pixel and band, (L, [`ROOM`]).
     of_bands: Vec<f32>,
-    groups: usize,
 }
 
 impl Gathered {
     /// Nothing yet.
     pub(super) fn new(rows: usize, bands: usize) -> Self {
         let room = |rows: usize| vec![0.0; rows * ROOM];
-        Gathered { of_pixels: room(rows), of_bands: room(bands), groups: 0 }
+        Gathered { of_pixels: room(rows), of_bands: room(bands) }
     }
 
-    /// Writes a row of the group that is being gathered.
+    /// Writes a row of a group below [`GROUPS`]; zeros in lanes without pixels.
     #[inline(always)]
-    pub(super) fn put(&mut self, row: usize, values: &Lanes<f32>) {
-        self.of_pixels[row * ROOM + self.groups * LANES..][..LANES].copy_from_slice(values);
+    pub(super) fn put(&mut self, group: usize, row: usize, values: &Lanes<f32>) {
+        self.of_pixels[row * ROOM + group * LANES..][..LANES].copy_from_slice(values);
     }
 
-    /// Writes a band of the group that is being gathered; zeros in lanes without pixels.
+    /// Writes a band of a group below [`GROUPS`]; zeros in lanes without pixels.
     #[inline(always)]
-    pub(super) fn put_band(&mut self, band: usize, values: &Lanes<f32>) {
-        self.of_bands[band * ROOM + self.groups * LANES..][..LANES].copy_from_slice(values);
+    pub(super) fn put_band(&mut self, group: usize, band: usize, values: &Lanes<f32>) {
+        self.of_bands[band * ROOM + group * LANES..][..LANES].copy_from_slice(values);
     }
 
-    /// Ends a group; says whether there is no room for another.
-    pub(super) fn end(&mut self) -> bool {
-        self.groups += 1;
-        self.groups == GROUPS
-    }
-
-    /// Takes out the sums over all pixels of each row with each band: gives row, band and sum.
-    pub(super) fn take(&mut self, mut give: impl FnMut(usize, usize, f64)) {
-        let pixels = std::mem::take(&mut self.groups) * LANES;
+    /// Sums over the pixels of the first `groups` of each row with each band: gives row, band and
+    /// sum.
+    pub(super) fn sums(&self, groups: usize, mut give: impl FnMut(usize, usize, f64)) {
+        let pixels = groups * LANES;
         let table = |of: &[f32]| (of.len() / ROOM, ROOM);
         let rows = ArrayView2::from_shape(table(&self.of_pixels), &self.of_pixels);
         let bands = ArrayView2::from_shape(table(&self.of_bands), &self.of_bands);
@@ -70,21 +64,24 @@ mod tests {
         let y = |band: usize, n: usize| ((5 * band + n) as f32 * 0.23).cos();
         let mut gathered = Gathered::new(rows, bands);
         let mut found = vec![0.0; rows * bands];
+        let mut groups = 0;
         for first in (0..pixels).step_by(LANES) {
             let lanes = |of: &dyn Fn(usize) -> f32| -> Lanes<f32> {
                 std::array::from_fn(
                     |lane| if first + lane < pixels { of(first + lane) } else { 0.0 },
                 )
             };
-            (0..rows).for_each(|row| gathered.put(row, &lanes(&|n| x(row, n))));
-            (0..bands).for_each(|band| gathered.put_band(band, &lanes(&|n| y(band, n))));
-            if gathered.end() {
-                gathered.take(|row, band, sum| found[row * bands + band] += sum);
+            (0..rows).for_each(|row| gathered.put(groups, row, &lanes(&|n| x(row, n))));
+            (0..bands).for_each(|band| gathered.put_band(groups, band, &lanes(&|n| y(band, n))));
+            groups += 1;
+            if groups == GROUPS {
+                gathered.sums(groups, |row, band, sum| found[row * bands + band] += sum);
+                groups = 0;
             }
         }
-        gathered.take(|row, band, sum| found[row * bands + band] += sum);
-        // Nothing is left.
-        gathered.take(|row, band, sum| found[row * bands + band] += sum);
+        gathered.sums(groups, |row, band, sum| found[row * bands + band] += sum);
+        // No groups add nothing.
+        gathered.sums(0, |row, band, sum| found[row * bands + band] += sum);
         for (row, band) in (0..rows).flat_map(|row| (0..bands).map(move |band| (row, band))) {
             let plain: f64 =
                 (0..pixels).map(|n| f64::from(x(row, n)) * f64::from(y(band, n))).sum();

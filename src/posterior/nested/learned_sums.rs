@@ -3,7 +3,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::gathered::Gathered;
+use super::gathered::{GROUPS, Gathered};
 use super::group::Group;
 use super::information::Room;
 use crate::engine::ground::lanes::{LANES, Lanes, load};
@@ -87,6 +87,8 @@ impl Sums {
 /// several groups at once.
 pub(super) struct Adder {
     sums: Sums,
+    /// How many groups are gathered.
+    groups: usize,
     /// E u_i u_j, j <= i, and precisions: [`Sums::complete`].
     complete: Gathered,
     /// 1 and the squares of the shares, and what is off: [`Sums::noise`].
@@ -100,6 +102,7 @@ impl Adder {
         let gathered = |rows: usize| Gathered::new(rows, bands);
         Adder {
             sums: Sums::new(k, bands, count),
+            groups: 0,
             complete: gathered(pair(k, 0)),
             noise: gathered(k + 1),
             bend: gathered(pair(k + 1, 0)),
@@ -112,8 +115,8 @@ impl Adder {
         self.sums.evidence[0] += evidence.sum::<f64>();
         Arch::new().dispatch(AddBands { to: self, group, room });
         self.sums.add_shapes(group, room);
-        let full = [&mut self.complete, &mut self.noise, &mut self.bend].map(Gathered::end);
-        if full[0] {
+        self.groups += 1;
+        if self.groups == GROUPS {
             self.multiply();
         }
     }
@@ -132,14 +135,14 @@ impl Adder {
     fn multiply(&mut self) {
         let Sums { slope, logs, complete, noise, bend, .. } = &mut self.sums;
         let (k, bands) = (logs.len(), slope.len() / logs.len().max(1));
-        let pairs = |count: usize| (0..count).flat_map(|i| (0..=i).map(move |j| (i, j)));
-        let of: Vec<(usize, usize)> = pairs(k + 1).collect();
-        self.complete.take(|row, l, sum| {
+        let of: Vec<(usize, usize)> = (0..=k).flat_map(|i| (0..=i).map(move |j| (i, j))).collect();
+        let groups = std::mem::take(&mut self.groups);
+        self.complete.sums(groups, |row, l, sum| {
             let (i, j) = of[row];
             complete[(i * k + j) * bands + l] += sum;
         });
-        self.noise.take(|a, l, sum| noise[(k + 1) * l + a] += sum);
-        self.bend.take(|row, l, sum| {
+        self.noise.sums(groups, |a, l, sum| noise[(k + 1) * l + a] += sum);
+        self.bend.sums(groups, |row, l, sum| {
             let (a, b) = of[row];
             bend[((k + 1) * l + a) * (k + 1) + b] += sum;
         });
@@ -165,7 +168,7 @@ impl WithSimd for AddBands<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let AddBands { to, group, room } = self;
-        let Adder { sums, complete, noise, bend } = to;
+        let Adder { sums, groups, complete, noise, bend } = to;
         let (k, bands, count) = (group.known.k, group.known.bands, group.known.shapes.count());
         let (white, (mean, spread), rows) = (room.white(), room.moments_of_amounts(), group.rows);
         let weight = group.known.weight;
@@ -182,13 +185,13 @@ impl WithSimd for AddBands<'_> {
         for i in 0..k {
             for j in 0..=i {
                 let (m, n, s) = (load(mean, i), load(mean, j), load(spread, i * k + j));
-                complete.put(pair(i, j), &those(rows, |lane| m[lane] * n[lane] + s[lane]));
+                complete.put(*groups, pair(i, j), &those(rows, |lane| m[lane] * n[lane] + s[lane]));
             }
         }
         for a in 0..=k {
-            noise.put(a, &those(rows, |lane| x[a][lane]));
+            noise.put(*groups, a, &those(rows, |lane| x[a][lane]));
             for b in 0..=a {
-                bend.put(pair(a, b), &those(rows, |lane| x[a][lane] * x[b][lane]));
+                bend.put(*groups, pair(a, b), &those(rows, |lane| x[a][lane] * x[b][lane]));
             }
         }
         for l in 0..bands {
@@ -220,9 +223,9 @@ impl WithSimd for AddBands<'_> {
                 let noise = (square[lane] + shared[lane]) / (p[lane] * p[lane]);
                 (noise - variance[lane]) / (variance[lane] * variance[lane])
             });
-            complete.put_band(l, &those(rows, |lane| p[lane]));
-            noise.put_band(l, &those(rows, |lane| off[lane]));
-            bend.put_band(l, &those(rows, |lane| 1.0 / (variance[lane] * variance[lane])));
+            complete.put_band(*groups, l, &those(rows, |lane| p[lane]));
+            noise.put_band(*groups, l, &those(rows, |lane| off[lane]));
+            bend.put_band(*groups, l, &those(rows, |lane| 1.0 / (variance[lane] * variance[lane])));
         }
     }
 }

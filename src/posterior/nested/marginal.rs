@@ -7,8 +7,8 @@ use crate::engine::ground::lanes::{LANES, Lanes};
 
 /// The quantiles that are kept.
 pub const QUANTILES: [f32; 3] = [0.05, 0.5, 0.95];
-/// Halvings of the range of a pixel's draws that a quantile is found by. Within what is left, 1/256
-/// of some 8 sds, shares lie evenly but for 0.001 sd; no quantile is off by more than that.
+/// Halvings of the range of a pixel's draws that a quantile is found by: no quantile is off by more
+/// than 1/256 of the range, and where that is some 8 sds, shares lie evenly within what is left.
 pub(super) const HALVINGS: usize = 8;
 
 /// Mean, sd and quantiles of one amount of sixteen pixels.

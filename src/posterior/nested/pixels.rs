@@ -366,7 +366,6 @@ impl WithSimd for Weights<'_> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
