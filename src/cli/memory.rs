@@ -54,7 +54,7 @@ fn end(bytes: usize) -> ! {
     if TOLD.swap(true, Ordering::Relaxed) {
         // Threads run out together: the first one says it and ends them all.
         std::thread::sleep(Duration::from_secs(1));
-        std::process::exit(1);
+        leave();
     }
     let _ = writeln!(
         std::io::stderr(),
@@ -63,5 +63,57 @@ fn end(bytes: usize) -> ! {
          --particles, or fewer threads (RAYON_NUM_THREADS)",
         bytes.div_ceil(1024)
     );
-    std::process::exit(1);
+    leave();
+}
+
+/// Ends the process as it is. An orderly exit runs what threads and libraries left for the end, and
+/// that may ask for memory again: a second exit within the first one, at which Rust panics.
+fn leave() -> ! {
+    #[cfg(unix)]
+    // SAFETY: nothing of this program runs after it.
+    unsafe {
+        nix::libc::_exit(1)
+    }
+    #[cfg(not(unix))]
+    std::process::exit(1)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    const CHILD: &str = "UNMIXEL_MEMORY_CHILD";
+
+    /// Asks for memory that is not there as its thread ends.
+    struct AsksAtTheEnd;
+
+    impl Drop for AsksAtTheEnd {
+        fn drop(&mut self) {
+            end(1024);
+        }
+    }
+
+    thread_local! {
+        static LEFT: AsksAtTheEnd = const { AsksAtTheEnd };
+    }
+
+    /// Not a test: the process that runs out of memory.
+    #[test]
+    #[ignore = "run by the test below, in a process of its own"]
+    fn child() {
+        if std::env::var_os(CHILD).is_some() {
+            LEFT.with(|_| end(30 * 1024));
+        }
+    }
+
+    #[test]
+    fn what_asks_for_memory_at_the_end_does_not_end_the_program_twice() {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["child", "--ignored", "--nocapture"]).env(CHILD, "");
+        let output = command.output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.starts_with("error: ") && errors.contains("(30 KiB more"), "{errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+    }
 }
