@@ -23,7 +23,7 @@ use unmixel::rooms::starts::{self, Init};
 use unmixel::simulate::{Maps, Settings as Scene, simulate};
 
 fn of<'a>(problem: &'a Problem, pixels: &'a Pixels) -> unmixel::Result<Option<Nested<'a>>> {
-    Nested::new(&problem.guide, pixels, &|| false)
+    Nested::new(&problem.guide, pixels, None, &|| false)
 }
 
 /// Without brightness a single endmember is the mean of a normal.
@@ -101,7 +101,7 @@ fn intervals_of_abundances_hold_what_they_promise_where_those_of_the_guide_do_no
         let matching = score(spectra, shares, Some(c.view()), Some(w.view())).unwrap().matching;
         let truth =
             Known { convention, endmembers: c.view(), abundances: w.view(), matching: &matching };
-        let nested = Nested::new(&guide, &pixels, &|| false).unwrap().unwrap();
+        let nested = Nested::new(&guide, &pixels, None, &|| false).unwrap().unwrap();
         of_guide.extend(places(&guide, &pixels, &truth).unwrap().abundances);
         of_nested.extend(nested_places(&nested, &truth).unwrap().abundances);
 
@@ -167,7 +167,7 @@ fn against(exact: &[Array2<f64>; 2], mean: &Array2<f64>, sd: &Array2<f64>) -> (f
 fn the_posterior_of_a_tiny_scene_with_pure_pixels_is_that_of_an_exact_sampler() {
     for seed in [1, 2] {
         let (guide, pixels, given) = tiny(seed);
-        let nested = Nested::new(&guide, &pixels, &|| false).unwrap().unwrap();
+        let nested = Nested::new(&guide, &pixels, None, &|| false).unwrap().unwrap();
         assert!(nested.settled(), "{:?}", nested.steps);
         let convention = Convention::Reflectance;
         let found = Posterior::nested(&nested, convention, &|| false).unwrap();
@@ -233,11 +233,53 @@ fn fits_gone_wrong_and_interrupts_have_defined_answers() {
     let model = Model { brightness: Some(1.0), ..Model::new(3) };
     let mut problem = Problem::new(model, Settings::default(), 40, 8);
     let (sound, pixels) = (problem.guide.clone(), problem.pixels());
-    assert!(Nested::new(&sound, &pixels, &|| true).unwrap().is_none());
+    assert!(Nested::new(&sound, &pixels, None, &|| true).unwrap().is_none());
 
     problem.guide.globals[2] = f32::NAN;
     assert!(softplus(f64::from(problem.guide.globals[2])).is_nan());
     assert!(of(&problem, &pixels).unwrap_err().to_string().contains("not finite"));
+}
+
+/// A guide with other spectra, (K, L).
+fn around(guide: &Guide, spectra: &Array2<f64>) -> Guide {
+    let mut guide = guide.clone();
+    for ((k, l), &c) in spectra.indexed_iter() {
+        guide.globals[k * guide.params.stride() + l] = softplus_inverse(c) as f32;
+    }
+    guide
+}
+
+/// A guide two of whose endmembers are one material.
+fn of_another_mode(guide: &Guide) -> Guide {
+    let mut twice = guide.medians();
+    let other = &twice.row(1) * 1.1;
+    twice.row_mut(0).assign(&other);
+    around(guide, &twice)
+}
+
+/// Spectra that are known from a search shorten the way, or show it; what is worse than the guide,
+/// or of another size, changes nothing.
+#[test]
+fn the_way_begins_at_spectra_at_rest_where_pixels_are_more_probable_there() {
+    let (ended, pixels, ..) = fitted(3, 4);
+    let wrong = of_another_mode(&ended);
+    let at_rest =
+        |guide: &Guide| evidence_at_rest(guide, &pixels, None, &|| false).unwrap().unwrap();
+    let spectra = |guide: &Guide, from: Option<&[f64]>| {
+        let nested = Nested::new(guide, &pixels, from, &|| false).unwrap().unwrap();
+        nested.scene().spectra.centre()
+    };
+    let right = spectra(&ended, None);
+    // Of reflectances up to one; spectra of the two modes differ by tenths.
+    let off =
+        |found: &[f64]| found.iter().zip(&right).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    let own = at_rest(&ended).spectra;
+    let (led, lost) = (off(&spectra(&wrong, Some(&own))), off(&spectra(&wrong, None)));
+    assert!(led < 0.02 && lost > 0.1, "{led} {lost}");
+    let worse = at_rest(&wrong).spectra;
+    for from in [&worse[..], &own[1..], &[], &vec![f64::NAN; own.len()]] {
+        assert_eq!(spectra(&ended, Some(from)), right);
+    }
 }
 
 /// Spectra that were not learned yet, or of a mode that is another, beside those of a fit that has
@@ -245,24 +287,14 @@ fn fits_gone_wrong_and_interrupts_have_defined_answers() {
 #[test]
 fn at_rest_solutions_compare_by_their_mode_and_not_by_how_far_they_have_come() {
     let (ended, pixels, ..) = fitted(3, 4);
-    let around = |spectra: &Array2<f64>| {
-        let mut guide = ended.clone();
-        for ((k, l), &c) in spectra.indexed_iter() {
-            guide.globals[k * ended.params.stride() + l] = softplus_inverse(c) as f32;
-        }
-        guide
-    };
     let mut off = ended.medians();
     off.indexed_iter_mut().for_each(|((_, l), c)| *c *= if l < 20 { 0.97 } else { 1.02 });
-    let begun = around(&off);
-    let mut twice = ended.medians();
-    let other = &twice.row(1) * 1.1;
-    twice.row_mut(0).assign(&other);
-    let wrong = around(&twice);
+    let begun = around(&ended, &off);
+    let wrong = of_another_mode(&ended);
     let briefly = |guide: &Guide| evidence(guide, &pixels, &|| false).unwrap().unwrap();
     let at_rest = |guide: &Guide| {
-        let found = evidence_at_rest(guide, &pixels, &|| false).unwrap().unwrap();
-        let AtRest { densities, bounded } = found;
+        let found = evidence_at_rest(guide, &pixels, None, &|| false).unwrap().unwrap();
+        let AtRest { densities, bounded, .. } = found;
         assert_eq!((densities.len(), bounded.len()), (pixels.count(), pixels.count()));
         // Bounds on how pure pixels are make them more probable, or there is none.
         assert!(bounded.iter().sum::<f64>() >= densities.iter().sum::<f64>());
@@ -273,8 +305,8 @@ fn at_rest_solutions_compare_by_their_mode_and_not_by_how_far_they_have_come() {
     // be ahead by 0.1 to win.
     assert!(before > 0.2 && after.abs() < 0.1, "{before} {after}");
     assert!(at_rest(&ended) - at_rest(&wrong) > 1.0, "{}", at_rest(&ended) - at_rest(&wrong));
-    assert!(evidence_at_rest(&ended, &pixels, &|| true).unwrap().is_none());
+    assert!(evidence_at_rest(&ended, &pixels, None, &|| true).unwrap().is_none());
     // One pixel has an answer, too.
     let one = pixels.chosen(&[0]);
-    assert_eq!(evidence_at_rest(&ended, &one, &|| false).unwrap().unwrap().bounded.len(), 1);
+    assert_eq!(evidence_at_rest(&ended, &one, None, &|| false).unwrap().unwrap().bounded.len(), 1);
 }

@@ -124,7 +124,7 @@ fn truths_are_placed_in_the_order_of_the_cube() {
 
     // The spectra's part is found once: from a guide that no step has fitted, Newton's method comes
     // to rest with some draws and not with others.
-    let scene = Nested::new(&guide, &lie, &|| false).unwrap().unwrap().scene();
+    let scene = Nested::new(&guide, &lie, None, &|| false).unwrap().unwrap().scene();
     let nested = |guide: &Guide, pixels: &Pixels, abundances: &Array2<f32>| {
         let nested = Nested::given(guide, pixels, &scene).unwrap();
         let posterior = Posterior::nested(&nested, Convention::Reflectance, &|| false).unwrap();

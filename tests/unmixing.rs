@@ -96,6 +96,25 @@ fn a_driven_run_ends_where_a_fit_ends_and_a_checkpoint_goes_on_there() {
     std::fs::remove_file(path).unwrap();
 }
 
+/// What a search has seen on its way to the answer goes with a checkpoint.
+#[test]
+fn a_checkpoint_knows_where_spectra_came_to_rest_in_a_search() {
+    let simulated = simulate(&Settings { brightness_sd: 0.0, ..settings() }).unwrap();
+    let scene = simulated.scene("field").unwrap();
+    let of = || quick().posterior(PosteriorKind::Exact);
+    let whole = of().fit(&scene).unwrap();
+    let found = whole.search().unwrap().at_rest.clone().unwrap();
+    assert_eq!(found.len(), 3 * 24);
+    let path = std::env::temp_dir().join(format!("unmixel-rest-{}.ckpt", std::process::id()));
+    of().start(&scene).unwrap().checkpoint().unwrap().save(&path).unwrap();
+    let mut run = of().resume(&scene, Checkpoint::load(&path).unwrap()).unwrap();
+    while run.advance().unwrap().is_some() {}
+    let fit = run.finish().unwrap();
+    assert_eq!(fit.posterior().abundance_mean, whole.posterior().abundance_mean);
+    assert_eq!(fit.posterior().endmember_mean, whole.posterior().endmember_mean);
+    std::fs::remove_file(path).unwrap();
+}
+
 /// A scene that one mixture fills but for squares, and whose pixels have one brightness.
 fn dominated() -> Simulated {
     let settings = Settings {

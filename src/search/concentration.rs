@@ -77,9 +77,10 @@ fn gain(
         return Ok(Some((with - without, false)));
     }
     let mixed = table[best].whole_guide().is_some_and(|plain| plain.model.common.is_some());
-    let with = table[new].at_rest(pixels, interrupted)?;
-    let without = table[best].at_rest(pixels, interrupted)?;
-    let (Some(with), Some(without)) = (with, without) else { return Ok(None) };
+    let Some(without) = table[best].at_rest(pixels, None, interrupted)? else { return Ok(None) };
+    // One solution, which comes to rest near by.
+    let with = table[new].at_rest(pixels, Some(&without.spectra), interrupted)?;
+    let Some(with) = with else { return Ok(None) };
     if mixed {
         let (gain, _) = ahead(&with.densities, &without.densities);
         return Ok(Some((gain, gain > 0.0)));

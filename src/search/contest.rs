@@ -184,7 +184,8 @@ pub fn judged(
 ) -> Result<Option<usize>> {
     let mut at_rest: Vec<(usize, Vec<f64>)> = Vec::new();
     for &i in if rows.len() > 1 { rows } else { &[] } {
-        at_rest.extend(table[i].at_rest(pixels, interrupted)?.map(|found| (i, found.densities)));
+        at_rest
+            .extend(table[i].at_rest(pixels, None, interrupted)?.map(|found| (i, found.densities)));
         if interrupted() {
             return Ok(None);
         }

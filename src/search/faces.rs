@@ -55,8 +55,8 @@ pub async fn challenge(
     if interrupted() || same(&table[challenger], &table[best]) {
         return Ok(best);
     }
-    let of_challenger = table[challenger].at_rest(pixels, interrupted)?;
-    let of_best = table[best].at_rest(pixels, interrupted)?;
+    let of_challenger = table[challenger].at_rest(pixels, None, interrupted)?;
+    let of_best = table[best].at_rest(pixels, None, interrupted)?;
     let (Some(of_challenger), Some(of_best)) = (of_challenger, of_best) else { return Ok(best) };
     judge.tell(&table[challenger]);
     let won = clearly_ahead(&of_challenger.densities, &of_best.densities, AHEAD).is_some();

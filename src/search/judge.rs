@@ -119,7 +119,8 @@ impl Fitted {
     }
 
     /// Evidence of each pixel of a sample where its spectra come to rest, nats, as
-    /// [`nested::evidence_at_rest`] has it; their mean is from then on its evidence.
+    /// [`nested::evidence_at_rest`] has it, the way there from its own spectra or from others; their
+    /// mean is from then on its evidence.
     ///
     /// # Errors
     ///
@@ -127,14 +128,20 @@ impl Fitted {
     pub fn at_rest(
         &mut self,
         pixels: &Pixels,
+        from: Option<&[f64]>,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<AtRest>> {
         if let (None, Some(guide)) = (&self.at_rest, &self.fit) {
-            self.at_rest = nested::evidence_at_rest(guide, pixels, interrupted)?;
+            self.at_rest = nested::evidence_at_rest(guide, pixels, from, interrupted)?;
             let mean = self.at_rest.as_ref().map(|found| mean(&found.densities));
             self.evidence = mean.or(self.evidence);
         }
         Ok(self.at_rest.clone())
+    }
+
+    /// Spectra where they come to rest, (K, L), row by row, where that was asked for.
+    pub fn rested(&self) -> Option<Vec<f64>> {
+        self.at_rest.as_ref().map(|found| found.spectra.clone())
     }
 
     /// Its means, with rows of pixels in the order of the cube that these pixels are of.

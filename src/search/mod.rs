@@ -41,8 +41,8 @@ pub struct Settings {
     /// Moves tried from the best solution, a round; 0: none.
     pub moves: usize,
     /// Rounds of moves go on, gain or not, until so many seconds of the search are over, instead of
-    /// ending with [`ROUNDS`] or a round that gains nothing. What a search finds then depends on
-    /// how fast the machine is. All starts are fitted even if that takes longer.
+    /// ending with [`ROUNDS`] or one that leads to no better mode. What a search finds then depends
+    /// on how fast the machine is. All starts are fitted even if that takes longer.
     pub seconds: Option<f64>,
     /// Whether a common mixture of the model may be left out, where the evidence of what was found
     /// asks for it.
@@ -84,7 +84,7 @@ pub const POLISH_STEPS: u32 = 1000;
 pub const SETTLE_STEPS: u32 = 500;
 /// Moves of a round that go on.
 pub const MOVES_KEPT: usize = 2;
-/// Rounds of moves without a time; a round that gains nothing is the last.
+/// Rounds of moves without a time; one that does not lead to a better mode is the last.
 pub const ROUNDS: usize = 2;
 /// Pixels of the search, at most; of a larger scene, every so many.
 pub const MOST_PIXELS: usize = 30_000;
@@ -141,6 +141,9 @@ pub struct Found {
     pub concentration: Option<(f64, bool)>,
     /// Whether that is the guide of a solution as it stands, and not one around its spectra.
     pub fitted: bool,
+    /// Spectra of the chosen solution where they come to rest on some of the pixels, (K, L), row by
+    /// row, reflectance; none where the search decided without, or merged bands.
+    pub at_rest: Option<Vec<f64>>,
     /// The chosen solution as a phrase.
     pub description: String,
     /// All that was tried.
@@ -448,6 +451,7 @@ fn finish(
         shade: None,
         concentration: None,
         fitted,
+        at_rest: chosen.rested().filter(|_| !seen.is_merged()),
         description,
         solutions,
         modes,

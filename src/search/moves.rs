@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
 use super::judge::{Fitted, Judge};
-use super::{MOVES_KEPT, ROUNDS, Settings, by_elbo, distinct, gains};
+use super::{MOVES_KEPT, ROUNDS, Settings, by_elbo, distinct, gains, same};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::{Interrupted, heed, unless};
 use crate::engine::pixels::{Cube, Pixels};
@@ -76,7 +76,14 @@ pub async fn rounds(
         match better
             .max_by(|&a, &b| gain(a).partial_cmp(&gain(b)).unwrap_or(std::cmp::Ordering::Equal))
         {
-            Some(new) => best = new,
+            Some(new) => {
+                // What led from here to other modes was tried.
+                let known = same(&table[new], &table[best]);
+                best = new;
+                if known && settings.seconds.is_none() {
+                    break;
+                }
+            }
             None if settings.seconds.is_none() => break,
             None => {}
         }

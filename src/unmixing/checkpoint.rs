@@ -18,6 +18,8 @@ use crate::store::Store;
 
 /// The kind of file, which it names inside.
 const KIND: &str = "checkpoint";
+/// The array of spectra at rest, in that file.
+const AT_REST: &str = "at_rest";
 
 /// All that it takes to go on with a fit later, in another process or on another device, from
 /// [`Run::checkpoint`].
@@ -25,6 +27,8 @@ const KIND: &str = "checkpoint";
 pub struct Checkpoint {
     pub(super) meta: Meta,
     pub(super) run: svi::Checkpoint,
+    /// As [`Run`] has it.
+    pub(super) at_rest: Option<Vec<f64>>,
 }
 
 /// Everything of a checkpoint but its arrays.
@@ -78,6 +82,9 @@ impl Checkpoint {
     fn store(&self) -> Result<Store> {
         let mut store = Store::new(KIND, &self.meta)?;
         self.run.arrays().into_iter().for_each(|(name, values)| store.put_f32(name, values));
+        if let Some(spectra) = &self.at_rest {
+            store.put_f64(AT_REST, spectra);
+        }
         Ok(store)
     }
 
@@ -86,7 +93,8 @@ impl Checkpoint {
         let run = svi::Checkpoint::from_parts(meta.head.clone(), |name| {
             store.take_f32(name).ok_or_else(|| Error::Fit(format!("has no `{name}`")))
         });
-        Ok(Checkpoint { meta, run: run.map_err(|error| error.to_string())? })
+        let run = run.map_err(|error| error.to_string())?;
+        Ok(Checkpoint { meta, run, at_rest: store.take_f64(AT_REST) })
     }
 }
 
@@ -125,7 +133,7 @@ impl Run {
             concentration: self.plan.concentration,
             seconds: self.laps.seconds.clone(),
         };
-        Ok(Checkpoint { meta, run })
+        Ok(Checkpoint { meta, run, at_rest: self.at_rest.clone() })
     }
 }
 
@@ -148,7 +156,7 @@ impl Unmixing {
     ///
     /// The errors of [`Unmixing::resume`].
     pub async fn resume_async(&self, scene: &Scene, checkpoint: Checkpoint) -> Result<Run> {
-        let Checkpoint { meta, run } = checkpoint;
+        let Checkpoint { meta, run, at_rest } = checkpoint;
         let mut plan = Plan::new(self, meta.endmembers)?;
         let taken = plan.pixels(scene)?;
         let whole = taken.whole && self.sample_of.is_none();
@@ -189,6 +197,7 @@ impl Unmixing {
             is_first: meta.is_first,
             elbo_with_brightness: meta.elbo_with_brightness,
             found: None,
+            at_rest,
             library: meta.library,
             held: meta.held,
             description: meta.description,

@@ -4,6 +4,7 @@ mod aside;
 mod budget;
 mod checkpoint;
 mod fallback;
+mod given;
 mod held;
 mod keep;
 mod laps;

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use super::Unmixing;
 use super::aside::of_all_pixels;
 use super::fallback::or_on_cpu;
+use super::given::{given, hurried};
 use super::held::hold;
 use super::laps::Laps;
 use super::plan::{Plan, Taken, bands_unseen, effective_bands};
-use super::{Unmixing, chosen};
 use crate::engine::backend::{self, Device};
 use crate::engine::ground::error::{Error, Result};
-use crate::engine::ground::interrupt::{Interrupted, unless};
+use crate::engine::ground::interrupt::unless;
 use crate::engine::guide::Guide;
-use crate::engine::model::Model;
 use crate::engine::pixels::Pixels;
 use crate::engine::svi::{self, HeldCube, Outcome, Progress, Stop};
 use crate::engine::wait::block_on;
@@ -27,9 +27,6 @@ use crate::search::{self, Found, spectra_first};
 use crate::settings::PosteriorKind;
 use crate::starts::{self, Init, Start};
 use crate::statistics::products::share_of_products;
-
-/// Pixels that are looked at, about, for a start when there is no time for one.
-const GLANCE: usize = 500;
 
 /// A fit under way, from [`Unmixing::start`].
 ///
@@ -65,6 +62,8 @@ pub struct Run {
     /// ELBO a pixel of the fit that found the spectra first, nats.
     pub(super) elbo_with_brightness: Option<f64>,
     pub(super) found: Option<Found>,
+    /// Where the search saw the spectra of its answer come to rest, [`Found::at_rest`].
+    pub(super) at_rest: Option<Vec<f64>>,
     pub(super) library: Option<Vec<usize>>,
     pub(super) held: Option<HeldCube>,
     pub(super) description: String,
@@ -174,6 +173,7 @@ impl Run {
             device,
             stage: Some(stage),
             elbo_with_brightness: None,
+            at_rest: found.as_ref().and_then(|found| found.at_rest.clone()),
             found,
             library,
             held,
@@ -363,7 +363,7 @@ impl Run {
         self.of.tell(&Event::Nesting);
         let learned = match self.plan.spectra_stay() {
             true => Some(Nested::given(guide, &self.learned, &SceneNormal::of_guide(guide))?),
-            false => Nested::new(guide, &self.learned, &stop)?,
+            false => Nested::new(guide, &self.learned, self.at_rest.as_deref(), &stop)?,
         };
         let Some(learned) = learned else { return Ok(None) };
         let taken = &learned.steps[..learned.steps.len() - 1];
@@ -413,45 +413,6 @@ fn nonlinear(guide: &Guide, learned: &Pixels, normal: Option<&SceneNormal>) -> O
 
 /// A posterior, that of its spectra alone, and draws where they were asked for.
 type Exact = (Posterior, (SceneNormal, Option<Sampled>));
-
-/// The start that was asked for, and which spectra it took where more were given.
-fn given(
-    of: &Unmixing,
-    init: Init,
-    scene: &Scene,
-    pixels: &Pixels,
-    model: &Model,
-) -> Result<(Start, Option<Vec<usize>>)> {
-    let stop = || of.is_interrupted();
-    let (k, bright, seed) = (model.endmembers, model.brightness.is_some(), of.svi.seed);
-    let shared = scene.clone();
-    let (init, taken) = unless(&stop, move |_| chosen(init, shared.cube(), k, seed))?;
-    let taken = of.tell_taken(taken);
-    let cube = Arc::clone(pixels.cube());
-    let start = move |_: Interrupted| starts::start(&cube, k, &init, bright, seed);
-    Ok((unless(&stop, start)?, taken))
-}
-
-/// As [`given`] for a fit that is stopped before it has its start: from a few pixels, within
-/// milliseconds, whatever the scene. Spectra that were given stay what they are.
-fn hurried(
-    of: &Unmixing,
-    init: Init,
-    pixels: &Pixels,
-    model: &Model,
-) -> Result<(Start, Option<Vec<usize>>)> {
-    let (k, bright, seed) = (model.endmembers, model.brightness.is_some(), of.svi.seed);
-    // A part may have half as many as it is asked for.
-    let few = pixels.part(GLANCE.max(2 * k));
-    let (init, taken) = match init {
-        Init::Spectra(_) => chosen(init, few.cube(), k, seed)?,
-        _ => (Init::Vca, None),
-    };
-    let start = starts::start(few.cube(), k, &init, bright, seed)?;
-    let seen = few.count();
-    let description = format!("in a hurry, from {seen} pixels: {}", start.description);
-    Ok((Start { description, ..start }, of.tell_taken(taken)))
-}
 
 /// The pixels that the scene is learned from without those that repeat others; all of them when
 /// interrupted.

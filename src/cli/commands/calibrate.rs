@@ -336,7 +336,8 @@ fn fit(
     // A fit's guide follows the scene's pixels.
     let pixels = Pixels::as_given(scene.cube().clone());
     let places = calibration::places(fit.guide(), &pixels, &known)?;
-    let Some(nested) = Nested::new(fit.guide(), &pixels, &stop)? else { return Ok(None) };
+    let at_rest = fit.search().and_then(|found| found.at_rest.as_deref());
+    let Some(nested) = Nested::new(fit.guide(), &pixels, at_rest, &stop)? else { return Ok(None) };
     Ok(Some(Fit {
         seed,
         steps: fit.record().trace.len(),

@@ -45,15 +45,18 @@ pub struct AtRest {
     /// Where besides no pixel is purer than some bound, one for each endmember, at least one half:
     /// those that make the pixels most probable. The same where there is a common mixture.
     pub bounded: Vec<f64>,
+    /// Those spectra, (K, L), row by row, reflectance.
+    pub spectra: Vec<f64>,
 }
 
 /// Evidence of each of some pixels at the spectra where a solution comes to rest: those of the
-/// guide, moved by Newton's method to the mode of their posterior given at most 2,048 of the
-/// pixels. What a guide has not learned yet does not count. The pixels are others than those 2,048
-/// where there are twice as many, as spectra explain those best that they were learned from; they
-/// are the same for all solutions. Costs some thirty looks at each pixel, and some ten factors of a
-/// matrix of K L rows; where spectra are held or too many for one, they stay. A pixel that no draw
-/// explains has no finite one. None when `interrupted`, and where no pixel has one.
+/// guide, or `from`, (K, L), where pixels are more probable with them, moved by Newton's method to
+/// the mode of their posterior given at most 2,048 of the pixels. What a guide has not learned yet
+/// does not count. The pixels are others than those 2,048 where there are twice as many, as spectra
+/// explain those best that they were learned from; they are the same for all solutions. Costs some
+/// thirty looks at each pixel, and some ten factors of a matrix of K L rows; where spectra are held
+/// or too many for one, they stay. A pixel that no draw explains has no finite one. None when
+/// `interrupted`, and where no pixel has one.
 ///
 /// # Errors
 ///
@@ -61,11 +64,12 @@ pub struct AtRest {
 pub fn evidence_at_rest(
     guide: &Guide,
     of: &Pixels,
+    from: Option<&[f64]>,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<AtRest>> {
     check(&guide.params)?;
     let others = of.part_between(FEW);
-    let Some((known, at)) = rest(guide, &of.part(FEW), interrupted)? else { return Ok(None) };
+    let Some((known, at)) = rest(guide, &of.part(FEW), from, interrupted)? else { return Ok(None) };
     let found = densities(&known, others.cube(), guide.params.key(), &at.spectra);
     let any = |found: &AtRest| found.densities.iter().any(|x| x.is_finite());
     Ok((!interrupted()).then_some(found).filter(any))
@@ -99,7 +103,7 @@ fn densities(known: &Known, cube: &Cube, key: [u32; 2], spectra: &[f64]) -> AtRe
         None => purity.gains(&known.dirichlet),
     };
     let bounded = densities.iter().zip(gains).map(|(density, gain)| density + gain).collect();
-    AtRest { densities, bounded }
+    AtRest { densities, bounded, spectra: spectra.to_vec() }
 }
 
 #[cfg(test)]

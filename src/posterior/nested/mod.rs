@@ -121,7 +121,9 @@ impl<'a> Nested<'a> {
     /// given all; each step costs 64 draws a pixel. With a common mixture it takes all pixels
     /// without the mixture from the beginning, and noise and variability are learned around the
     /// guide's spectra. A Dirichlet that was learned, too, is that of the pixels; spectra have the
-    /// guide's. None when `interrupted`.
+    /// guide's. `from` are spectra, (K, L), that some of the pixels are known to have come to rest
+    /// at: where they are more probable than the guide's, the way is shorter from there. None when
+    /// `interrupted`.
     ///
     /// # Errors
     ///
@@ -129,6 +131,7 @@ impl<'a> Nested<'a> {
     pub fn new(
         guide: &'a Guide,
         of: &Pixels,
+        from: Option<&[f64]>,
         interrupted: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Self>> {
         let p = &guide.params;
@@ -145,7 +148,7 @@ impl<'a> Nested<'a> {
             learned.map(|learned| (known, learned))
         } else {
             // Most of the way costs a part of the pixels only.
-            rest(guide, &of.part(FEW), interrupted)?
+            rest(guide, &of.part(FEW), from, interrupted)?
         };
         let Some((mut known, Learned { spectra, shared, .. })) = found else { return Ok(None) };
         let shared = p.has(VARIABILITY).then_some(shared);

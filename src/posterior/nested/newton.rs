@@ -137,8 +137,10 @@ impl Newton<'_> {
         let mut memory = Memory::default();
         let (mut led_down, mut idle) = (false, 0);
         loop {
-            // Close by, an old curvature does.
-            let looked = self.look(&centre, &prior, since > FAR)?;
+            // A curvature costs seven looks without one, and that of a place which leads down is
+            // not used.
+            let first = best.is_none();
+            let mut looked = self.look(&centre, &prior, first)?;
             let gain = best.as_ref().map_or(0.0, |best| looked.density - best.density);
             let worse = gain.is_nan() || gain < least_gain;
             let last = best.as_ref().map_or(f64::INFINITY, |best| best.length);
@@ -146,7 +148,13 @@ impl Newton<'_> {
                 since = f64::INFINITY;
                 level += if memory.clear() { 0 } else { 2 };
             } else {
-                since = if since > FAR { 0.0 } else { since };
+                // Close by, an old curvature does.
+                if since > FAR {
+                    since = 0.0;
+                    if !first {
+                        looked = self.look(&centre, &prior, true)?;
+                    }
+                }
                 let before = best.take();
                 if let Some(Place { centre: from, slope, .. }) = &before {
                     let step = centre.iter().zip(from).map(|(to, from)| to - from);

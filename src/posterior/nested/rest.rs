@@ -19,8 +19,9 @@ const REST: f64 = 0.005;
 /// Spectra of a guide, moved by Newton's method to the mode of their posterior given `few` pixels,
 /// and noise, variability and what bands share, learned there: what a guide has not learned yet no
 /// longer counts. Where spectra are held or too many for a covariance, or no way leads on, they
-/// stay, and the rest is learned around them. Costs some thirty looks at each pixel, and some ten
-/// factors of a matrix of K L rows. None when `interrupted`.
+/// stay, and the rest is learned around them. The way begins at the guide's spectra, or at those of
+/// `from`, (K, L), where a brief look finds the pixels more probable with them. Costs some thirty
+/// looks at each pixel, and some ten factors of a matrix of K L rows. None when `interrupted`.
 ///
 /// # Errors
 ///
@@ -28,15 +29,26 @@ const REST: f64 = 0.005;
 pub(super) fn rest(
     guide: &Guide,
     few: &Pixels,
+    from: Option<&[f64]>,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<(Known, Learned)>> {
     let p = &guide.params;
-    let mut known = Known::of(guide);
-    let spectra: Vec<f64> = guide.medians().iter().copied().collect();
-    let begin = Begin { spectra, held: p.has(HELD), sparser: false, shared: None };
-    let Some(learned) = learn(&mut known, guide, few.cube(), begin, BRIEF, interrupted) else {
-        return Ok(None);
+    let briefly = |spectra: &[f64], held: bool| {
+        let mut known = Known::of(guide);
+        let begin = Begin { spectra: spectra.to_vec(), held, sparser: false, shared: None };
+        let learned = learn(&mut known, guide, few.cube(), begin, BRIEF, interrupted)?;
+        Some((known, learned))
     };
+    let own: Vec<f64> = guide.medians().iter().copied().collect();
+    let other = from.filter(|from| from.len() == own.len() && !p.has(HELD));
+    // As they are: spectra that follow so few pixels explain them too well, from wherever.
+    let both = other.map(|other| briefly(&own, true).zip(briefly(other, true)));
+    let begun = match both {
+        Some(None) => None,
+        Some(Some((own, other))) if other.1.evidence > own.1.evidence => Some(other),
+        _ => briefly(&own, p.has(HELD)),
+    };
+    let Some((known, learned)) = begun else { return Ok(None) };
     if p.has(HELD) || !is_worth_a_covariance(p.k() * p.bands as usize, few.count()) {
         return Ok(Some((known, learned)));
     }
