@@ -265,9 +265,10 @@ fn the_way_begins_at_spectra_at_rest_where_pixels_are_more_probable_there() {
     let wrong = of_another_mode(&ended);
     let at_rest =
         |guide: &Guide| evidence_at_rest(guide, &pixels, None, &|| false).unwrap().unwrap();
-    let spectra = |guide: &Guide, from: Option<&[f64]>| {
+    // Two draws, each the mirror image of the other.
+    let spectra = |guide: &Guide, from: Option<&[f64]>| -> Vec<f64> {
         let nested = Nested::new(guide, &pixels, from, &|| false).unwrap().unwrap();
-        nested.scene().spectra.centre()
+        nested.spectra(2).into_iter().flatten().flatten().collect()
     };
     let right = spectra(&ended, None);
     // Of reflectances up to one; spectra of the two modes differ by tenths.

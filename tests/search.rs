@@ -290,6 +290,40 @@ fn moves_replace_split_and_merge_and_go_on_while_there_is_time() {
     assert!(search::ROUNDS < 3 && tried("round 3"), "without a time there are fewer rounds");
 }
 
+/// What leads from a mode to others was tried; an answer that is better of the same mode is taken,
+/// and is the last.
+#[test]
+fn moves_go_on_from_another_mode_only() {
+    let pixels = hard().scene("hard").unwrap().pixels();
+    let settings = Settings { starts: 1, moves: 4, ..Settings::default() };
+    let mut seen = [0; 2];
+    for (k, seed) in [(3, 1), (3, 2), (4, 0), (4, 1), (4, 2), (4, 3)] {
+        let fit = svi::Settings { batch_size: 100, seed, ..Default::default() };
+        let (cpu, model) = (cpu(), model(k));
+        let found =
+            search::search(&cpu, &model, &fit, &settings, &pixels, &|_: &Event| (), &|| false);
+        let solutions = block_on(found).unwrap().solutions;
+        let of_round = |round: &'static str| {
+            solutions.iter().filter(move |one| one.origin.ends_with(round) && one.elbo.is_some())
+        };
+        let (first, best) = (&solutions[0], |a: &&Solution, b: &&Solution| {
+            a.elbo.unwrap().total_cmp(&b.elbo.unwrap())
+        });
+        let Some(new) = of_round("round 1").max_by(best) else { continue };
+        // The share that a move must gain.
+        let gains = new.elbo.unwrap() > 1.002 * first.elbo.unwrap();
+        let elsewhere = new.mode != first.mode;
+        let again = solutions.iter().any(|one| one.origin.ends_with("round 2"));
+        assert_eq!(again, gains && elsewhere, "{k} {seed}: {solutions:#?}");
+        if gains {
+            seen[usize::from(elsewhere)] += 1;
+            let chosen = solutions.iter().find(|one| one.chosen).unwrap();
+            assert!(again || chosen == new, "{k} {seed}: {solutions:#?}");
+        }
+    }
+    assert!(seen[0] > 0 && seen[1] > 0, "{seen:?}");
+}
+
 #[test]
 fn a_time_that_is_over_leaves_the_starts_and_no_time_is_refused() {
     let pixels = hard().scene("hard").unwrap().pixels();

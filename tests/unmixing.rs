@@ -9,8 +9,8 @@ use ndarray::{Array3, Axis, s};
 use unmixel::rooms::score::Reference;
 use unmixel::simulate::{Maps, Settings, Simulated, simulate};
 use unmixel::{
-    Checkpoint, Concentration, Convention, Device, Error, Event, Fit, Init, PosteriorKind, Scene,
-    Spectra, Unmixing,
+    Checkpoint, Concentration, Convention, Device, EffectiveBands, Error, Event, Fit, Init,
+    PosteriorKind, Scene, Spectra, Unmixing,
 };
 
 /// 13 by 17 pixels, so that a transposed map shows, with holes, and noise that leaves little to
@@ -99,12 +99,15 @@ fn a_driven_run_ends_where_a_fit_ends_and_a_checkpoint_goes_on_there() {
 /// What a search has seen on its way to the answer goes with a checkpoint.
 #[test]
 fn a_checkpoint_knows_where_spectra_came_to_rest_in_a_search() {
-    let simulated = simulate(&Settings { brightness_sd: 0.0, ..settings() }).unwrap();
-    let scene = simulated.scene("field").unwrap();
-    let of = || quick().posterior(PosteriorKind::Exact);
+    let settings = Settings { maps: Maps::Dirichlet, brightness_sd: 0.1, ..settings() };
+    let scene = simulate(&settings).unwrap().scene("field").unwrap();
+    let of = || {
+        let all = quick().effective_bands(EffectiveBands::All).posterior(PosteriorKind::Exact);
+        all.restarts(2)
+    };
     let whole = of().fit(&scene).unwrap();
-    let found = whole.search().unwrap().at_rest.clone().unwrap();
-    assert_eq!(found.len(), 3 * 24);
+    let at_rest = whole.search().unwrap().at_rest.clone().unwrap();
+    assert_eq!(at_rest.len(), 3 * 24);
     let path = std::env::temp_dir().join(format!("unmixel-rest-{}.ckpt", std::process::id()));
     of().start(&scene).unwrap().checkpoint().unwrap().save(&path).unwrap();
     let mut run = of().resume(&scene, Checkpoint::load(&path).unwrap()).unwrap();

@@ -119,8 +119,8 @@ impl Fitted {
     }
 
     /// Evidence of each pixel of a sample where its spectra come to rest, nats, as
-    /// [`nested::evidence_at_rest`] has it, the way there from its own spectra or from others; their
-    /// mean is from then on its evidence.
+    /// [`nested::evidence_at_rest`] has it, from its own spectra or from others; their mean is from
+    /// then on its evidence.
     ///
     /// # Errors
     ///
