@@ -7,8 +7,7 @@ use nalgebra::DMatrix;
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
-use crate::engine::ground::math::chi_squared;
-use crate::engine::ground::math::median;
+use crate::engine::ground::math::{chi_squared, median};
 use crate::engine::ground::sample::spaced;
 use crate::scene::Cube;
 use crate::statistics::moments::products;

@@ -27,7 +27,7 @@ const AT_REST: &str = "at_rest";
 pub struct Checkpoint {
     pub(super) meta: Meta,
     pub(super) run: svi::Checkpoint,
-    /// As [`Run`] has it.
+    /// Where a search saw the spectra of its answer come to rest, (K, L), row by row, reflectance.
     pub(super) at_rest: Option<Vec<f64>>,
 }
 

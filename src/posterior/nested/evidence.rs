@@ -45,7 +45,7 @@ pub struct AtRest {
     /// Where besides no pixel is purer than some bound, one for each endmember, at least one half:
     /// those that make the pixels most probable. The same where there is a common mixture.
     pub bounded: Vec<f64>,
-    /// Those spectra, (K, L), row by row, reflectance.
+    /// Spectra at which the solution rests, (K, L), row by row, reflectance.
     pub spectra: Vec<f64>,
 }
 
