@@ -300,6 +300,13 @@ fn concentration(f: &mut fmt::Formatter<'_>, gain: f64, learned: bool) -> fmt::R
 }
 
 fn searching(f: &mut fmt::Formatter<'_>, settings: &search::Settings) -> fmt::Result {
+    if let Some((origin, _)) = &settings.given {
+        let steps = search::most_steps(settings, 1);
+        return write!(
+            f,
+            "from {origin}: at most {steps} steps, in which evidence decides what the model needs"
+        );
+    }
     let end = match settings.seconds {
         Some(seconds) => format!("for {seconds} s"),
         None => format!("at most {} steps", search::most_steps(settings, settings.starts)),

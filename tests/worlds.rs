@@ -5,17 +5,22 @@ use ndarray::Array2;
 use unmixel::rooms::convention::convert;
 use unmixel::rooms::score::Reference;
 use unmixel::simulate::{Maps, Settings, simulate};
-use unmixel::{Concentration, Device, Fit, Init, Unmixing};
+use unmixel::{Concentration, Device, Fit, Init, Spectra, Unmixing};
 
 /// A fit with all defaults, true abundances in its convention, (N, K), and the endmember of the fit
 /// for each of theirs.
 type Found = (Fit, Array2<f32>, Vec<usize>);
 
 fn fitted(settings: &Settings) -> Found {
+    fitted_with(settings, |unmixing, _| unmixing)
+}
+
+/// With what `with` makes of the defaults, which it is given with the true spectra.
+fn fitted_with(settings: &Settings, with: impl Fn(Unmixing, Array2<f64>) -> Unmixing) -> Found {
     let simulated = simulate(settings).unwrap();
     let scene = simulated.scene("field").unwrap();
-    let unmixing = Unmixing::new(settings.endmembers).seed(settings.seed);
-    let fit = unmixing.device(Device::cpu()).fit(&scene).unwrap();
+    let unmixing = Unmixing::new(settings.endmembers).seed(settings.seed).device(Device::cpu());
+    let fit = with(unmixing, simulated.endmembers.clone()).fit(&scene).unwrap();
     let scores = fit.score(&Reference::new(&scene, &simulated.truth())).unwrap();
     let size = (settings.rows * settings.cols, settings.endmembers);
     let shares = simulated.abundances.to_shape(size).unwrap();
@@ -49,6 +54,45 @@ fn none_pure() -> Settings {
         brightness_sd: 0.2,
         ..Settings::default()
     }
+}
+
+/// Whoever gives the true spectra gets intervals that hold, and no model of the pixels that they
+/// do not need.
+#[test]
+fn intervals_hold_around_given_spectra() {
+    let settings = Settings { endmembers: 4, variability_sd: 0.03, ..none_pure() };
+    let given = |unmixing: Unmixing, spectra| unmixing.init(Init::Spectra(spectra));
+    let stay = |unmixing, spectra| given(unmixing, spectra).spectra(Spectra::Given);
+    let stay_few = |unmixing, spectra| stay(unmixing, spectra).steps(900);
+    let found = [
+        fitted_with(&settings, given),
+        fitted_with(&settings, stay),
+        fitted_with(&settings, stay_few),
+    ];
+    for of in &found {
+        let (all, _) = held(of, |_| true);
+        // 2,000 abundances that depend on each other in fours; with a common mixture that nobody
+        // needs 0.8 where spectra stay.
+        assert!((0.86..0.95).contains(&all), "{all}");
+        let record = of.0.record();
+        println!("{all}");
+        assert!(record.model.common.is_none() && record.start.contains("given spectra"));
+        assert!(of.0.search().is_none(), "one start is no search");
+    }
+    // Nothing is shaded, which pixels of one mixture would not tell: 0.5 with a brightness.
+    let plain = Settings {
+        rows: 36,
+        cols: 36,
+        bands: 40,
+        maps: Maps::Dominant,
+        brightness_sd: 0.0,
+        variability_sd: 0.0,
+        noise_sd: 0.005,
+        ..settings
+    };
+    let found = fitted_with(&plain, stay);
+    let (all, _) = held(&found, |_| true);
+    assert!(found.0.record().model.brightness.is_none() && all > 0.85, "{all}");
 }
 
 /// Nine pixels in ten are one mixture. What is known of it is what its spectra let be known; held

@@ -63,7 +63,8 @@ class Unmixing:
         ``"clusters"``, ``"random"``; a file of spectra (CSV, ENVI library, MATLAB, NPZ); or an
         array of spectra in reflectance, (spectra, bands), at the bands of the scene's file or at
         those in use, or at ``init_wavelengths``. Of more than K spectra those K are taken that
-        explain the scene best.
+        explain the scene best. From given spectra evidence decides, as a search does, whether
+        pixels differ in brightness, share a mixture, and how mixed they are.
     init_wavelengths : array, optional
         Centre wavelengths of the bands of ``init``, nanometres.
     restarts : int, optional

@@ -104,7 +104,8 @@ pub struct FitArgs {
     /// Where the endmembers begin: auto (a search over all families, by ELBO), vca, vca-normalised,
     /// nfindr, nfindr-normalised, simplex, simplex-normalised, clusters, random, or a file of
     /// spectra (.csv, .mat, .npz, ENVI library); of more than K, those K are taken that explain the
-    /// scene best
+    /// scene best. From the spectra of a file, too, evidence decides whether pixels differ in
+    /// brightness, share a mixture, and how mixed they are
     #[arg(long, value_name = "auto|FAMILY|FILE", default_value = "auto")]
     pub init: OsString,
     /// Names of the endmembers, for files and titles; in the truth's order where there is a truth

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use nalgebra::DMatrix;
-use ndarray::{Array2, Zip};
+use ndarray::{Array2, Axis, Zip};
 
 use super::judge::Fitted;
 use crate::engine::model::Model;
@@ -60,6 +60,16 @@ impl Seen {
         let more = self.whole.bands() as f64 / self.pixels.bands() as f64;
         let likelihood_weight = (model.likelihood_weight * more).min(1.0);
         Model { likelihood_weight, ..model.clone() }
+    }
+
+    /// Spectra in all bands, (K, L), in those that the search looks at.
+    pub fn of_merged_bands(&self, spectra: &Array2<f64>) -> Array2<f64> {
+        let bands = spectra.axis_chunks_iter(Axis(1), self.every);
+        let mut merged = Array2::zeros((spectra.nrows(), bands.len()));
+        for (run, mut to) in bands.zip(merged.columns_mut()) {
+            to.assign(&(run.sum_axis(Axis(1)) / run.ncols() as f64));
+        }
+        merged
     }
 
     /// Spectra of a solution in all bands, (K, L): those that explain the pixels best together with
@@ -161,8 +171,12 @@ mod tests {
             let off = spectra.indexed_iter().map(|((k, l), c)| (c - spectrum(k, l)).abs());
             off.fold(0.0, f64::max)
         };
+        let seen_ends = ends.clone();
         let rough = seen.in_all_bands(&Fitted::of(ends.clone(), seen.pixels.clone(), None));
         assert_eq!(rough.dim(), (2, 1100));
+        // Runs of spectra that are alike within a run have their value again.
+        let again = seen.of_merged_bands(&rough);
+        assert!(again.iter().zip(&seen_ends).all(|(a, b)| (a - b).abs() < 1e-12));
         let better = seen.in_all_bands(&Fitted::of(ends, seen.pixels.clone(), Some(guide)));
         // Means of five bands do not have what changes from band to band; means of a guide's
         // abundances are some thousandths off the corners.

@@ -53,6 +53,9 @@ pub async fn decide(
     learning.polish(table, &again).await?;
     let Some(&new) = again.first() else { return Ok(None) };
     let gain = gain(table, (new, best), pixels, interrupted)?;
+    for row in [best, new].into_iter().filter(|&row| table[row].rested().is_some()) {
+        judge.tell(&table[row]);
+    }
     let mut decided = gain.map(|(gain, learned)| {
         let best = if learned { new } else { best };
         Decided { gain, learned, best }

@@ -8,7 +8,7 @@
 use crate::engine::backend::Device;
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::guide::Guide;
-use crate::engine::model::{Held, Model};
+use crate::engine::model::Model;
 use crate::engine::pixels::Pixels;
 use crate::engine::svi;
 use crate::posterior::nested;
@@ -41,7 +41,7 @@ pub async fn decide(
     settings: &svi::Settings,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<Decided>> {
-    if guide.model.common.is_none() || guide.model.held != Held::Nothing || interrupted() {
+    if guide.model.common.is_none() || interrupted() {
         return Ok(None);
     }
     let model = Model { common: None, ..guide.model.clone() };

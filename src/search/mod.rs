@@ -30,6 +30,7 @@ use crate::starts::{self, Init};
 use crate::statistics::angles::match_spectra;
 pub use bands::MOST_BANDS;
 use bands::Seen;
+use first::Begin;
 use judge::{Fitted, Judge};
 pub use shade::Shade;
 
@@ -56,6 +57,10 @@ pub struct Settings {
     /// it.
     #[serde(skip)]
     pub concentration_is_open: bool,
+    /// The one start: what it is told as, and its spectra, (K, L), reflectance. None: those of all
+    /// families.
+    #[serde(skip)]
+    pub given: Option<(String, Array2<f64>)>,
 }
 
 impl Default for Settings {
@@ -67,7 +72,17 @@ impl Default for Settings {
             common_is_open: false,
             shade_is_open: false,
             concentration_is_open: false,
+            given: None,
         }
+    }
+}
+
+impl Settings {
+    /// No search for other modes: what it decides on the way is decided on one start, with these
+    /// spectra, (K, L), reflectance.
+    pub fn from_one(self, origin: String, endmembers: Array2<f64>) -> Self {
+        let given = Some((origin, endmembers));
+        Settings { starts: 1, moves: 0, seconds: None, given, ..self }
     }
 }
 
@@ -241,9 +256,14 @@ pub async fn search(
     let (of_scene, model, part) = (model, &seen.model(model), &seen.pixels);
     let brightness = model.brightness.is_some();
     svi::params(model, fit, (part.count(), part.bands()))?;
-    let challenged = faces::is_for(of_scene, pixels.bands());
+    let given = settings.given.as_ref();
+    let given = given.map(|(origin, spectra)| (origin.clone(), seen.of_merged_bands(spectra)));
+    let challenged = given.is_none() && faces::is_for(of_scene, pixels.bands());
     let tries = (settings.starts, fit.seed);
-    let (starts, faces) = first::starts_of(part, model, tries, challenged, interrupted)?;
+    let (starts, faces) = match &given {
+        Some(start) => (vec![start.clone()], Vec::new()),
+        None => first::starts_of(part, model, tries, challenged, interrupted)?,
+    };
     let settling = if seen.is_merged() { u64::from(SETTLE_STEPS) } else { 0 };
     let others = settling + u64::from(challenged) * faces::MOST_STEPS;
     let total = most_steps(settings, starts.len()).saturating_add(others);
@@ -252,7 +272,7 @@ pub async fn search(
     let mut table: Vec<Fitted> = judge.probe(starts).await?;
     let mut shade = None;
     if settings.shade_is_open && brightness && contest::is_for(model, pixels.bands()) {
-        (shade, judge, table) = shaded(judge, table, part, settings.starts, interrupted).await?;
+        (shade, judge, table) = shaded(judge, table, part, (tries.0, given), interrupted).await?;
     }
     let plain = model.without_brightness();
     let shaded = brightness && shade.is_none_or(|shade| shade.kept);
@@ -318,7 +338,7 @@ async fn shaded<'a>(
     judge: Judge<'a>,
     table: Vec<Fitted>,
     part: &Pixels,
-    count: usize,
+    (count, given): (usize, Option<Begin>),
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<(Option<Shade>, Judge<'a>, Vec<Fitted>)> {
     let plain = judge.without_brightness();
@@ -327,9 +347,12 @@ async fn shaded<'a>(
         return Ok((shade, judge, table));
     }
     let tries = (count, plain.seed());
-    let starts = match first::starts_of(part, plain.model(), tries, false, interrupted) {
-        Err(Error::Interrupted) => Vec::new(),
-        starts => starts?.0,
+    let starts = match given {
+        Some(start) => vec![start],
+        None => match first::starts_of(part, plain.model(), tries, false, interrupted) {
+            Err(Error::Interrupted) => Vec::new(),
+            starts => starts?.0,
+        },
     };
     let fitted = plain.probe(starts).await?;
     match by_elbo(&fitted).is_empty() {

@@ -1,6 +1,7 @@
 //! From a scene to a fit: settings, with every default and every rule, and the run that they give.
 
 mod aside;
+mod begin;
 mod budget;
 mod checkpoint;
 mod fallback;
@@ -211,7 +212,8 @@ impl Unmixing {
     }
 
     /// The one start, instead of a search. Of more spectra than endmembers those are taken that
-    /// explain the scene best.
+    /// explain the scene best; from them evidence decides, as a search does, whether pixels differ
+    /// in brightness, share a mixture, and how mixed they are.
     pub fn init(self, init: Init) -> Self {
         Unmixing { init: Some(init), ..self }
     }

@@ -286,6 +286,14 @@ impl Plan {
         open && self.first.is_none() && self.model.brightness.is_some()
     }
 
+    /// Whether spectra that were given are fitted as the starts of a search are, and what a search
+    /// decides is decided on them: where a search would be worth its steps. Who asks for all steps
+    /// gets them. What geometry finds may be a wrong mode, on which nothing can be decided.
+    pub fn start_is_fitted(&self, of: &Unmixing) -> bool {
+        let given = matches!(of.init, Some(Init::Spectra(_)));
+        given && !of.is_quick() && self.svi.early_stop
+    }
+
     /// Lets pixels differ in brightness or not, for good.
     pub fn decide_shade(&mut self, kept: bool) {
         self.shade = Some(kept);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Unmixing;
 use super::aside::of_all_pixels;
+use super::begin::{Begin, begin};
 use super::fallback::or_on_cpu;
 use super::given::{given, hurried};
 use super::held::hold;
@@ -25,7 +26,7 @@ use crate::scene::Scene;
 use crate::search::mixture::Decided;
 use crate::search::{self, Found, spectra_first};
 use crate::settings::PosteriorKind;
-use crate::starts::{self, Init, Start};
+use crate::starts::{self, Init};
 use crate::statistics::products::share_of_products;
 
 /// A fit under way, from [`Unmixing::start`].
@@ -137,25 +138,13 @@ impl Run {
         }
         let learned = distinct(of, &mut plan, &learned)?;
         laps.lap("effective bands");
-        let around = |start: Start| {
-            let guide = starts::begin(plan.searched(), &plan.svi, &learned, start.endmembers)?;
-            Ok::<_, Error>((guide, start.description, None))
-        };
-        let (guide, description, found) = match start {
-            Some(start) => around(start)?,
-            None => match search(of, &plan, &device, &learned).await {
-                Err(Error::Interrupted) => around(hurried(Init::Vca)?.0)?,
-                found => {
-                    let mut found = found?;
-                    plan.take(of, &found);
-                    if learned.count() < of_all {
-                        // Their maps would have a pixel here and there.
-                        found.modes.iter_mut().for_each(|mode| mode.abundances = None);
-                    }
-                    (found.guide.clone(), found.description.clone(), Some(found))
-                }
-            },
-        };
+        let has_start = start.is_some();
+        let Begin { guide, description, mut found } =
+            begin(of, &mut plan, start, &device, &learned).await?;
+        if let Some(found) = found.as_mut().filter(|_| learned.count() < of_all) {
+            // Their maps would have a pixel here and there.
+            found.modes.iter_mut().for_each(|mode| mode.abundances = None);
+        }
         of.tell(&Event::Start(description.clone()));
         laps.lap("search");
         // Who asks for all steps gets them, from the full rate.
@@ -174,7 +163,8 @@ impl Run {
             stage: Some(stage),
             elbo_with_brightness: None,
             at_rest: found.as_ref().and_then(|found| found.at_rest.clone()),
-            found,
+            // One start agrees with itself, and there is no other mode to show.
+            found: found.filter(|_| !has_start),
             library,
             held,
             description,
@@ -431,26 +421,4 @@ fn distinct(of: &Unmixing, plan: &mut Plan, learned: &Pixels) -> Result<Pixels> 
         }
     }
     Ok(distinct)
-}
-
-async fn search(of: &Unmixing, plan: &Plan, device: &Device, pixels: &Pixels) -> Result<Found> {
-    of.tell(&Event::Searching(plan.search.clone()));
-    let observe = |event: &search::Event| of.tell(&Event::Search(event.clone()));
-    let stop = || of.is_interrupted();
-    let (model, svi) = (plan.searched(), &plan.svi);
-    let (common_is_open, shade_is_open) = (plan.common_is_open(), plan.shade_is_open());
-    let concentration_is_open = plan.concentration_is_open();
-    let settings = search::Settings {
-        common_is_open,
-        shade_is_open,
-        concentration_is_open,
-        ..plan.search.clone()
-    };
-    let found = search::search(device, model, svi, &settings, pixels, &observe, &stop).await?;
-    let (count, bands) = (pixels.count(), pixels.bands());
-    if found.pixels < count || found.bands < bands {
-        let (pixels, bands) = ((found.pixels, count), (found.bands, bands));
-        of.tell(&Event::SearchedPart { pixels, bands });
-    }
-    Ok(found)
 }

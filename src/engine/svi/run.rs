@@ -62,9 +62,7 @@ impl Stop {
             Stop::Converged { fired_at } => {
                 format!("the ELBO stood still at step {fired_at} ({})", Plateau::RULE)
             }
-            Stop::Warm => {
-                "the rate came down to zero, from a start that the search had fitted".into()
-            }
+            Stop::Warm => "the rate came down to zero, from a start that had been fitted".into(),
             Stop::Ceiling => "the ceiling of steps was reached".into(),
             Stop::Interrupted => "it was interrupted".into(),
         }

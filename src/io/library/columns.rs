@@ -92,9 +92,12 @@ pub(super) fn tell(header: &[String], values: &dyn Fn(usize) -> Option<Vec<f64>>
     Columns { wavelength, unit, spectra }
 }
 
-/// True for a column that counts the rows; an unnamed one may hold a spectrum where it does not.
+/// True for a column that counts the rows, whatever it is called where it does so from 0 or 1; an
+/// unnamed one may hold a spectrum where it does not.
 fn counts(name: &str, i: usize, values: &dyn Fn(usize) -> Option<Vec<f64>>) -> bool {
-    COUNTERS.contains(&name) && values(i).is_none_or(|v| whole_steps(&v))
+    let from_the_first = |v: &[f64]| v.len() > 2 && (v[0] == 0.0 || v[0] == 1.0);
+    let known = COUNTERS.contains(&name);
+    values(i).map_or(known, |v| whole_steps(&v) && (known || from_the_first(&v)))
 }
 
 /// The column whose values are wavelengths, where none is called so and a spectrum is left beside
@@ -160,7 +163,11 @@ mod tests {
             assert_eq!(told(&[name, "a", "b"], &[nm, a, b]), (Some(0), vec![1, 2]), "{name}");
         }
         assert_eq!(told(&["a", "wl", "sd"], &[a, nm, b]), (Some(1), vec![0]));
-        assert_eq!(told(&["band", "a", "b"], &[&[1.0, 2.0, 3.0], a, b]), (None, vec![1, 2]));
+        for (name, count) in
+            [("band", [7.0, 8.0, 9.0]), ("b", [0.0, 1.0, 2.0]), ("no.", [1.0, 2.0, 3.0])]
+        {
+            assert_eq!(told(&[name, "a", "b"], &[&count, a, b]), (None, vec![1, 2]), "{name}");
+        }
         // Micrometres, too, wherever they stand: beyond all reflectance, or in even steps.
         let um = &[0.4, 1.1, 2.4][..];
         assert_eq!(told(&["a", "foo"], &[b, um]), (Some(1), vec![0]));
