@@ -105,7 +105,8 @@ async fn others(
 ) -> Result<usize> {
     let of_family = |&i: &usize| table[i].is_of(&Init::FAMILIES);
     let starts = best_of_each(table).into_iter().filter(of_family);
-    let rows: Vec<usize> = starts.filter(|&i| table[best].like != Some(i)).collect();
+    let other = |&i: &usize| i != best && table[best].like != Some(i);
+    let rows: Vec<usize> = starts.filter(other).collect();
     let again = learning.again(table, &rows, LEARNED).await?;
     let mut brief = contest::briefly(table, &again, pixels, interrupted)?;
     brief.retain(|&(i, _)| !same(&table[i], &table[best]));
