@@ -193,6 +193,7 @@ impl Pass<'_> {
             skipped: 0,
             interrupted: false,
             nonlinear: None,
+            brightness_left: None,
             outliers: None,
             seconds: vec![("apply".into(), seconds)],
             ..fit.record.clone()

@@ -34,6 +34,9 @@ pub struct Trust {
     /// The share of what the best fit leaves that products of amounts explain, 0 to 1; none where
     /// there are too few pixels, or more than 31 endmembers, to tell.
     pub nonlinear: Option<f64>,
+    /// How far the brightness of pixels is spread that a fit without one leaves, as the sd of its
+    /// log; none where it is no more than noise.
+    pub brightness_left: Option<f64>,
     /// The largest abundance in the scene of the endmember for which it is least.
     pub purest: f64,
     /// Starts of the search that ended in the chosen solution, and starts; none without a search.
@@ -51,6 +54,8 @@ pub enum Reason {
     Nonlinear,
     /// There are too few pixels, or more than 31 endmembers, to tell whether spectra mix linearly.
     Unknown,
+    /// Pixels differ in brightness, and the fit has none: abundances make up for it.
+    Shade,
     /// Most pixels share a mixture, and an endmember is nowhere pure: the data hardly tell which
     /// spectra the mixture is of.
     SharedMixture,
@@ -70,6 +75,9 @@ impl Reason {
             Reason::Unknown => {
                 "it is not known whether spectra mix linearly, which takes three pixels for each \
                  two of the endmembers, of which there may be 31"
+            }
+            Reason::Shade => {
+                "pixels differ in brightness, and without one their abundances make up for it"
             }
             Reason::SharedMixture => {
                 "most pixels share one mixture, and a material of it is nowhere pure"
@@ -98,6 +106,7 @@ impl Trust {
         let reasons = [
             (Reason::Nonlinear, nonlinear.is_some_and(|share| share > NONLINEAR)),
             (Reason::Unknown, nonlinear.is_none()),
+            (Reason::Shade, record.brightness_left.is_some()),
             (Reason::SharedMixture, shared && purest < PURE),
             (Reason::Guide, record.posterior == PosteriorKind::Guide),
             (Reason::Doubts, !totals.doubts(fit.posterior()).is_empty()),
@@ -106,6 +115,7 @@ impl Trust {
             stated,
             below: (below.powi(2) + share * OF_OUTLIERS.powi(2)).sqrt(),
             nonlinear,
+            brightness_left: record.brightness_left,
             purest,
             agreement: fit.search().map(|found| found.agreement),
             reasons: reasons.into_iter().filter(|(_, holds)| *holds).map(|(why, _)| why).collect(),
@@ -130,12 +140,13 @@ impl Fit {
 
 impl Serialize for Trust {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut fields = to.serialize_struct("Trust", 8)?;
+        let mut fields = to.serialize_struct("Trust", 9)?;
         fields.serialize_field("high", &self.is_high())?;
         fields.serialize_field("sentence", &self.to_string())?;
         fields.serialize_field("stated_rmse", &self.stated)?;
         fields.serialize_field("rmse_below", &self.below)?;
         fields.serialize_field("nonlinear_share", &self.nonlinear)?;
+        fields.serialize_field("brightness_left", &self.brightness_left)?;
         fields.serialize_field("purest_of_the_least_pure", &self.purest)?;
         fields.serialize_field("starts_that_agree", &self.agreement)?;
         fields.serialize_field("reasons", &self.reasons)?;

@@ -10,3 +10,4 @@ pub(crate) mod principal;
 pub mod products;
 pub mod repeats;
 pub(crate) mod residuals;
+pub mod shade;

@@ -96,6 +96,7 @@ pub(super) struct Plan {
     /// Whether pixels differ in brightness, where a search decided on it.
     pub shade: Option<bool>,
     shade_is_asked: bool,
+    spectra_is_asked: bool,
     /// Whether the concentration of the abundances is learned, where a search decided on it.
     pub concentration: Option<bool>,
     /// The one start; none: a search finds it.
@@ -143,6 +144,7 @@ impl Plan {
             shade: None,
             concentration: None,
             shade_is_asked: of.brightness.is_some() || !of.learn_shade,
+            spectra_is_asked: of.spectra.is_some(),
             search: of.search_settings(),
             outliers_aside: of.outliers_aside,
             device_memory: of.device_memory,
@@ -253,14 +255,19 @@ impl Plan {
     /// Whether evidence is to say if there is a common mixture: where nobody else does, and it
     /// matters for intervals.
     pub fn common_is_open(&self) -> bool {
-        let exact = self.posterior == PosteriorKind::Exact && self.first.is_none();
+        let exact = self.posterior == PosteriorKind::Exact;
         self.common.is_none() && exact && self.model.common.is_some()
     }
 
     /// Keeps the common mixture or leaves it out, for good.
     pub fn decide_common(&mut self, kept: bool) {
         self.common = Some(kept);
-        self.model.common = self.model.common.filter(|_| kept);
+        self.models().for_each(|model| model.common = model.common.filter(|_| kept));
+    }
+
+    /// That of the fit that is reported, and that of the fit that finds the spectra first.
+    fn models(&mut self) -> impl Iterator<Item = &mut Model> {
+        std::iter::once(&mut self.model).chain(&mut self.first)
     }
 
     /// Tells what a search decided, and holds to it.
@@ -280,10 +287,12 @@ impl Plan {
     }
 
     /// Whether the search is to say if pixels differ in brightness: where nobody else does, and
-    /// what is left of a pixel is noise. Needs [`Plan::weigh`].
+    /// what is left of a pixel is noise. Who wants abundances without it leaves open whether a fit
+    /// with it has to find the spectra first. Needs [`Plan::weigh`].
     pub fn shade_is_open(&self) -> bool {
-        let open = self.shade.is_none() && !self.shade_is_asked && !self.errs;
-        open && self.first.is_none() && self.model.brightness.is_some()
+        let asked = if self.first.is_some() { self.spectra_is_asked } else { self.shade_is_asked };
+        let open = self.shade.is_none() && !asked && !self.errs;
+        open && self.searched().brightness.is_some()
     }
 
     /// Whether spectra that were given are fitted as the starts of a search are, and what a search
@@ -299,6 +308,9 @@ impl Plan {
         self.shade = Some(kept);
         if !kept {
             self.model = self.model.without_brightness();
+            if self.first.take().is_some() {
+                (self.model.held, self.spectra) = (Held::Nothing, Spectra::Joint);
+            }
         }
     }
 
@@ -307,7 +319,7 @@ impl Plan {
     /// the abundances is the same for all of their bands, be these independent or not.
     pub fn concentration_is_open(&self) -> bool {
         let fixed = self.model.sparser && self.model.concentration_sd.is_none();
-        let exact = self.posterior == PosteriorKind::Exact && self.first.is_none();
+        let exact = self.posterior == PosteriorKind::Exact;
         let open = fixed && exact && !self.errs && self.common != Some(true);
         open && self.concentration.is_none()
     }
@@ -316,16 +328,17 @@ impl Plan {
     pub fn decide_concentration(&mut self, learned: bool) {
         self.concentration = Some(learned);
         if learned {
-            self.model = self.model.with_learned_concentration();
+            self.models().for_each(|model| *model = model.with_learned_concentration());
             self.common = Some(false);
         }
     }
 
     /// Sets the weight of the likelihood, by how many of the bands count; and what depends on it.
     pub fn weigh(&mut self, counted: f64, bands: usize) {
-        for model in std::iter::once(&mut self.model).chain(&mut self.first) {
+        let asked = self.common;
+        for model in self.models() {
             model.likelihood_weight = counted / bands as f64;
-            let common = self.common.unwrap_or_else(|| model.has_independent_bands(bands));
+            let common = asked.unwrap_or_else(|| model.has_independent_bands(bands));
             model.common = model.common.filter(|_| common);
         }
         self.errs = !self.model.has_independent_bands(bands);

@@ -28,6 +28,7 @@ use crate::search::{self, Found, spectra_first};
 use crate::settings::PosteriorKind;
 use crate::starts::{self, Init};
 use crate::statistics::products::share_of_products;
+use crate::statistics::shade::brightness_left;
 
 /// A fit under way, from [`Unmixing::start`].
 ///
@@ -282,7 +283,8 @@ impl Run {
             if exact.is_some() { PosteriorKind::Exact } else { PosteriorKind::Guide };
         let interrupted =
             outcome.stop == Stop::Interrupted || posterior_kind != self.plan.posterior;
-        let nonlinear = nonlinear(&outcome.guide, &self.learned, normal.as_ref());
+        let (nonlinear, brightness_left) =
+            what_is_left(&outcome.guide, &self.learned, normal.as_ref());
         let met = self.taken.whole && self.learned.same(&self.taken.learned);
         // An interrupted run reports what there is.
         let posterior = match exact {
@@ -324,6 +326,7 @@ impl Run {
                 .map(|rows| rows.into_iter().map(|row| self.scene.places()[row]).collect()),
             order: (0..outcome.guide.k()).collect(),
             nonlinear,
+            brightness_left,
             seconds: self.laps.seconds,
         };
         let fit = Fit::new(self.scene, outcome.guide, &self.learned, posterior, record, self.found);
@@ -392,13 +395,23 @@ const LOOKED_AT: usize = 4096;
 const VALUES_LOOKED_AT: usize = 1 << 21;
 
 /// How much of what a fit leaves of some of the pixels that it was learned from follows products of
-/// their amounts ([`share_of_products`]); the same pixels whether the scene is in memory or not.
-/// None with covariance noise, whose pixels have no amounts of their own.
-fn nonlinear(guide: &Guide, learned: &Pixels, normal: Option<&SceneNormal>) -> Option<f64> {
+/// their amounts ([`share_of_products`]), and how far their brightness is spread where a fit has
+/// none ([`brightness_left`]); the same pixels whether the scene is in memory or not. None with
+/// covariance noise, whose pixels have no amounts of their own.
+fn what_is_left(
+    guide: &Guide,
+    learned: &Pixels,
+    normal: Option<&SceneNormal>,
+) -> (Option<f64>, Option<f64>) {
     let few = learned.part(LOOKED_AT.min(VALUES_LOOKED_AT / learned.bands().max(1)));
     let scene = normal.cloned().unwrap_or_else(|| SceneNormal::of_guide(guide));
-    let (amounts, rest) = Nested::given(guide, &few, &scene).ok()?.best_fit();
-    share_of_products(amounts.view(), rest.view())
+    let Ok(nested) = Nested::given(guide, &few, &scene) else { return (None, None) };
+    let (amounts, rest) = nested.best_fit();
+    // Errors that bands share look like shade.
+    let model = &guide.model;
+    let is_plain = model.brightness.is_none() && model.has_independent_bands(few.bands());
+    let left = is_plain.then(|| brightness_left(few.cube(), rest.view())).flatten();
+    (share_of_products(amounts.view(), rest.view()), left)
 }
 
 /// A posterior, that of its spectra alone, and draws where they were asked for.
