@@ -377,7 +377,7 @@ fn spectra_come_first_without_brightness_and_a_library_gives_those_that_explain_
     assert_eq!(chosen, [1, 2, 4]);
 
     let off = Unmixing::new(3).brightness(false).steps(1000).restarts(2).seed(1);
-    let fit = off.device(Device::cpu()).fit(&scene).unwrap();
+    let fit = off.clone().device(Device::cpu()).fit(&scene).unwrap();
     assert_eq!((fit.record().spectra, fit.convention()), (Spectra::First, Convention::Reflectance));
     assert!(fit.record().elbo_with_brightness.is_some() && fit.brightness().is_none());
     assert_eq!(fit.search().unwrap().agreement.1, 2);

@@ -3,6 +3,7 @@
 
 use ndarray::Array2;
 use unmixel::rooms::convention::convert;
+use unmixel::rooms::fit::Reason;
 use unmixel::rooms::score::Reference;
 use unmixel::simulate::{Maps, Settings, simulate};
 use unmixel::{Concentration, Device, Fit, Init, Spectra, Unmixing};
@@ -92,6 +93,28 @@ fn intervals_hold_around_given_spectra() {
     let found = fitted_with(&plain, stay);
     let (all, _) = held(&found, |_| true);
     assert!(found.0.record().model.brightness.is_none() && all > 0.85, "{all}");
+}
+
+/// Abundances without a brightness, of pixels that are nowhere pure: spectra of a fit with one
+/// would have the size of their purest pixels, which is too small. Where there is shade they come
+/// from such a fit, and what shade does to abundances is no uncertainty of theirs.
+#[test]
+fn without_brightness_spectra_come_first_where_there_is_shade() {
+    let off = |unmixing: Unmixing, _| unmixing.brightness(false);
+    let settings = Settings { endmembers: 4, variability_sd: 0.03, ..none_pure() };
+    let plain = fitted_with(&Settings { brightness_sd: 0.0, ..settings.clone() }, off);
+    let (all, _) = held(&plain, |_| true);
+    let trust = |found: &Found| found.0.trust().unwrap();
+    assert_eq!(plain.0.record().spectra, Spectra::Joint);
+    // 0.62 with spectra that come first.
+    assert!((0.85..0.96).contains(&all), "{all}");
+    assert_eq!(trust(&plain).reasons, [], "{}", trust(&plain));
+    let shaded = fitted_with(&Settings { brightness_sd: 0.1, ..settings.clone() }, off);
+    assert_eq!(shaded.0.record().spectra, Spectra::First);
+    assert_eq!(trust(&shaded).reasons, [Reason::Shade], "{}", trust(&shaded));
+    let together = |unmixing, spectra| off(unmixing, spectra).spectra(Spectra::Joint);
+    let shaded = fitted_with(&Settings { brightness_sd: 0.1, ..settings }, together);
+    assert_eq!(trust(&shaded).reasons, [Reason::Shade], "{}", trust(&shaded));
 }
 
 /// Nine pixels in ten are one mixture. What is known of it is what its spectra let be known; held

@@ -113,7 +113,8 @@ class Unmixing:
         Draws of the posterior to keep, 0 to 1,000: each takes 4 N K bytes. Default: 0.
     spectra : {"joint", "first", "given"}, optional
         How spectra are found: with all else; first, by a fit with brightness; or those of ``init``,
-        held as they are. Default: joint; first, where brightness is off and a search runs.
+        held as they are. Default: joint; first, where brightness is off, a search runs, and it
+        finds that pixels differ in brightness.
     convention : {"reflectance", "peak"}, optional
         What abundances are shares of: of area, or of peak-normalised spectra. Default:
         peak, but reflectance where ``brightness`` is False.

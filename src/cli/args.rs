@@ -203,7 +203,8 @@ pub struct RunArgs {
     pub rank: Option<usize>,
     /// How spectra are found: joint, with all else; first, by a fit with brightness, then held
     /// while abundances are fitted without; given, those of --init FILE, held as they are [default:
-    /// joint; first with --brightness off, unless --init or few steps leave no search]
+    /// joint; first with --brightness off where pixels differ in it, unless --init or few steps
+    /// leave no search]
     #[arg(long, value_enum)]
     pub spectra: Option<SpectraArg>,
     /// What is reported: the exact posterior of each pixel given spectra with the pixels integrated

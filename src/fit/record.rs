@@ -53,8 +53,8 @@ pub struct Record {
     #[serde(default)]
     pub nonlinear: Option<f64>,
     /// How far the brightness of pixels is spread, as the sd of its log, that a fit without
-    /// brightness leaves ([`crate::statistics::shade`]). None where that is no more than noise would
-    /// make, and where bands err together or the model has a brightness.
+    /// brightness leaves ([`crate::statistics::shade`]). None where that is no more than noise
+    /// would make, and where bands err together or the model has a brightness.
     #[serde(default)]
     pub brightness_left: Option<f64>,
     /// Seconds that the stages took, in order.

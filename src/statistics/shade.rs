@@ -4,7 +4,7 @@
 use ndarray::ArrayView2;
 
 use crate::engine::ground::math::median;
-use crate::engine::pixels::Cube;
+use crate::scene::Cube;
 
 /// So many times what the noise lets a scale be off by are more than noise: 0.4 to 0.9 in simulated
 /// scenes without shade, 2 and more where brightness is spread by 3 % (docs/evidence.md).

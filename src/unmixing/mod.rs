@@ -205,8 +205,8 @@ impl Unmixing {
         Unmixing { draws, ..self }
     }
 
-    /// How spectra are found. Default: jointly with all else; first, where brightness is off and a
-    /// search runs.
+    /// How spectra are found. Default: jointly with all else; first, where brightness is off, a
+    /// search runs, and it finds that pixels differ in brightness.
     pub fn spectra(self, spectra: Spectra) -> Self {
         Unmixing { spectra: Some(spectra), ..self }
     }
