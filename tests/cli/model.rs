@@ -27,7 +27,7 @@ fn brightness_and_variability_are_written_where_they_are_on() {
 fn spectra_are_joint_first_or_given() {
     let bench = Bench::new();
     bench.ok(SCENE);
-    let fit = "fit s/scene.npz -k 2 --device cpu --steps 60";
+    let fit = "fit s/scene.npz -k 3 --device cpu --steps 60";
     let spectra = |flags: &str, out: &str| {
         bench.ok(&format!("{fit} --out {out} {flags}"));
         bench.report(out)["settings"]["spectra"].as_str().unwrap().to_owned()
