@@ -45,6 +45,15 @@ fn given(memory: *mut u8, bytes: usize) -> *mut u8 {
     memory
 }
 
+/// What threads take before anything is read, bytes: their stacks, and what the C library keeps of
+/// each. Where that gets none it ends the process by itself, with words of its own.
+const BEFORE_ANYTHING: usize = 32 << 20;
+
+/// Ends the program where there is not even room for its threads. Takes none.
+pub fn check_room() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(BEFORE_ANYTHING)));
+}
+
 /// Whether a thread has told the end of the memory.
 static TOLD: AtomicBool = AtomicBool::new(false);
 

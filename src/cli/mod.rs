@@ -63,6 +63,7 @@ pub enum Done {
 pub fn main() -> ExitCode {
     quiet_drivers();
     survive_file_limits();
+    memory::check_room();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),

@@ -46,7 +46,11 @@ mod aside {
 
     use super::{Error, Interrupted, Result};
     use crate::engine::ground::clock::Duration;
+    use crate::engine::ground::spare::asking;
 
+    /// What a thread takes before it does anything, bytes: its stack, and what the C library keeps
+    /// of it, which ends the process where it gets none.
+    const OF_A_THREAD: usize = 3 << 20;
     /// How often it is asked.
     const EVERY: Duration = Duration::from_millis(20);
 
@@ -62,6 +66,8 @@ mod aside {
             let _ = tell.send(work(&|| told_to_stop.load(Ordering::Relaxed)));
         };
         let failed = |what: &str| Error::Fit(format!("work on a thread of its own {what}"));
+        asking(|| Vec::<u8>::new().try_reserve_exact(OF_A_THREAD))
+            .map_err(|_| failed("could not begin: there is no memory for a thread"))?;
         std::thread::Builder::new()
             .name("unmixel: work".into())
             .spawn(aside)
