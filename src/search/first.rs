@@ -17,16 +17,20 @@ pub const FACES: [Init; 2] = [Init::Simplex, Init::SimplexNormalised];
 /// A start as it is told, and its spectra.
 pub type Begin = (String, Array2<f64>);
 
-/// Up to `count` starts of the families that a search of this model takes, and, where their answer
+/// The start that was given; else up to `count` of the families that a search of this model takes,
+/// and, where their answer
 /// will be `challenged`, one of each of [`FACES`] if they can be found; when interrupted, those
 /// found by then.
 pub fn starts_of(
     part: &Pixels,
     model: &Model,
-    (count, seed): (usize, u64),
+    (count, seed, given): (usize, u64, Option<&Begin>),
     challenged: bool,
     interrupted: Interrupted,
 ) -> Result<(Vec<Begin>, Vec<Begin>)> {
+    if let Some(start) = given {
+        return Ok((vec![start.clone()], Vec::new()));
+    }
     let (k, brightness) = (model.endmembers, model.brightness.is_some());
     let (tell, told) = mpsc::channel();
     let (cube, families) = (Arc::clone(part.cube()), families_of(model, part.bands()));

@@ -259,11 +259,8 @@ pub async fn search(
     let given = settings.given.as_ref();
     let given = given.map(|(origin, spectra)| (origin.clone(), seen.of_merged_bands(spectra)));
     let challenged = given.is_none() && faces::is_for(of_scene, pixels.bands());
-    let tries = (settings.starts, fit.seed);
-    let (starts, faces) = match &given {
-        Some(start) => (vec![start.clone()], Vec::new()),
-        None => first::starts_of(part, model, tries, challenged, interrupted)?,
-    };
+    let tries = (settings.starts, fit.seed, given.as_ref());
+    let (starts, faces) = first::starts_of(part, model, tries, challenged, interrupted)?;
     let settling = if seen.is_merged() { u64::from(SETTLE_STEPS) } else { 0 };
     let others = settling + u64::from(challenged) * faces::MOST_STEPS;
     let total = most_steps(settings, starts.len()).saturating_add(others);
@@ -272,7 +269,7 @@ pub async fn search(
     let mut table: Vec<Fitted> = judge.probe(starts).await?;
     let mut shade = None;
     if settings.shade_is_open && brightness && contest::is_for(model, pixels.bands()) {
-        (shade, judge, table) = shaded(judge, table, part, (tries.0, given), interrupted).await?;
+        (shade, judge, table) = shaded(judge, table, part, tries, interrupted).await?;
     }
     let plain = model.without_brightness();
     let shaded = brightness && shade.is_none_or(|shade| shade.kept);
@@ -338,7 +335,7 @@ async fn shaded<'a>(
     judge: Judge<'a>,
     table: Vec<Fitted>,
     part: &Pixels,
-    (count, given): (usize, Option<Begin>),
+    tries: (usize, u64, Option<&Begin>),
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<(Option<Shade>, Judge<'a>, Vec<Fitted>)> {
     let plain = judge.without_brightness();
@@ -346,13 +343,9 @@ async fn shaded<'a>(
     if shade.is_none_or(|shade| shade.kept) {
         return Ok((shade, judge, table));
     }
-    let tries = (count, plain.seed());
-    let starts = match given {
-        Some(start) => vec![start],
-        None => match first::starts_of(part, plain.model(), tries, false, interrupted) {
-            Err(Error::Interrupted) => Vec::new(),
-            starts => starts?.0,
-        },
+    let starts = match first::starts_of(part, plain.model(), tries, false, interrupted) {
+        Err(Error::Interrupted) => Vec::new(),
+        starts => starts?.0,
     };
     let fitted = plain.probe(starts).await?;
     match by_elbo(&fitted).is_empty() {

@@ -8,7 +8,7 @@ use ndarray::{Array1, Array2, Axis};
 use super::judge::{Fitted, Judge};
 use super::{best_of_each, by_elbo};
 use crate::engine::ground::error::Result;
-use crate::engine::ground::math::median;
+use crate::engine::ground::math::spread;
 use crate::engine::ground::sample::spaced;
 use crate::engine::guide::Guide;
 use crate::starts::Init;
@@ -33,8 +33,6 @@ const FOLLOWS: f64 = 0.5;
 const GAIN: f64 = 1.0;
 /// Pixels that are looked at, at most.
 const LOOKED_AT: usize = 4096;
-/// The median of what normals are off their mean, in sds.
-const MIDDLE: f64 = 0.6745;
 
 /// Whether pixels differ in brightness, and why.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -96,8 +94,7 @@ fn brightness(guide: &Guide) -> Option<(f64, f64)> {
         amounts *= &Array1::from_iter(sizes.iter().copied());
     }
     let logs = amounts.sum_axis(Axis(1)).mapv(f64::ln);
-    let middle = median(logs.to_vec())?;
-    let spread = median(logs.iter().map(|g| (g - middle).abs()).collect())? / MIDDLE;
+    let spread = spread(logs.as_slice()?)?;
     let follows = share_of_products(amounts.view(), logs.insert_axis(Axis(1)).view())?;
     Some((spread, follows))
 }

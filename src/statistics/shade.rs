@@ -3,7 +3,7 @@
 
 use ndarray::ArrayView2;
 
-use crate::engine::ground::math::median;
+use crate::engine::ground::math::{median, spread};
 use crate::scene::Cube;
 
 /// So many times what the noise lets a scale be off by are more than noise: 0.4 to 0.9 in simulated
@@ -11,8 +11,6 @@ use crate::scene::Cube;
 const BEYOND_NOISE: f64 = 2.0;
 /// A spread below this, as the sd of the log, moves abundances by less than what is asked of any.
 const LEAST: f64 = 0.004;
-/// The median of what normals are off their mean, in sds.
-const MIDDLE: f64 = 0.6745;
 
 /// How far the scales s_n that bring the mixtures μ_n of a fit closest to the pixels y_n are
 /// spread, as the sd of their log (by the median, as that of a normal): s_n = (y_n · μ_n) /
@@ -37,8 +35,7 @@ pub fn brightness_left(cube: &Cube, rest: ArrayView2<f64>) -> Option<f64> {
             errors.push(variance.max(0.0).sqrt());
         }
     }
-    let middle = median(logs.clone())?;
-    let spread = median(logs.iter().map(|log| (log - middle).abs()).collect())? / MIDDLE;
+    let spread = spread(&logs)?;
     let of_noise = median(errors)?;
     (spread > LEAST.max(BEYOND_NOISE * of_noise)).then_some(spread)
 }

@@ -114,6 +114,16 @@ pub fn softmax(logits: &mut [f64]) {
     logits.iter_mut().for_each(|z| *z /= sum);
 }
 
+/// The median of what standard normals are off their mean.
+const MIDDLE: f64 = 0.6745;
+
+/// How far values are spread around their median, by the median of their distances from it, as the
+/// sd of a normal. None of no values.
+pub fn spread(values: &[f64]) -> Option<f64> {
+    let middle = median(values.to_vec())?;
+    Some(median(values.iter().map(|x| (x - middle).abs()).collect())? / MIDDLE)
+}
+
 /// The middle one of some numbers, of an even count the larger of two; none of none.
 pub fn median(mut values: Vec<f64>) -> Option<f64> {
     let middle = values.len() / 2;
