@@ -21,6 +21,7 @@ mod learn;
 mod learned_sums;
 mod lost;
 mod marginal;
+mod mean;
 mod memory;
 mod mixture;
 mod newton;
@@ -43,7 +44,6 @@ use rayon::prelude::*;
 
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::lanes::LANES;
-use crate::engine::ground::rng::{self, Stream};
 use crate::engine::ground::setting;
 use crate::engine::guide::Guide;
 use crate::engine::layout::{COVARIANCE, HELD, Params, VARIABILITY};
@@ -272,14 +272,9 @@ impl<'a> Nested<'a> {
     /// The first `count` draws of the spectra, reflectance: draws, then endmembers, then bands.
     /// Each second one is the mirror image of the one before.
     pub fn spectra(&self, count: usize) -> Vec<Vec<Vec<f64>>> {
-        let p = self.params();
-        let (k, bands) = (p.k(), p.bands as usize);
+        let (p, bands) = (self.params(), self.params().bands as usize);
         let pair = |pair: usize| -> [Vec<Vec<f64>>; 2] {
-            let normal = |a: usize| {
-                let (block, at) = ((a / 4) as u32, a % 4);
-                f64::from(rng::normals(p.key(), Stream::Posterior, 0, pair as u32, block, 0)[at])
-            };
-            let two = self.scene.spectra.pair((0..k * bands).map(normal).collect());
+            let two = self.scene.spectra.pair(p.key(), pair as u32);
             two.map(|values| values.chunks_exact(bands).map(<[f64]>::to_vec).collect())
         };
         let pairs: Vec<[Vec<Vec<f64>>; 2]> =

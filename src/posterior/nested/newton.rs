@@ -86,12 +86,12 @@ struct Looked {
 }
 
 /// Minus the curvature of the log posterior of u, and its factor.
-struct Bend {
+pub(super) struct Bend {
     /// Minus the curvature, (K L, K L).
     whole: DMatrix<f64>,
     /// What it would be if all amounts were known, but for the prior, (K, K, L).
     complete: Vec<f64>,
-    factor: Cholesky<f64, Dyn>,
+    pub(super) factor: Cholesky<f64, Dyn>,
     /// By how much c rises with u where it was computed, (K L).
     rise: Vec<f64>,
     /// How much of the complete term was added for the factor: [`share_added`].
@@ -99,14 +99,15 @@ struct Bend {
 }
 
 impl Newton<'_> {
-    /// The posterior around its mode, and the lengths of the steps, from spectra (K, L) on.
+    /// The posterior around its mean, and the lengths of the steps to its mode, from spectra (K, L)
+    /// on.
     ///
     /// # Errors
     ///
     /// [`Error::Interrupted`], and [`Error::Fit`] where no way leads on.
     pub(super) fn run(&self, spectra: Vec<f64>) -> Result<Found> {
         let (mode, steps) = self.climb(spectra)?;
-        Ok((self.cut(&mode.centre, &mode.bend)?, steps))
+        Ok((self.mean(self.cut(&mode.centre, &mode.bend)?)?, steps))
     }
 
     /// The spectra (K, L) at their mode, from others on.
@@ -123,12 +124,7 @@ impl Newton<'_> {
     /// shorter one taken.
     fn climb(&self, spectra: Vec<f64>) -> Result<(Place, Vec<f64>)> {
         let mut centre: Vec<f64> = spectra.into_iter().map(softplus_inverse).collect();
-        let p = &self.guide.params;
-        let values = |from: &[f32]| -> Vec<f64> {
-            let row = |k: usize| from[k * p.stride()..][..p.bands as usize].iter();
-            (0..p.k()).flat_map(row).map(|&x| f64::from(x)).collect()
-        };
-        let prior = values(&self.guide.prior_centre);
+        let prior = self.prior_centre();
         let least_gain = -DROP * self.of.count() as f64;
         let mut steps: Vec<f64> = Vec::new();
         let mut best: Option<Place> = None;
@@ -186,6 +182,13 @@ impl Newton<'_> {
             centre.copy_from_slice(&place.centre);
             centre.iter_mut().zip(step.iter()).for_each(|(u, s)| *u += s.clamp(-LONGEST, LONGEST));
         }
+    }
+
+    /// Where the spectra's prior has them, (K, L).
+    pub(super) fn prior_centre(&self) -> Vec<f64> {
+        let p = &self.guide.params;
+        let row = |k: usize| self.guide.prior_centre[k * p.stride()..][..p.bands as usize].iter();
+        (0..p.k()).flat_map(row).map(|&x| f64::from(x)).collect()
     }
 
     /// What was looked at, with its curvature or that of the place before, and the step from it. At
@@ -295,7 +298,7 @@ impl Newton<'_> {
     /// [`LEAST_KNOWN`] of that term is then left in every direction.
     ///
     /// It is the least that suffices, from that of `level` on.
-    fn bend(
+    pub(super) fn bend(
         &self,
         (whole, complete): (DMatrix<f64>, Vec<f64>),
         rise: Vec<f64>,
@@ -328,7 +331,12 @@ fn share_added(level: i32) -> f64 {
 
 /// Takes values that lie at zero, and would lie far below, for themselves. The others see them at
 /// zero, where they are, and not at the mean of a normal that is not cut off.
-fn part_bound(bands: usize, slope: &DVector<f64>, whole: &mut DMatrix<f64>, complete: &mut [f64]) {
+pub(super) fn part_bound(
+    bands: usize,
+    slope: &DVector<f64>,
+    whole: &mut DMatrix<f64>,
+    complete: &mut [f64],
+) {
     let bound: Vec<bool> =
         (0..slope.len()).map(|a| slope[a] < -BOUND * whole[(a, a)].max(0.0).sqrt()).collect();
     for a in (0..slope.len()).filter(|&a| bound[a]) {
@@ -356,7 +364,7 @@ fn by_values(complete: &mut [f64], bands: usize, times: impl Fn(usize, usize) ->
 }
 
 /// A matrix with a share of what is known of each band, (K, K, L).
-fn with(matrix: &DMatrix<f64>, share: f64, complete: &[f64]) -> DMatrix<f64> {
+pub(super) fn with(matrix: &DMatrix<f64>, share: f64, complete: &[f64]) -> DMatrix<f64> {
     // K L rows, and K K L values.
     let size = matrix.nrows();
     let k = (complete.len() / size.max(1)).max(1);
@@ -372,7 +380,7 @@ fn with(matrix: &DMatrix<f64>, share: f64, complete: &[f64]) -> DMatrix<f64> {
 /// Keeps the size of each spectrum where the guide has it. With brightness the data do not tell it,
 /// as twice c_k with half of u_k is the same mixture: the two terms of equation 32 cancel along it
 /// but for the noise of the draws. What is reported is in relation to peaks, where sizes go out.
-fn hold_sizes(
+pub(super) fn hold_sizes(
     bands: usize,
     c: &[f64],
     rise: &[f64],

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::cut;
 use super::shared::Shared;
 use crate::engine::ground::math::softplus;
+use crate::engine::ground::rng::{self, Stream};
 use crate::engine::guide::Guide;
 
 /// The posterior of a scene's spectra, and of how they vary.
@@ -108,8 +109,17 @@ impl SpectraNormal {
         }
     }
 
+    /// Draw number `pair` of the spectra with a key, (K L), and its mirror image.
+    pub(super) fn pair(&self, key: [u32; 2], pair: u32) -> [Vec<f64>; 2] {
+        let normal = |a: usize| {
+            let (block, at) = ((a / 4) as u32, a % 4);
+            f64::from(rng::normals(key, Stream::Posterior, 0, pair, block, 0)[at])
+        };
+        self.pair_of((0..self.size().unwrap_or(0)).map(normal).collect())
+    }
+
     /// The spectra that standard normals become, (K L), and those of their mirror image.
-    pub(super) fn pair(&self, normals: Vec<f64>) -> [Vec<f64>; 2] {
+    fn pair_of(&self, normals: Vec<f64>) -> [Vec<f64>; 2] {
         match self {
             SpectraNormal::Independent { centre, roots } => [1.0, -1.0].map(|sign| {
                 let off = normals.iter().zip(roots).map(|(x, root)| sign * x / root);
@@ -165,7 +175,7 @@ mod tests {
     #[test]
     fn draws_of_values_at_zero_are_not_negative_and_keep_their_order() {
         let normal = SpectraNormal::cut(vec![0.0, 0.5], DMatrix::identity(2, 2) * 100.0);
-        let [up, down] = normal.pair(vec![0.5, 0.5]);
+        let [up, down] = normal.pair_of(vec![0.5, 0.5]);
         assert!(down[0] > 0.0 && up[0] > down[0] && up[1] > down[1], "{up:?} {down:?}");
         // The mean of a normal of sd 0.01 that is cut off at its mean.
         let centre = normal.centre();
