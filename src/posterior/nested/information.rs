@@ -19,7 +19,7 @@ use crate::engine::pixels::Cube;
 
 /// Draws of each pixel. Their noise is an eighth of what the pixel itself leaves open, and
 /// independent between pixels.
-const DRAWS: usize = 64;
+pub(super) const DRAWS: usize = 64;
 /// The most pixels that the curvature is summed over, and the most multiplications: a pixel takes
 /// K (K L)^2 of them. Pixels that neighbours stand for would not do: nearly all that is known of
 /// some directions is lost again, and what is left is a difference of large numbers.
@@ -31,6 +31,15 @@ const MOST_FEATURES: usize = 64_000_000;
 const FEWEST_PIXELS: usize = 256;
 /// Parts that threads take, fixed so that sums do not depend on their number.
 const PARTS: usize = 16;
+
+/// What is asked of the pixels.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
+    /// Draws of each pixel.
+    pub(super) draws: usize,
+    /// Whether the second derivative is asked for.
+    pub(super) curved: bool,
+}
 
 /// Sums over all pixels: derivatives of the log likelihood by the spectra c, (K, L), row by row.
 pub(super) struct Sums {
@@ -66,7 +75,7 @@ pub(super) fn sums(
     cube: &Cube,
     key: [u32; 2],
     c: &[f64],
-    with_curvature: bool,
+    Look { draws, curved: with_curvature }: Look,
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Option<Sums> {
     let (k, bands, count) = (known.k, known.bands, cube.pixels());
@@ -87,7 +96,7 @@ pub(super) fn sums(
             own: vec![0.0; k * k * bands],
             moments: Vec::new(),
         };
-        let mut room = Room::new(k);
+        let mut room = Room::of(k, draws);
         for g in first..(first + chunk).min(groups) {
             if interrupted() {
                 break;
@@ -133,9 +142,10 @@ pub(super) fn sums(
 /// Draws of a group and what is summed of them.
 pub(super) struct Room {
     k: usize,
-    /// In each pixel's own order, (DRAWS, K, LANES).
+    draws: usize,
+    /// In each pixel's own order, (draws, K, LANES).
     amounts: Vec<f32>,
-    /// Logarithms of the weights, then weights, (DRAWS, LANES).
+    /// Logarithms of the weights, then weights, (draws, LANES).
     weights: Vec<f32>,
     /// E u, (K, LANES), and Cov u, (K, K, LANES).
     mean: Vec<f32>,
@@ -149,12 +159,18 @@ pub(super) struct Room {
 }
 
 impl Room {
+    /// Room for [`DRAWS`] of K amounts.
     pub(super) fn new(k: usize) -> Self {
+        Room::of(k, DRAWS)
+    }
+
+    fn of(k: usize, draws: usize) -> Self {
         let zeros = |count: usize| vec![0.0; count * LANES];
         Room {
             k,
-            amounts: zeros(DRAWS * k),
-            weights: zeros(DRAWS),
+            draws,
+            amounts: zeros(draws * k),
+            weights: zeros(draws),
             mean: zeros(k),
             spread: zeros(k * k),
             log_sum: [0.0; LANES],
@@ -172,7 +188,7 @@ impl Room {
     /// Log density of the pixel of a lane of the group that was drawn, amounts integrated out, but
     /// for what all pixels have: `normaliser` of [`Known`].
     pub(super) fn evidence(&self, group: &Group, lane: usize) -> f64 {
-        f64::from(self.log_sum[lane]) - (DRAWS as f64).ln() + group.likelihood(lane)
+        f64::from(self.log_sum[lane]) - (self.draws as f64).ln() + group.likelihood(lane)
     }
 
     /// Adds the means over draws of the logarithms of the abundances, (K), of the group that was
@@ -204,7 +220,7 @@ impl Room {
         group.draw(spectra, 0, &mut self.amounts, &mut self.weights);
         Arch::new().dispatch(Spread {
             k,
-            draws: DRAWS,
+            draws: self.draws,
             amounts: &self.amounts,
             weights: &mut self.weights,
             mean: &mut self.mean_sorted,
@@ -262,7 +278,7 @@ impl Room {
         let (k, bands) = (self.k, group.known.bands);
         let mean: Vec<f32> = (0..k).map(|i| self.mean[i * LANES + lane]).collect();
         // Rows of draws, each times the root of its weight.
-        let mut f = Array2::<f32>::zeros((DRAWS, k * (k + 1)));
+        let mut f = Array2::<f32>::zeros((self.draws, k * (k + 1)));
         let mut d = vec![0.0; k];
         for (draw, mut f) in f.rows_mut().into_iter().enumerate() {
             let root = self.weights[draw * LANES + lane].sqrt();
@@ -380,7 +396,8 @@ mod tests {
             own + true_common * true_common * (level + tilt)
         };
         let inverse = DMatrix::from_fn(3, 3, of_bands).try_inverse().unwrap();
-        let sums = sums(&known, &cube, [3, 4], &c, true, &|| false).unwrap();
+        let sums = sums(&known, &cube, [3, 4], &c, Look { draws: DRAWS, curved: true }, &|| false)
+            .unwrap();
         let Parts { complete, lost } = sums.curvature.unwrap();
         let known = |a: usize, b: usize| match a % 3 == b % 3 {
             true => complete[(a / 3 * 2 + b / 3) * 3 + a % 3],

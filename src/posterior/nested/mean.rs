@@ -8,16 +8,21 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::information::{self, Parts};
+use super::information::{self, DRAWS, Look, Parts};
+use super::memory::Memory;
 use super::newton::{Newton, hold_sizes, part_bound, with};
 use super::rest::FEW;
 use super::{SpectraNormal, not_finite};
 use crate::engine::ground::error::{Error, Result};
-use crate::engine::pixels::Cube;
+use crate::engine::pixels::Pixels;
 
 /// Pairs of draws that a slope is averaged over, each with its mirror image: a mean over L bands
 /// and four pairs is off by a tenth of what it moves by.
 const PAIRS: u32 = 4;
+/// Draws of each pixel in the middle. Means of weighted draws are off by a share of their number,
+/// all pixels to one side: with 64 of them a spectrum with a steep fall would be too steep by five
+/// sds, with K = 5 and without pure pixels.
+const MANY: usize = 256;
 /// Steps at most: where nearly all is lost of what a direction tells, steps along it are short.
 const MOST_STEPS: usize = 12;
 /// A step that moves the mean of no spectrum by more is the last, sds of its values.
@@ -25,20 +30,22 @@ const ENOUGH: f64 = 0.05;
 /// How far a value is moved in one step at most, sds.
 const LONGEST: f64 = 2.0;
 
-/// A normal and what is known where it lies.
+/// A normal, and what the log posterior is like where it lies.
 struct Near {
     mean: Vec<f64>,
     /// Lower factor of the inverse covariance, (K L, K L).
     factor: DMatrix<f64>,
-    /// Slope of the log posterior by c at the means of its values cut off at zero.
-    slope: DVector<f64>,
+    /// By how much the slope of the log posterior by c, at the means of the values cut off at zero,
+    /// is another one than few draws of few pixels say twice: of all pixels, and of many draws.
+    differs: DVector<f64>,
 }
 
 impl Newton<'_> {
     /// The normal cut off at zero that stands for the posterior of the spectra, from that around
-    /// their mode on. Each step costs one look at the pixels with their curvature, and nine at
-    /// 2,048 of them without: the average of the slope differs little from the slope in the middle,
-    /// and by how much these tell. Where steps lead to no numbers the normal around the mode stays.
+    /// their mode on. Each step costs one look at the pixels, and ten at 2,048 of them, of which
+    /// one with their curvature: by how much the slope on average differs from that in the middle
+    /// is little, and these tell it. Where steps lead to no numbers the normal around the mode
+    /// stays.
     ///
     /// # Errors
     ///
@@ -55,84 +62,101 @@ impl Newton<'_> {
             return Ok(around_mode.clone());
         };
         let few = self.of.part(FEW);
-        let mut near = self.near(mean.clone(), factor)?;
-        for _ in 0..MOST_STEPS {
+        let mut near = self.near(mean.clone(), factor, &few)?;
+        let mut memory = Memory::default();
+        let mut before: Option<(DVector<f64>, DVector<f64>)> = None;
+        let mut steps = 0;
+        loop {
             let normal = SpectraNormal::cut(near.mean.clone(), near.factor.clone());
-            let step = self.step_to_mean(&normal, &near, few.cube())?;
             let SpectraNormal::Cut { sds, .. } = &normal else { return Ok(normal) };
-            let in_sds =
-                DVector::from_iterator(step.len(), step.iter().zip(sds).map(|(x, sd)| x / sd));
-            let moved = in_sds.iter().map(|x| x.clamp(-LONGEST, LONGEST)).zip(sds);
-            let mean = near.mean.iter().zip(moved).map(|(m, (x, sd))| m + x * sd).collect();
-            near = self.near(mean, &near.factor)?;
-            let of_spectra = in_sds.as_slice().chunks_exact(self.known.bands);
-            if of_spectra
-                .map(|of| of.iter().sum::<f64>().abs() / of.len() as f64)
-                .fold(0.0, f64::max)
-                < ENOUGH
-            {
-                break;
+            let slope = self.mean_slope(&normal, &near, &few)?;
+            if let Some((step, from)) = before.take() {
+                memory.add(step, &from, &slope);
             }
+            let step = memory.step(&slope, |slope| {
+                let mut step = slope.clone();
+                // A factor of a positive matrix has no zero on its diagonal.
+                near.factor.solve_lower_triangular_mut(&mut step);
+                near.factor.tr_solve_lower_triangular_mut(&mut step);
+                step
+            });
+            if step.iter().any(|x| !x.is_finite()) {
+                return Err(not_finite());
+            }
+            let in_sds: Vec<f64> = step.iter().zip(sds).map(|(x, sd)| x / sd).collect();
+            let moved = in_sds.iter().zip(sds).map(|(x, sd)| x.clamp(-LONGEST, LONGEST) * sd);
+            let step = DVector::from_iterator(step.len(), moved);
+            let mean: Vec<f64> = near.mean.iter().zip(step.iter()).map(|(m, x)| m + x).collect();
+            steps += 1;
+            if steps == MOST_STEPS || most_of_a_spectrum(&in_sds, self.known.bands) < ENOUGH {
+                return Ok(SpectraNormal::cut(mean, near.factor));
+            }
+            before = Some((step, slope));
+            near = self.near(mean, &near.factor, &few)?;
         }
-        Ok(SpectraNormal::cut(near.mean, near.factor))
     }
 
-    /// The step to where the slope is zero on average, were the log posterior a parabola with the
-    /// normal's curvature: `H^-1 mean(∇ log p(c) + H (c - m))` over draws c, with H its inverse
-    /// covariance and m its mean. By how much the slope differs from that in the middle is found
-    /// from `few` of the pixels.
-    fn step_to_mean(
+    /// The slope of the log posterior by c at the mean m of a normal, were it the parabola of the
+    /// normal's curvature whose slopes are right on average: mean over draws c of `∇ log p(c) + H
+    /// (c - m)`, with H the normal's inverse covariance.
+    fn mean_slope(
         &self,
         normal: &SpectraNormal,
         near: &Near,
-        few: &Cube,
+        few: &Pixels,
     ) -> Result<DVector<f64>> {
-        let (size, centre, key) = (near.mean.len(), normal.centre(), self.guide.params.key());
-        let stands_for = self.of.count() as f64 / few.pixels().max(1) as f64;
-        let slope = |c: &[f64]| -> Result<DVector<f64>> {
-            let sums = information::sums(self.known, few, key, c, false, self.interrupted);
-            Ok(DVector::from_vec(sums.ok_or(Error::Interrupted)?.slope) * stands_for)
-        };
+        let (size, key) = (near.mean.len(), self.guide.params.key());
         let (mut slopes, mut draws) = (DVector::zeros(size), DVector::zeros(size));
         for c in (0..PAIRS).flat_map(|pair| normal.pair(key, pair)) {
-            slopes += slope(&c)?;
+            slopes += self.slope_of(few, &c, DRAWS)?;
             draws += DVector::from_vec(c);
         }
         let count = f64::from(2 * PAIRS);
-        let draws = draws / count;
-        let in_middle = DVector::from_column_slice(&centre);
-        // The prior's slope falls like a line.
-        let precision = f64::from(self.guide.params.endmember_precision);
-        let mut step = slopes / count - slope(&centre)? - precision * (&draws - in_middle);
-        step += &near.slope;
         // H is the product of its factor with itself, transposed.
-        let off = draws - DVector::from_column_slice(&near.mean);
-        step += &near.factor * near.factor.tr_mul(&off);
+        let off = draws / count - DVector::from_column_slice(&near.mean);
+        let bent = &near.factor * near.factor.tr_mul(&off);
+        let mut slope = slopes / count + &near.differs + bent;
         if self.known.brightness.is_some() {
-            hold_sizes(self.known.bands, &near.mean, &vec![1.0; size], &mut step, None);
+            hold_sizes(self.known.bands, &near.mean, &vec![1.0; size], &mut slope, None);
         }
-        // A factor of a positive matrix has no zero on its diagonal.
-        near.factor.solve_lower_triangular_mut(&mut step);
-        near.factor.tr_solve_lower_triangular_mut(&mut step);
-        match step.iter().all(|x| x.is_finite()) {
-            true => Ok(step),
-            false => Err(not_finite()),
-        }
+        Ok(slope)
     }
 
-    /// What is known around a mean; `last` is the factor of another one.
-    fn near(&self, mean: Vec<f64>, last: &DMatrix<f64>) -> Result<Near> {
-        let (size, bands, prior) = (mean.len(), self.known.bands, self.prior_centre());
+    /// The slope of the log posterior by c at spectra c, (K, L), with so many draws of each pixel.
+    /// The pixels stand for all.
+    fn slope_of(&self, pixels: &Pixels, c: &[f64], draws: usize) -> Result<DVector<f64>> {
+        let (key, look) = (self.guide.params.key(), Look { draws, curved: false });
+        let sums = information::sums(self.known, pixels.cube(), key, c, look, self.interrupted);
+        Ok(self.with_prior(sums.ok_or(Error::Interrupted)?.slope, c, self.stand_for(pixels)))
+    }
+
+    /// How many pixels each of these stands for.
+    fn stand_for(&self, pixels: &Pixels) -> f64 {
+        self.of.count() as f64 / pixels.count().max(1) as f64
+    }
+
+    /// The slope of the log posterior by c from that of the log likelihood of pixels that stand for
+    /// so many each.
+    fn with_prior(&self, of_pixels: Vec<f64>, c: &[f64], stand_for: f64) -> DVector<f64> {
         let precision = f64::from(self.guide.params.endmember_precision);
+        let slopes = of_pixels.iter().zip(c).zip(self.prior_centre());
+        let slopes = slopes.map(|((slope, c), prior)| stand_for * slope - precision * (c - prior));
+        DVector::from_iterator(c.len(), slopes)
+    }
+
+    /// What the log posterior is like around a mean; `last` is the factor of another one.
+    fn near(&self, mean: Vec<f64>, last: &DMatrix<f64>, few: &Pixels) -> Result<Near> {
+        let (size, bands, key) = (mean.len(), self.known.bands, self.guide.params.key());
         let centre = SpectraNormal::cut(mean.clone(), last.clone()).centre();
-        let (cube, key) = (self.of.cube(), self.guide.params.key());
-        let sums = information::sums(self.known, cube, key, &centre, true, self.interrupted);
+        let look = Look { draws: MANY, curved: true };
+        let sums = information::sums(self.known, few.cube(), key, &centre, look, self.interrupted);
         let information::Sums { slope, curvature, .. } = sums.ok_or(Error::Interrupted)?;
         let Parts { mut complete, lost } = curvature.ok_or_else(not_finite)?;
-        let slope = DVector::from_fn(size, |a, _| slope[a] - precision * (centre[a] - prior[a]));
-        let mut whole = with(&-lost, 1.0, &complete);
+        let stand_for = self.stand_for(few);
+        complete.iter_mut().for_each(|x| *x *= stand_for);
+        let mut whole = with(&(lost * -stand_for), 1.0, &complete);
         for a in 0..size {
-            whole[(a, a)] += precision;
+            whole[(a, a)] += f64::from(self.guide.params.endmember_precision);
         }
         let bound = DVector::from_fn(size, |a, _| (mean[a] - centre[a]) * whole[(a, a)]);
         if self.known.brightness.is_some() {
@@ -140,10 +164,23 @@ impl Newton<'_> {
             hold_sizes(bands, &centre, &ones, &mut bound.clone(), Some(&mut whole));
         }
         part_bound(bands, &bound, &mut whole, &mut complete);
-        if whole.iter().chain(slope.iter()).any(|x| !x.is_finite()) {
+        let with_many = self.with_prior(slope, &centre, stand_for);
+        let by_few = self.slope_of(few, &centre, DRAWS)?;
+        let mut differs = with_many - &by_few;
+        if few.count() < self.of.count() {
+            differs += self.slope_of(self.of, &centre, DRAWS)? - by_few;
+        }
+        if whole.iter().chain(differs.iter()).any(|x| !x.is_finite()) {
             return Err(not_finite());
         }
         let factor = self.bend((whole, complete), vec![1.0; size], 0)?.factor.l();
-        Ok(Near { mean, factor, slope })
+        Ok(Near { mean, factor, differs })
     }
+}
+
+/// By how many sds a step, in sds of each value, moves the mean of that spectrum which it moves
+/// most.
+fn most_of_a_spectrum(step: &[f64], bands: usize) -> f64 {
+    let means = step.chunks_exact(bands).map(|of| of.iter().sum::<f64>().abs() / bands as f64);
+    means.fold(0.0, f64::max)
 }

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
 use super::factor::cholesky;
+use super::information::{self, DRAWS, Look};
 use super::known::Known;
 use super::memory::Memory;
-use super::{SpectraNormal, information, not_finite};
+use super::{SpectraNormal, not_finite};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::ground::interrupt::unless;
 use crate::engine::ground::math::{sigmoid, softplus, softplus_inverse};
@@ -259,7 +260,8 @@ impl Newton<'_> {
         let c: Vec<f64> = u.iter().map(|&u| softplus(u)).collect();
         let rise = rises(u);
         let (cube, key) = (self.of.cube(), self.guide.params.key());
-        let sums = information::sums(self.known, cube, key, &c, curved, self.interrupted);
+        let look = Look { draws: DRAWS, curved };
+        let sums = information::sums(self.known, cube, key, &c, look, self.interrupted);
         let information::Sums { mut density, slope, curvature } = sums.ok_or(Error::Interrupted)?;
         let precision = f64::from(self.guide.params.endmember_precision);
         for ((c, prior), rise) in c.iter().zip(prior).zip(&rise) {
