@@ -289,7 +289,7 @@ fn of_another_mode(guide: &Guide) -> Guide {
 /// or of another size, changes nothing.
 #[test]
 fn the_way_begins_at_spectra_at_rest_where_pixels_are_more_probable_there() {
-    let (ended, pixels, ..) = fitted(3, 4);
+    let (ended, pixels, ..) = fitted(3, 4, true);
     let wrong = of_another_mode(&ended);
     let at_rest =
         |guide: &Guide| evidence_at_rest(guide, &pixels, None, &|| false).unwrap().unwrap();
@@ -315,7 +315,7 @@ fn the_way_begins_at_spectra_at_rest_where_pixels_are_more_probable_there() {
 /// ended.
 #[test]
 fn at_rest_solutions_compare_by_their_mode_and_not_by_how_far_they_have_come() {
-    let (ended, pixels, ..) = fitted(3, 4);
+    let (ended, pixels, ..) = fitted(3, 4, true);
     let mut off = ended.medians();
     off.indexed_iter_mut().for_each(|((_, l), c)| *c *= if l < 20 { 0.97 } else { 1.02 });
     let begun = around(&ended, &off);
