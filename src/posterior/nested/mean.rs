@@ -23,7 +23,8 @@ const PAIRS: u32 = 4;
 /// all pixels to one side: with 64 of them a spectrum with a steep fall would be too steep by five
 /// sds, with K = 5 and without pure pixels.
 const MANY: usize = 256;
-/// Steps at most: where nearly all is lost of what a direction tells, steps along it are short.
+/// Steps at most: in the model's own world two to eight of them lead to rest. Where materials do not
+/// mix as the model has it they may lead on and on, away from what is likely.
 const MOST_STEPS: usize = 12;
 /// A step that moves the mean of no spectrum by more is the last, sds of its values.
 const ENOUGH: f64 = 0.05;
@@ -44,7 +45,7 @@ impl Newton<'_> {
     /// The normal cut off at zero that stands for the posterior of the spectra, from that around
     /// their mode on. Each step costs one look at the pixels, and ten at 2,048 of them, of which
     /// one with their curvature: by how much the slope on average differs from that in the middle
-    /// is little, and these tell it. Where steps lead to no numbers the normal around the mode
+    /// is little, and these tell it. Where steps do not come to rest the normal around the mode
     /// stays.
     ///
     /// # Errors
@@ -65,8 +66,7 @@ impl Newton<'_> {
         let mut near = self.near(mean.clone(), factor, &few)?;
         let mut memory = Memory::default();
         let mut before: Option<(DVector<f64>, DVector<f64>)> = None;
-        let mut steps = 0;
-        loop {
+        for _ in 0..MOST_STEPS {
             let normal = SpectraNormal::cut(near.mean.clone(), near.factor.clone());
             let SpectraNormal::Cut { sds, .. } = &normal else { return Ok(normal) };
             let slope = self.mean_slope(&normal, &near, &few)?;
@@ -87,13 +87,13 @@ impl Newton<'_> {
             let moved = in_sds.iter().zip(sds).map(|(x, sd)| x.clamp(-LONGEST, LONGEST) * sd);
             let step = DVector::from_iterator(step.len(), moved);
             let mean: Vec<f64> = near.mean.iter().zip(step.iter()).map(|(m, x)| m + x).collect();
-            steps += 1;
-            if steps == MOST_STEPS || most_of_a_spectrum(&in_sds, self.known.bands) < ENOUGH {
+            if most_of_a_spectrum(&in_sds, self.known.bands) < ENOUGH {
                 return Ok(SpectraNormal::cut(mean, near.factor));
             }
             before = Some((step, slope));
             near = self.near(mean, &near.factor, &few)?;
         }
+        Ok(around_mode.clone())
     }
 
     /// The slope of the log posterior by c at the mean m of a normal, were it the parabola of the
