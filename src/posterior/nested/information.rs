@@ -450,6 +450,7 @@ mod tests {
     #[test]
     fn interrupted_sums_are_none() {
         let (guide, cube, c) = problem(None);
-        assert!(sums(&Known::of(&guide), &cube, [0, 0], &c, true, &|| true).is_none());
+        let look = Look { draws: DRAWS, curved: true };
+        assert!(sums(&Known::of(&guide), &cube, [0, 0], &c, look, &|| true).is_none());
     }
 }
