@@ -6,13 +6,13 @@
 //! may be is a wide bell on the dark side, and a narrow one at the mode. So the mode of hundreds of
 //! values together lies several sds above most of what is probable.
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DVector;
 
 use super::information::{self, DRAWS, Look, Parts};
 use super::memory::Memory;
 use super::newton::{Newton, hold_sizes, part_bound, with};
 use super::rest::FEW;
-use super::{SpectraNormal, not_finite};
+use super::{SpectraNormal, cut, not_finite};
 use crate::engine::ground::error::{Error, Result};
 use crate::engine::pixels::Pixels;
 
@@ -31,11 +31,9 @@ const ENOUGH: f64 = 0.05;
 /// How far a value is moved in one step at most, sds.
 const LONGEST: f64 = 2.0;
 
-/// A normal, and what the log posterior is like where it lies.
+/// A normal cut off at zero, and what the log posterior is like where it lies.
 struct Near {
-    mean: Vec<f64>,
-    /// Lower factor of the inverse covariance, (K L, K L).
-    factor: DMatrix<f64>,
+    normal: SpectraNormal,
     /// By how much the slope of the log posterior by c, at the means of the values cut off at zero,
     /// is another one than few draws of few pixels say twice: of all pixels, and of many draws.
     differs: DVector<f64>,
@@ -59,39 +57,39 @@ impl Newton<'_> {
     }
 
     fn steps_to_mean(&self, around_mode: &SpectraNormal) -> Result<SpectraNormal> {
-        let SpectraNormal::Cut { mean, factor, .. } = around_mode else {
+        let SpectraNormal::Cut { mean, sds, .. } = around_mode else {
             return Ok(around_mode.clone());
         };
         let few = self.of.part(FEW);
-        let mut near = self.near(mean.clone(), factor, &few)?;
+        let mut near = self.near(mean.clone(), sds, &few)?;
         let mut memory = Memory::default();
         let mut before: Option<(DVector<f64>, DVector<f64>)> = None;
         for _ in 0..MOST_STEPS {
-            let normal = SpectraNormal::cut(near.mean.clone(), near.factor.clone());
-            let SpectraNormal::Cut { sds, .. } = &normal else { return Ok(normal) };
-            let slope = self.mean_slope(&normal, &near, &few)?;
+            let Near { normal, differs } = near;
+            let slope = self.mean_slope(&normal, &differs, &few)?;
+            let SpectraNormal::Cut { mean, factor, sds } = normal else { break };
             if let Some((step, from)) = before.take() {
                 memory.add(step, &from, &slope);
             }
             let step = memory.step(&slope, |slope| {
                 let mut step = slope.clone();
                 // A factor of a positive matrix has no zero on its diagonal.
-                near.factor.solve_lower_triangular_mut(&mut step);
-                near.factor.tr_solve_lower_triangular_mut(&mut step);
+                factor.solve_lower_triangular_mut(&mut step);
+                factor.tr_solve_lower_triangular_mut(&mut step);
                 step
             });
             if step.iter().any(|x| !x.is_finite()) {
                 return Err(not_finite());
             }
-            let in_sds: Vec<f64> = step.iter().zip(sds).map(|(x, sd)| x / sd).collect();
-            let moved = in_sds.iter().zip(sds).map(|(x, sd)| x.clamp(-LONGEST, LONGEST) * sd);
+            let in_sds: Vec<f64> = step.iter().zip(&sds).map(|(x, sd)| x / sd).collect();
+            let moved = in_sds.iter().zip(&sds).map(|(x, sd)| x.clamp(-LONGEST, LONGEST) * sd);
             let step = DVector::from_iterator(step.len(), moved);
-            let mean: Vec<f64> = near.mean.iter().zip(step.iter()).map(|(m, x)| m + x).collect();
+            let mean: Vec<f64> = mean.iter().zip(step.iter()).map(|(m, x)| m + x).collect();
             if most_of_a_spectrum(&in_sds, self.known.bands) < ENOUGH {
-                return Ok(SpectraNormal::cut(mean, near.factor));
+                return Ok(SpectraNormal::Cut { mean, factor, sds });
             }
             before = Some((step, slope));
-            near = self.near(mean, &near.factor, &few)?;
+            near = self.near(mean, &sds, &few)?;
         }
         Ok(around_mode.clone())
     }
@@ -102,10 +100,11 @@ impl Newton<'_> {
     fn mean_slope(
         &self,
         normal: &SpectraNormal,
-        near: &Near,
+        differs: &DVector<f64>,
         few: &Pixels,
     ) -> Result<DVector<f64>> {
-        let (size, key) = (near.mean.len(), self.guide.params.key());
+        let SpectraNormal::Cut { mean, factor, .. } = normal else { return Err(not_finite()) };
+        let (size, key) = (mean.len(), self.guide.params.key());
         let (mut slopes, mut draws) = (DVector::zeros(size), DVector::zeros(size));
         for c in (0..PAIRS).flat_map(|pair| normal.pair(key, pair)) {
             slopes += self.slope_of(few, &c, DRAWS)?;
@@ -113,11 +112,11 @@ impl Newton<'_> {
         }
         let count = f64::from(2 * PAIRS);
         // H is the product of its factor with itself, transposed.
-        let off = draws / count - DVector::from_column_slice(&near.mean);
-        let bent = &near.factor * near.factor.tr_mul(&off);
-        let mut slope = slopes / count + &near.differs + bent;
+        let off = draws / count - DVector::from_column_slice(mean);
+        let bent = factor * factor.tr_mul(&off);
+        let mut slope = slopes / count + differs + bent;
         if self.known.brightness.is_some() {
-            hold_sizes(self.known.bands, &near.mean, &vec![1.0; size], &mut slope, None);
+            hold_sizes(self.known.bands, mean, &vec![1.0; size], &mut slope, None);
         }
         Ok(slope)
     }
@@ -144,10 +143,11 @@ impl Newton<'_> {
         DVector::from_iterator(c.len(), slopes)
     }
 
-    /// What the log posterior is like around a mean; `last` is the factor of another one.
-    fn near(&self, mean: Vec<f64>, last: &DMatrix<f64>, few: &Pixels) -> Result<Near> {
+    /// The normal around a mean, and what the log posterior is like there; `last` are the sds of
+    /// another one.
+    fn near(&self, mean: Vec<f64>, last: &[f64], few: &Pixels) -> Result<Near> {
         let (size, bands, key) = (mean.len(), self.known.bands, self.guide.params.key());
-        let centre = SpectraNormal::cut(mean.clone(), last.clone()).centre();
+        let centre: Vec<f64> = mean.iter().zip(last).map(|(&m, &sd)| cut::mean(m, sd)).collect();
         let look = Look { draws: MANY, curved: true };
         let sums = information::sums(self.known, few.cube(), key, &centre, look, self.interrupted);
         let information::Sums { slope, curvature, .. } = sums.ok_or(Error::Interrupted)?;
@@ -174,7 +174,7 @@ impl Newton<'_> {
             return Err(not_finite());
         }
         let factor = self.bend((whole, complete), vec![1.0; size], 0)?.factor.l();
-        Ok(Near { mean, factor, differs })
+        Ok(Near { normal: SpectraNormal::cut(mean, factor), differs })
     }
 }
 
