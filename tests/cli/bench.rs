@@ -50,7 +50,7 @@ impl Bench {
     /// minute on two idle cores; six times that, as others may be at work.
     pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(PROGRAM);
-        command.current_dir(self.0.path()).args(args).timeout(Duration::from_secs(180));
+        command.current_dir(self.0.path()).args(args).timeout(Duration::from_secs(420));
         command
     }
 

@@ -25,7 +25,7 @@ const PAIRS: u32 = 4;
 const MANY: usize = 256;
 /// Steps at most: in the model's own world two to eight of them lead to rest. Where materials do not
 /// mix as the model has it they may lead on and on, away from what is likely.
-const MOST_STEPS: usize = 12;
+const MOST_STEPS: usize = 10;
 /// A step that moves the mean of no spectrum by more is the last, sds of its values.
 const ENOUGH: f64 = 0.05;
 /// How far a value is moved in one step at most, sds.
