@@ -46,8 +46,8 @@ impl Bench {
         self.0.path().join(name)
     }
 
-    /// The program, to be started in the folder. The longest run here, a calibration, takes half a
-    /// minute on two idle cores; six times that, as others may be at work.
+    /// The program, to be started in the folder. The longest run here, a calibration, takes three
+    /// quarters of a minute on two idle cores; nine times that, as others may be at work.
     pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(PROGRAM);
         command.current_dir(self.0.path()).args(args).timeout(Duration::from_secs(420));
