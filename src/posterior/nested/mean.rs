@@ -23,8 +23,8 @@ const PAIRS: u32 = 4;
 /// all pixels to one side: with 64 of them a spectrum with a steep fall would be too steep by five
 /// sds, with K = 5 and without pure pixels.
 const MANY: usize = 256;
-/// Steps at most: in the model's own world two to eight of them lead to rest. Where materials do not
-/// mix as the model has it they may lead on and on, away from what is likely.
+/// Steps at most: in the model's own world two to eight of them lead to rest. Where materials do
+/// not mix as the model has it they may lead on and on, away from what is likely.
 const MOST_STEPS: usize = 10;
 /// A step that moves the mean of no spectrum by more is the last, sds of its values.
 const ENOUGH: f64 = 0.05;
