@@ -18,9 +18,8 @@ pub const FACES: [Init; 2] = [Init::Simplex, Init::SimplexNormalised];
 pub type Begin = (String, Array2<f64>);
 
 /// The start that was given; else up to `count` of the families that a search of this model takes,
-/// and, where their answer
-/// will be `challenged`, one of each of [`FACES`] if they can be found; when interrupted, those
-/// found by then.
+/// and, where their answer will be `challenged`, one of each of [`FACES`] if they can be found;
+/// when interrupted, those found by then.
 pub fn starts_of(
     part: &Pixels,
     model: &Model,

@@ -134,15 +134,6 @@ impl Newton<'_> {
         self.of.count() as f64 / pixels.count().max(1) as f64
     }
 
-    /// The slope of the log posterior by c from that of the log likelihood of pixels that stand for
-    /// so many each.
-    fn with_prior(&self, of_pixels: Vec<f64>, c: &[f64], stand_for: f64) -> DVector<f64> {
-        let precision = f64::from(self.guide.params.endmember_precision);
-        let slopes = of_pixels.iter().zip(c).zip(self.prior_centre());
-        let slopes = slopes.map(|((slope, c), prior)| stand_for * slope - precision * (c - prior));
-        DVector::from_iterator(c.len(), slopes)
-    }
-
     /// The normal around a mean, and what the log posterior is like there; `last` are the sds of
     /// another one.
     fn near(&self, mean: Vec<f64>, last: &[f64], few: &Pixels) -> Result<Near> {

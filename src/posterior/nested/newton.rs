@@ -192,6 +192,20 @@ impl Newton<'_> {
         (0..p.k()).flat_map(row).map(|&x| f64::from(x)).collect()
     }
 
+    /// The slope of the log posterior by c from that of the log likelihood of pixels that stand for
+    /// so many each.
+    pub(super) fn with_prior(
+        &self,
+        of_pixels: Vec<f64>,
+        c: &[f64],
+        stand_for: f64,
+    ) -> DVector<f64> {
+        let precision = f64::from(self.guide.params.endmember_precision);
+        let slopes = of_pixels.iter().zip(c).zip(self.prior_centre());
+        let slopes = slopes.map(|((slope, c), prior)| stand_for * slope - precision * (c - prior));
+        DVector::from_iterator(c.len(), slopes)
+    }
+
     /// What was looked at, with its curvature or that of the place before, and the step from it. At
     /// least `level` is added to a new curvature.
     fn place(
@@ -267,10 +281,9 @@ impl Newton<'_> {
         for ((c, prior), rise) in c.iter().zip(prior).zip(&rise) {
             density += rise.ln() - 0.5 * precision * (c - prior).powi(2);
         }
+        let slope = self.with_prior(slope, &c, 1.0);
         // Equation 15, and its derivative at a mode, where the two terms in c'' cancel to 1 - rise.
-        let mut slope = DVector::from_fn(u.len(), |a, _| {
-            rise[a] * (slope[a] - precision * (c[a] - prior[a])) + 1.0 - rise[a]
-        });
+        let mut slope = DVector::from_fn(u.len(), |a, _| rise[a] * slope[a] + 1.0 - rise[a]);
         let bands = self.known.bands;
         let mut parts = curvature.map(|information::Parts { mut complete, lost }| {
             let mut whole = lost;
